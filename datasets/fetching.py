@@ -1,0 +1,286 @@
+"""Do one fetch: claim its row, wait for a token, fetch, check, write, record.
+
+Every step is safe to be killed in: the row says who owns it and until when, the file is
+replaced in one rename, and the catalog's row follows in a transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict
+from datetime import timedelta
+from functools import cache as remember
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from datasets import throttle, tokens
+from datasets.bars import DatasetKey, FetchedBars
+from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
+from datasets.models import Dataset, Fetch
+from datasets.store import Store, StoredFile, relative_path
+from datasets.tradingview.client import GUEST_TOKEN, FeedClient
+
+logger = logging.getLogger(__name__)
+
+# A running attempt says that often that it lives, and is taken for dead after this silence.
+_RENEW_S = 3.0
+LEASE = timedelta(seconds=30)
+# Attempts that were begun; past it a fetch whose workers keep dying is given up.
+MAX_CLAIMS = 8
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the fetch over; ours must write nothing."""
+
+
+def get_store() -> Store:
+    """Return the store under the configured outputs folder."""
+    return Store(settings.OUTPUTS_DIR / "datasets")
+
+
+def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
+    """Return the key's queued or running fetch, and whether this call has made it.
+
+    However many ask at once, one row is made: the others get the same one.
+    """
+    active = Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
+    for _ in range(3):
+        found = active.first()
+        if found is not None:
+            return found, False
+        try:
+            with transaction.atomic():
+                return Fetch.objects.create(
+                    **key.as_dict(), requested_via=via, requested_by=by[:150]
+                ), True
+        except IntegrityError:
+            # Another caller got there first; unless it has ended already, it is found now.
+            continue
+    raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
+
+
+def run_fetch(fetch_id: int) -> None:
+    """Do the queued fetch `fetch_id` once; the row tells what came of it.
+
+    Does nothing when the row is not queued any more. Raises the `FetchError` that ended
+    this attempt, after recording it; whether it is tried again is for the caller to say
+    with `retry_later` or `give_up`.
+    """
+    attempt = _claim(fetch_id)
+    if attempt is None:
+        return
+    try:
+        attempt.run()
+    except LeaseLost:
+        logger.warning("fetch %s: taken over by another worker", fetch_id)
+    except FetchError as error:
+        if isinstance(error, BadBars) and error.reply:
+            get_store().keep_reply(f"fetch-{fetch_id}", error.reply)
+        logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
+        raise
+
+
+def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
+    """Put a failed attempt's fetch back into the queue, to be tried after `delay_s` seconds."""
+    at = timezone.now() + timedelta(seconds=delay_s)
+    _running(fetch_id).update(
+        state=Fetch.State.QUEUED,
+        owner="",
+        lease_until=None,
+        next_attempt_at=at,
+        enqueued_at=at,
+        **_error(error),
+    )
+
+
+def give_up(fetch_id: int, error: FetchError) -> None:
+    """End a fetch as failed."""
+    _running(fetch_id).update(
+        state=Fetch.State.FAILED,
+        owner="",
+        lease_until=None,
+        finished_at=timezone.now(),
+        **_error(error),
+    )
+
+
+def cancel(fetch: Fetch) -> bool:
+    """Cancel a fetch that is still queued; return whether it was."""
+    changed = Fetch.objects.filter(pk=fetch.pk, state=Fetch.State.QUEUED).update(
+        state=Fetch.State.CANCELLED, finished_at=timezone.now()
+    )
+    return bool(changed)
+
+
+def lost_fetches(*, at_most: int) -> list[int]:
+    """Return the fetches that no worker seems to know of, and mark them as handed out now.
+
+    A queued one whose message went down with a worker, and a running one whose worker has
+    stopped renewing its lease. A fetch whose workers keep dying is given up.
+    """
+    now = timezone.now()
+    is_dead = Q(state=Fetch.State.RUNNING, lease_until__lt=now)
+    Fetch.objects.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
+        state=Fetch.State.FAILED,
+        finished_at=now,
+        **_error(WorkerLost("Every worker that fetched it died. See the worker's log.")),
+    )
+    is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - timedelta(seconds=60))
+    due = Q(enqueued_at__lt=now - timedelta(seconds=5))
+    lost = list(
+        Fetch.objects.filter((is_dead & due) | is_forgotten)
+        .order_by("enqueued_at")
+        .values_list("pk", flat=True)[:at_most]
+    )
+    # A guarded update, so that two sweepers do not hand out the same row twice.
+    return [
+        pk
+        for pk in lost
+        if Fetch.objects.filter(pk=pk, enqueued_at__lt=now - timedelta(seconds=5)).update(
+            enqueued_at=now
+        )
+    ]
+
+
+def _running(fetch_id: int) -> QuerySet[Fetch]:
+    return Fetch.objects.filter(pk=fetch_id, state=Fetch.State.RUNNING)
+
+
+def _error(error: FetchError) -> dict[str, str | bool]:
+    return {"error_code": error.code, "error_message": str(error), "retryable": error.retryable}
+
+
+def _claim(fetch_id: int) -> _Attempt | None:
+    """Make the row ours, or return None: another worker got there first."""
+    now, owner = timezone.now(), uuid4().hex
+    is_free = Q(state=Fetch.State.QUEUED) | Q(state=Fetch.State.RUNNING, lease_until__lt=now)
+    claimed = Fetch.objects.filter(is_free, pk=fetch_id).update(
+        state=Fetch.State.RUNNING,
+        owner=owner,
+        attempts=F("attempts") + 1,
+        started_at=now,
+        lease_until=now + LEASE,
+        next_attempt_at=None,
+        n_rows=0,
+    )
+    return _Attempt(Fetch.objects.get(pk=fetch_id), owner) if claimed else None
+
+
+class _Attempt:
+    """One attempt at one fetch, which this process owns as long as it renews its lease."""
+
+    def __init__(self, fetch: Fetch, owner: str) -> None:
+        self.fetch = fetch
+        self.owner = owner
+        self._n_rows = 0
+        self._renewed = time.monotonic()
+
+    def run(self) -> None:
+        """Fetch, write and record; raises `FetchError` or `LeaseLost`."""
+        key = self.fetch.key
+        if key.source != settings.TV_SOURCE:
+            raise StoreFailed(
+                f"This worker serves the source {settings.TV_SOURCE!r}, not {key.source!r}. Start one with TV_SOURCE={key.source}."
+            )
+        waited_s = throttle.wait_for_token(self._still_here)
+        self.fetch.waited_ms += round(waited_s * 1000)
+        started = time.monotonic()
+        fetched = self._fetch(key)
+        self.fetch.fetched_ms = round((time.monotonic() - started) * 1000)
+        self._write_and_record(key, fetched)
+
+    def _fetch(self, key: DatasetKey) -> FetchedBars:
+        token = tokens.current_token(on_wait=self._still_here)
+        try:
+            return self._fetch_with(key, token)
+        except AuthExpired:
+            if token == GUEST_TOKEN:
+                raise
+            # Once: a token may end before its time, a fresh one should not.
+            return self._fetch_with(
+                key, tokens.current_token(refused=token, on_wait=self._still_here)
+            )
+        except RateLimited as error:
+            error.retry_after_s = throttle.cool_down(error)
+            raise
+
+    def _fetch_with(self, key: DatasetKey, token: str) -> FetchedBars:
+        return _client().fetch_bars(
+            key, token=token, on_bars=self._progress, on_wait=self._still_here
+        )
+
+    def _progress(self, n_rows: int) -> None:
+        self._n_rows = n_rows
+        self._still_here()
+
+    def _still_here(self) -> None:
+        """Renew the lease now and then; raise `LeaseLost` when another worker has it."""
+        if time.monotonic() - self._renewed < _RENEW_S:
+            return
+        self._renewed = time.monotonic()
+        if not self._mine().update(lease_until=timezone.now() + LEASE, n_rows=self._n_rows):
+            raise LeaseLost
+
+    def _mine(self) -> QuerySet[Fetch]:
+        return Fetch.objects.filter(pk=self.fetch.pk, owner=self.owner, state=Fetch.State.RUNNING)
+
+    def _write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
+        started = time.monotonic()
+        with transaction.atomic():
+            # The lock on our row keeps a worker that took over from writing in between.
+            if self._mine().select_for_update().first() is None:
+                raise LeaseLost
+            stored = get_store().write(key, fetched)
+            dataset = record(stored)
+            self._mine().update(
+                state=Fetch.State.SUCCEEDED,
+                dataset=dataset,
+                n_rows=stored.facts.n_rows,
+                waited_ms=self.fetch.waited_ms,
+                fetched_ms=self.fetch.fetched_ms,
+                stored_ms=round((time.monotonic() - started) * 1000),
+                finished_at=timezone.now(),
+                lease_until=None,
+                error_code="",
+                error_message="",
+                retryable=False,
+            )
+
+
+def record(stored: StoredFile) -> Dataset:
+    """Make the catalog's row say what the file says; return the row."""
+    facts = stored.facts
+    values = {
+        "state": Dataset.State.READY,
+        "path": relative_path(facts.key),
+        "bytes": stored.bytes,
+        "modified_ns": stored.modified_ns,
+        "content_hash": facts.content_hash,
+        "n_rows": facts.n_rows,
+        "first_time": facts.first_time,
+        "last_time": facts.last_time,
+        "last_bar_final": facts.last_bar_final,
+        "fetched_at": facts.fetched_at,
+        "instrument": asdict(facts.instrument),
+        "is_limited": facts.is_limited,
+        "n_duplicates": facts.n_duplicates,
+        "n_inconsistent": facts.n_inconsistent,
+        "tvdatafeed_version": facts.tvdatafeed_version,
+    }
+    dataset, _ = Dataset.objects.update_or_create(**facts.key.as_dict(), defaults=values)
+    return dataset
+
+
+def _client() -> FeedClient:
+    return _client_of(settings.TV_WS_URL, settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S)
+
+
+@remember
+def _client_of(url: str, timeout_s: float, deadline_s: float) -> FeedClient:
+    # One in each worker process: it keeps its connection for the next fetch.
+    return FeedClient(url, timeout_s=timeout_s, deadline_s=deadline_s)

@@ -1,0 +1,221 @@
+"""The catalog: one `Dataset` for each file, one `Fetch` for each attempt to get one."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
+
+KEY_FIELDS = ("source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment")
+
+
+class KeyedModel(models.Model):
+    """The columns of a `DatasetKey`."""
+
+    source = models.CharField(
+        max_length=16, help_text="Feed: tradingview, or sample for synthetic bars."
+    )
+    exchange = models.CharField(
+        max_length=32, blank=True, help_text="TradingView's prefix; empty for an expression."
+    )
+    symbol = models.CharField(max_length=128, help_text="Instrument code at that exchange.")
+    timeframe = models.CharField(
+        max_length=3, choices=[(t.value, t.value) for t in Timeframe], help_text="Length of a bar."
+    )
+    n_bars = models.PositiveIntegerField(
+        "bars asked", help_text="How many bars back from the newest."
+    )
+    session = models.CharField(
+        max_length=8,
+        choices=[(s.value, s.value) for s in Session],
+        default=Session.REGULAR.value,
+        help_text="Trading hours covered.",
+    )
+    adjustment = models.CharField(
+        max_length=9,
+        choices=[(a.value, a.value) for a in Adjustment],
+        default=Adjustment.SPLITS.value,
+        help_text="Corporate actions that earlier prices are adjusted for.",
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def key(self) -> DatasetKey:
+        """The key that identifies the dataset."""
+        return DatasetKey(
+            source=self.source,
+            exchange=self.exchange,
+            symbol=self.symbol,
+            timeframe=Timeframe(self.timeframe),
+            n_bars=self.n_bars,
+            session=Session(self.session),
+            adjustment=Adjustment(self.adjustment),
+        )
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
+class Dataset(KeyedModel):
+    """One parquet file under `outputs/datasets/`, and everything the file says of itself."""
+
+    class State(models.TextChoices):
+        READY = "ready"
+        INVALIDATED = "invalidated"
+        MISSING = "missing"
+        CORRUPT = "corrupt"
+
+    state = models.CharField(
+        max_length=11,
+        choices=State.choices,
+        default=State.READY,
+        help_text="Only a ready dataset is served; any other is fetched again when asked for.",
+    )
+    path = models.CharField(
+        max_length=255, unique=True, help_text="The file, relative to the datasets folder."
+    )
+    bytes = models.PositiveBigIntegerField("size", help_text="Size of the file in bytes.")
+    # With the size it tells, without opening the file, whether it is still the one recorded.
+    modified_ns = models.PositiveBigIntegerField(help_text="The file's modification time, ns.")
+    content_hash = models.CharField(
+        max_length=64, help_text="SHA-256 over the bars, not over the file."
+    )
+    n_rows = models.PositiveIntegerField("bars", help_text="Bars in the file.")
+    first_time = models.DateTimeField(help_text="Opening instant of the oldest bar, UTC.")
+    last_time = models.DateTimeField(help_text="Opening instant of the newest bar, UTC.")
+    last_bar_final = models.BooleanField(
+        null=True,
+        help_text="No while the newest bar was still forming; unknown if the feed did not say.",
+    )
+    fetched_at = models.DateTimeField(db_index=True, help_text="When the feed answered, UTC.")
+    instrument = models.JSONField(
+        default=dict, help_text="What TradingView says of the instrument."
+    )
+    is_limited = models.BooleanField(
+        default=False, help_text="The feed said that it holds no deeper history for this account."
+    )
+    n_duplicates = models.PositiveIntegerField(
+        default=0, help_text="Bars that were sent more than once; the last one sent is kept."
+    )
+    n_inconsistent = models.PositiveIntegerField(
+        default=0,
+        help_text="Bars whose high or low does not enclose the other prices; kept as sent.",
+    )
+    tvdatafeed_version = models.CharField(
+        max_length=32, help_text="The tvDatafeed that fetched it."
+    )
+    hits = models.PositiveBigIntegerField(
+        default=0, help_text="Times it was served from the cache."
+    )
+    last_served_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was last served, UTC."
+    )
+
+    class Meta:
+        ordering = ("-fetched_at", "-pk")
+        constraints = [
+            models.UniqueConstraint(fields=KEY_FIELDS, name="one_dataset_a_key"),
+        ]
+
+    @classmethod
+    def find(cls, key: DatasetKey) -> Dataset | None:
+        """Return the key's row, whatever its state, or None."""
+        return cls.objects.filter(**key.as_dict()).first()
+
+
+class Fetch(KeyedModel):
+    """One request to get a dataset from the feed, with all its attempts."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    state = models.CharField(
+        max_length=9, choices=State.choices, default=State.QUEUED, help_text="Where it stands."
+    )
+    dataset = models.ForeignKey(
+        Dataset,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="fetches",
+        help_text="What it wrote.",
+    )
+    error_code = models.CharField(
+        max_length=32, blank=True, help_text="Why it failed; see docs/api.md."
+    )
+    error_message = models.TextField(blank=True, help_text="The same in a sentence.")
+    retryable = models.BooleanField(default=False, help_text="Whether asking again can help.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Times it was tried.")
+    n_rows = models.PositiveIntegerField("bars", default=0, help_text="Bars received so far.")
+    waited_ms = models.PositiveIntegerField(default=0, help_text="Waiting for the throttle, ms.")
+    fetched_ms = models.PositiveIntegerField(default=0, help_text="Talking to the feed, ms.")
+    stored_ms = models.PositiveIntegerField(default=0, help_text="Checking and writing, ms.")
+    requested_by = models.CharField(
+        max_length=150, blank=True, help_text="Who asked: a user, or a client's address."
+    )
+    requested_via = models.CharField(max_length=16, help_text="api, page, admin or command.")
+    requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
+    # When the broker was last told of it; an old one is told again (`fetching.recover`).
+    enqueued_at = models.DateTimeField(
+        default=timezone.now, help_text="Last handed to the workers, UTC."
+    )
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="After a failure that a retry can help, UTC."
+    )
+    started_at = models.DateTimeField(
+        null=True, blank=True, help_text="Start of the last attempt, UTC."
+    )
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="UTC.")
+    # The running attempt owns the row until this instant and keeps moving it on.
+    lease_until = models.DateTimeField(
+        null=True, blank=True, help_text="The worker is taken for dead after this, UTC."
+    )
+    owner = models.CharField(max_length=32, blank=True, help_text="The running attempt's own id.")
+
+    class Meta:
+        ordering = ("-requested_at", "-pk")
+        verbose_name_plural = "fetches"
+        constraints = [
+            # What makes a hundred callers wait on one conversation.
+            models.UniqueConstraint(
+                fields=KEY_FIELDS,
+                condition=models.Q(state__in=["queued", "running"]),
+                name="one_active_fetch_a_key",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "enqueued_at"], name="fetch_state_enqueued")]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in self.ACTIVE
+
+
+class SignIn(models.Model):
+    """The one row on which all workers agree who signs in, and whether TradingView refused.
+
+    The token itself is not here: it is in the cache, encrypted.
+    """
+
+    SINGLETON = 1
+
+    # Tells whether the credentials have been changed since; says nothing about them.
+    fingerprint = models.CharField(max_length=64, blank=True)
+    locked_by = models.CharField(max_length=32, blank=True)
+    locked_until = models.DateTimeField(null=True)
+    signed_in_at = models.DateTimeField(null=True)
+    refused_code = models.CharField(max_length=32, blank=True)
+    refused_message = models.TextField(blank=True)
+    refused_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return "sign-in"

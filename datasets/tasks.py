@@ -1,0 +1,78 @@
+"""Celery: do the fetch, and turn its error into a retry or an end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import Any
+
+from celery import Task, bootsteps, shared_task
+from django.db import close_old_connections
+
+from datasets import fetching
+from datasets.errors import FetchError
+
+logger = logging.getLogger(__name__)
+
+# The first attempt and two more: with the pauses below about 10 s, then somebody should look.
+MAX_ATTEMPTS = 3
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+
+
+@shared_task(bind=True, max_retries=MAX_ATTEMPTS - 1, name="datasets.fetch")
+def fetch(self: Task[Any, None], fetch_id: int) -> None:
+    """Do one fetch; try again, later and later, where that can help."""
+    try:
+        fetching.run_fetch(fetch_id)
+    except FetchError as error:
+        if not error.retryable or self.request.retries >= MAX_ATTEMPTS - 1:
+            fetching.give_up(fetch_id, error)
+            return
+        pause_s = _pause_s(error, self.request.retries)
+        fetching.retry_later(fetch_id, error, delay_s=pause_s)
+        raise self.retry(countdown=pause_s, exc=error) from error
+
+
+def _pause_s(error: FetchError, n_retries: int) -> float:
+    pause_s = min(_FIRST_PAUSE_S * 4**n_retries, _LONGEST_PAUSE_S)
+    # Jitter, so that workers refused together do not come back together.
+    return max(
+        pause_s * random.uniform(0.75, 1.25), (error.retry_after_s or 0.0) + random.uniform(0, 2)
+    )
+
+
+def resend_lost_fetches() -> int:
+    """Hand the fetches that no worker knows of to the workers again; return how many."""
+    lost = fetching.lost_fetches(at_most=10)
+    for fetch_id in lost:
+        logger.warning("fetch %s: no worker has it; queued again", fetch_id)
+        fetch.delay(fetch_id)
+    return len(lost)
+
+
+class Sweeper(bootsteps.StartStopStep):
+    """Looks for lost fetches when a worker starts, and every few seconds after that.
+
+    The broker is only a bell: what is to be done stands in the catalog, so a message that
+    went down with a worker loses nothing.
+    """
+
+    requires = {"celery.worker.components:Timer"}
+    _EVERY_S = 5.0
+
+    def start(self, parent: Any) -> None:
+        """Begin sweeping; `parent` is Celery's worker."""
+        self._entry = parent.timer.call_repeatedly(self._EVERY_S, self._sweep)
+        parent.timer.call_after(0.1, self._sweep)
+
+    def stop(self, parent: Any) -> None:
+        """End sweeping."""
+        self._entry.cancel()
+
+    def _sweep(self) -> None:
+        close_old_connections()
+        try:
+            resend_lost_fetches()
+        finally:
+            close_old_connections()

@@ -1,0 +1,134 @@
+"""May we call TradingView now? One answer for all workers on all machines.
+
+A bucket for the pace, and a cool-down that anyone who is refused opens for everybody.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import cache as remember
+from pathlib import Path
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.cache import cache
+from pyrate_limiter import AbstractBucket, Rate, RateItem, RedisBucket, SQLiteBucket
+
+from datasets.errors import RateLimited
+
+_COOL_DOWN = "throttle:cool-down"
+_REFUSALS = "throttle:refusals"
+FIRST_COOL_DOWN_S = 60
+LONGEST_COOL_DOWN_S = 1800
+_NAP_S = 0.25
+
+
+def wait_for_token(on_wait: Callable[[], None] = lambda: None) -> float:
+    """Wait until one call to TradingView is allowed, and count it; return the seconds waited.
+
+    At most `TV_RATE_PER_MINUTE` calls begin in any minute, over all processes, and at most
+    `TV_BURST` of them close together. `on_wait` is called a few times a second and may
+    raise to give up. Raises `RateLimited` while a cool-down lasts.
+    """
+    started = time.monotonic()
+    _check_cool_down()
+    bucket = _bucket()
+    while bucket is not None:
+        item = RateItem(uuid4().hex, _now_ms(), weight=1)
+        if _put(bucket, item):
+            break
+        on_wait()
+        wait_ms = bucket.waiting(item)
+        time.sleep(min(max(wait_ms / 1000, 0.005), _NAP_S))  # type: ignore[operator]
+        _check_cool_down()
+    return time.monotonic() - started
+
+
+def cool_down(error: RateLimited) -> float:
+    """Pause all workers after a refusal; return for how many seconds.
+
+    Each refusal within the hour doubles the pause, from 1 minute up to 30.
+    """
+    cache.add(_REFUSALS, 0, timeout=3600)
+    n_refusals = cache.incr(_REFUSALS)
+    seconds = min(FIRST_COOL_DOWN_S * 2 ** (n_refusals - 1), LONGEST_COOL_DOWN_S)
+    cache.set(_COOL_DOWN, (time.time() + seconds, str(error)), timeout=seconds)
+    return float(seconds)
+
+
+def cool_down_left() -> float:
+    """Return the seconds until calls are allowed again, 0 when they are."""
+    until, _ = cache.get(_COOL_DOWN, (0.0, ""))
+    return max(0.0, float(until) - time.time())
+
+
+def tokens_left() -> int | None:
+    """Return how many calls may begin at once now; None without a limit."""
+    bucket = _bucket()
+    if bucket is None:
+        return None
+    rates = _rates()
+    now = _now_ms()
+    left = []
+    for rate in rates:
+        used = 0
+        while used < rate.limit:
+            item = bucket.peek(used)
+            if item is None or item.timestamp <= now - rate.interval:  # type: ignore[union-attr]
+                break
+            used += 1
+        left.append(rate.limit - used)
+    return min(left)
+
+
+def _check_cool_down() -> None:
+    until, reason = cache.get(_COOL_DOWN, (0.0, ""))
+    left = until - time.time()
+    if left > 0:
+        error = RateLimited(f"{reason} {left:.0f} s are left.")
+        error.retry_after_s = left
+        raise error
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _rates() -> list[Rate]:
+    per_minute, burst = settings.TV_RATE_PER_MINUTE, settings.TV_BURST
+    minute = Rate(per_minute, 60_000)
+    if burst >= per_minute:
+        return [minute]
+    # So many calls, and then as long a pause as they would have taken at an even pace.
+    return [Rate(burst, burst * 60_000 // per_minute), minute]
+
+
+def _bucket() -> AbstractBucket | None:
+    if not settings.TV_RATE_PER_MINUTE:
+        return None
+    location = settings.ENV["CACHE_URL"] or str(settings.STATE_DIR / "throttle.sqlite3")
+    # A connection opened before a fork must not be used after it.
+    return _open_bucket(location, settings.TV_RATE_PER_MINUTE, settings.TV_BURST, os.getpid())
+
+
+@remember
+def _open_bucket(location: str, per_minute: int, burst: int, process: int) -> AbstractBucket:
+    if "://" in location:
+        from redis import Redis
+
+        return RedisBucket.init(_rates(), Redis.from_url(location), "tradingview-throttle")  # type: ignore[return-value]
+    # The lock file makes "count, then insert" one step for all processes.
+    return SQLiteBucket.init_from_file(
+        _rates(), table="calls", db_path=str(Path(location)), use_file_lock=True
+    )
+
+
+def _put(bucket: AbstractBucket, item: RateItem) -> bool:
+    lock = bucket.limiter_lock()
+    if lock is None:
+        return bool(bucket.put(item))
+    with lock:
+        bucket.leak(item.timestamp)
+        return bool(bucket.put(item))

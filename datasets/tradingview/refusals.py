@@ -1,0 +1,83 @@
+"""What TradingView says when it does not send bars, each as its own error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets.errors import (
+    AuthExpired,
+    FeedProtocol,
+    FetchError,
+    NotPermitted,
+    RateLimited,
+    SymbolNotFound,
+    TimeframeUnavailable,
+)
+
+# Beginnings of a `protocol_error` that means: too many calls from here.
+_TOO_MANY = ("banned", "user connections limit", "max state sessions", "max sessions rate")
+
+
+def symbol_error(parameters: list[Any], full_symbol: str) -> FetchError:
+    """Return the error of a `symbol_error`: [chart session, symbol id, reason, …]."""
+    reason = _text(parameters, 2)
+    if reason == "invalid symbol":
+        return SymbolNotFound(
+            f"TradingView does not know {full_symbol}. Check the exchange and the symbol; search finds both."
+        )
+    if reason == "permission denied":
+        group = _text(parameters, 4)
+        return NotPermitted(
+            f"This TradingView account may not see {full_symbol}"
+            f"{f' ({group})' if group else ''}. Sign in with an account that may."
+        )
+    return FeedProtocol(
+        f"TradingView refuses {full_symbol} for a reason not known here: {reason!r}."
+    )
+
+
+def series_error(parameters: list[Any], full_symbol: str, timeframe: str) -> FetchError:
+    """Return the error of a `series_error`: [chart session, series id, turnaround, reason, …]."""
+    reason = _text(parameters, 3)
+    if (
+        reason.endswith("not_entitled")
+        or reason == "custom_resolution"
+        or reason.startswith("study_not_auth")
+    ):
+        return NotPermitted(
+            f"This TradingView account may not see {full_symbol} at {timeframe} ({reason}). "
+            "Choose another timeframe, or sign in with an account that may."
+        )
+    if reason.startswith("unsupported resolution"):
+        return TimeframeUnavailable(
+            f"{full_symbol} has no bars at {timeframe}. Choose another timeframe."
+        )
+    return FeedProtocol(f"TradingView refuses the bars for a reason not known here: {reason!r}.")
+
+
+def critical_error(parameters: list[Any]) -> FetchError:
+    """Return the error of a `critical_error` of our own chart session."""
+    reason = " ".join(_text(parameters, index) for index in range(1, len(parameters)))
+    return FeedProtocol(f"TradingView did not understand the request: {reason[:200]!r}.")
+
+
+def protocol_error(parameters: list[Any]) -> FetchError:
+    """Return the error of a `protocol_error`; the connection is closed after it."""
+    reason = _text(parameters, 0)
+    if reason == "bad auth token":
+        return AuthExpired(
+            "TradingView no longer accepts the sign-in token. Sign in anew: with cookies, copy fresh ones "
+            "from the browser into TV_SESSION; with TV_AUTH_TOKEN, set a fresh token."
+        )
+    if reason.lower().startswith(_TOO_MANY):
+        return RateLimited(
+            f"TradingView refuses because of too many calls ({reason!r}). "
+            "All workers pause; it is tried again after the cool-down."
+        )
+    return FeedProtocol(f"TradingView reports an error in the conversation: {reason!r}.")
+
+
+def _text(parameters: list[Any], index: int) -> str:
+    """Return one parameter as printable text of bounded length, "" where there is none."""
+    value = parameters[index] if index < len(parameters) else ""
+    return "".join(char for char in str(value) if char.isprintable())[:200]

@@ -1,0 +1,247 @@
+"""Get a token from TradingView: by password, from a browser's cookies, or a ready one.
+
+Configured but refused is an error; it never becomes a guest's access.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import requests
+
+from datasets.errors import (
+    AuthCaptcha,
+    AuthExpired,
+    AuthFailed,
+    AuthTwoFactor,
+    FeedTimeout,
+    FeedUnreachable,
+    RateLimited,
+    SignInError,
+)
+from datasets.tradingview.client import GUEST_TOKEN
+from datasets.tradingview.connection import ORIGIN, USER_AGENT
+
+# Seconds for connecting and for each silence while reading.
+_TIMEOUT_S = 10.0
+# A page is about 1 MB; what is longer is not read further.
+_MAX_PAGE_BYTES = 8 * 1024 * 1024
+_TOKEN = re.compile(r'"auth_token":"([^"]+)"')
+# Tokens live for 4 h. One that does not say when it ends is renewed after an hour.
+_UNKNOWN_LIFETIME_S = 3600.0
+
+_LOCKED_OUT = re.compile(r"locked out|trouble with that request|try again (a little )?later", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the operator has set; which of it counts is `kind`. Never shown in full."""
+
+    username: str = ""
+    password: str = ""
+    session: str = ""
+    session_sign: str = ""
+    user_id: str = ""
+    auth_token: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`token`, `cookies`, `password` or `guest`, in this order of precedence."""
+        if self.auth_token:
+            return "token"
+        if self.session:
+            return "cookies"
+        return "password" if self.username or self.password else "guest"
+
+    def __repr__(self) -> str:
+        return f"Credentials(kind={self.kind!r})"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and the UNIX second at which it ends. Never shown in full."""
+
+    value: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"Token(expires_at={self.expires_at:.0f})"
+
+    __str__ = __repr__
+
+
+def sign_in(credentials: Credentials, site_url: str) -> Token:
+    """Return a token for `credentials`.
+
+    Raises `AuthFailed`, `AuthCaptcha`, `AuthTwoFactor`, `AuthExpired`, `RateLimited` for a
+    lock-out, `FeedUnreachable` and `FeedTimeout`.
+    """
+    if credentials.kind == "guest":
+        return Token(GUEST_TOKEN, float("inf"))
+    if credentials.kind == "token":
+        return _ready(credentials.auth_token)
+    with requests.Session() as session:
+        session.headers.update({"User-Agent": USER_AGENT, "Referer": ORIGIN, "Origin": ORIGIN})
+        if credentials.kind == "cookies":
+            return _with_cookies(session, credentials, site_url)
+        return _with_password(session, credentials, site_url)
+
+
+def read_claims(token: str) -> dict[str, Any]:
+    """Return what a token (a JWT) says of itself, unverified; {} for one that is none."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _token(value: str) -> Token:
+    expires_at = read_claims(value).get("exp")
+    if isinstance(expires_at, int | float):
+        return Token(value, float(expires_at))
+    return Token(value, time.time() + _UNKNOWN_LIFETIME_S)
+
+
+def _ready(value: str) -> Token:
+    token = _token(value)
+    if token.expires_at <= time.time():
+        raise AuthExpired(
+            "The token in TV_AUTH_TOKEN has expired. Set a fresh one, or use TV_SESSION instead."
+        )
+    return token
+
+
+# --- password ----------------------------------------------------------------------------
+
+
+def _with_password(session: requests.Session, credentials: Credentials, site_url: str) -> Token:
+    if not (credentials.username and credentials.password):
+        raise AuthFailed("TV_USERNAME and TV_PASSWORD belong together; one of them is not set.")
+    form = {"username": credentials.username, "password": credentials.password, "remember": "on"}
+    status, body = _request(session, "POST", f"{site_url}/accounts/signin/", data=form)
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise _not_json(status) from None
+    if not isinstance(answer, dict):
+        raise _not_json(status)
+    # "error" is there and empty on success.
+    if answer.get("error") or answer.get("code") or status >= 400:
+        raise _refusal(answer, status)
+    user = answer.get("user")
+    value = user.get("auth_token") if isinstance(user, dict) else None
+    if not isinstance(value, str) or not value:
+        raise AuthFailed(
+            "TradingView accepted the password and sent no token. Use TV_SESSION instead."
+        )
+    return _token(value)
+
+
+def _not_json(status: int) -> SignInError | RateLimited:
+    if status == 429:
+        return _locked_out()
+    return AuthFailed(
+        f"TradingView answered the sign-in with a page (HTTP {status}) instead of a reply: it takes us for a "
+        "robot. Sign in with a browser and set TV_SESSION from its cookies."
+    )
+
+
+def _refusal(answer: dict[str, Any], status: int) -> SignInError | RateLimited:
+    code = str(answer.get("code", ""))
+    text = str(answer.get("error", ""))
+    if "captcha" in code.lower() or "robot" in text.lower():
+        return AuthCaptcha(
+            "TradingView wants a captcha solved. Sign in with a browser and set TV_SESSION from its cookies."
+        )
+    if code == "2FA_required" or answer.get("two_factor_types"):
+        return AuthTwoFactor(
+            "This account has two-factor sign-in. Sign in with a browser and set TV_SESSION from its cookies."
+        )
+    if code == "rate_limit" or status == 429 or _LOCKED_OUT.search(text):
+        return _locked_out()
+    return AuthFailed("TradingView does not accept TV_USERNAME and TV_PASSWORD. Check both.")
+
+
+def _locked_out() -> RateLimited:
+    return RateLimited(
+        "TradingView has locked sign-in for this account or address for a while, after too many tries. "
+        "All workers pause; a cookie session (TV_SESSION) does not need to sign in."
+    )
+
+
+# --- cookies -----------------------------------------------------------------------------
+
+
+def _with_cookies(session: requests.Session, credentials: Credentials, site_url: str) -> Token:
+    cookies = {"sessionid": credentials.session}
+    if credentials.session_sign:
+        cookies["sessionid_sign"] = credentials.session_sign
+    # In a header: the cookies are for the configured host, whatever domain a jar would want.
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    status, page = _request(session, "GET", f"{site_url}/", headers={"Cookie": header})
+    if status == 429:
+        raise _locked_out()
+    if status in (403, 400):
+        raise _not_json(status)
+    found = _TOKEN.search(page.decode(errors="replace"))
+    if found is None:
+        raise AuthExpired(
+            "TradingView no longer knows the cookie session. Sign in with a browser and copy `sessionid` and "
+            "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
+        )
+    return _checked_owner(_token(found[1]), credentials.user_id)
+
+
+def _checked_owner(token: Token, user_id: str) -> Token:
+    owner = read_claims(token.value).get("user_id")
+    if user_id.isdigit() and owner is not None and str(owner) != user_id:
+        raise AuthFailed(
+            "TV_SESSION belongs to another account than TV_USER_ID. Set both from one browser."
+        )
+    return token
+
+
+# --- HTTP --------------------------------------------------------------------------------
+
+
+def _request(
+    session: requests.Session, method: str, url: str, **arguments: Any
+) -> tuple[int, bytes]:
+    """Return status and body; follows no redirect, as an expired session loops."""
+    host = url.split("/")[2]
+    deadline = time.monotonic() + 3 * _TIMEOUT_S
+    try:
+        with session.request(
+            method, url, timeout=_TIMEOUT_S, stream=True, allow_redirects=False, **arguments
+        ) as response:
+            body = b""
+            for chunk in response.iter_content(65536):
+                body += chunk
+                if len(body) > _MAX_PAGE_BYTES or time.monotonic() > deadline:
+                    raise FeedTimeout(
+                        f"{host} sends its sign-in page without end. It can be tried again."
+                    )
+            return response.status_code, body
+    except requests.Timeout as error:
+        raise FeedTimeout(
+            f"{host} did not answer the sign-in within {_TIMEOUT_S:g} s."
+        ) from _masked(error)
+    except requests.RequestException as error:
+        raise FeedUnreachable(f"{host} cannot be reached for the sign-in.") from _masked(error)
+
+
+def _masked(error: BaseException) -> BaseException:
+    """Return the error without the request it carries: that holds the password."""
+    return type(error)(type(error).__name__)

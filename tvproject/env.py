@@ -1,0 +1,174 @@
+"""Every setting an operator can give, read from the environment and from `.env`.
+
+The table below is the whole list: docs/settings.md is checked against it, a name that
+starts with `TV_` and is not in it stops the start, and so does a value it does not allow.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+
+class SettingsError(ImproperlyConfigured):
+    """One sentence that names the variable and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable: how to read it, its default, and what to say when it is wrong."""
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    allowed: str
+    is_secret: bool = False
+
+
+def _text(text: str) -> str:
+    if any(ord(char) < 32 for char in text):
+        raise ValueError(text)
+    return text
+
+
+def _boolean(text: str) -> bool:
+    return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+
+
+def _number(lowest: float, highest: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and lowest <= value <= highest):
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _outputs(text: str) -> Path:
+    parts = urlsplit(text)
+    if parts.scheme == "file" and not parts.netloc:
+        return Path(parts.path).resolve()
+    if parts.scheme or not text:
+        raise ValueError(text)
+    return Path(text).resolve()
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in [
+        Setting("TV_USERNAME", _text, "", "a TradingView user name"),
+        Setting("TV_PASSWORD", _text, "", "that account's password", is_secret=True),
+        Setting("TV_SESSION", _text, "", "the cookie `sessionid`", is_secret=True),
+        Setting("TV_SESSION_SIGN", _text, "", "the cookie `sessionid_sign`", is_secret=True),
+        Setting("TV_USER_ID", _text, "", "the account's number or name"),
+        Setting("TV_AUTH_TOKEN", _text, "", "a ready token", is_secret=True),
+        Setting("TV_SOURCE", _choice("auto", "tradingview", "sample"), "tradingview", "auto, tradingview or sample"),
+        Setting("TV_WS_URL", _url("ws", "wss"), "wss://data.tradingview.com/socket.io/websocket", "a ws:// or wss:// address"),
+        Setting("TV_SITE_URL", _url("http", "https"), "https://www.tradingview.com", "an http:// or https:// address"),
+        Setting("TV_SEARCH_URL", _url("http", "https"), "https://symbol-search.tradingview.com", "an http:// or https:// address"),
+        Setting("TV_TIMEOUT_S", _number(0.1, 3600), 20.0, "seconds from 0.1 to 3600"),
+        Setting("TV_DEADLINE_S", _number(0.1, 86400), 120.0, "seconds from 0.1 to 86400"),
+        Setting("TV_MAX_BARS", _whole(1, 1_000_000), 5000, "a whole number from 1 to 1000000"),
+        Setting("TV_RATE_PER_MINUTE", _whole(0, 6000), 20, "a whole number from 0 (no limit) to 6000"),
+        Setting("TV_BURST", _whole(1, 1000), 3, "a whole number from 1 to 1000"),
+        Setting("TV_CACHE_TTL_S", _whole(0, 10**9), 0, "whole seconds, 0 for never"),
+        Setting("TV_ENABLED", _boolean, True, "1 or 0"),
+        Setting("API_ACCESS", _choice("open", "login"), "open", "open or login"),
+        Setting("DATABASE_URL", _url("sqlite", "postgres", "postgresql"), "", "sqlite:///… or postgres://…", is_secret=True),
+        Setting("CELERY_BROKER_URL", _url("filesystem", "redis", "rediss", "amqp", "amqps"), "filesystem://", "filesystem://, redis://… or amqp://…", is_secret=True),
+        Setting("CACHE_URL", _url("redis", "rediss"), "", "redis://…", is_secret=True),
+        Setting("OUTPUTS_URL", _outputs, None, "a folder, or file:///folder"),
+        Setting("STATE_DIR", _outputs, None, "a folder on this machine"),
+        Setting("SECRET_KEY", _text, "", "fifty or more random characters", is_secret=True),
+        Setting("DEBUG", _boolean, False, "1 or 0"),
+        Setting("ALLOWED_HOSTS", _names, ["localhost", "127.0.0.1", "[::1]"], "host names, separated by commas"),
+        Setting("PORT", _whole(1, 65535), 8000, "a port from 1 to 65535"),
+        Setting("ADMIN_PASSWORD", _text, "", "the first admin's password", is_secret=True),
+    ]
+}  # fmt: skip
+
+
+def read_settings(base_dir: Path) -> dict[str, Any]:
+    """Return every setting's value; raise `SettingsError` for a wrong or unknown one.
+
+    The environment wins over `.env`. A secret may come from a file instead, named by
+    `NAME_FILE`, as container secrets do.
+    """
+    environ.Env.read_env(base_dir / ".env", overwrite=False)
+    _refuse_unknown(os.environ)
+    return {name: _value(setting, os.environ) for name, setting in SETTINGS.items()}
+
+
+def _refuse_unknown(variables: Mapping[str, str]) -> None:
+    for name in variables:
+        known = name in SETTINGS or name.removesuffix("_FILE") in SETTINGS
+        if name.startswith("TV_") and not known:
+            close = difflib.get_close_matches(name, SETTINGS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "; docs/settings.md lists them all."
+            raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
+    text = variables.get(setting.name, "").strip()
+    file_name = variables.get(f"{setting.name}_FILE", "") if setting.is_secret else ""
+    if file_name and not text:
+        text = _read_secret(setting.name, Path(file_name))
+    if not text:
+        return setting.default
+    try:
+        return setting.read(text)
+    except (ValueError, KeyError):
+        shown = "wrong" if setting.is_secret else repr(text)
+        raise SettingsError(f"{setting.name} is {shown}; allowed is {setting.allowed}.") from None
+
+
+def _read_secret(name: str, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"{name}_FILE names {path}, which cannot be read: {error.strerror}."
+        ) from None

@@ -1,0 +1,240 @@
+"""Django's settings, from the table in `env.py`; docs/settings.md explains each variable."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import environ
+
+from tvproject.env import SettingsError, read_settings
+
+BASE_DIR = Path(__file__).resolve().parents[1]
+ENV = read_settings(BASE_DIR)
+
+# The version has one home: the newest heading of the changelog.
+VERSION = re.search(r"^## v(\S+)", (BASE_DIR / "CHANGELOG.md").read_text(), re.M)[1]  # type: ignore[index]
+
+# --- Where things are kept ---------------------------------------------------------------
+
+OUTPUTS_DIR: Path = ENV["OUTPUTS_URL"] or BASE_DIR / "outputs"
+STATE_DIR: Path = ENV["STATE_DIR"] or OUTPUTS_DIR / "state"
+try:
+    for folder in (OUTPUTS_DIR, STATE_DIR):
+        folder.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise SettingsError(
+        f"OUTPUTS_URL or STATE_DIR: {error.filename} cannot be made: {error.strerror}."
+    ) from None
+
+
+def _kept_secret_key() -> str:
+    """Return the key kept in the state folder, made on first use; sessions survive a restart."""
+    path = STATE_DIR / "secret_key"
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=STATE_DIR) as file:  # readable by its owner only
+            file.write(secrets.token_urlsafe(50))
+            file.flush()
+            # Whole or not at all, and the first process that makes one wins.
+            with suppress(FileExistsError):
+                path.hardlink_to(file.name)
+    return path.read_text()
+
+
+SECRET_KEY: str = ENV["SECRET_KEY"] or _kept_secret_key()
+DEBUG: bool = ENV["DEBUG"]
+ALLOWED_HOSTS: list[str] = ENV["ALLOWED_HOSTS"]
+
+# --- TradingView -------------------------------------------------------------------------
+
+# `auto` is resolved by `make run`, which knows whether it started the sample feed.
+TV_SOURCE: str = "tradingview" if ENV["TV_SOURCE"] == "auto" else ENV["TV_SOURCE"]
+TV_WS_URL: str = ENV["TV_WS_URL"]
+TV_SITE_URL: str = ENV["TV_SITE_URL"].rstrip("/")
+TV_SEARCH_URL: str = ENV["TV_SEARCH_URL"].rstrip("/")
+TV_USERNAME: str = ENV["TV_USERNAME"]
+TV_PASSWORD: str = ENV["TV_PASSWORD"]
+TV_SESSION: str = ENV["TV_SESSION"]
+TV_SESSION_SIGN: str = ENV["TV_SESSION_SIGN"]
+TV_USER_ID: str = ENV["TV_USER_ID"]
+TV_AUTH_TOKEN: str = ENV["TV_AUTH_TOKEN"]
+TV_TIMEOUT_S: float = ENV["TV_TIMEOUT_S"]
+TV_DEADLINE_S: float = ENV["TV_DEADLINE_S"]
+TV_MAX_BARS: int = ENV["TV_MAX_BARS"]
+TV_RATE_PER_MINUTE: int = ENV["TV_RATE_PER_MINUTE"]
+TV_BURST: int = ENV["TV_BURST"]
+TV_CACHE_TTL_S: int = ENV["TV_CACHE_TTL_S"]
+TV_ENABLED: bool = ENV["TV_ENABLED"]
+
+# --- Django ------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "datasets",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "tvproject.urls"
+WSGI_APPLICATION = "tvproject.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# The API has no trailing slashes, and a redirect would hide a typo.
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "datasets.views.feed",
+            ],
+        },
+    },
+]
+
+# Every time is UTC. A correctness setting: Django puts TIME_ZONE into the process's TZ.
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+# --- Database ----------------------------------------------------------------------------
+
+
+def _database() -> dict[str, Any]:
+    url = ENV["DATABASE_URL"] or f"sqlite:///{STATE_DIR / 'catalog.sqlite3'}"
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            # Web processes and workers write side by side: readers never wait in WAL, and
+            # a writer takes its lock at BEGIN and waits for it, instead of failing half-way.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    else:
+        config["CONN_MAX_AGE"] = 60
+        config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+DATABASES = {"default": _database()}
+
+# --- Cache -------------------------------------------------------------------------------
+
+if ENV["CACHE_URL"]:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": ENV["CACHE_URL"],
+        }
+    }
+else:
+    # On disk, because web processes and workers share what is in it.
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(STATE_DIR / "cache"),
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        }
+    }
+
+# --- Celery ------------------------------------------------------------------------------
+
+CELERY_BROKER_URL: str = ENV["CELERY_BROKER_URL"]
+CELERY_TASK_IGNORE_RESULT = True  # the `Fetch` row is the result
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_DEFAULT_QUEUE = "fetches"
+if CELERY_BROKER_URL.startswith("filesystem://"):
+    _broker = STATE_DIR / "broker"
+    for name in ("messages", "control"):
+        (_broker / name).mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_broker / "messages"),
+        "data_folder_out": str(_broker / "messages"),
+        "control_folder": str(_broker / "control"),
+        # Seconds. Kombu's default of 1 would be most of a small fetch.
+        "polling_interval": 0.02,
+    }
+    # Broadcasts between workers would be files that nobody removes.
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+
+# --- Static files ------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "static"]
+# The chart library comes from npm at install time; nothing of it is committed.
+_charts = BASE_DIR / "node_modules" / "lightweight-charts" / "dist"
+if _charts.is_dir():
+    STATICFILES_DIRS.append(("lightweight-charts", _charts))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+# Straight from the folders above while developing and testing; collected by `make run`.
+WHITENOISE_USE_FINDERS = True
+
+# --- API ---------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "datasets.api.exceptions.problem_response",
+    "URL_FORMAT_OVERRIDE": None,
+}
+API_ACCESS: str = ENV["API_ACCESS"]
+
+LOGIN_URL = "admin:login"
+
+# --- Logging -----------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        # Its messages are about what we have replaced; our own errors say what happened.
+        "tvDatafeed": {"level": "CRITICAL"},
+        "django.server": {"level": "WARNING"},
+    },
+}
