@@ -1,0 +1,331 @@
+"""The parser: recordings, every order of frames, and bars that are none."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets.bars import FetchedBars
+from datasets.errors import (
+    BadBars,
+    DatasetsError,
+    FeedProtocol,
+    NoData,
+    NotPermitted,
+    RateLimited,
+    SymbolNotFound,
+    TimeframeUnavailable,
+)
+from datasets.tradingview import frames
+from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
+from tests.bars import a_key
+from tests.recordings import csv_rows, messages_of_list, recording, spread_payloads
+
+CHART = "cs_ours"
+NOW = 1_787_292_487
+
+
+def conversation(n_bars: int = 300, **changes: Any) -> Conversation:
+    return Conversation(a_key(n_bars=n_bars, **changes), CHART)
+
+
+def ours(payload: dict[str, Any], series: str, symbol: str) -> dict[str, Any]:
+    """Return a recorded message as if our session had asked."""
+    text = json.dumps(payload).replace(f'"{series}"', f'"{SERIES_ID}"').replace(f'"{symbol}"', f'"{SYMBOL_ID}"')
+    message: dict[str, Any] = json.loads(text)
+    if message.get("p") and str(message["p"][0]).startswith("cs_"):
+        message["p"][0] = CHART
+    return message
+
+
+def update(bars: list[Any], method: str = "timescale_update", **series: Any) -> dict[str, Any]:
+    body = {"s": [{"i": index, "v": bar} for index, bar in enumerate(bars)], **series}
+    return {"m": method, "p": [CHART, {SERIES_ID: body}], "t": NOW}
+
+
+def completed(**details: Any) -> dict[str, Any]:
+    return {"m": "series_completed", "p": [CHART, SERIES_ID, "streaming", "s1", details], "t": NOW}
+
+
+def bar(time: float, price: float = 10.0, volume: float | None = 5.0) -> list[float]:
+    numbers = [time, price, price + 1, price - 1, price]
+    return numbers if volume is None else [*numbers, volume]
+
+
+def result_of(*messages: dict[str, Any], n_bars: int = 300) -> FetchedBars:
+    talk = conversation(n_bars)
+    for message in messages:
+        talk.handle(message)
+    return talk.result()
+
+
+def times(fetched: FetchedBars) -> list[int]:
+    return [int(time.timestamp()) for time in fetched.table["time"].to_pylist()]
+
+
+# --- recordings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mkt-cli_history-ok.json", "mkt-cli_history-heartbeat-batched.json"])
+def test_a_recorded_reply_is_read_whole(name: str) -> None:
+    talk = conversation()
+
+    for message in messages_of_list(name):
+        for payload in frames.split_message(message):
+            if not payload.startswith(frames.HEARTBEAT):
+                talk.handle(ours(frames.decode(payload), "sds_1", "sym_1"))
+
+    fetched = talk.result()
+    assert talk.is_complete
+    assert fetched.table.num_rows == 5
+    assert fetched.table.to_pylist()[0] | {"time": None} == {
+        "time": None, "open": 306.0, "high": 307.49, "low": 304.3, "close": 305.93, "volume": 28229375.0,
+    }  # fmt: skip
+    assert fetched.last_bar_final is True
+    assert (fetched.instrument.pro_name, fetched.instrument.full_name) == ("NASDAQ:AAPL", "BATS:AAPL")
+    assert fetched.instrument.timezone == "America/New_York"
+
+
+def test_the_recorded_8000_bars_come_back_bit_for_bit() -> None:
+    talk = conversation(8000)
+
+    for payload in spread_payloads("krazykoder_socket.timeseries_aapl_1d_8000.txt"):
+        talk.handle(ours(payload, "sds_1", "sds_sym_1"))
+
+    table = talk.result().table
+    rows = [
+        [row["time"].replace(tzinfo=UTC).timestamp(), *(row[name] for name in ("open", "high", "low", "close", "volume"))]
+        for row in table.to_pylist()
+    ]
+    assert rows == csv_rows("tv_aapl_1d_8000_splitadjusted.csv")
+
+
+def test_the_recorded_delayed_feed_with_an_empty_first_update_is_read_whole() -> None:
+    talk = conversation()
+
+    for payload in json.loads(recording("tradingview-rs_events_hose_vcb.json").read_text()):
+        talk.handle(ours(payload, "sds_1", "sds_sym_2"))
+
+    fetched = talk.result()
+    assert fetched.table.num_rows == 300
+    assert fetched.instrument.full_name == "HOSE_DLY:VCB"
+    assert fetched.instrument.delay_s == 900
+    assert [row[0] for row in csv_rows("tv_hose_vcb_1h_300.csv")] == times(fetched)
+
+
+def test_the_recorded_unknown_symbol_is_named_at_its_first_frame() -> None:
+    talk = conversation()
+    payloads = [
+        ours(frames.decode(payload), "sds_1", "sym_1")
+        for message in messages_of_list("mkt-cli_history-error.json")
+        for payload in frames.split_message(message)
+    ]
+
+    with pytest.raises(SymbolNotFound):
+        for payload in payloads:
+            talk.handle(payload)
+
+
+# --- order, overlap, forming bar ---------------------------------------------------------
+
+
+def test_several_updates_are_one_reply_and_the_later_bar_wins() -> None:
+    fetched = result_of(
+        update([]),
+        update([bar(60), bar(120)]),
+        update([bar(120, price=20.0), bar(180)]),
+        {"m": "timescale_update", "p": [CHART, {}], "t": NOW},
+        completed(),
+    )
+
+    assert times(fetched) == [60, 120, 180]
+    assert fetched.table["close"].to_pylist() == [10.0, 20.0, 10.0]
+    assert fetched.n_duplicates == 1
+
+
+def test_older_bars_that_come_later_are_sorted_in() -> None:
+    fetched = result_of(update([bar(180), bar(240)]), update([bar(60), bar(120)]), completed())
+
+    assert times(fetched) == [60, 120, 180, 240]
+
+
+def test_a_live_update_before_the_end_changes_the_last_bar_and_is_no_duplicate() -> None:
+    fetched = result_of(update([bar(60), bar(120)]), update([bar(120, price=11.0)], method="du"), completed())
+
+    assert fetched.table["close"].to_pylist() == [10.0, 11.0]
+    assert fetched.n_duplicates == 0
+
+
+def test_never_more_bars_than_asked_and_the_newest_ones() -> None:
+    fetched = result_of(update([bar(60), bar(120)]), update([bar(180)], method="du"), completed(), n_bars=2)
+
+    assert times(fetched) == [120, 180]
+
+
+@pytest.mark.parametrize(
+    ("close_time", "is_final"), [(NOW - 1, True), (NOW, False), (NOW + 60, False), (None, None)]
+)
+def test_the_last_bar_is_final_once_its_close_has_passed(close_time: int | None, is_final: bool | None) -> None:
+    status = {} if close_time is None else {"lbs": {"bar_close_time": close_time}}
+
+    assert result_of(update([bar(60)], **status), completed()).last_bar_final is is_final
+
+
+def test_frames_of_other_sessions_and_series_are_passed_over() -> None:
+    talk = conversation()
+    foreign = update([bar(1)])
+    foreign["p"][0] = "cs_other"
+    other_series = {"m": "timescale_update", "p": [CHART, {"st1": {"st": [{"i": 0, "v": [1, 2]}]}}], "t": NOW}
+    quote = {"m": "critical_error", "p": ["qs_x", "invalid_parameters", "quote_add_symbols"]}
+
+    for message in (foreign, other_series, quote, {"m": "qsd", "p": ["qs_x", {}]}, {"session_id": "x"}, {"m": 1}):
+        talk.handle(message)
+    talk.handle({"m": "series_completed", "p": ["cs_other", SERIES_ID, "streaming", "s1"]})
+    talk.handle({"m": "series_completed", "p": [CHART, "sds_2", "streaming", "s1"]})
+
+    assert not talk.is_complete
+    with pytest.raises(NoData):
+        talk.result()
+
+
+def test_a_bar_without_volume_is_null_there_and_only_there() -> None:
+    fetched = result_of(
+        update([bar(60), bar(120, volume=None), bar(180, volume=0.0), bar(240, volume=1e100), [*bar(300), 77.0]]),
+        completed(),
+    )
+
+    assert fetched.table["volume"].to_pylist() == [5.0, None, 0.0, None, 5.0]
+
+
+def test_negative_prices_and_times_before_1970_stay_as_they_are() -> None:
+    fetched = result_of(update([bar(-631152000, price=-37.63), bar(0, price=1.2e-05)]), completed())
+
+    assert times(fetched) == [-631152000, 0]
+    assert fetched.table["close"].to_pylist() == [-37.63, 1.2e-05]
+
+
+def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
+    talk = conversation(5)
+    talk.handle(update([bar(240), bar(300)]))
+    talk.handle(completed())
+    assert talk.wants_more() == 3
+
+    talk.ask_for_more()
+    assert not talk.is_complete
+    talk.handle(update([bar(180), bar(240)]))
+    talk.handle(completed())
+    assert talk.wants_more() == 2
+
+    talk.ask_for_more()
+    talk.handle(completed())
+    assert talk.wants_more() == 0
+    assert talk.result().table.num_rows == 3
+
+
+def test_the_named_limit_ends_the_asking() -> None:
+    talk = conversation(5)
+    talk.handle(update([bar(60)]))
+    talk.handle(completed(data_completed="limit"))
+
+    assert talk.wants_more() == 0
+    assert talk.result().is_limited
+
+
+# --- errors ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "error"),
+    [
+        ("symbol_error", [SYMBOL_ID, "invalid symbol"], SymbolNotFound),
+        ("symbol_error", [SYMBOL_ID, "permission denied", "group", "economics_paid"], NotPermitted),
+        ("symbol_error", [SYMBOL_ID, "permission denied", "symbol"], NotPermitted),
+        ("symbol_error", [SYMBOL_ID, "something new"], FeedProtocol),
+        ("symbol_error", [], FeedProtocol),
+        ("series_error", [SERIES_ID, "s1", "seconds_not_entitled", "undefined"], NotPermitted),
+        ("series_error", [SERIES_ID, "s1", "resolution_not_entitled", "undefined"], NotPermitted),
+        ("series_error", [SERIES_ID, "s1", "custom_resolution", "undefined"], NotPermitted),
+        ("series_error", [SERIES_ID, "s1", "unsupported resolution: INDEX:NDFI, 5", "h@h"], TimeframeUnavailable),
+        ("series_error", [SERIES_ID, "s1", "resolve error", "h@h"], FeedProtocol),
+        ("critical_error", ["invalid parameters", "method: create_series"], FeedProtocol),
+    ],
+)
+def test_what_the_feed_says_instead_of_bars_has_a_name(
+    method: str, parameters: list[Any], error: type[DatasetsError]
+) -> None:
+    with pytest.raises(error):
+        conversation().handle({"m": method, "p": [CHART, *parameters], "t": NOW})
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["banned", "banned by ip", "banned by user_id", "user connections limit reached",
+     "Max state sessions reached", "max sessions rate reached"],
+)  # fmt: skip
+def test_too_many_calls_have_one_name(reason: str) -> None:
+    with pytest.raises(RateLimited):
+        conversation().handle({"m": "protocol_error", "p": [reason]})
+
+
+def test_a_study_error_is_not_fatal() -> None:
+    conversation().handle({"m": "study_error", "p": [CHART, "st1", "s1_st1", "check study unexpected error", "h"]})
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [60, None, 2, 1, 1, 5],
+        [60, "1.5", 2, 1, 1, 5],
+        [None, 1, 2, 1, 1, 5],
+        [60, 1e100, 2, 1, 1, 5],
+        [60, float("nan"), 2, 1, 1, 5],
+        [60, float("inf"), 2, 1, 1, 5],
+        [60, 1, 2, 1],
+        [60, 1, 2, 1, 1, 5, 6, 7],
+        [60.5, 1, 2, 1, 1, 5],
+        [60, 1, 2, 1, 1, "5"],
+        [],
+        None,
+    ],
+)
+def test_a_bar_that_is_none_is_refused_when_it_arrives(numbers: Any) -> None:
+    with pytest.raises(BadBars):
+        conversation().handle(update([bar(0), numbers]))
+
+
+# --- any bars in any frames --------------------------------------------------------------
+
+finite = st.floats(min_value=-1e12, max_value=1e12)
+bar_lists = st.dictionaries(
+    st.integers(-10_000, 100_000).map(lambda step: step * 60),
+    st.tuples(finite, finite, finite, finite, st.none() | st.floats(min_value=0, max_value=1e15)),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(bar_lists, st.data())
+def test_any_bars_cut_into_any_frames_come_back_the_same(bars: dict[int, Any], data: st.DataObject) -> None:
+    ordered = [[float(time), *(n for n in bars[time] if n is not None)] for time in sorted(bars)]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(ordered)), max_size=4)))
+    overlap = data.draw(st.integers(0, 2))
+    messages = []
+    for start, end in zip([0, *cuts], [*cuts, len(ordered)], strict=True):
+        payload = frames.encode(**_named(update(ordered[max(start - overlap, 0) : end])))
+        messages += [frames.decode(part) for part in frames.split_message(payload.encode())]
+
+    fetched = result_of(*messages, completed(), n_bars=len(ordered))
+
+    columns = [fetched.table[name].to_pylist() for name in ("open", "high", "low", "close", "volume")]
+    expected = [bars[time] for time in sorted(bars)]
+    assert times(fetched) == sorted(bars)
+    assert list(zip(*columns, strict=True)) == expected
+
+
+def _named(message: dict[str, Any]) -> dict[str, Any]:
+    return {"method": message["m"], "parameters": message["p"]}
