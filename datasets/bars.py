@@ -21,16 +21,18 @@ from datasets.errors import BadBars, InvalidRequest
 PRICE_COLUMNS = ("open", "high", "low", "close")
 BAR_COLUMNS = ("time", *PRICE_COLUMNS, "volume")
 
-BAR_SCHEMA = pa.schema(
-    [
-        # The bar's opening instant; strictly increasing, unique.
-        pa.field("time", pa.timestamp("ms", tz="UTC"), nullable=False),
-        # Quote currency, finite; as TradingView sent them, never rounded.
-        *(pa.field(name, pa.float64(), nullable=False) for name in PRICE_COLUMNS),
-        # Units traded; null where the exchange gives none, which is not the same as 0.
-        pa.field("volume", pa.float64(), nullable=True),
-    ]
-)
+_BAR_FIELDS: list[pa.Field[Any]] = [
+    # The bar's opening instant; strictly increasing, unique.
+    pa.field("time", pa.timestamp("ms", tz="UTC"), nullable=False),
+    # Quote currency, finite; as TradingView sent them, never rounded.
+    pa.field("open", pa.float64(), nullable=False),
+    pa.field("high", pa.float64(), nullable=False),
+    pa.field("low", pa.float64(), nullable=False),
+    pa.field("close", pa.float64(), nullable=False),
+    # Units traded; null where the exchange gives none, which is not the same as 0.
+    pa.field("volume", pa.float64(), nullable=True),
+]
+BAR_SCHEMA = pa.schema(_BAR_FIELDS)
 
 
 class Timeframe(StrEnum):

@@ -42,6 +42,9 @@ class KeyedModel(models.Model):
     class Meta:
         abstract = True
 
+    def __str__(self) -> str:
+        return str(self.key)
+
     @property
     def key(self) -> DatasetKey:
         """The key that identifies the dataset."""
@@ -54,9 +57,6 @@ class KeyedModel(models.Model):
             session=Session(self.session),
             adjustment=Adjustment(self.adjustment),
         )
-
-    def __str__(self) -> str:
-        return str(self.key)
 
 
 class Dataset(KeyedModel):

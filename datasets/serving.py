@@ -115,7 +115,7 @@ def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:
     with transaction.atomic():
         fetch, is_new = fetching.open_fetch(key, via=via, by=by)
         if is_new:
-            tasks.fetch.delay_on_commit(fetch.pk)
+            transaction.on_commit(lambda: tasks.enqueue(fetch.pk))
     return fetch
 
 

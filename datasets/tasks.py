@@ -35,11 +35,16 @@ def fetch(self: Task[Any, None], fetch_id: int) -> None:
 
 
 def _pause_s(error: FetchError, n_retries: int) -> float:
-    pause_s = min(_FIRST_PAUSE_S * 4**n_retries, _LONGEST_PAUSE_S)
+    pause_s: float = min(_FIRST_PAUSE_S * 4**n_retries, _LONGEST_PAUSE_S)
     # Jitter, so that workers refused together do not come back together.
     return max(
         pause_s * random.uniform(0.75, 1.25), (error.retry_after_s or 0.0) + random.uniform(0, 2)
     )
+
+
+def enqueue(fetch_id: int) -> None:
+    """Hand the fetch to the workers."""
+    fetch.delay(fetch_id)
 
 
 def resend_lost_fetches() -> int:
@@ -47,7 +52,7 @@ def resend_lost_fetches() -> int:
     lost = fetching.lost_fetches(at_most=10)
     for fetch_id in lost:
         logger.warning("fetch %s: no worker has it; queued again", fetch_id)
-        fetch.delay(fetch_id)
+        enqueue(fetch_id)
     return len(lost)
 
 
@@ -58,7 +63,7 @@ class Sweeper(bootsteps.StartStopStep):
     went down with a worker loses nothing.
     """
 
-    requires = {"celery.worker.components:Timer"}
+    requires = ("celery.worker.components:Timer",)
     _EVERY_S = 5.0
 
     def start(self, parent: Any) -> None:

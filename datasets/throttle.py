@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache as remember
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -118,7 +120,10 @@ def _open_bucket(location: str, per_minute: int, burst: int, process: int) -> Ab
     if "://" in location:
         from redis import Redis
 
-        return RedisBucket.init(_rates(), Redis.from_url(location), "tradingview-throttle")  # type: ignore[return-value]
+        bucket: AbstractBucket = RedisBucket.init(
+            _rates(), Redis.from_url(location), "tradingview-throttle"
+        )
+        return bucket
     # The lock file makes "count, then insert" one step for all processes.
     return SQLiteBucket.init_from_file(
         _rates(), table="calls", db_path=str(Path(location)), use_file_lock=True
@@ -126,9 +131,7 @@ def _open_bucket(location: str, per_minute: int, burst: int, process: int) -> Ab
 
 
 def _put(bucket: AbstractBucket, item: RateItem) -> bool:
-    lock = bucket.limiter_lock()
-    if lock is None:
-        return bool(bucket.put(item))
+    lock: Any = bucket.limiter_lock() or nullcontext()
     with lock:
         bucket.leak(item.timestamp)
         return bool(bucket.put(item))

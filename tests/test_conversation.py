@@ -36,7 +36,11 @@ def conversation(n_bars: int = 300, **changes: Any) -> Conversation:
 
 def ours(payload: dict[str, Any], series: str, symbol: str) -> dict[str, Any]:
     """Return a recorded message as if our session had asked."""
-    text = json.dumps(payload).replace(f'"{series}"', f'"{SERIES_ID}"').replace(f'"{symbol}"', f'"{SYMBOL_ID}"')
+    text = (
+        json.dumps(payload)
+        .replace(f'"{series}"', f'"{SERIES_ID}"')
+        .replace(f'"{symbol}"', f'"{SYMBOL_ID}"')
+    )
     message: dict[str, Any] = json.loads(text)
     if message.get("p") and str(message["p"][0]).startswith("cs_"):
         message["p"][0] = CHART
@@ -65,13 +69,15 @@ def result_of(*messages: dict[str, Any], n_bars: int = 300) -> FetchedBars:
 
 
 def times(fetched: FetchedBars) -> list[int]:
-    return [int(time.timestamp()) for time in fetched.table["time"].to_pylist()]
+    return [int(row["time"].timestamp()) for row in fetched.table.to_pylist()]
 
 
 # --- recordings --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mkt-cli_history-ok.json", "mkt-cli_history-heartbeat-batched.json"])
+@pytest.mark.parametrize(
+    "name", ["mkt-cli_history-ok.json", "mkt-cli_history-heartbeat-batched.json"]
+)
 def test_a_recorded_reply_is_read_whole(name: str) -> None:
     talk = conversation()
 
@@ -87,7 +93,10 @@ def test_a_recorded_reply_is_read_whole(name: str) -> None:
         "time": None, "open": 306.0, "high": 307.49, "low": 304.3, "close": 305.93, "volume": 28229375.0,
     }  # fmt: skip
     assert fetched.last_bar_final is True
-    assert (fetched.instrument.pro_name, fetched.instrument.full_name) == ("NASDAQ:AAPL", "BATS:AAPL")
+    assert (fetched.instrument.pro_name, fetched.instrument.full_name) == (
+        "NASDAQ:AAPL",
+        "BATS:AAPL",
+    )
     assert fetched.instrument.timezone == "America/New_York"
 
 
@@ -99,7 +108,10 @@ def test_the_recorded_8000_bars_come_back_bit_for_bit() -> None:
 
     table = talk.result().table
     rows = [
-        [row["time"].replace(tzinfo=UTC).timestamp(), *(row[name] for name in ("open", "high", "low", "close", "volume"))]
+        [
+            row["time"].replace(tzinfo=UTC).timestamp(),
+            *(row[name] for name in ("open", "high", "low", "close", "volume")),
+        ]
         for row in table.to_pylist()
     ]
     assert rows == csv_rows("tv_aapl_1d_8000_splitadjusted.csv")
@@ -155,14 +167,18 @@ def test_older_bars_that_come_later_are_sorted_in() -> None:
 
 
 def test_a_live_update_before_the_end_changes_the_last_bar_and_is_no_duplicate() -> None:
-    fetched = result_of(update([bar(60), bar(120)]), update([bar(120, price=11.0)], method="du"), completed())
+    fetched = result_of(
+        update([bar(60), bar(120)]), update([bar(120, price=11.0)], method="du"), completed()
+    )
 
     assert fetched.table["close"].to_pylist() == [10.0, 11.0]
     assert fetched.n_duplicates == 0
 
 
 def test_never_more_bars_than_asked_and_the_newest_ones() -> None:
-    fetched = result_of(update([bar(60), bar(120)]), update([bar(180)], method="du"), completed(), n_bars=2)
+    fetched = result_of(
+        update([bar(60), bar(120)]), update([bar(180)], method="du"), completed(), n_bars=2
+    )
 
     assert times(fetched) == [120, 180]
 
@@ -170,8 +186,10 @@ def test_never_more_bars_than_asked_and_the_newest_ones() -> None:
 @pytest.mark.parametrize(
     ("close_time", "is_final"), [(NOW - 1, True), (NOW, False), (NOW + 60, False), (None, None)]
 )
-def test_the_last_bar_is_final_once_its_close_has_passed(close_time: int | None, is_final: bool | None) -> None:
-    status = {} if close_time is None else {"lbs": {"bar_close_time": close_time}}
+def test_the_last_bar_is_final_once_its_close_has_passed(
+    close_time: int | None, is_final: bool | None
+) -> None:
+    status: dict[str, Any] = {} if close_time is None else {"lbs": {"bar_close_time": close_time}}
 
     assert result_of(update([bar(60)], **status), completed()).last_bar_final is is_final
 
@@ -180,10 +198,21 @@ def test_frames_of_other_sessions_and_series_are_passed_over() -> None:
     talk = conversation()
     foreign = update([bar(1)])
     foreign["p"][0] = "cs_other"
-    other_series = {"m": "timescale_update", "p": [CHART, {"st1": {"st": [{"i": 0, "v": [1, 2]}]}}], "t": NOW}
+    other_series = {
+        "m": "timescale_update",
+        "p": [CHART, {"st1": {"st": [{"i": 0, "v": [1, 2]}]}}],
+        "t": NOW,
+    }
     quote = {"m": "critical_error", "p": ["qs_x", "invalid_parameters", "quote_add_symbols"]}
 
-    for message in (foreign, other_series, quote, {"m": "qsd", "p": ["qs_x", {}]}, {"session_id": "x"}, {"m": 1}):
+    for message in (
+        foreign,
+        other_series,
+        quote,
+        {"m": "qsd", "p": ["qs_x", {}]},
+        {"session_id": "x"},
+        {"m": 1},
+    ):
         talk.handle(message)
     talk.handle({"m": "series_completed", "p": ["cs_other", SERIES_ID, "streaming", "s1"]})
     talk.handle({"m": "series_completed", "p": [CHART, "sds_2", "streaming", "s1"]})
@@ -195,7 +224,15 @@ def test_frames_of_other_sessions_and_series_are_passed_over() -> None:
 
 def test_a_bar_without_volume_is_null_there_and_only_there() -> None:
     fetched = result_of(
-        update([bar(60), bar(120, volume=None), bar(180, volume=0.0), bar(240, volume=1e100), [*bar(300), 77.0]]),
+        update(
+            [
+                bar(60),
+                bar(120, volume=None),
+                bar(180, volume=0.0),
+                bar(240, volume=1e100),
+                [*bar(300), 77.0],
+            ]
+        ),
         completed(),
     )
 
@@ -250,7 +287,11 @@ def test_the_named_limit_ends_the_asking() -> None:
         ("series_error", [SERIES_ID, "s1", "seconds_not_entitled", "undefined"], NotPermitted),
         ("series_error", [SERIES_ID, "s1", "resolution_not_entitled", "undefined"], NotPermitted),
         ("series_error", [SERIES_ID, "s1", "custom_resolution", "undefined"], NotPermitted),
-        ("series_error", [SERIES_ID, "s1", "unsupported resolution: INDEX:NDFI, 5", "h@h"], TimeframeUnavailable),
+        (
+            "series_error",
+            [SERIES_ID, "s1", "unsupported resolution: INDEX:NDFI, 5", "h@h"],
+            TimeframeUnavailable,
+        ),
         ("series_error", [SERIES_ID, "s1", "resolve error", "h@h"], FeedProtocol),
         ("critical_error", ["invalid parameters", "method: create_series"], FeedProtocol),
     ],
@@ -273,7 +314,9 @@ def test_too_many_calls_have_one_name(reason: str) -> None:
 
 
 def test_a_study_error_is_not_fatal() -> None:
-    conversation().handle({"m": "study_error", "p": [CHART, "st1", "s1_st1", "check study unexpected error", "h"]})
+    conversation().handle(
+        {"m": "study_error", "p": [CHART, "st1", "s1_st1", "check study unexpected error", "h"]}
+    )
 
 
 @pytest.mark.parametrize(
@@ -310,7 +353,9 @@ bar_lists = st.dictionaries(
 
 
 @given(bar_lists, st.data())
-def test_any_bars_cut_into_any_frames_come_back_the_same(bars: dict[int, Any], data: st.DataObject) -> None:
+def test_any_bars_cut_into_any_frames_come_back_the_same(
+    bars: dict[int, Any], data: st.DataObject
+) -> None:
     ordered = [[float(time), *(n for n in bars[time] if n is not None)] for time in sorted(bars)]
     cuts = sorted(data.draw(st.sets(st.integers(0, len(ordered)), max_size=4)))
     overlap = data.draw(st.integers(0, 2))
@@ -321,7 +366,9 @@ def test_any_bars_cut_into_any_frames_come_back_the_same(bars: dict[int, Any], d
 
     fetched = result_of(*messages, completed(), n_bars=len(ordered))
 
-    columns = [fetched.table[name].to_pylist() for name in ("open", "high", "low", "close", "volume")]
+    columns = [
+        fetched.table[name].to_pylist() for name in ("open", "high", "low", "close", "volume")
+    ]
     expected = [bars[time] for time in sorted(bars)]
     assert times(fetched) == sorted(bars)
     assert list(zip(*columns, strict=True)) == expected

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from datasets.errors import FeedProtocol
 from datasets.tradingview import frames
 
-texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=5)
+texts = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20), min_size=1, max_size=5
+)
 
 
 def utf16_units(text: str) -> int:
@@ -40,7 +42,16 @@ def test_any_bytes_are_frames_or_a_named_error(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [b"hello", b"~m~5~m~abc", b"~m~2~m~abc", b"~m~-1~m~", b"~m~~m~", b"~m~99999999999~m~a", b"~m~2~m~ab~m~"]
+    "message",
+    [
+        b"hello",
+        b"~m~5~m~abc",
+        b"~m~2~m~abc",
+        b"~m~-1~m~",
+        b"~m~~m~",
+        b"~m~99999999999~m~a",
+        b"~m~2~m~ab~m~",
+    ],
 )
 def test_a_wrong_length_is_named(message: bytes) -> None:
     with pytest.raises(FeedProtocol):
@@ -62,4 +73,6 @@ def test_what_we_send_is_ascii_with_a_plain_length() -> None:
     message = frames.encode("resolve_symbol", ['={"symbol":"X:Ä\\"\\\\"}'])
 
     assert message.isascii()
-    assert frames.decode(frames.split_message(message.encode())[0])["p"] == ['={"symbol":"X:Ä\\"\\\\"}']
+    assert frames.decode(frames.split_message(message.encode())[0])["p"] == [
+        '={"symbol":"X:Ä\\"\\\\"}'
+    ]

@@ -57,7 +57,9 @@ def test_a_key_has_the_contracts_path(changes: dict[str, Any], path: str) -> Non
 
 
 @given(keys, keys)
-def test_two_keys_never_share_a_path_even_where_case_is_folded(one: DatasetKey, other: DatasetKey) -> None:
+def test_two_keys_never_share_a_path_even_where_case_is_folded(
+    one: DatasetKey, other: DatasetKey
+) -> None:
     assume(one != other)
 
     assert relative_path(one).casefold() != relative_path(other).casefold()
@@ -77,7 +79,8 @@ def test_no_key_leaves_the_folder(key: DatasetKey) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["sample/X.parquet", "sample/BINANCE_BTCUSDT_1h_0300.parquet", "sample/A_B_9h_1.parquet", "x"]
+    "path",
+    ["sample/X.parquet", "sample/BINANCE_BTCUSDT_1h_0300.parquet", "sample/A_B_9h_1.parquet", "x"],
 )
 def test_any_other_path_is_no_dataset(path: str) -> None:
     with pytest.raises(ValueError):
@@ -99,7 +102,11 @@ def test_what_is_written_is_read_back_with_everything_it_says_of_itself(store: S
     assert store.read(path).equals(table)
     assert store.read_facts(path) == stored.facts
     assert stored.facts.key == key
-    assert (stored.facts.n_rows, stored.facts.is_limited, stored.facts.n_duplicates) == (300, True, 2)
+    assert (stored.facts.n_rows, stored.facts.is_limited, stored.facts.n_duplicates) == (
+        300,
+        True,
+        2,
+    )
     assert store.version(path) == (stored.bytes, stored.modified_ns)
 
 
@@ -118,7 +125,9 @@ def test_a_reader_outside_the_project_gets_the_contracts_columns(store: Store) -
 def test_no_temporary_file_stays(store: Store) -> None:
     store.write(a_key(), fetched_bars(bars_table(3)))
 
-    assert [path.name for path in (store.folder / "sample").iterdir()] == ["BINANCE_BTCUSDT_1h_300.parquet"]
+    assert [path.name for path in (store.folder / "sample").iterdir()] == [
+        "BINANCE_BTCUSDT_1h_300.parquet"
+    ]
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])
@@ -132,7 +141,7 @@ def test_a_failing_disk_leaves_the_old_dataset(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+        patch.setattr("os.fsync" if step == "fsync" else "pathlib.Path.replace", fail)
         with pytest.raises(StoreFailed, match="No space left"):
             store.write(key, fetched_bars(bars_table(5)))
 

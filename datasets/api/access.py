@@ -13,11 +13,11 @@ class ApiAccess(BasePermission):
     """Follows the setting `API_ACCESS`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return settings.API_ACCESS == "open" or bool(request.user and request.user.is_authenticated)
+        return settings.API_ACCESS == "open" or request.user.is_authenticated
 
 
 def requester(request: Request) -> str:
     """Return who asks, for the fetch's row: the user's name, else the client's address."""
-    if request.user and request.user.is_authenticated:
+    if request.user.is_authenticated:
         return request.user.get_username()
     return str(request.META.get("REMOTE_ADDR", ""))
