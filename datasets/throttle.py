@@ -27,24 +27,34 @@ LONGEST_COOL_DOWN_S = 1800
 _NAP_S = 0.25
 
 
-def wait_for_token(on_wait: Callable[[], None] = lambda: None) -> float:
+def wait_for_token(
+    on_wait: Callable[[], None] = lambda: None,
+    *,
+    purpose: str = "fetches",
+    at_most_s: float = float("inf"),
+) -> float:
     """Wait until one call to TradingView is allowed, and count it; return the seconds waited.
 
-    At most `TV_RATE_PER_MINUTE` calls begin in any minute, over all processes, and at most
-    `TV_BURST` of them close together. `on_wait` is called a few times a second and may
-    raise to give up. Raises `RateLimited` while a cool-down lasts.
+    At most `TV_RATE_PER_MINUTE` calls of one purpose begin in any minute, over all processes,
+    and at most `TV_BURST` of them close together. `on_wait` is called a few times a second
+    and may raise to give up. Raises `RateLimited` while a cool-down lasts, and when it is
+    not allowed after `at_most_s` seconds.
     """
     started = time.monotonic()
-    _check_cool_down()
-    bucket = _bucket()
+    require_no_cool_down()
+    bucket = _bucket(purpose)
     while bucket is not None:
         item = RateItem(uuid4().hex, _now_ms(), weight=1)
         if _put(bucket, item):
             break
         on_wait()
+        if time.monotonic() - started > at_most_s:
+            raise RateLimited(
+                f"Too many {purpose} at once (TV_RATE_PER_MINUTE); try again in a few seconds."
+            )
         wait_ms = bucket.waiting(item)
         time.sleep(min(max(wait_ms / 1000, 0.005), _NAP_S))  # type: ignore[operator]
-        _check_cool_down()
+        require_no_cool_down()
     return time.monotonic() - started
 
 
@@ -68,7 +78,7 @@ def cool_down_left() -> float:
 
 def tokens_left() -> int | None:
     """Return how many calls may begin at once now; None without a limit."""
-    bucket = _bucket()
+    bucket = _bucket("fetches")
     if bucket is None:
         return None
     rates = _rates()
@@ -85,7 +95,8 @@ def tokens_left() -> int | None:
     return min(left)
 
 
-def _check_cool_down() -> None:
+def require_no_cool_down() -> None:
+    """Raise `RateLimited` while a cool-down lasts; it says for how long."""
     until, reason = cache.get(_COOL_DOWN, (0.0, ""))
     left = until - time.time()
     if left > 0:
@@ -107,26 +118,30 @@ def _rates() -> list[Rate]:
     return [Rate(burst, burst * 60_000 // per_minute), minute]
 
 
-def _bucket() -> AbstractBucket | None:
+def _bucket(purpose: str) -> AbstractBucket | None:
     if not settings.TV_RATE_PER_MINUTE:
         return None
     location = settings.ENV["CACHE_URL"] or str(settings.STATE_DIR / "throttle.sqlite3")
     # A connection opened before a fork must not be used after it.
-    return _open_bucket(location, settings.TV_RATE_PER_MINUTE, settings.TV_BURST, os.getpid())
+    return _open_bucket(
+        location, purpose, settings.TV_RATE_PER_MINUTE, settings.TV_BURST, os.getpid()
+    )
 
 
 @remember
-def _open_bucket(location: str, per_minute: int, burst: int, process: int) -> AbstractBucket:
+def _open_bucket(
+    location: str, purpose: str, per_minute: int, burst: int, process: int
+) -> AbstractBucket:
     if "://" in location:
         from redis import Redis
 
         bucket: AbstractBucket = RedisBucket.init(
-            _rates(), Redis.from_url(location), "tradingview-throttle"
+            _rates(), Redis.from_url(location), f"tradingview-throttle-{purpose}"
         )
         return bucket
     # The lock file makes "count, then insert" one step for all processes.
     return SQLiteBucket.init_from_file(
-        _rates(), table="calls", db_path=str(Path(location)), use_file_lock=True
+        _rates(), table=purpose, db_path=str(Path(location)), use_file_lock=True
     )
 
 

@@ -29,7 +29,7 @@ from datasets.tradingview.signin import Credentials, Token, sign_in
 # Renew so long before a token ends: longer than the longest fetch.
 MARGIN_S = 300.0
 REFUSED_COOL_DOWN = timedelta(minutes=15)
-# Longer than a sign-in can take (`signin._request`'s deadline).
+# Longer than a sign-in can take (the deadline in `tradingview/http.py`).
 _LOCK = timedelta(seconds=60)
 _NAP_S = 0.05
 _CACHE_KEY = "tokens:token"

@@ -11,6 +11,7 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("api/tv/ohlc", api.OhlcView.as_view(), name="api-ohlc"),
+    path("api/tv/symbols", api.SymbolsView.as_view(), name="api-symbols"),
     path("api/tv/fetches/<int:fetch_id>", api.FetchView.as_view(), name="api-fetch"),
     re_path(r"^api/(?P<path>.*)$", api_not_found),
 ]

@@ -17,7 +17,7 @@ LEVELS = [
     {"bars"},
     {"tradingview", "store", "models", "formats"},
     {"throttle", "tokens", "research"},
-    {"fetching"},
+    {"fetching", "searching"},
     {"tasks"},
     {"serving"},
     {"api", "views", "admin", "management", "checks"},

@@ -8,9 +8,32 @@ from django.conf import settings
 from rest_framework import serializers
 
 from datasets.bars import Adjustment, DatasetKey, Session
+from datasets.tradingview.symbols import TYPES
 
 
-class OhlcParameters(serializers.Serializer[Any]):
+class Parameters(serializers.Serializer[Any]):
+    """A query whose parameters are all known: a typo is named, not silently passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields))
+        if unknown:
+            allowed = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {name: [f"There is no such parameter; known are {allowed}."] for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+class SymbolParameters(Parameters):
+    """The query of `GET /api/tv/symbols`."""
+
+    query = serializers.CharField(max_length=100)
+    exchange = serializers.CharField(max_length=32, default="", allow_blank=True)
+    type = serializers.ChoiceField(["", *TYPES], default="")
+    start = serializers.IntegerField(min_value=0, max_value=1000, default=0)
+
+
+class OhlcParameters(Parameters):
     """The query of `GET /api/tv/ohlc`."""
 
     symbol = serializers.CharField(max_length=160)
@@ -21,15 +44,6 @@ class OhlcParameters(serializers.Serializer[Any]):
     adjustment = serializers.ChoiceField([choice.value for choice in Adjustment], default="splits")
     use_cache = serializers.BooleanField(default=True)
     wait = serializers.FloatField(min_value=0, max_value=60, default=30.0)
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields))
-        if unknown:
-            allowed = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such parameter; known are {allowed}."] for name in unknown}
-            )
-        return super().to_internal_value(data)
 
     def validate_n_bars(self, value: int) -> int:
         if value > settings.TV_MAX_BARS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -11,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets import formats, serving
+from datasets import formats, searching, serving
 from datasets.api.access import requester
-from datasets.api.parameters import OhlcParameters
+from datasets.api.parameters import OhlcParameters, SymbolParameters
 from datasets.errors import NotFound
 from datasets.models import Fetch
 
@@ -35,6 +36,24 @@ class OhlcView(APIView):
         if isinstance(answer, Fetch):
             return _accepted(answer)
         return HttpResponse(_ohlc_json(answer), content_type="application/json")
+
+
+class SymbolsView(APIView):
+    """`GET /api/tv/symbols?query=`: find symbols by code or description."""
+
+    def get(self, request: Request) -> Response:
+        parameters = SymbolParameters(data=request.query_params.dict())
+        parameters.is_valid(raise_exception=True)
+        serving.require_enabled()
+        page = searching.find_symbols(**parameters.validated_data)
+        return Response(
+            {
+                "query": parameters.validated_data["query"],
+                "symbols": [asdict(match) for match in page.matches],
+                "next_start": page.next_start,
+                "has_more": page.next_start is not None,
+            }
+        )
 
 
 class FetchView(APIView):
@@ -96,6 +115,11 @@ def _ohlc_json(answer: serving.Answer) -> bytes:
         "cached": answer.is_cached,
         "fetched_at": dataset.fetched_at,
         "last_bar_final": dataset.last_bar_final,
+        "session": dataset.session,
+        "adjustment": dataset.adjustment,
+        "content_hash": dataset.content_hash,
+        "is_limited": dataset.is_limited,
+        "instrument": dataset.instrument,
     }
     rows = formats.rows_json(answer.table)
     return (

@@ -13,25 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import requests
 
 from datasets.errors import (
     AuthCaptcha,
     AuthExpired,
     AuthFailed,
     AuthTwoFactor,
-    FeedTimeout,
-    FeedUnreachable,
     RateLimited,
     SignInError,
 )
 from datasets.tradingview.client import GUEST_TOKEN
-from datasets.tradingview.connection import ORIGIN, USER_AGENT
+from datasets.tradingview.http import request
 
-# Seconds for connecting and for each silence while reading.
-_TIMEOUT_S = 10.0
-# A page is about 1 MB; what is longer is not read further.
-_MAX_PAGE_BYTES = 8 * 1024 * 1024
 _TOKEN = re.compile(r'"auth_token":"([^"]+)"')
 # Tokens live for 4 h. One that does not say when it ends is renewed after an hour.
 _UNKNOWN_LIFETIME_S = 3600.0
@@ -88,11 +81,9 @@ def sign_in(credentials: Credentials, site_url: str) -> Token:
         return Token(GUEST_TOKEN, float("inf"))
     if credentials.kind == "token":
         return _ready(credentials.auth_token)
-    with requests.Session() as session:
-        session.headers.update({"User-Agent": USER_AGENT, "Referer": ORIGIN, "Origin": ORIGIN})
-        if credentials.kind == "cookies":
-            return _with_cookies(session, credentials, site_url)
-        return _with_password(session, credentials, site_url)
+    if credentials.kind == "cookies":
+        return _with_cookies(credentials, site_url)
+    return _with_password(credentials, site_url)
 
 
 def read_claims(token: str) -> dict[str, Any]:
@@ -126,11 +117,11 @@ def _ready(value: str) -> Token:
 # --- password ----------------------------------------------------------------------------
 
 
-def _with_password(session: requests.Session, credentials: Credentials, site_url: str) -> Token:
+def _with_password(credentials: Credentials, site_url: str) -> Token:
     if not (credentials.username and credentials.password):
         raise AuthFailed("TV_USERNAME and TV_PASSWORD belong together; one of them is not set.")
     form = {"username": credentials.username, "password": credentials.password, "remember": "on"}
-    status, body = _request(session, "POST", f"{site_url}/accounts/signin/", data=form)
+    status, body = request("POST", f"{site_url}/accounts/signin/", purpose="sign-in", data=form)
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -184,13 +175,13 @@ def _locked_out() -> RateLimited:
 # --- cookies -----------------------------------------------------------------------------
 
 
-def _with_cookies(session: requests.Session, credentials: Credentials, site_url: str) -> Token:
+def _with_cookies(credentials: Credentials, site_url: str) -> Token:
     cookies = {"sessionid": credentials.session}
     if credentials.session_sign:
         cookies["sessionid_sign"] = credentials.session_sign
     # In a header: the cookies are for the configured host, whatever domain a jar would want.
     header = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    status, page = _request(session, "GET", f"{site_url}/", headers={"Cookie": header})
+    status, page = request("GET", f"{site_url}/", purpose="sign-in", headers={"Cookie": header})
     if status == 429:
         raise _locked_out()
     if status in (403, 400):
@@ -211,37 +202,3 @@ def _checked_owner(token: Token, user_id: str) -> Token:
             "TV_SESSION belongs to another account than TV_USER_ID. Set both from one browser."
         )
     return token
-
-
-# --- HTTP --------------------------------------------------------------------------------
-
-
-def _request(
-    session: requests.Session, method: str, url: str, **arguments: Any
-) -> tuple[int, bytes]:
-    """Return status and body; follows no redirect, as an expired session loops."""
-    host = url.split("/")[2]
-    deadline = time.monotonic() + 3 * _TIMEOUT_S
-    try:
-        with session.request(
-            method, url, timeout=_TIMEOUT_S, stream=True, allow_redirects=False, **arguments
-        ) as response:
-            body = b""
-            for chunk in response.iter_content(65536):
-                body += chunk
-                if len(body) > _MAX_PAGE_BYTES or time.monotonic() > deadline:
-                    raise FeedTimeout(
-                        f"{host} sends its sign-in page without end. It can be tried again."
-                    )
-            return response.status_code, body
-    except requests.Timeout as error:
-        raise FeedTimeout(
-            f"{host} did not answer the sign-in within {_TIMEOUT_S:g} s."
-        ) from _masked(error)
-    except requests.RequestException as error:
-        raise FeedUnreachable(f"{host} cannot be reached for the sign-in.") from _masked(error)
-
-
-def _masked(error: BaseException) -> BaseException:
-    """Return the error without the request it carries: that holds the password."""
-    return type(error)(type(error).__name__)
