@@ -324,6 +324,18 @@ def count_inconsistent(table: pa.Table) -> int:
     )
 
 
+def zero_volume_share(table: pa.Table) -> float | None:
+    """Return the share of bars with a volume of 0, from 0 to 1; None where none has a volume."""
+    volumes = table["volume"].drop_null().to_numpy()
+    return float(np.count_nonzero(volumes == 0) / len(volumes)) if len(volumes) else None
+
+
+def largest_gap_s(table: pa.Table) -> int | None:
+    """Return the longest time between the openings of two neighbouring bars, in seconds."""
+    times = table["time"].cast(pa.int64()).to_numpy()
+    return int(np.diff(times).max()) // 1000 if len(times) > 1 else None
+
+
 def content_hash(table: pa.Table) -> str:
     """Return the SHA-256 over the columns' values, as 64 hex digits.
 

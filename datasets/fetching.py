@@ -270,6 +270,8 @@ def record(stored: StoredFile) -> Dataset:
         "is_limited": facts.is_limited,
         "n_duplicates": facts.n_duplicates,
         "n_inconsistent": facts.n_inconsistent,
+        "zero_volume_share": facts.zero_volume_share,
+        "largest_gap_s": facts.largest_gap_s,
         "tvdatafeed_version": facts.tvdatafeed_version,
     }
     dataset, _ = Dataset.objects.update_or_create(**facts.key.as_dict(), defaults=values)

@@ -104,6 +104,15 @@ class Dataset(KeyedModel):
         default=0,
         help_text="Bars whose high or low does not enclose the other prices; kept as sent.",
     )
+    zero_volume_share = models.FloatField(
+        null=True, help_text="Share of bars with a volume of 0, from 0 to 1; empty without volume."
+    )
+    largest_gap_s = models.PositiveBigIntegerField(
+        null=True, help_text="Longest time between two neighbouring bars, in seconds."
+    )
+    is_pinned = models.BooleanField(
+        "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
+    )
     tvdatafeed_version = models.CharField(
         max_length=32, help_text="The tvDatafeed that fetched it."
     )

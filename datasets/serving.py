@@ -12,11 +12,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from datasets import errors, fetching, tasks
+from datasets import catalog, errors, fetching, tasks
 from datasets.bars import DatasetKey
-from datasets.errors import Disabled, FetchError, FileCorrupt, FileMissing, NotFound, StoreError
+from datasets.errors import Disabled, FetchError, NotFound, StoreError
 from datasets.models import Dataset, Fetch
-from datasets.store import StoredFile
 
 # Between two looks at a fetch: quick at first, as many end within 100 ms.
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
@@ -71,7 +70,7 @@ def find_cached(key: DatasetKey, *, count_hit: bool = True) -> Answer | None:
     if dataset is None or is_stale(dataset):
         return None
     try:
-        table = read(dataset)
+        table = catalog.read(dataset)
     except StoreError:
         return None
     if count_hit:
@@ -85,28 +84,6 @@ def is_stale(dataset: Dataset) -> bool:
     """Return whether the dataset is older than `TV_CACHE_TTL_S` allows."""
     limit = settings.TV_CACHE_TTL_S
     return bool(limit) and dataset.fetched_at < timezone.now() - timedelta(seconds=limit)
-
-
-def read(dataset: Dataset) -> pa.Table:
-    """Return the dataset's bars; raise `StoreError` when its file cannot give them.
-
-    Then, and when the file is another than the recorded one, the row is put right first.
-    """
-    store = fetching.get_store()
-    try:
-        size, modified_ns = store.version(dataset.path)
-        if (size, modified_ns) != (dataset.bytes, dataset.modified_ns):
-            # A worker was killed between writing the file and the row: the file knows best.
-            facts = store.read_facts(dataset.path)
-            if facts.key != dataset.key:
-                raise FileCorrupt(f"{dataset.path} is the file of {facts.key}.")
-            fetching.record(StoredFile(facts, size, modified_ns))
-            dataset.refresh_from_db()
-        return store.read(dataset.path)
-    except StoreError as error:
-        state = Dataset.State.MISSING if isinstance(error, FileMissing) else Dataset.State.CORRUPT
-        Dataset.objects.filter(pk=dataset.pk, state=Dataset.State.READY).update(state=state)
-        raise
 
 
 def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:

@@ -7,13 +7,15 @@ that the catalog can be made anew from the files alone. Knows no catalog and no 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,8 @@ class FileFacts:
     is_limited: bool
     n_duplicates: int
     n_inconsistent: int
+    zero_volume_share: float | None
+    largest_gap_s: int | None
     tvdatafeed_version: str
 
 
@@ -147,6 +151,44 @@ class Store:
                 temporary.unlink(missing_ok=True)
         return StoredFile(facts, status.st_size, status.st_mtime_ns)
 
+    def all_paths(self) -> Iterator[str]:
+        """Yield the relative path of every file that is named as a dataset, sorted."""
+        for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
+            yield path.relative_to(self.folder).as_posix()
+
+    def delete(self, path: str) -> None:
+        """Delete the file at `path` (relative), if it is there."""
+        (self.folder / path).unlink(missing_ok=True)
+
+    def quarantine(self, path: str) -> Path:
+        """Move the file at `path` (relative), if it is there, away and return where it is then.
+
+        Nothing is lost: it lies under `quarantine/` beside the datasets, with the time in its name.
+        """
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        target = self.folder.parent / "quarantine" / f"{path}.{stamp}"
+        with _store_failures(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                (self.folder / path).rename(target)
+        return target
+
+    def remove_strays(self) -> int:
+        """Remove temporary files whose writer is dead; return how many there were."""
+        n_removed = 0
+        for path in self.folder.glob("*/.*.tmp"):
+            with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                n_removed += 1
+        return n_removed
+
+    def disk_bytes(self) -> tuple[int, int]:
+        """Return the bytes that the datasets take, and those that are free on their disk."""
+        used = sum(path.stat().st_size for path in self.folder.glob(f"*/*{SUFFIX}"))
+        folder = self.folder if self.folder.exists() else self.folder.parent
+        return used, shutil.disk_usage(folder).free
+
     def keep_reply(self, name: str, reply: bytes) -> None:
         """Keep a reply that could not be understood, for the operator, beside the datasets."""
         folder = self.folder.parent / "rejected"
@@ -154,24 +196,39 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{name}.txt").write_bytes(reply)
 
-    def read(self, path: str) -> pa.Table:
-        """Return the bars of the file at `path` (relative), with `BAR_SCHEMA`, oldest first.
+    def read(self, path: str) -> tuple[pa.Table, StoredFile]:
+        """Return the bars of the file at `path` (relative), and what is on disk there.
 
-        Raises `FileMissing` when somebody deleted it, and `FileCorrupt` when it cannot be read.
+        The table has `BAR_SCHEMA`, oldest bar first. Raises `FileMissing` when somebody
+        deleted the file, and `FileCorrupt` when it cannot be read, holds other bars than
+        were written, or those of another key.
         """
+        while True:
+            version = self.version(path)
+            try:
+                table, facts = self._read_once(path)
+            except FileCorrupt:
+                # Unless it was being replaced just then, it really is.
+                if version == self.version(path):
+                    raise
+                continue
+            if version == self.version(path):
+                return table, StoredFile(facts, *version)
+
+    def _read_once(self, path: str) -> tuple[pa.Table, FileFacts]:
         with _open(self.folder / path) as file:
+            facts = _facts_of(file, path)
+            if relative_path(facts.key) != path:
+                raise FileCorrupt(f"{path} is the file of {facts.key}.")
             if not file.schema_arrow.remove_metadata().equals(bars.BAR_SCHEMA):
                 raise FileCorrupt(f"{path} does not have the columns of a dataset.")
-            return file.read(use_threads=False).replace_schema_metadata(None)
-
-    def read_facts(self, path: str) -> FileFacts:
-        """Return what the file at `path` (relative) says of itself, unchecked; errors as for `read`."""
-        with _open(self.folder / path) as file:
-            metadata = file.schema_arrow.metadata or {}
-        try:
-            return _from_json(json.loads(metadata[METADATA_KEY]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileCorrupt(f"{path} does not say which dataset it is.") from error
+            try:
+                table = file.read(use_threads=False).replace_schema_metadata(None)
+            except (pa.ArrowException, OSError) as error:
+                raise FileCorrupt(f"{path} cannot be read to its end.") from error
+        if bars.content_hash(table) != facts.content_hash:
+            raise FileCorrupt(f"{path} does not hold the bars that were written.")
+        return table, facts
 
     def version(self, path: str) -> tuple[int, int]:
         """Return size and modification time (ns) of the file at `path` (relative).
@@ -200,6 +257,8 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         is_limited=fetched.is_limited,
         n_duplicates=fetched.n_duplicates,
         n_inconsistent=bars.count_inconsistent(fetched.table),
+        zero_volume_share=bars.zero_volume_share(fetched.table),
+        largest_gap_s=bars.largest_gap_s(fetched.table),
         tvdatafeed_version=version("tradingview-datafeed"),
     )
 
@@ -208,6 +267,8 @@ def _write_durably(table: pa.Table, path: Path) -> os.stat_result:
     # Not by `mkstemp`: its files are readable by their owner only, and the web process
     # may be another user.
     with path.open("xb") as file:
+        # Held until the file is closed, also by a kill: what is not held is a stray.
+        fcntl.flock(file, fcntl.LOCK_EX)
         # Measured for 5,000 bars: zstd without a dictionary is the smallest and the fastest.
         pq.write_table(table, file, compression="zstd", use_dictionary=False)
         file.flush()
@@ -248,6 +309,14 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise FileCorrupt(f"{path.name} is no readable parquet file.") from error
+
+
+def _facts_of(file: pq.ParquetFile, path: str) -> FileFacts:
+    metadata = file.schema_arrow.metadata or {}
+    try:
+        return _from_json(json.loads(metadata[METADATA_KEY]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileCorrupt(f"{path} does not say which dataset it is.") from error
 
 
 def _to_json(facts: FileFacts) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LEVELS = [
     {"tradingview", "store", "models", "formats"},
     {"throttle", "tokens", "research"},
     {"fetching", "searching"},
-    {"tasks"},
+    {"tasks", "catalog"},
     {"serving"},
     {"api", "views", "admin", "management", "checks"},
     {"apps", "urls"},

@@ -99,8 +99,7 @@ def test_what_is_written_is_read_back_with_everything_it_says_of_itself(store: S
     stored = store.write(key, fetched_bars(table, is_limited=True, n_duplicates=2))
 
     path = relative_path(key)
-    assert store.read(path).equals(table)
-    assert store.read_facts(path) == stored.facts
+    assert store.read(path) == (table, stored)
     assert stored.facts.key == key
     assert (stored.facts.n_rows, stored.facts.is_limited, stored.facts.n_duplicates) == (
         300,
@@ -145,12 +144,12 @@ def test_a_failing_disk_leaves_the_old_dataset(
         with pytest.raises(StoreFailed, match="No space left"):
             store.write(key, fetched_bars(bars_table(5)))
 
-    assert store.read(relative_path(key)).num_rows == 3
+    assert store.read(relative_path(key))[0].num_rows == 3
     assert len(list((store.folder / "sample").iterdir())) == 1
 
 
 def test_a_file_that_is_not_there_says_so(store: Store) -> None:
-    for read in (store.read, store.read_facts, store.version):
+    for read in (store.read, store.version):
         with pytest.raises(FileMissing):
             read("sample/BINANCE_BTCUSDT_1h_300.parquet")
 
@@ -167,7 +166,41 @@ def _foreign(path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), path)
 
 
-@pytest.mark.parametrize("harm", [_truncate, _empty, _foreign])
+def _flip_a_bit_of_the_data(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    path.write_bytes(content)
+
+
+def _put_another_keys_file_there(path: Path) -> None:
+    store = Store(path.parents[1])
+    other = a_key(symbol="ETHUSDT")
+    store.write(other, fetched_bars(bars_table(3)))
+    store.path(other).rename(path)
+
+
+def _drop_what_it_says_of_itself(path: Path) -> None:
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+
+
+def _change_a_price(path: Path) -> None:
+    table = pq.read_table(path)
+    changed = table.set_column(4, table.schema.field("close"), pa.array([1.0] * table.num_rows))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _truncate,
+        _empty,
+        _foreign,
+        _flip_a_bit_of_the_data,
+        _put_another_keys_file_there,
+        _drop_what_it_says_of_itself,
+        _change_a_price,
+    ],
+)
 def test_a_file_that_is_no_dataset_says_so(store: Store, harm: Any) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(300)))
@@ -176,5 +209,3 @@ def test_a_file_that_is_no_dataset_says_so(store: Store, harm: Any) -> None:
 
     with pytest.raises(FileCorrupt):
         store.read(relative_path(key))
-    with pytest.raises(FileCorrupt):
-        store.read_facts(relative_path(key))
