@@ -76,11 +76,20 @@ def _choice(*choices: str) -> Callable[[str], str]:
 def _url(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         parts = urlsplit(text)
-        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+        needs_host = parts.scheme not in ("sqlite", "filesystem")
+        # `port` raises for one that cannot be.
+        if parts.scheme not in schemes or parts.port == 0 or (needs_host and not parts.hostname):
             raise ValueError(text)
         return text
 
     return read
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(_url("http", "https")(text.rstrip("/")))
+    if parts.username is not None or parts.path or parts.query or parts.fragment:
+        raise ValueError(text)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _outputs(text: str) -> Path:
@@ -124,8 +133,11 @@ SETTINGS = {
         Setting("STATE_DIR", _outputs, None, "a folder on this machine"),
         Setting("SECRET_KEY", _text, "", "fifty or more random characters", is_secret=True),
         Setting("DEBUG", _boolean, False, "1 or 0"),
-        Setting("ALLOWED_HOSTS", _names, ["localhost", "127.0.0.1", "[::1]"], "host names, separated by commas"),
+        Setting("ALLOWED_HOSTS", _names, [], "host names, separated by commas"),
         Setting("PORT", _whole(1, 65535), 8000, "a port from 1 to 65535"),
+        Setting("SITE_URL", _origin, "", "http://host or https://host, without a path"),
+        Setting("WEB_WORKERS", _whole(1, 64), 2, "a whole number from 1 to 64"),
+        Setting("WORKER_PROCESSES", _whole(1, 64), 2, "a whole number from 1 to 64"),
         Setting("ADMIN_PASSWORD", _text, "", "the first admin's password", is_secret=True),
     ]
 }  # fmt: skip
@@ -144,11 +156,15 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:
     for name in variables:
-        known = name in SETTINGS or name.removesuffix("_FILE") in SETTINGS
-        if name.startswith("TV_") and not known:
+        if name.startswith("TV_") and not _is_known(name):
             close = difflib.get_close_matches(name, SETTINGS, n=1)
             hint = f"; did you mean {close[0]}?" if close else "; docs/settings.md lists them all."
             raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _is_known(name: str) -> bool:
+    secret = SETTINGS.get(name.removesuffix("_FILE"))
+    return name in SETTINGS or (secret is not None and secret.is_secret)
 
 
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:

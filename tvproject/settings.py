@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 
@@ -47,7 +48,24 @@ def _kept_secret_key() -> str:
 
 SECRET_KEY: str = ENV["SECRET_KEY"] or _kept_secret_key()
 DEBUG: bool = ENV["DEBUG"]
-ALLOWED_HOSTS: list[str] = ENV["ALLOWED_HOSTS"]
+
+# --- The address it is reached at --------------------------------------------------------
+
+SITE_URL: str = ENV["SITE_URL"] or f"http://127.0.0.1:{ENV['PORT']}"
+_site = urlsplit(SITE_URL)
+# This machine's own names always work: a health check asks by them.
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", str(_site.hostname), *ENV["ALLOWED_HOSTS"]]
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+# A proxy that ends https stands in front. None of this on plain http://127.0.0.1, where a
+# browser would keep the cookies to itself and remember to insist on https.
+_is_https = _site.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _is_https
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _is_https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _is_https else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# Other names below the same domain are not ours to promise https for.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 # --- TradingView -------------------------------------------------------------------------
 
@@ -97,7 +115,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "tvproject.urls"
 WSGI_APPLICATION = "tvproject.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# The API has no trailing slashes, and a redirect would hide a typo.
+# For /admin alone: the API has no trailing slashes, and answers 404 for what it does not know.
 APPEND_SLASH = True
 
 TEMPLATES = [
@@ -205,8 +223,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-# Straight from the folders above while developing and testing; collected by `make run`.
-WHITENOISE_USE_FINDERS = True
+# Collected, and compressed, by `make run`. Straight from the folders above while developing,
+# and where nothing has been collected. Not both: the uncompressed file would win.
+STATIC_ROOT.mkdir(exist_ok=True)
+WHITENOISE_USE_FINDERS = DEBUG or not any(STATIC_ROOT.iterdir())
 
 # --- API ---------------------------------------------------------------------------------
 
@@ -236,5 +256,8 @@ LOGGING = {
         # Its messages are about what we have replaced; our own errors say what happened.
         "tvDatafeed": {"level": "CRITICAL"},
         "django.server": {"level": "WARNING"},
+        # A line for each task received and done; the `Fetch` rows say the same and more.
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
     },
 }

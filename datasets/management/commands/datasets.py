@@ -1,0 +1,302 @@
+"""`manage.py datasets …`: look at the catalog, check it, mend it, thin it out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
+from django.utils import timezone
+from rich.console import Console
+from rich.table import Table
+
+from datasets import catalog, fetching, serving
+from datasets.bars import split_symbol
+from datasets.errors import InvalidRequest, StoreError
+from datasets.models import Dataset
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d+)([mhdw])", text)
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.upper())
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no size; write 500M or 20G")
+    return int(float(match[1]) * _SIZES[match[2]])
+
+
+class Command(BaseCommand):
+    help = "Look at the catalog of datasets, check it against the files, mend it and thin it out."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, sentence in _ACTIONS.items():
+            action = actions.add_parser(name, help=sentence, description=sentence)
+            action.add_argument("--json", action="store_true", help="print JSON for scripts")
+            _ARGUMENTS[name](action)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        getattr(self, f"_{options['action']}")(options)
+
+    # --- looking ------------------------------------------------------------------------
+
+    def _list(self, options: dict[str, Any]) -> None:
+        rows = [_row(dataset) for dataset in _selected(options)]
+        self._print(
+            rows,
+            options,
+            columns=("id", "full_symbol", "timeframe", "count", "last_time", "bytes", "state"),
+        )
+
+    def _show(self, options: dict[str, Any]) -> None:
+        rows = [_row(dataset) | _details(dataset) for dataset in _selected(options)]
+        if options["json"]:
+            self._print(rows, options, columns=())
+            return
+        for row in rows:
+            table = Table(show_header=False, box=None)
+            for name, value in row.items():
+                table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+            Console().print(table)
+
+    # --- checking and mending -----------------------------------------------------------
+
+    def _verify(self, options: dict[str, Any]) -> None:
+        readable = _selected(options).filter(state=Dataset.State.READY)
+        findings = [catalog.verify(dataset) for dataset in readable.iterator()]
+        self._report(findings, options)
+        if any(finding.outcome != "ok" for finding in findings):
+            sys.exit(1)
+
+    def _rebuild(self, options: dict[str, Any]) -> None:
+        findings = [*catalog.adopt_files(), *catalog.find_missing()]
+        self._report(findings, options)
+        if any(finding.outcome == "corrupt" for finding in findings):
+            sys.exit(1)
+
+    def _invalidate(self, options: dict[str, Any]) -> None:
+        datasets = list(_selected(options))
+        for dataset in datasets:
+            serving.invalidate(dataset)
+        self._say(
+            options,
+            f"{len(datasets)} datasets invalidated; they are fetched again when asked for.",
+            datasets,
+        )
+
+    def _prune(self, options: dict[str, Any]) -> None:
+        now = timezone.now()
+        rules = {
+            "fetched_before": _before(now, options["older_than"]),
+            "unused_since": _before(now, options["unused_for"]),
+            "keep_newest": options["keep_newest"],
+            "total_bytes": options["max_size"],
+        }
+        if all(rule is None for rule in rules.values()):
+            raise CommandError(
+                "Name a rule: --older-than, --unused-for, --keep-newest or --max-size."
+            )
+        chosen = catalog.choose_prunable(**rules)
+        if not options["dry_run"]:
+            for dataset in chosen:
+                catalog.remove(dataset)
+        freed = sum(dataset.bytes for dataset in chosen)
+        verb = "would be removed" if options["dry_run"] else "removed"
+        self._say(options, f"{len(chosen)} datasets {verb}, {freed} bytes.", chosen)
+
+    def _export(self, options: dict[str, Any]) -> None:
+        folder: Path = options["to"]
+        folder.mkdir(parents=True, exist_ok=True)
+        datasets = list(_selected(options))
+        for dataset in datasets:
+            try:
+                _export_one(dataset, folder, options["format"])
+            except StoreError as error:
+                raise CommandError(str(error)) from error
+        self._say(options, f"{len(datasets)} datasets exported to {folder}.", datasets)
+
+    # --- printing -----------------------------------------------------------------------
+
+    def _report(self, findings: list[catalog.Finding], options: dict[str, Any]) -> None:
+        counts = Counter(finding.outcome for finding in findings)
+        if options["json"]:
+            rows = [{"path": f.path, "outcome": f.outcome, "detail": f.detail} for f in findings]
+            self.stdout.write(json.dumps({"counts": counts, "findings": rows}, indent=1))
+            return
+        for finding in findings:
+            if finding.outcome != "ok":
+                self.stdout.write(f"{finding.outcome}: {finding.path} {finding.detail}".rstrip())
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+        self.stdout.write(summary or "There are no datasets.")
+
+    def _print(
+        self, rows: list[dict[str, Any]], options: dict[str, Any], *, columns: tuple[str, ...]
+    ) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(rows, indent=1))
+            return
+        table = Table(*columns)
+        for row in rows:
+            table.add_row(*(str(row[name]) for name in columns))
+        Console().print(table)
+        self.stdout.write(f"{len(rows)} datasets")
+
+    def _say(self, options: dict[str, Any], sentence: str, datasets: Iterable[Dataset]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps([_row(dataset) for dataset in datasets], indent=1))
+        else:
+            self.stdout.write(sentence)
+
+
+def _selected(options: dict[str, Any]) -> QuerySet[Dataset]:
+    """Return the datasets that the command line names; all when it names none."""
+    chosen = Dataset.objects.order_by("exchange", "symbol", "timeframe", "n_bars")
+    if options.get("state"):
+        chosen = chosen.filter(state=options["state"])
+    if options.get("timeframe"):
+        chosen = chosen.filter(timeframe=options["timeframe"])
+    names = options.get("names") or []
+    if not names:
+        return chosen
+    ids = []
+    for name in names:
+        found = chosen.filter(pk=int(name)) if name.isdigit() else chosen.filter(**_symbol(name))
+        if not found:
+            raise CommandError(f"There is no dataset {name}. `manage.py datasets list` shows all.")
+        ids += [dataset.pk for dataset in found]
+    return chosen.filter(pk__in=ids)
+
+
+def _symbol(name: str) -> dict[str, str]:
+    try:
+        exchange, symbol = split_symbol(name, "")
+    except InvalidRequest as error:
+        raise CommandError(str(error)) from error
+    return {"exchange": exchange, "symbol": symbol}
+
+
+def _row(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "id": dataset.pk,
+        "full_symbol": dataset.key.full_symbol,
+        **dataset.key.as_dict(),
+        "count": dataset.n_rows,
+        "first_time": dataset.first_time.isoformat(),
+        "last_time": dataset.last_time.isoformat(),
+        "fetched_at": dataset.fetched_at.isoformat(),
+        "bytes": dataset.bytes,
+        "state": dataset.state,
+        "path": dataset.path,
+        "content_hash": dataset.content_hash,
+    }
+
+
+def _details(dataset: Dataset) -> dict[str, Any]:
+    names = (
+        "last_bar_final", "is_limited", "is_pinned", "hits", "n_duplicates", "n_inconsistent",
+        "zero_volume_share", "largest_gap_s", "tvdatafeed_version", "instrument",
+    )  # fmt: skip
+    return {name: getattr(dataset, name) for name in names}
+
+
+def _before(now: datetime, age: timedelta | None) -> datetime | None:
+    return now - age if age is not None else None
+
+
+def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
+    table = catalog.read(dataset)
+    name = Path(dataset.path).stem
+    if file_format == "parquet":
+        shutil.copyfile(fetching.get_store().folder / dataset.path, folder / f"{name}.parquet")
+    elif file_format == "csv":
+        pa.csv.write_csv(table, folder / f"{name}.csv")
+    else:
+        with (
+            pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
+            writer.write_table(table)
+
+
+# --- the command line --------------------------------------------------------------------
+
+
+def _no_more(action: ArgumentParser) -> None:
+    pass
+
+
+def _selection(action: ArgumentParser) -> None:
+    action.add_argument(
+        "names", nargs="*", metavar="ID|EXCHANGE:SYMBOL", help="which ones; all when none is named"
+    )
+    action.add_argument("-t", "--timeframe", help="only of this timeframe")
+    action.add_argument("--state", choices=Dataset.State.values, help="only in this state")
+
+
+def _named(action: ArgumentParser) -> None:
+    action.add_argument("names", nargs="+", metavar="ID|EXCHANGE:SYMBOL", help="which ones")
+    action.add_argument("-t", "--timeframe", help="only of this timeframe")
+
+
+def _pruning(action: ArgumentParser) -> None:
+    action.add_argument(
+        "--older-than", type=_age, metavar="AGE", help="fetched longer ago than this, such as 90d"
+    )
+    action.add_argument(
+        "--unused-for", type=_age, metavar="AGE", help="neither served nor fetched for so long"
+    )
+    action.add_argument(
+        "--keep-newest", type=int, metavar="N", help="all but the N most recently fetched"
+    )
+    action.add_argument(
+        "--max-size",
+        type=_size,
+        metavar="SIZE",
+        help="the longest unused, down to SIZE, such as 20G",
+    )
+    action.add_argument("--dry-run", action="store_true", help="only say which")
+
+
+def _exporting(action: ArgumentParser) -> None:
+    _selection(action)
+    action.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
+    action.add_argument("--format", choices=["parquet", "csv", "arrow"], default="parquet")
+
+
+_ACTIONS = {
+    "list": "List the datasets.",
+    "show": "Show everything the catalog knows of some datasets.",
+    "verify": "Read files to their end and compare them with their hashes; exit status 1 if one is wrong.",
+    "rebuild": "Make the catalog anew from the files' own metadata, and mark what is missing.",
+    "prune": "Delete datasets by age, use, number or total size; never a pinned one.",
+    "invalidate": "Have datasets fetched again when they are next asked for.",
+    "export": "Copy datasets as parquet, CSV or Arrow files.",
+}
+_ARGUMENTS = {
+    "list": _selection,
+    "show": _named,
+    "verify": _selection,
+    "rebuild": _no_more,
+    "prune": _pruning,
+    "invalidate": _named,
+    "export": _exporting,
+}
