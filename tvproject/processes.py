@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 _LEASH = Path(__file__).with_name("leash.py")
 _STOP_DEADLINE_S = 10.0
 _GLANCE_S = 0.05
 
 Answer = TypeVar("Answer")
+Show = Callable[[str, str], None]
 
 
 class StopAsked(Exception):
@@ -35,17 +35,24 @@ class TooSlow(Exception):
 
 
 class Process:
-    """One Python program in a session of its own, so that Ctrl-C reaches only us."""
+    """One Python program, in a session of its own so that Ctrl-C reaches only us.
 
-    def __init__(self, name: str, *arguments: str, env: Mapping[str, str], is_piped: bool) -> None:
+    An errand has the terminal to itself and should end; a service has its lines shown under
+    its name and should not.
+    """
+
+    def __init__(
+        self, name: str, *arguments: str, env: Mapping[str, str], is_errand: bool = False
+    ) -> None:
         self.name = name
-        self.lines: SimpleQueue[str] = SimpleQueue()
+        self.is_errand = is_errand
+        self.announcement = ""
         self._process = subprocess.Popen(
             [sys.executable, "-IS", _LEASH, str(os.getpid()), sys.executable, *arguments],
             env={**os.environ, **env, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if is_piped else None,
-            stderr=subprocess.STDOUT if is_piped else None,
+            stdout=None if is_errand else subprocess.PIPE,
+            stderr=None if is_errand else subprocess.STDOUT,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -56,10 +63,21 @@ class Process:
         """The exit status, minus the signal's number if one killed it, None while it runs."""
         return self._process.returncode
 
-    def show_lines(self, show: Callable[[str, str], None]) -> None:
-        """Pass on every line until the last process that holds the pipe has ended."""
+    @property
+    def is_done(self) -> bool:
+        """Whether it ended as it should."""
+        return self.is_errand and self.status == 0
+
+    def read_lines(self, show: Show) -> None:
+        """Show each line until the last process that holds the pipe ends.
+
+        A first line of JSON is for us: by it a service announces where it listens.
+        """
         for line in self._process.stdout or ():
-            show(self.name, line.rstrip())
+            if line.startswith("{") and not self.announcement:
+                self.announcement = line
+            else:
+                show(self.name, line.rstrip())
 
     def wait(self) -> None:
         """Wait for the end of the process, and end what it left behind."""
@@ -67,18 +85,94 @@ class Process:
         self.kill()
 
     def stop(self) -> None:
-        """Ask the process to stop; it stops those it started itself, in its own order."""
-        if self.status is None:
-            self._process.terminate()
+        """Ask the process to stop, and to stop what it started itself."""
+        self._process.terminate()
 
     def kill(self) -> None:
         """End the process and all that it started, now."""
-        # Its id is that of its group. The group may outlive it, or be gone.
+        # Its id is its group's too. The group may outlive it, and may be gone.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
         """Say which process ended, and how."""
-        if self.status is not None and self.status < 0:
-            return f"{self.name} was killed by {signal.Signals(-self.status).name}."
-        return f"{self.name} ended with exit status {self.status}."
+        status = self.status or 0
+        if status < 0:
+            return f"{self.name} was killed by {signal.Signals(-status).name}."
+        return f"{self.name} ended with exit status {status}."
+
+
+class Crew:
+    """Processes that live and end together."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        # What a signal handler and the threads report; of all queues only this kind may be
+        # put to while the same thread waits in `get`.
+        self._events: SimpleQueue[Process | signal.Signals] = SimpleQueue()
+        self._members: list[Process] = []
+        self._threads: list[Thread] = []
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # `nohup` means that a closed terminal is no reason to stop.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda n, _: self._events.put(signal.Signals(n)))
+
+    def add(self, process: Process) -> Process:
+        """Take care of a process from now on; return it."""
+        self._members.append(process)
+        for work in (lambda: process.read_lines(self._show), lambda: self._report_end(process)):
+            thread = Thread(target=work, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        return process
+
+    def _report_end(self, process: Process) -> None:
+        process.wait()
+        self._events.put(process)
+
+    def wait_for(
+        self, look: Callable[[], Answer | None], *, deadline_s: float, what: str
+    ) -> Answer:
+        """Return what `look` finds as soon as it finds something.
+
+        Raises `StopAsked` or `Ended` when that happens first, and `TooSlow` at the deadline.
+        """
+        deadline = time.monotonic() + deadline_s
+        while (answer := look()) is None:
+            if time.monotonic() >= deadline:
+                raise TooSlow(f"{what} did not come within {deadline_s:g} s.")
+            self._listen(_GLANCE_S)
+        return answer
+
+    def watch(self) -> NoReturn:
+        """Wait until there is a reason to stop, and raise it: `StopAsked` or `Ended`."""
+        while True:
+            self._listen(None)
+
+    def _listen(self, timeout_s: float | None) -> None:
+        with suppress(Empty):
+            event = self._events.get(timeout=timeout_s)
+            if isinstance(event, signal.Signals):
+                raise StopAsked(event.name)
+            if not event.is_done:
+                raise Ended(event.how_it_ended())
+
+    def stop(self) -> None:
+        """Stop every process: first asked, after a while made to, at once at a second Ctrl-C."""
+        for process in self._members:
+            process.stop()
+        self._wait_until_ended()
+        for process in self._running():
+            process.kill()
+        for thread in self._threads:
+            thread.join(timeout=_STOP_DEADLINE_S)
+
+    def _wait_until_ended(self) -> None:
+        deadline = time.monotonic() + _STOP_DEADLINE_S
+        while self._running() and (left_s := deadline - time.monotonic()) > 0:
+            with suppress(Empty):
+                if self._events.get(timeout=left_s) == signal.SIGINT:
+                    return
+
+    def _running(self) -> list[Process]:
+        return [process for process in self._members if process.status is None]

@@ -1,0 +1,28 @@
+"""The settings of the tests: the project's own, on folders of their own, without credentials."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from tvproject.env import SETTINGS
+
+FOLDER = tempfile.mkdtemp(prefix="tvtests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+# An empty variable counts as not set, and hides what a developer's `.env` says.
+os.environ.update(dict.fromkeys(SETTINGS, ""))
+os.environ.update(
+    OUTPUTS_URL=FOLDER,
+    TV_SOURCE="sample",
+    TV_RATE_PER_MINUTE="0",
+    TV_MAX_BARS="50000",
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
+)
+
+from tvproject.settings import *  # noqa: E402, F403
+from tvproject.settings import DATABASES  # noqa: E402
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # In a file, not in memory: threads and processes share it, as in production.
+    DATABASES["default"]["TEST"] = {"NAME": f"{FOLDER}/test.sqlite3"}

@@ -1,0 +1,180 @@
+"""The catalog follows the files: every harm is found, named and healed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from datasets import catalog, fetching
+from datasets.errors import FileCorrupt, FileMissing
+from datasets.models import Dataset
+from datasets.store import Store
+from tests.bars import bars_table, fetched_bars
+
+State = Dataset.State
+MakeDataset = Callable[..., Dataset]
+
+
+def test_a_sound_file_is_ok_and_read(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(300)
+
+    assert catalog.verify(dataset).outcome == "ok"
+    assert catalog.read(dataset).equals(bars_table(300))
+
+
+def test_a_file_deleted_by_hand_makes_its_row_missing(make_dataset: MakeDataset, store: Store) -> None:
+    dataset = make_dataset()
+    store.delete(dataset.path)
+
+    with pytest.raises(FileMissing):
+        catalog.read(dataset)
+
+    assert Dataset.objects.get().state == State.MISSING
+
+
+def test_a_flipped_bit_is_quarantined_and_makes_its_row_corrupt(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset()
+    path = store.folder / dataset.path
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(FileCorrupt):
+        catalog.read(dataset)
+
+    assert Dataset.objects.get().state == State.CORRUPT
+    assert not path.exists()
+    (kept,) = (store.folder.parent / "quarantine" / "sample").iterdir()
+    assert kept.read_bytes() == content
+
+
+def test_a_newer_file_than_the_row_is_adopted(make_dataset: MakeDataset, store: Store) -> None:
+    """A worker was killed after the rename and before the row."""
+    dataset = make_dataset(300)
+    store.write(dataset.key, fetched_bars(bars_table(200)))
+
+    assert catalog.read(dataset).num_rows == 200
+    assert Dataset.objects.get().n_rows == 200
+
+
+def test_a_lost_catalog_is_rebuilt_from_the_files_alone(make_dataset: MakeDataset) -> None:
+    before = [
+        make_dataset(300, reply={"is_limited": True, "n_duplicates": 3}),
+        make_dataset(20, symbol="M&M", exchange="NSE", timeframe="1D", session="extended"),
+    ]
+    Dataset.objects.all().delete()
+
+    outcomes = [finding.outcome for finding in catalog.adopt_files()]
+
+    assert outcomes == ["adopted", "adopted"]
+    ignored = {"id", "_state"}
+    after = {dataset.path: dataset for dataset in Dataset.objects.all()}
+    for dataset in before:
+        for name, value in vars(dataset).items():
+            assert name in ignored or getattr(after[dataset.path], name) == value, name
+
+
+def test_rebuilding_twice_changes_nothing(make_dataset: MakeDataset) -> None:
+    make_dataset()
+
+    assert [finding.outcome for finding in catalog.adopt_files()] == ["ok"]
+
+
+def test_a_foreign_file_is_quarantined_by_a_rebuild(db: None, store: Store) -> None:
+    path = store.folder / "sample" / "notes.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_text("my notes")
+
+    (finding,) = catalog.adopt_files()
+
+    assert finding.outcome == "corrupt"
+    assert not path.exists()
+    assert not Dataset.objects.exists()
+
+
+def test_an_invalidated_dataset_stays_invalidated_when_its_file_is_missing(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset()
+    Dataset.objects.update(state=State.INVALIDATED)
+    store.delete(dataset.path)
+
+    assert list(catalog.find_missing()) == []
+    assert Dataset.objects.get().state == State.INVALIDATED
+
+
+def test_a_stray_temporary_file_is_removed_and_one_being_written_is_not(store: Store) -> None:
+    import fcntl
+
+    folder = store.folder / "sample"
+    folder.mkdir(parents=True)
+    (folder / ".dead.tmp").write_text("x")
+    with (folder / ".alive.tmp").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        assert store.remove_strays() == 1
+
+        assert [path.name for path in folder.iterdir()] == [".alive.tmp"]
+
+
+def _aged(dataset: Dataset, *, days: int, served_days: int | None = None, **changes: object) -> Dataset:
+    now = datetime.now(UTC)
+    values = {"fetched_at": now - timedelta(days=days), **changes}
+    if served_days is not None:
+        values["last_served_at"] = now - timedelta(days=served_days)
+    Dataset.objects.filter(pk=dataset.pk).update(**values)
+    return dataset
+
+
+@pytest.fixture
+def aged(make_dataset: MakeDataset) -> dict[str, Dataset]:
+    return {
+        "old": _aged(make_dataset(10), days=100),
+        "old but used": _aged(make_dataset(11), days=100, served_days=1),
+        "old and pinned": _aged(make_dataset(12), days=100, is_pinned=True),
+        "new": _aged(make_dataset(13), days=1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rules", "names"),
+    [
+        ({"fetched_before": timedelta(days=50)}, {"old", "old but used"}),
+        ({"unused_since": timedelta(days=50)}, {"old"}),
+        ({"keep_newest": 1}, {"old", "old but used"}),
+        ({"total_bytes": 0}, {"old", "old but used", "new"}),
+        ({"total_bytes": 10**9}, set()),
+        ({}, set()),
+    ],
+)
+def test_pruning_takes_what_the_rule_says_and_never_a_pinned_one(
+    aged: dict[str, Dataset], rules: dict[str, object], names: set[str]
+) -> None:
+    now = datetime.now(UTC)
+    instants = {name: now - rule if isinstance(rule, timedelta) else rule for name, rule in rules.items()}
+
+    chosen = catalog.choose_prunable(**instants)  # type: ignore[arg-type]
+
+    assert {name for name, dataset in aged.items() if dataset in chosen} == names
+
+
+def test_removing_takes_the_file_and_the_row(make_dataset: MakeDataset, store: Store) -> None:
+    dataset = make_dataset()
+
+    catalog.remove(dataset)
+
+    assert list(store.all_paths()) == []
+    assert not Dataset.objects.exists()
+
+
+def test_recording_a_file_again_keeps_what_the_file_does_not_know(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(300)
+    Dataset.objects.update(hits=7, is_pinned=True)
+
+    again = fetching.record(fetching.get_store().write(dataset.key, fetched_bars(bars_table(5))))
+
+    assert (again.pk, again.hits, again.is_pinned, again.n_rows) == (dataset.pk, 7, True, 5)

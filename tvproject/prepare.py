@@ -1,0 +1,82 @@
+"""Make everything ready that the web server and the workers expect to find.
+
+`python -m tvproject.prepare`: settings checked, tables as the code wants them, an admin
+user, static files collected. What is done already is not done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core import checks
+from django.core.management import call_command
+from django.db.utils import OperationalError
+
+from tvproject.env import SettingsError
+
+_ADMIN = "admin"
+
+
+def main() -> None:
+    """Prepare all; what stands in the way is one sentence and a non-zero exit."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
+    try:
+        django.setup()
+        check_project()
+        call_command("migrate", interactive=False, verbosity=0)
+    except SettingsError as error:
+        sys.exit(str(error))
+    except OperationalError as error:
+        sys.exit(f"DATABASE_URL: the database does not answer: {error}".rstrip())
+    make_admin()
+    collect_static()
+
+
+def check_project() -> None:
+    """Refuse to start with what Django's system checks call an error."""
+    wrong = [message for message in checks.run_checks() if message.is_serious()]
+    if wrong:
+        sys.exit("\n".join(f"{message.msg} {message.hint or ''}".rstrip() for message in wrong))
+
+
+def make_admin() -> None:
+    """Create the admin user on the first start, and show a password that we made up."""
+    from django.contrib.auth.models import User
+    from django.db.models import Q
+
+    if User.objects.filter(Q(is_superuser=True) | Q(username=_ADMIN)).exists():
+        return
+    password = settings.ENV["ADMIN_PASSWORD"] or secrets.token_urlsafe(12)
+    User.objects.create_superuser(_ADMIN, password=password)
+    shown = "as in ADMIN_PASSWORD" if settings.ENV["ADMIN_PASSWORD"] else f"{password} (shown once)"
+    print(f"Admin user created: login {_ADMIN}, password {shown}.", flush=True)
+
+
+def collect_static() -> None:
+    """Copy and compress the static files where one of them has changed."""
+    stamp = Path(settings.STATIC_ROOT) / ".collected"
+    fingerprint = _fingerprint()
+    if not stamp.exists() or stamp.read_text() != fingerprint:
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        stamp.write_text(fingerprint)
+
+
+def _fingerprint() -> str:
+    from django.contrib.staticfiles.finders import get_finders
+
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            stat = Path(storage.path(path)).stat()
+            digest.update(f"{storage.path(path)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main()
