@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -47,6 +48,12 @@ def read(dataset: Dataset) -> pa.Table:
         fetching.record(stored)
         dataset.refresh_from_db()
     return table
+
+
+def path_to_read(dataset: Dataset) -> Path:
+    """Return where the dataset's file is, once it has been found to be whole; errors as for `read`."""
+    read(dataset)
+    return fetching.get_store().folder / dataset.path
 
 
 def verify(dataset: Dataset) -> Finding:

@@ -1,12 +1,23 @@
-"""Answer one request for bars: from the catalog, else ask for a fetch and wait for it."""
+"""Answer one request for bars: from the catalog, else ask for a fetch and wait for it.
+
+The hot path is a cached read: one indexed query, one look at the file's size and time, and
+bytes that were rendered once.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import threading
 import time
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -14,94 +25,208 @@ from django.utils import timezone
 
 from datasets import catalog, errors, fetching, tasks
 from datasets.bars import DatasetKey
-from datasets.errors import Disabled, FetchError, NotFound, StoreError
+from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, StoreError
+from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.models import Dataset, Fetch
+from datasets.rendered import Rendered, RenderedCache
 
 # Between two looks at a fetch: quick at first, as many end within 100 ms.
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
+# How many requests of one process may wait for fetches at a time: the others are told to
+# come back, so that readers of cached bars always find a thread.
+MAX_WAITING = 16
+_waiting = threading.BoundedSemaphore(MAX_WAITING)
+_rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class BarsRequest:
+    """What a reader wants.
+
+    Parameters
+    ----------
+    key
+        Which bars; a larger dataset of the same series may answer it too.
+    use_cache
+        False fetches again and replaces the dataset.
+    max_age_s, max_stale_s
+        A dataset older than `max_age_s` is stale. A stale one is fetched again, and is
+        served meanwhile if it has been stale for at most `max_stale_s`.
+    closed
+        Leave out a last bar that is still forming.
+    start, end
+        Only bars that open at or after `start` and before `end`.
+    fields
+        Only these columns; all when empty.
+    format
+        A name of `formats.FORMATS`.
+    wait_s
+        How long to wait for a fetch.
+    """
+
+    key: DatasetKey
+    use_cache: bool = True
+    max_age_s: int | None = None
+    max_stale_s: int = 0
+    closed: bool = False
+    start: datetime | None = None
+    end: datetime | None = None
+    fields: tuple[str, ...] = ()
+    format: str = "json"
+    wait_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Bars to serve: the catalog's row, its table, and whether no fetch was needed."""
+    """The dataset that answers a request, and how it came to that."""
 
     dataset: Dataset
-    table: pa.Table
     is_cached: bool
+    # Older than asked for; a fetch of a fresh one has been asked for.
+    is_stale: bool = False
 
 
-def get_bars(
-    key: DatasetKey, *, use_cache: bool = True, wait_s: float = 30.0, via: str, by: str = ""
-) -> Answer | Fetch:
-    """Return the key's bars, or the fetch that is still getting them after `wait_s` seconds.
+# --- finding -----------------------------------------------------------------------------
+
+
+def find_answer(request: BarsRequest, *, via: str, by: str = "") -> Answer | Fetch:
+    """Return what answers the request, or the fetch that is still on its way after `wait_s`.
 
     Raises
     ------
     Disabled
         `TV_ENABLED=0`.
+    InvalidRequest
+        A fresh fetch is asked for and the dataset is pinned.
     FetchError
         The fetch failed, or will not be tried again before `wait_s` is over.
     """
     require_enabled()
-    if use_cache:
-        cached = find_cached(key)
-        if cached is not None:
-            return cached
-    fetch = request_fetch(key, via=via, by=by)
-    fetch = wait_for(fetch, wait_s=wait_s)
-    raise_failure(fetch)
-    if not fetch.is_finished:
-        return fetch
-    answer = find_cached(key, count_hit=False)
-    if answer is None:
-        raise errors.StoreFailed(
-            f"The file of {key} was removed right after it was fetched; ask again."
-        )
-    return Answer(answer.dataset, answer.table, is_cached=False)
+    stale = None
+    if request.use_cache:
+        found = find_cached(request)
+        if found is not None and not found.is_stale:
+            return found
+        stale = found
+    fetch = request_fetch(request.key, via=via, by=by)
+    if stale is not None and _may_serve_stale(stale.dataset, request):
+        return stale
+    return _fetched(request, fetch)
 
 
-def find_cached(key: DatasetKey, *, count_hit: bool = True) -> Answer | None:
-    """Return the key's bars from disk when they may be served, else None.
+def find_cached(request: BarsRequest) -> Answer | None:
+    """Return the dataset on disk that can answer the request, stale or not, or None.
 
-    A file that somebody deleted, or that is no longer what was recorded, makes its row say
-    so; the caller then fetches again.
+    The smallest fresh one that holds enough bars; else a stale one. A dataset whose file is
+    missing or is another than recorded is looked into first.
     """
-    dataset = Dataset.objects.filter(**key.as_dict(), state=Dataset.State.READY).first()
-    if dataset is None or is_stale(dataset):
-        return None
+    key = request.key
+    candidates = Dataset.objects.filter(
+        source=key.source,
+        exchange=key.exchange,
+        symbol=key.symbol,
+        timeframe=key.timeframe.value,
+        n_bars__gte=key.n_bars,
+        session=key.session.value,
+        adjustment=key.adjustment.value,
+        state=Dataset.State.READY,
+    ).order_by("n_bars")[:4]
+    stale = None
+    for dataset in candidates:
+        if not _is_on_disk(dataset):
+            continue
+        if not is_stale(dataset, request.max_age_s):
+            return Answer(dataset, is_cached=True)
+        if dataset.n_bars == key.n_bars:
+            stale = Answer(dataset, is_cached=True, is_stale=True)
+    return stale
+
+
+def is_stale(dataset: Dataset, max_age_s: int | None = None) -> bool:
+    """Return whether the dataset is older than `max_age_s`, or `TV_CACHE_TTL_S`, allows."""
+    return _stale_for(dataset, max_age_s) > 0
+
+
+def _stale_for(dataset: Dataset, max_age_s: int | None) -> float:
+    """Return for how many seconds the dataset has been too old, 0 or less when it is not."""
+    if max_age_s is None:
+        # Pinned: kept as it is on purpose, so no general rule makes it too old.
+        if not settings.TV_CACHE_TTL_S or dataset.is_pinned:
+            return 0.0
+        max_age_s = settings.TV_CACHE_TTL_S
+    return float((timezone.now() - dataset.fetched_at).total_seconds() - max_age_s)
+
+
+def _may_serve_stale(dataset: Dataset, request: BarsRequest) -> bool:
+    return _stale_for(dataset, request.max_age_s) <= request.max_stale_s
+
+
+def _is_on_disk(dataset: Dataset) -> bool:
     try:
-        table = catalog.read(dataset)
+        if fetching.get_store().version(dataset.path) != (dataset.bytes, dataset.modified_ns):
+            catalog.read(dataset)
+    except errors.FileMissing:
+        # Deleted by hand: that is an invalidation.
+        catalog.verify(dataset)
+        return False
     except StoreError:
-        return None
-    if count_hit:
-        Dataset.objects.filter(pk=dataset.pk).update(
-            hits=F("hits") + 1, last_served_at=timezone.now()
-        )
-    return Answer(dataset, table, is_cached=True)
+        return False
+    return True
 
 
-def is_stale(dataset: Dataset) -> bool:
-    """Return whether the dataset is older than `TV_CACHE_TTL_S` allows."""
-    limit = settings.TV_CACHE_TTL_S
-    return bool(limit) and dataset.fetched_at < timezone.now() - timedelta(seconds=limit)
+# --- fetching ----------------------------------------------------------------------------
 
 
 def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:
-    """Return the key's running fetch, or a new one that has been handed to the workers."""
+    """Return the key's running fetch, or a new one that has been handed to the workers.
+
+    Raises `InvalidRequest` when the dataset is pinned.
+    """
     require_enabled()
     with transaction.atomic():
+        if Dataset.objects.filter(
+            **key.as_dict(), is_pinned=True, state=Dataset.State.READY
+        ).exists():
+            raise InvalidRequest(
+                {
+                    "use_cache": [
+                        f"{key} is pinned and is not replaced; unpin it in the admin first."
+                    ]
+                }
+            )
         fetch, is_new = fetching.open_fetch(key, via=via, by=by)
         if is_new:
             transaction.on_commit(lambda: tasks.enqueue(fetch.pk))
     return fetch
 
 
+def _fetched(request: BarsRequest, fetch: Fetch) -> Answer | Fetch:
+    fetch = wait_for(fetch, wait_s=request.wait_s)
+    raise_failure(fetch)
+    if not fetch.is_finished:
+        return fetch
+    if fetch.dataset is None:
+        raise errors.StoreFailed(
+            f"{request.key} was removed right after it was fetched; ask again."
+        )
+    return Answer(fetch.dataset, is_cached=False)
+
+
 def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
     """Return the fetch as it is when it has ended, or after `wait_s` seconds.
 
-    Returns earlier when its next attempt will come too late to be waited for.
+    Returns earlier when its next attempt will come too late to be waited for, and when too
+    many requests of this process are waiting already.
     """
-    deadline = time.monotonic() + wait_s
+    if wait_s <= 0 or fetch.is_finished or not _waiting.acquire(blocking=False):
+        return fetch
+    try:
+        return _look_until(fetch, time.monotonic() + wait_s)
+    finally:
+        _waiting.release()
+
+
+def _look_until(fetch: Fetch, deadline: float) -> Fetch:
     pause_s = _FIRST_LOOK_S
     while not fetch.is_finished and not _comes_too_late(fetch, deadline):
         left = deadline - time.monotonic()
@@ -117,7 +242,7 @@ def _comes_too_late(fetch: Fetch, deadline: float) -> bool:
     if fetch.next_attempt_at is None or not fetch.error_code:
         return False
     seconds = (fetch.next_attempt_at - timezone.now()).total_seconds()
-    return seconds > max(deadline - time.monotonic(), 0)
+    return bool(seconds > max(deadline - time.monotonic(), 0))
 
 
 def raise_failure(fetch: Fetch) -> None:
@@ -148,3 +273,135 @@ def require_enabled() -> None:
     """Raise `Disabled` when the operator has turned the service off."""
     if not settings.TV_ENABLED:
         raise Disabled("Fetching and the API are turned off (TV_ENABLED=0); the admin still works.")
+
+
+# --- rendering ---------------------------------------------------------------------------
+
+
+def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
+    """Return the reply's body, rendered once for each content and representation.
+
+    Raises `StoreError` when the file has become unreadable since it was found.
+    """
+    if answer.is_cached:
+        _hits.count(answer.dataset.pk)
+    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
+    identity = (
+        answer, answer.dataset.content_hash, answer.dataset.fetched_at, answer.dataset.last_bar_final,
+        # What does not show in the body must not make another one.
+        replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0),
+    )  # fmt: skip
+    plain = _rendered.get((identity, False), lambda: _render_plain(answer, request))
+    if not wants_gzip:
+        return plain
+    return _rendered.get((identity, True), lambda: _compressed(plain))
+
+
+def table_of(answer: Answer, request: BarsRequest) -> pa.Table:
+    """Return the bars that the request asks for, with the columns that it asks for."""
+    dataset = answer.dataset
+    table = catalog.read(dataset)
+    table = table.slice(max(0, table.num_rows - request.key.n_bars))
+    if request.closed and dataset.last_bar_final is False and table.num_rows:
+        table = table.slice(0, table.num_rows - 1)
+    if request.start is not None:
+        table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
+    if request.end is not None:
+        table = table.filter(pc.less(table["time"], _instant(request.end)))
+    return table.select(choose_columns(request.fields))
+
+
+def _instant(moment: datetime) -> pa.Scalar[Any]:
+    # Microseconds, as a bar never opens within a millisecond but a bound may be anything.
+    return pa.scalar(moment.astimezone(UTC), type=pa.timestamp("us", tz="UTC"))
+
+
+def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
+    table = table_of(answer, request)
+    body = RENDERERS[request.format](table)
+    if FORMATS[request.format].has_envelope:
+        body = _enveloped(answer, request, table.num_rows, body)
+    return Rendered(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', is_gzip=False)
+
+
+def _compressed(plain: Rendered) -> Rendered:
+    # `mtime`, so that the same body is the same bytes for ever: the tag promises that.
+    body = gzip.compress(plain.body, compresslevel=6, mtime=0)
+    return Rendered(body, f'{plain.etag[:-1]}-gzip"', is_gzip=True)
+
+
+def _enveloped(answer: Answer, request: BarsRequest, count: int, bars: bytes) -> bytes:
+    """Return the JSON reply; the user's five keys come first."""
+    dataset = answer.dataset
+    is_final = (
+        True if request.closed and dataset.last_bar_final is False else dataset.last_bar_final
+    )
+    head = {
+        "symbol": dataset.symbol,
+        "exchange": dataset.exchange,
+        "timeframe": dataset.timeframe,
+        "count": count,
+    }
+    tail = {
+        "source": dataset.source,
+        "dataset": dataset.pk,
+        "cached": answer.is_cached,
+        "stale": answer.is_stale,
+        "fetched_at": dataset.fetched_at,
+        "last_bar_final": is_final,
+        "n_bars": dataset.n_bars,
+        "session": dataset.session,
+        "adjustment": dataset.adjustment,
+        "content_hash": dataset.content_hash,
+        "is_limited": dataset.is_limited,
+        "instrument": dataset.instrument,
+    }
+    return (
+        orjson.dumps(head)[:-1]
+        + b',"ohlc":'
+        + bars
+        + b","
+        + orjson.dumps(tail, option=orjson.OPT_UTC_Z)[1:]
+    )
+
+
+class _Hits:
+    """Counts how often datasets are served, and writes the counts every few seconds.
+
+    A write for each read would cost more than the read; a crash loses a few counts.
+    """
+
+    _EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._written = time.monotonic()
+
+    def count(self, dataset_id: int) -> None:
+        with self._lock:
+            self._counts[dataset_id] += 1
+            if time.monotonic() - self._written < self._EVERY_S:
+                return
+            counts, self._counts = self._counts, Counter()
+            self._written = time.monotonic()
+        self._write(counts)
+
+    def flush(self) -> None:
+        """Write what has been counted now."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+            self._written = time.monotonic()
+        self._write(counts)
+
+    def _write(self, counts: Counter[int]) -> None:
+        now = timezone.now()
+        with transaction.atomic():
+            for dataset_id, number in counts.items():
+                Dataset.objects.filter(pk=dataset_id).update(
+                    hits=F("hits") + number, last_served_at=now
+                )
+
+
+_hits = _Hits()
+flush_hits = _hits.flush

@@ -183,11 +183,10 @@ class Store:
                 n_removed += 1
         return n_removed
 
-    def disk_bytes(self) -> tuple[int, int]:
-        """Return the bytes that the datasets take, and those that are free on their disk."""
-        used = sum(path.stat().st_size for path in self.folder.glob(f"*/*{SUFFIX}"))
+    def free_bytes(self) -> int:
+        """Return the bytes that are free on the datasets' disk."""
         folder = self.folder if self.folder.exists() else self.folder.parent
-        return used, shutil.disk_usage(folder).free
+        return shutil.disk_usage(folder).free
 
     def keep_reply(self, name: str, reply: bytes) -> None:
         """Keep a reply that could not be understood, for the operator, beside the datasets."""

@@ -15,10 +15,10 @@ PACKAGE = ROOT / "datasets"
 LEVELS = [
     {"errors"},
     {"bars"},
-    {"tradingview", "store", "models", "formats"},
+    {"tradingview", "store", "models", "formats", "rendered"},
     {"throttle", "tokens", "research"},
     {"fetching", "searching"},
-    {"tasks", "catalog"},
+    {"tasks", "catalog", "status"},
     {"serving"},
     {"api", "views", "admin", "management", "checks"},
     {"apps", "urls"},
@@ -37,7 +37,7 @@ EDGES = {
     "requests": {"tradingview", "research"},
     "pyrate_limiter": {"throttle"},
     "celery": {"tasks"},
-    "rest_framework": {"api"},
+    "rest_framework": {"api", "urls"},
 }
 WITHOUT_DJANGO = {"errors", "bars", "tradingview", "store", "formats", "research"}
 

@@ -97,6 +97,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "rest_framework",
     "datasets",
 ]
@@ -232,8 +235,9 @@ WHITENOISE_USE_FINDERS = DEBUG or not any(STATIC_ROOT.iterdir())
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
+        # First, because the first one decides that a stranger gets 401 and not 403.
         "rest_framework.authentication.BasicAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -258,6 +262,7 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         # A line for each task received and done; the `Fetch` rows say the same and more.
         "celery": {"level": "WARNING"},
-        "kombu": {"level": "WARNING"},
+        # It warns that a broker of files has no host.
+        "kombu": {"level": "ERROR"},
     },
 }

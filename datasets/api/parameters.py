@@ -1,49 +1,85 @@
-"""What a request for bars may say, checked field by field."""
+"""What a request may say, checked field by field; an unknown parameter is named, not passed over."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.http import QueryDict
 from rest_framework import serializers
 
-from datasets.bars import Adjustment, DatasetKey, Session
+from datasets.bars import BAR_COLUMNS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.errors import InvalidRequest
+from datasets.formats import FORMATS
+from datasets.serving import BarsRequest
 from datasets.tradingview.symbols import TYPES
 
+MAX_SYMBOLS = 1000
+MAX_WAIT_S = 60.0
+_SESSIONS = [choice.value for choice in Session]
+_ADJUSTMENTS = [choice.value for choice in Adjustment]
 
-class Parameters(serializers.Serializer[Any]):
-    """A query whose parameters are all known: a typo is named, not silently passed over."""
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Takes only parameters that it knows, each once."""
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields))
-        if unknown:
-            allowed = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such parameter; known are {allowed}."] for name in unknown}
-            )
+        names = set(data)
+        errors = {
+            name: [f"There is no such parameter; known are {', '.join(self.fields)}."]
+            for name in sorted(names - set(self.fields))
+        }
+        if isinstance(data, QueryDict):
+            twice = [name for name in data if len(data.getlist(name)) > 1]
+            errors |= {name: ["This parameter was given more than once."] for name in twice}
+            data = data.dict()
+        if errors:
+            raise serializers.ValidationError(errors)
         return super().to_internal_value(data)
 
 
-class SymbolParameters(Parameters):
+class SymbolParameters(StrictSerializer):
     """The query of `GET /api/tv/symbols`."""
 
-    query = serializers.CharField(max_length=100)
-    exchange = serializers.CharField(max_length=32, default="", allow_blank=True)
-    type = serializers.ChoiceField(["", *TYPES], default="")
-    start = serializers.IntegerField(min_value=0, max_value=1000, default=0)
+    query = serializers.CharField(max_length=100, help_text="What a person would type.")
+    exchange = serializers.CharField(
+        max_length=32, default="", allow_blank=True, help_text="Only of this exchange."
+    )
+    type = serializers.ChoiceField(
+        ["", *TYPES], default="", help_text="Only instruments of this type."
+    )
+    start = serializers.IntegerField(
+        min_value=0, max_value=1000, default=0, help_text="Matches to pass over."
+    )
 
 
-class OhlcParameters(Parameters):
-    """The query of `GET /api/tv/ohlc`."""
+class SeriesParameters(StrictSerializer):
+    """What a dataset's key has beside its symbol."""
 
-    symbol = serializers.CharField(max_length=160)
-    exchange = serializers.CharField(max_length=32, required=False, default="", allow_blank=True)
-    timeframe = serializers.CharField(max_length=8, default="1h")
-    n_bars = serializers.IntegerField(min_value=1, default=5000)
-    session = serializers.ChoiceField([choice.value for choice in Session], default="regular")
-    adjustment = serializers.ChoiceField([choice.value for choice in Adjustment], default="splits")
-    use_cache = serializers.BooleanField(default=True)
-    wait = serializers.FloatField(min_value=0, max_value=60, default=30.0)
+    timeframe = serializers.CharField(
+        max_length=8,
+        default="1h",
+        help_text=f"Length of a bar: {', '.join(Timeframe)}; `1M` is a month.",
+    )
+    n_bars = serializers.IntegerField(
+        min_value=1, default=5000, help_text="Bars back from the newest, at most `TV_MAX_BARS`."
+    )
+    session = serializers.ChoiceField(
+        _SESSIONS, default="regular", help_text="Trading hours covered."
+    )
+    adjustment = serializers.ChoiceField(
+        _ADJUSTMENTS,
+        default="splits",
+        help_text="Corporate actions that earlier prices are adjusted for.",
+    )
+
+    def validate_timeframe(self, value: str) -> str:
+        try:
+            return Timeframe.parse(value).value
+        except InvalidRequest as error:
+            raise serializers.ValidationError(error.errors["timeframe"]) from error
 
     def validate_n_bars(self, value: int) -> int:
         if value > settings.TV_MAX_BARS:
@@ -52,9 +88,143 @@ class OhlcParameters(Parameters):
             )
         return value
 
-    def key(self) -> DatasetKey:
-        """Return the key that the parameters spell; raise `InvalidRequest`."""
-        names = ("symbol", "exchange", "timeframe", "n_bars", "session", "adjustment")
-        return DatasetKey.parse(
-            source=settings.TV_SOURCE, **{name: self.validated_data[name] for name in names}
-        )
+    def series(self) -> dict[str, Any]:
+        """Return the checked values of these four fields."""
+        return {
+            name: self.validated_data[name]
+            for name in ("timeframe", "n_bars", "session", "adjustment")
+        }
+
+
+class OhlcParameters(SeriesParameters):
+    """The query of `GET /api/tv/ohlc`."""
+
+    symbol = serializers.CharField(
+        max_length=160, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
+    )
+    exchange = serializers.CharField(
+        max_length=32,
+        default="",
+        allow_blank=True,
+        help_text="Required unless the symbol names it.",
+    )
+    use_cache = serializers.BooleanField(
+        default=True, help_text="`false` fetches again and replaces the dataset."
+    )
+    max_age = serializers.IntegerField(
+        min_value=0, max_value=10**9, default=None, allow_null=True,
+        help_text="Seconds; an older dataset is fetched again.",
+    )  # fmt: skip
+    max_stale = serializers.IntegerField(
+        min_value=0, max_value=10**9, default=0,
+        help_text="Seconds for which a stale dataset is served while it is fetched again.",
+    )  # fmt: skip
+    closed = serializers.BooleanField(
+        default=False, help_text="`true` leaves out a bar that is still forming."
+    )
+    wait = serializers.FloatField(
+        min_value=0,
+        max_value=MAX_WAIT_S,
+        default=30.0,
+        help_text="Seconds to wait for a fetch before a 202.",
+    )
+    start = serializers.CharField(
+        default=None, allow_null=True, max_length=40,
+        help_text="Only bars that open at or after this instant: ISO 8601 (UTC unless it says otherwise) or UNIX seconds.",
+    )  # fmt: skip
+    end = serializers.CharField(
+        default=None,
+        allow_null=True,
+        max_length=40,
+        help_text="Only bars that open before this instant.",
+    )
+    fields = serializers.CharField(  # type: ignore[assignment]
+        default="",
+        max_length=64,
+        help_text=f"Only these columns, separated by commas, of {', '.join(BAR_COLUMNS)}.",
+    )
+    format = serializers.ChoiceField(
+        list(FORMATS),
+        default="",
+        help_text="The representation; without it, the `Accept` header decides.",
+    )
+
+    def validate_start(self, value: str | None) -> datetime | None:
+        return _instant(value)
+
+    def validate_end(self, value: str | None) -> datetime | None:
+        return _instant(value)
+
+    def validate_fields(self, value: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        wrong = [name for name in names if name not in BAR_COLUMNS]
+        if wrong:
+            raise serializers.ValidationError(
+                f"{wrong[0]!r} is no column; use some of {', '.join(BAR_COLUMNS)}."
+            )
+        return names
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Return the instant that `text` spells: UNIX seconds, or ISO 8601 with UTC understood."""
+    if text is None:
+        return None
+    try:
+        if text.lstrip("-").replace(".", "", 1).isdigit():
+            return datetime.fromtimestamp(float(text), UTC)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        raise serializers.ValidationError(
+            f"{text!r} is no instant; write 2025-01-31, 2025-01-31T14:30:00Z or UNIX seconds."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:
+    """Return the keys that a checked `NewFetches` spells, each once; name each wrong symbol."""
+    series = {name: values[name] for name in ("timeframe", "n_bars", "session", "adjustment")}
+    keys, wrong = [], []
+    for symbol in [values["symbol"]] if values["symbol"] else values["symbols"]:
+        try:
+            keys.append(
+                DatasetKey.parse(
+                    source=settings.TV_SOURCE, symbol=symbol, exchange=values["exchange"], **series
+                )
+            )
+        except InvalidRequest as error:
+            wrong.append(f"{symbol}: {error}")
+    if wrong:
+        raise InvalidRequest({"symbol" if values["symbol"] else "symbols": wrong})
+    return list(dict.fromkeys(keys))
+
+
+def read_ohlc_request(query: str) -> BarsRequest:
+    """Return what a query string asks for; raise what names each wrong parameter.
+
+    Readers ask the same again and again, so what a query means is remembered.
+    """
+    return _read_ohlc_request(query, settings.TV_SOURCE, settings.TV_MAX_BARS)
+
+
+@lru_cache(maxsize=4096)
+def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
+    parameters = OhlcParameters(data=QueryDict(query))
+    parameters.is_valid(raise_exception=True)
+    values = parameters.validated_data
+    return BarsRequest(
+        key=DatasetKey.parse(
+            source=source,
+            symbol=values["symbol"],
+            exchange=values["exchange"],
+            **parameters.series(),
+        ),
+        use_cache=values["use_cache"],
+        max_age_s=values["max_age"],
+        max_stale_s=values["max_stale"],
+        closed=values["closed"],
+        start=values["start"],
+        end=values["end"],
+        fields=values["fields"],
+        format=values["format"],
+        wait_s=values["wait"],
+    )

@@ -1,131 +1,262 @@
-"""The endpoints: each validates, calls one function of `serving`, and renders."""
+"""The endpoints: each validates, calls one function, and renders."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-import orjson
+import django_filters
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
+from rest_framework.decorators import action
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import formats, searching, serving
+from datasets import catalog, fetching, searching, serving, status
 from datasets.api.access import requester
-from datasets.api.parameters import OhlcParameters, SymbolParameters
-from datasets.errors import NotFound
-from datasets.models import Fetch
+from datasets.api.filtering import CursorOrdering, StrictFilterBackend
+from datasets.api.parameters import SymbolParameters, read_new_fetches, read_ohlc_request
+from datasets.api.replies import accepts_gzip, choose_format, file_reply, reply
+from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetches
+from datasets.errors import InvalidRequest, StoreError
+from datasets.formats import FORMATS
+from datasets.models import Dataset, Fetch
 
 
-class OhlcView(APIView):
+class OwnNegotiation(BaseContentNegotiation):
+    """Leaves the choice of the format to the view; errors are always problem+json."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class OhlcViewSet(ViewSet):
     """`GET /api/tv/ohlc`: the bars, from the cache or freshly fetched."""
 
-    def get(self, request: Request) -> HttpResponse:
-        parameters = OhlcParameters(data=request.query_params.dict())
-        parameters.is_valid(raise_exception=True)
-        values = parameters.validated_data
-        answer = serving.get_bars(
-            parameters.key(),
-            use_cache=values["use_cache"],
-            wait_s=values["wait"],
-            via="page" if request.headers.get("X-Requested-By") == "page" else "api",
-            by=requester(request),
+    content_negotiation_class = OwnNegotiation
+
+    def list(self, request: Request) -> HttpResponse:
+        """Answer from the cache, or fetch and wait."""
+        wanted = read_ohlc_request(request.META.get("QUERY_STRING", ""))
+        wanted = replace(
+            wanted, format=choose_format(wanted.format, request.headers.get("Accept", ""))
         )
-        if isinstance(answer, Fetch):
+        answer, rendered = _answer(request, wanted)
+        if rendered is None:
             return _accepted(answer)
-        return HttpResponse(_ohlc_json(answer), content_type="application/json")
-
-
-class SymbolsView(APIView):
-    """`GET /api/tv/symbols?query=`: find symbols by code or description."""
-
-    def get(self, request: Request) -> Response:
-        parameters = SymbolParameters(data=request.query_params.dict())
-        parameters.is_valid(raise_exception=True)
-        serving.require_enabled()
-        page = searching.find_symbols(**parameters.validated_data)
-        return Response(
-            {
-                "query": parameters.validated_data["query"],
-                "symbols": [asdict(match) for match in page.matches],
-                "next_start": page.next_start,
-                "has_more": page.next_start is not None,
-            }
+        chosen = FORMATS[wanted.format]
+        name = (
+            ""
+            if chosen.has_envelope
+            else f"{answer.dataset.path.split('/')[1].removesuffix('.parquet')}.{chosen.suffix}"
         )
+        return reply(request._request, rendered, media_type=chosen.media_type, file_name=name)
 
 
-class FetchView(APIView):
-    """`GET /api/tv/fetches/{id}`: how a fetch is getting on."""
-
-    def get(self, request: Request, fetch_id: int) -> Response:
-        fetch = Fetch.objects.filter(pk=fetch_id).first()
-        if fetch is None:
-            raise NotFound(f"There is no fetch {fetch_id}.")
-        return Response(describe_fetch(fetch))
-
-
-def describe_fetch(fetch: Fetch) -> dict[str, Any]:
-    """Return a fetch's row for the API."""
-    error = None
-    if fetch.error_code:
-        error = {
-            "code": fetch.error_code,
-            "detail": fetch.error_message,
-            "retryable": fetch.retryable,
-        }
-    return {
-        "id": fetch.pk,
-        **fetch.key.as_dict(),
-        "state": fetch.state,
-        "count": fetch.n_rows,
-        "attempts": fetch.attempts,
-        "dataset": fetch.dataset_id,
-        "error": error,
-        "waited_ms": fetch.waited_ms,
-        "fetched_ms": fetch.fetched_ms,
-        "stored_ms": fetch.stored_ms,
-        "requested_at": fetch.requested_at,
-        "started_at": fetch.started_at,
-        "finished_at": fetch.finished_at,
-        "next_attempt_at": fetch.next_attempt_at,
-    }
+def _answer(request: Request, wanted: serving.BarsRequest) -> Any:
+    via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
+    for _ in range(2):
+        answer = serving.find_answer(wanted, via=via, by=requester(request))
+        if isinstance(answer, Fetch):
+            return answer, None
+        try:
+            return answer, serving.render(
+                answer, wanted, accepts_gzip=accepts_gzip(request._request)
+            )
+        except StoreError:
+            # The file went bad since it was found; its row says so now, so it is fetched again.
+            continue
+    raise StoreError("The dataset's file became unreadable twice in a row; ask again.")
 
 
-def _accepted(fetch: Fetch) -> HttpResponse:
-    response = Response(describe_fetch(fetch), status=202)
-    response["Location"] = reverse("api-fetch", args=[fetch.pk])
-    response["Retry-After"] = "1" if fetch.started_at else "2"
+def _accepted(fetch: Fetch) -> Response:
+    """Say that the fetch is on its way, and where it can be watched."""
+    response = Response(FetchSerializer(fetch).data, status=202)
+    response["Location"] = reverse("api-fetch-detail", args=[fetch.pk])
+    response["Retry-After"] = "1"
     return response
 
 
-def _ohlc_json(answer: serving.Answer) -> bytes:
-    """Return the reply; the rows are rendered apart, so that they can be kept."""
-    dataset = answer.dataset
-    head = {
-        "symbol": dataset.symbol,
-        "exchange": dataset.exchange,
-        "timeframe": dataset.timeframe,
-        "count": dataset.n_rows,
-    }
-    tail = {
-        "source": dataset.source,
-        "dataset": dataset.pk,
-        "cached": answer.is_cached,
-        "fetched_at": dataset.fetched_at,
-        "last_bar_final": dataset.last_bar_final,
-        "session": dataset.session,
-        "adjustment": dataset.adjustment,
-        "content_hash": dataset.content_hash,
-        "is_limited": dataset.is_limited,
-        "instrument": dataset.instrument,
-    }
-    rows = formats.rows_json(answer.table)
-    return (
-        orjson.dumps(head)[:-1]
-        + b',"ohlc":'
-        + rows
-        + b","
-        + orjson.dumps(tail, option=orjson.OPT_UTC_Z)[1:]
+class SymbolViewSet(ViewSet):
+    """Instruments that TradingView knows."""
+
+    def list(self, request: Request) -> Response:
+        """Find symbols by code or description; every answer is kept for a day."""
+        parameters = SymbolParameters(data=request.query_params)
+        parameters.is_valid(raise_exception=True)
+        serving.require_enabled()
+        page = searching.find_symbols(**parameters.validated_data)
+        body = {
+            "query": parameters.validated_data["query"],
+            "has_more": page.next_start is not None,
+        }
+        return Response(
+            body
+            | {"symbols": [asdict(match) for match in page.matches], "next_start": page.next_start}
+        )
+
+
+class StatusViewSet(ViewSet):
+    """What the service is doing."""
+
+    def list(self, request: Request) -> Response:
+        """Say which feed, how it is signed in, what the throttle allows, the queue and the disk."""
+        return Response(status.describe())
+
+
+class DatasetFilter(django_filters.FilterSet):
+    """What the list of datasets can be narrowed by."""
+
+    q = django_filters.CharFilter(
+        method="search", label="Part of the symbol, the exchange or the description."
     )
+    fetched_after = django_filters.IsoDateTimeFilter("fetched_at", "gte")
+    fetched_before = django_filters.IsoDateTimeFilter("fetched_at", "lt")
+
+    class Meta:
+        model = Dataset
+        fields = [
+            "source",
+            "exchange",
+            "symbol",
+            "timeframe",
+            "n_bars",
+            "session",
+            "adjustment",
+            "state",
+            "is_pinned",
+        ]
+
+    def search(self, queryset: QuerySet[Dataset], name: str, value: str) -> QuerySet[Dataset]:
+        words = value.replace(":", " ").split()
+        for word in words:
+            queryset = queryset.filter(
+                Q(symbol__icontains=word)
+                | Q(exchange__icontains=word)
+                | Q(instrument__description__icontains=word)
+            )
+        return queryset
+
+
+class FetchFilter(django_filters.FilterSet):
+    """What the list of fetches can be narrowed by."""
+
+    class Meta:
+        model = Fetch
+        fields = [
+            "source",
+            "exchange",
+            "symbol",
+            "timeframe",
+            "state",
+            "error_code",
+            "requested_via",
+            "dataset",
+        ]
+
+
+class Pages(CursorPagination):
+    """Pages that stay put while rows come and go, however many there are."""
+
+    page_size = 50
+    max_page_size = 1000
+    page_size_query_param = "page_size"
+
+
+class DatasetPages(Pages):
+    ordering = ("-fetched_at", "-id")
+
+
+class FetchPages(Pages):
+    ordering = ("-requested_at", "-id")
+
+
+class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
+    """The catalog."""
+
+    queryset = Dataset.objects.all()
+    serializer_class = DatasetSerializer
+    pagination_class = DatasetPages
+    filterset_class = DatasetFilter
+    filter_backends = (StrictFilterBackend, CursorOrdering)
+    ordering_fields = (
+        "fetched_at",
+        "exchange",
+        "symbol",
+        "timeframe",
+        "n_rows",
+        "bytes",
+        "hits",
+        "last_time",
+    )
+    lookup_value_regex = r"\d{1,18}"
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Invalidate the dataset: it is fetched again when next asked for."""
+        serving.invalidate(self.get_object())
+        return Response(status=204)
+
+    @action(detail=True, methods=["post"])
+    def refresh(self, request: Request, pk: str) -> Response:
+        """Fetch the dataset again now."""
+        dataset = self.get_object()
+        return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
+
+    @action(detail=True, methods=["get"], filter_backends=(), pagination_class=None)
+    def file(self, request: Request, pk: str) -> HttpResponseBase:
+        """Send the parquet file, whole or the part that `Range` asks for."""
+        dataset = self.get_object()
+        table_path = catalog.path_to_read(dataset)
+        return file_reply(
+            request._request,
+            table_path,
+            etag=f'"{dataset.content_hash[:32]}-{dataset.modified_ns:x}"',
+            media_type=FORMATS["parquet"].media_type,
+            file_name=table_path.name,
+        )
+
+
+class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
+    """Requests to get datasets from the feed."""
+
+    queryset = Fetch.objects.all()
+    serializer_class = FetchSerializer
+    pagination_class = FetchPages
+    filterset_class = FetchFilter
+    filter_backends = (StrictFilterBackend, CursorOrdering)
+    ordering_fields = ("requested_at", "finished_at", "exchange", "symbol")
+    lookup_value_regex = r"\d{1,18}"
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "is_list": self.action == "list"}
+
+    def create(self, request: Request) -> Response:
+        """Fetch one symbol, or many; one that is being fetched already is joined."""
+        wanted = NewFetches(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        keys = read_new_fetches(wanted.validated_data)
+        fetches = [serving.request_fetch(key, via="api", by=requester(request)) for key in keys]
+        if wanted.validated_data["symbol"]:
+            return _accepted(fetches[0])
+        body = {"fetches": FetchSerializer(fetches, many=True, context={"is_list": True}).data}
+        return Response(body, status=202, headers={"Retry-After": "1"})
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Cancel the fetch while it is still queued."""
+        fetch = self.get_object()
+        if not fetching.cancel(fetch):
+            fetch.refresh_from_db()
+            raise InvalidRequest(
+                {"id": [f"The fetch is {fetch.state} already; only a queued one can be cancelled."]}
+            )
+        return Response(status=204)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -37,9 +38,14 @@ def split_message(data: bytes) -> list[bytes]:
     except UnicodeDecodeError as error:
         raise FeedProtocol("TradingView sent text that is not UTF-8.") from error
     try:
-        return [payload.decode("utf-16-le").encode() for payload in _split(utf16, _UTF16)]
+        payloads = [payload.decode("utf-16-le").encode() for payload in _split(utf16, _UTF16)]
     except (FeedProtocol, UnicodeDecodeError):
         return _split(data, _BYTES)
+    if any(_BYTES.header.search(payload) for payload in payloads):
+        # It fits by chance and has swallowed a frame; unless the other fits too, it stands.
+        with suppress(FeedProtocol):
+            return _split(data, _BYTES)
+    return payloads
 
 
 def decode(payload: bytes) -> dict[str, Any]:

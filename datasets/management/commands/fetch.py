@@ -165,8 +165,8 @@ def _read_symbols(path: Path | None) -> list[str]:
 
 def _start(jobs: list[Job], *, refresh: bool) -> None:
     for job in jobs:
-        answer = None if refresh else serving.find_cached(job.key, count_hit=False)
-        if answer is not None:
+        answer = None if refresh else serving.find_cached(serving.BarsRequest(job.key))
+        if answer is not None and not answer.is_stale:
             job.dataset = answer.dataset
         else:
             job.fetch = serving.request_fetch(job.key, via="command")

@@ -1,0 +1,141 @@
+"""What goes around a body: negotiation, caching headers, ranges."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from datasets.errors import InvalidRequest
+from datasets.formats import FORMATS
+from datasets.rendered import Rendered
+
+# What `Accept` may say, and the format that it means.
+_BY_MEDIA_TYPE = {
+    "*/*": "json",
+    "application/*": "json",
+    "application/json": "json",
+    "text/csv": "csv",
+    "text/*": "csv",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/vnd.apache.parquet": "parquet",
+}
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def choose_format(name: str, accept: str) -> str:
+    """Return the format that the parameter names, else the one that `Accept` likes best.
+
+    A browser's `text/html, …, */*` gets JSON. Raises `InvalidRequest` when `Accept` names
+    nothing that there is.
+    """
+    if name:
+        return name
+    ranked = sorted(_weighted(accept or "*/*"), key=lambda entry: -entry[1])
+    for media_type, weight in ranked:
+        if weight > 0 and media_type in _BY_MEDIA_TYPE:
+            return _BY_MEDIA_TYPE[media_type]
+    allowed = ", ".join(sorted({chosen.media_type for chosen in FORMATS.values()}))
+    raise InvalidRequest({"format": [f"Accept names nothing that there is; use one of {allowed}."]})
+
+
+def accepts_gzip(request: HttpRequest) -> bool:
+    """Return whether the client takes gzip."""
+    return any(
+        name in ("gzip", "*") and weight > 0
+        for name, weight in _weighted(request.headers.get("Accept-Encoding", ""))
+    )
+
+
+def _weighted(header: str) -> list[tuple[str, float]]:
+    """Return the entries of an `Accept…` header with their weights."""
+    entries = []
+    for part in header.split(","):
+        name, *parameters = (text.strip().lower() for text in part.split(";"))
+        weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        entries.append((name, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0))
+    return entries
+
+
+def reply(
+    request: HttpRequest, rendered: Rendered, *, media_type: str, file_name: str = ""
+) -> HttpResponse:
+    """Return the body with its tag, or 304 when the client has it already."""
+    is_known = _matches(request.headers.get("If-None-Match", ""), rendered.etag)
+    response = HttpResponse(b"" if is_known else rendered.body, status=304 if is_known else 200)
+    if is_known:
+        del response["Content-Type"]
+    else:
+        response["Content-Type"] = media_type
+        response["Content-Length"] = str(len(rendered.body))
+        if rendered.is_gzip:
+            response["Content-Encoding"] = "gzip"
+        if file_name:
+            response["Content-Disposition"] = f'attachment; filename="{file_name}"'
+    response["ETag"] = rendered.etag
+    response["Vary"] = "Accept, Accept-Encoding"
+    # Kept by the client and asked about each time: a dataset may be replaced at any moment.
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _matches(header: str, etag: str) -> bool:
+    if not header:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags
+
+
+def file_reply(
+    request: HttpRequest, path: Path, *, etag: str, media_type: str, file_name: str
+) -> HttpResponseBase:
+    """Return the file, the part of it that `Range` asks for (one range), or 304.
+
+    Raises `FileNotFoundError`.
+    """
+    if _matches(request.headers.get("If-None-Match", ""), etag):
+        response: HttpResponseBase = HttpResponse(status=304)
+        del response["Content-Type"]
+    else:
+        response = _whole_or_part(request, path, etag)
+        response["Content-Type"] = media_type
+        response["Content-Disposition"] = f'attachment; filename="{file_name}"'
+    response["ETag"] = etag
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _whole_or_part(request: HttpRequest, path: Path, etag: str) -> HttpResponseBase:
+    file = path.open("rb")
+    size = path.stat().st_size
+    if_range = request.headers.get("If-Range", etag)
+    wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if if_range == etag else None
+    if wanted is None or wanted.groups() == ("", ""):
+        return FileResponse(file)
+    start, end = _bounds(wanted[1], wanted[2], size)
+    if start >= size or start > end:
+        file.close()
+        response = HttpResponse(status=416)
+        response["Content-Range"] = f"bytes */{size}"
+        return response
+    return _part(file, start, end, size)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    if not first:
+        return max(0, size - int(last)), size - 1
+    return int(first), min(int(last), size - 1) if last else size - 1
+
+
+def _part(file: BinaryIO, start: int, end: int, size: int) -> HttpResponse:
+    with file:
+        file.seek(start)
+        body = file.read(end - start + 1)
+    response = HttpResponse(body, status=206)
+    response["Content-Range"] = f"bytes {start}-{end}/{size}"
+    response["Content-Length"] = str(len(body))
+    return response
