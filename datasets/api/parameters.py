@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,8 @@ class StrictSerializer(serializers.Serializer[Any]):
     """Takes only parameters that it knows, each once."""
 
     def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
         names = set(data)
         errors = {
             name: [f"There is no such parameter; known are {', '.join(self.fields)}."]
