@@ -1,20 +1,47 @@
-"""The catalog in Django's admin: look, invalidate, fetch again. Nothing is edited by hand."""
+"""The catalog in Django's admin: look, check, invalidate, pin, fetch again. Nothing is edited by hand."""
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import admin, messages
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from datasets import serving
+from datasets import catalog, fetching, serving
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
+
+# Beyond so many rows a list says "more than": counting all of them would cost more than showing 50.
+_COUNTED = 5_000
+# One download holds at most so many bytes, as it is made in memory.
+_MAX_DOWNLOAD_BYTES = 200 * 1024 * 1024
+
 
 admin.site.site_header = "TradingView datasets"
 admin.site.site_title = "TradingView datasets"
 admin.site.index_title = "Catalog"
+admin.site.index_template = "admin/catalog_index.html"
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than `_COUNTED` rows, however many there are."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[: _COUNTED + 1].count())
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -22,62 +49,229 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     show_full_result_count = False
     list_per_page = 50
+    paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [field.name for field in self.model._meta.fields]
-
 
 @admin.register(Dataset)
 class DatasetAdmin(ReadOnlyAdmin):
-    """Every file, what is in it, and whether it is served."""
+    """Every file, what is in it, how good it is, and whether it is served."""
 
     list_display = (
-        "exchange",
-        "symbol",
-        "timeframe",
-        "n_rows",
-        "first_time",
-        "last_time",
-        "age",
-        "bytes",
-        "state",
-        "source",
-    )
+        "exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state", "quality", "source", "is_pinned",
+    )  # fmt: skip
     list_display_links = ("symbol",)
-    list_filter = ("state", "source", "timeframe", "exchange")
-    search_fields = ("symbol", "exchange", "path", "content_hash")
-    actions = ("fetch_again", "invalidate")
+    list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
+    search_fields = ("symbol", "exchange", "content_hash")
+    search_help_text = "Symbol, exchange or the beginning of a content hash"
+    actions = ("fetch_again", "invalidate", "verify", "pin", "unpin", "download")
+    fieldsets = [
+        (None, {"fields": ["preview"]}),
+        ("Key", {"fields": ["source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment"]}),
+        ("Bars", {"fields": ["n_rows", "first_time", "last_time", "last_bar_final", "is_limited"]}),
+        ("Quality", {"fields": ["n_duplicates", "n_inconsistent", "zero_volume_share", "largest_gap"]}),
+        ("Instrument", {"fields": ["instrument_facts"]}),
+        ("File", {"fields": ["state", "is_pinned", "path", "size", "content_hash", "fetched_at", "tvdatafeed_version"]}),
+        ("Use", {"fields": ["hits", "last_served_at", "last_fetches"]}),
+    ]  # fmt: skip
+    readonly_fields = ("preview", "largest_gap", "instrument_facts", "size", "last_fetches")
+
+    class Media:
+        css = {"all": ["admin-preview.css"]}
+        js = [
+            "lightweight-charts/lightweight-charts.standalone.production.js",
+            "js/admin-preview.js",
+        ]
+
+    # --- columns ------------------------------------------------------------------------
+
+    @admin.display(description="range", ordering="last_time")
+    def bar_range(self, dataset: Dataset) -> str:
+        return f"{dataset.first_time:%Y-%m-%d} to {dataset.last_time:%Y-%m-%d %H:%M}"
 
     @admin.display(description="age", ordering="-fetched_at")
     def age(self, dataset: Dataset) -> str:
         return timesince(dataset.fetched_at, timezone.now(), depth=1)
 
-    @admin.action(description="Fetch again", permissions=["change"])
+    @admin.display(description="size", ordering="bytes")
+    def size(self, dataset: Dataset) -> str:
+        return f"{dataset.bytes / 1000:,.1f} kB"
+
+    @admin.display(description="quality")
+    def quality(self, dataset: Dataset) -> str:
+        found = {"duplicates": dataset.n_duplicates, "inconsistent": dataset.n_inconsistent}
+        flaws = [f"{number} {name}" for name, number in found.items() if number]
+        if dataset.last_bar_final is False:
+            flaws.append("last bar forming")
+        return ", ".join(flaws) or "good"
+
+    # --- the detail page ----------------------------------------------------------------
+
+    @admin.display(description="chart")
+    def preview(self, dataset: Dataset) -> SafeString:
+        if dataset.state != Dataset.State.READY:
+            return format_html("There is no file to draw: the dataset is {}.", dataset.state)
+        query = (
+            f"?symbol={dataset.symbol}"
+            if not dataset.exchange
+            else f"?symbol={dataset.key.full_symbol}"
+        )
+        page = f"{reverse('chart')}{query}&timeframe={dataset.timeframe}&n_bars={dataset.n_bars}"
+        return format_html(
+            '<div class="chart-preview" data-bars-url="{}"></div><a href="{}">Open in the chart</a> · '
+            '<a href="{}">Download the parquet file</a>',
+            reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", page, reverse("api-dataset-file", args=[dataset.pk]),
+        )  # fmt: skip
+
+    @admin.display(description="largest gap")
+    def largest_gap(self, dataset: Dataset) -> str:
+        if dataset.largest_gap_s is None:
+            return "none"
+        return f"{dataset.largest_gap_s / 3600:,.1f} h between two neighbouring bars"
+
+    @admin.display(description="what TradingView says")
+    def instrument_facts(self, dataset: Dataset) -> SafeString:
+        facts = [
+            (name.replace("_", " "), value)
+            for name, value in dataset.instrument.items()
+            if value not in ("", None)
+        ]
+        return format_html(
+            "<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", facts)
+        )
+
+    @admin.display(description="last fetches")
+    def last_fetches(self, dataset: Dataset) -> SafeString:
+        fetches = Fetch.objects.filter(**dataset.key.as_dict())[:10]
+        rows = [
+            (reverse("admin:datasets_fetch_change", args=[f.pk]), f"{f.requested_at:%Y-%m-%d %H:%M:%S}", f.state, f.error_code, f.n_rows)
+            for f in fetches
+        ]  # fmt: skip
+        return format_html(
+            "<table>{}</table>",
+            format_html_join(
+                "", '<tr><td><a href="{}">{}</a></td><td>{} {}</td><td>{} bars</td></tr>', rows
+            ),
+        )
+
+    # --- actions ------------------------------------------------------------------------
+
+    def has_fetch_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("datasets.fetch_dataset")
+
+    def has_invalidate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("datasets.invalidate_dataset")
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("datasets.verify_dataset")
+
+    def has_pin_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("datasets.pin_dataset")
+
+    @admin.action(description="Fetch again", permissions=["fetch"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        n_queued = 0
+        def fetch(dataset: Dataset) -> None:
+            serving.request_fetch(dataset.key, via="admin", by=request.user.get_username())
+
+        self._do_each(request, queryset, fetch, log="Fetch again.", done="{} fetches queued.")
+
+    @admin.action(description="Invalidate", permissions=["invalidate"])
+    def invalidate(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
+        done = "{} datasets invalidated; they are fetched again when asked for."
+        self._do_each(request, queryset, serving.invalidate, log="Invalidated.", done=done)
+
+    @admin.action(description="Verify the files", permissions=["verify"])
+    def verify(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
+        bad: list[str] = []
+
+        def verify(dataset: Dataset) -> None:
+            finding = catalog.verify(dataset)
+            if finding.outcome != "ok":
+                bad.append(f"{dataset}: {finding.outcome}. {finding.detail}")
+
+        self._do_each(request, queryset, verify, log="Verified.", done="{} datasets verified.")
+        for sentence in bad:
+            messages.error(request, sentence)
+
+    @admin.action(description="Pin: never prune or replace", permissions=["pin"])
+    def pin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
+        self._set_pinned(request, queryset, is_pinned=True)
+
+    @admin.action(description="Unpin", permissions=["pin"])
+    def unpin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
+        self._set_pinned(request, queryset, is_pinned=False)
+
+    @admin.action(description="Download", permissions=["view"])
+    def download(
+        self, request: HttpRequest, queryset: QuerySet[Dataset]
+    ) -> HttpResponseBase | None:
+        datasets = list(queryset.filter(state=Dataset.State.READY))
+        if sum(dataset.bytes for dataset in datasets) > _MAX_DOWNLOAD_BYTES or not datasets:
+            messages.error(
+                request,
+                "Choose ready datasets of at most 200 MB together; `manage.py datasets export` takes more.",
+            )
+            return None
         try:
-            for dataset in queryset:
-                serving.request_fetch(dataset.key, via="admin", by=request.user.get_username())
-                self.log_change(request, dataset, "Fetch again.")
-                n_queued += 1
+            paths = [catalog.path_to_read(dataset) for dataset in datasets]
         except DatasetsError as error:
             messages.error(request, str(error))
-        messages.success(request, f"{n_queued} fetches queued.")
+            return None
+        self._log(request, datasets, "Downloaded.")
+        if len(paths) == 1:
+            return FileResponse(paths[0].open("rb"), as_attachment=True)
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in paths:
+                file.write(path, path.name)
+        response = HttpResponse(archive.getvalue(), content_type="application/zip")
+        response["Content-Disposition"] = 'attachment; filename="datasets.zip"'
+        return response
 
-    @admin.action(description="Invalidate", permissions=["change"])
-    def invalidate(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        for dataset in queryset:
-            serving.invalidate(dataset)
-            self.log_change(request, dataset, "Invalidated.")
-        messages.success(
-            request, f"{len(queryset)} datasets invalidated; they are fetched again when asked for."
+    def _set_pinned(
+        self, request: HttpRequest, queryset: QuerySet[Dataset], *, is_pinned: bool
+    ) -> None:
+        word = "Pinned" if is_pinned else "Unpinned"
+
+        def change(dataset: Dataset) -> None:
+            Dataset.objects.filter(pk=dataset.pk).update(is_pinned=is_pinned)
+
+        self._do_each(
+            request, queryset, change, log=f"{word}.", done=f"{{}} datasets {word.lower()}."
         )
+
+    def _do_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Dataset],
+        change: Callable[[Dataset], object],
+        *,
+        log: str,
+        done: str,
+    ) -> None:
+        """Do it to every chosen dataset; one that refuses does not keep the others from it."""
+        changed = []
+        for dataset in queryset:
+            try:
+                change(dataset)
+            except DatasetsError as error:
+                messages.error(request, f"{dataset}: {error}")
+            else:
+                changed.append(dataset)
+        self._log(request, changed, log)
+        messages.success(request, done.format(len(changed)))
+
+    def _log(self, request: HttpRequest, datasets: list[Dataset], text: str) -> None:
+        for dataset in datasets:
+            self.log_change(request, dataset, f"{text} (one of {len(datasets)})")
 
 
 @admin.register(Fetch)
@@ -85,20 +279,21 @@ class FetchAdmin(ReadOnlyAdmin):
     """Every attempt to get a dataset, and what came of it."""
 
     list_display = (
-        "requested_at",
-        "exchange",
-        "symbol",
-        "timeframe",
-        "n_bars",
-        "state",
-        "error_code",
-        "attempts",
-        "n_rows",
-        "waited_ms",
-        "fetched_ms",
-        "stored_ms",
-        "requested_via",
-    )
+        "requested_at", "exchange", "symbol", "timeframe", "n_bars", "state", "error_code", "attempts",
+        "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
+    )  # fmt: skip
     list_display_links = ("symbol",)
     list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
-    search_fields = ("symbol", "exchange")
+    search_fields = ("symbol", "exchange", "requested_by")
+    actions = ("cancel",)
+    exclude = ("owner", "lease_until", "enqueued_at")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("datasets.fetch_dataset")
+
+    @admin.action(description="Cancel what is still queued", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
+        cancelled = [fetch for fetch in queryset if fetching.cancel(fetch)]
+        for fetch in cancelled:
+            self.log_change(request, fetch, f"Cancelled. (one of {len(cancelled)})")
+        messages.success(request, f"{len(cancelled)} fetches cancelled.")

@@ -90,7 +90,7 @@ class Dataset(KeyedModel):
         null=True,
         help_text="No while the newest bar was still forming; unknown if the feed did not say.",
     )
-    fetched_at = models.DateTimeField(db_index=True, help_text="When the feed answered, UTC.")
+    fetched_at = models.DateTimeField(help_text="When the feed answered, UTC.")
     instrument = models.JSONField(
         default=dict, help_text="What TradingView says of the instrument."
     )
@@ -127,6 +127,18 @@ class Dataset(KeyedModel):
         ordering = ("-fetched_at", "-pk")
         constraints = [
             models.UniqueConstraint(fields=KEY_FIELDS, name="one_dataset_a_key"),
+        ]
+        indexes = [
+            # The lists' orders, with the id last so that pages have definite bounds.
+            models.Index(fields=["-fetched_at", "-id"], name="dataset_fetched"),
+            models.Index(fields=["exchange"], name="dataset_exchange"),
+            models.Index(fields=["state"], name="dataset_state"),
+        ]
+        permissions = [
+            ("fetch_dataset", "Can fetch a dataset again"),
+            ("invalidate_dataset", "Can invalidate a dataset"),
+            ("verify_dataset", "Can verify a dataset's file"),
+            ("pin_dataset", "Can pin a dataset"),
         ]
 
     @classmethod

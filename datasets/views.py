@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +13,43 @@ from django.db.utils import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from datasets.bars import Timeframe
+from datasets.bars import Adjustment, Session, Timeframe
+
+# What the chart page offers; the names are the ones that its scripts and addresses use.
+_SESSIONS = {Session.REGULAR: "Regular hours", Session.EXTENDED: "Extended hours"}
+_ADJUSTMENTS = {
+    Adjustment.SPLITS: "Splits",
+    Adjustment.DIVIDENDS: "Splits and dividends",
+    Adjustment.NONE: "Nothing",
+}
+_UNITS = {"h": "hour", "D": "day", "W": "week", "M": "month"}
+_RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
+_PERIOD = {"label": "period", "min": 2, "max": 1000, "step": 1}
+_STUDIES: list[tuple[str, str, list[int]]] = [
+    ("sma", "Moving average", [20]),
+    ("sma", "Moving average", [50]),
+    ("ema", "Exponential average", [21]),
+    ("bb", "Bollinger bands", [20, 2]),
+    ("vwap", "VWAP of the day", []),
+    ("rsi", "RSI", [14]),
+]
+_SHORTCUTS: list[tuple[list[str], str]] = [
+    (["/"], "Go to the symbol box"),
+    (["Enter"], "Fetch what the form says"),
+    (["[", "]"], "Shorter, longer timeframe"),
+    (["C"], "Next chart type"),
+    (["L"], "Logarithmic scale"),
+    (["P"], "Percent scale"),
+    (["I"], "Indicators"),
+    (["←", "→"], "Move over the bars (when the chart has the focus)"),
+    (["+", "-"], "Zoom in, zoom out"),
+    (["Home", "End"], "All bars, the newest bars"),
+    (["F"], "Full screen"),
+    (["S"], "Save the chart as an image"),
+    (["T"], "Light or dark"),
+    (["Esc"], "Close, or stop waiting"),
+    (["?"], "This sheet"),
+]
 
 
 def feed(request: HttpRequest) -> dict[str, Any]:
@@ -24,10 +62,49 @@ def chart(request: HttpRequest) -> HttpResponse:
     if settings.API_ACCESS == "login" and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     context = {
-        "timeframes": [timeframe.value for timeframe in Timeframe],
+        "timeframes": [_timeframe(timeframe) for timeframe in Timeframe],
         "max_bars": settings.TV_MAX_BARS,
+        "default_bars": min(5000, settings.TV_MAX_BARS),
+        "sessions": [{"value": value.value, "label": label} for value, label in _SESSIONS.items()],
+        "adjustments": [
+            {"value": value.value, "label": label} for value, label in _ADJUSTMENTS.items()
+        ],
+        "ranges": _RANGES,
+        "studies": [_study(*study) for study in _STUDIES],
+        "shortcuts": _SHORTCUTS,
+        "modules": _page_modules(),
     }
     return render(request, "chart.html", context)
+
+
+def _timeframe(timeframe: Timeframe) -> dict[str, str]:
+    """Return a timeframe's value, the label of its button, and its name in words."""
+    value = timeframe.value
+    if timeframe.minutes is not None and not value.endswith("h"):
+        number, unit, label = value, "minute", f"{value}m"
+    else:
+        number, unit, label = value[:-1], _UNITS[value[-1]], value
+    plural = "" if number == "1" else "s"
+    return {"value": value, "label": label, "title": f"{number} {unit}{plural}"}
+
+
+def _study(kind: str, label: str, defaults: list[int]) -> dict[str, Any]:
+    """Return a line of the indicators' menu."""
+    parameters = [_PERIOD | {"default": number} for number in defaults]
+    if kind == "bb":
+        parameters[1] = {"label": "width", "min": 0.5, "max": 10, "step": 0.5, "default": 2}
+    return {"kind": kind, "label": label, "parameters": parameters}
+
+
+@cache
+def _page_modules() -> list[str]:
+    """Return the chart page's own modules, for the browser to load all at once."""
+    folder = Path(settings.BASE_DIR) / "static"
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.glob("js/*.js"))
+        if path.name not in ("main.js", "theme-early.js")
+    ]
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -130,7 +130,7 @@ def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
     address = f"/api/tv/datasets/{dataset.pk}/file"
 
     whole = client.get(address)
-    assert b"".join(whole) == content  # type: ignore[arg-type]
+    assert b"".join(whole) == content
     assert whole["Content-Disposition"] == 'attachment; filename="BINANCE_BTCUSDT_1h_300.parquet"'
     for header, expected in {
         "bytes=0-3": content[:4],

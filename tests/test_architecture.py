@@ -20,7 +20,7 @@ LEVELS = [
     {"fetching", "searching"},
     {"tasks", "catalog", "status"},
     {"serving"},
-    {"api", "views", "admin", "management", "checks"},
+    {"api", "views", "admin", "management", "checks", "templatetags"},
     {"apps", "urls"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -24,7 +24,9 @@ def test_a_sound_file_is_ok_and_read(make_dataset: MakeDataset) -> None:
     assert catalog.read(dataset).equals(bars_table(300))
 
 
-def test_a_file_deleted_by_hand_makes_its_row_missing(make_dataset: MakeDataset, store: Store) -> None:
+def test_a_file_deleted_by_hand_makes_its_row_missing(
+    make_dataset: MakeDataset, store: Store
+) -> None:
     dataset = make_dataset()
     store.delete(dataset.path)
 
@@ -121,7 +123,9 @@ def test_a_stray_temporary_file_is_removed_and_one_being_written_is_not(store: S
         assert [path.name for path in folder.iterdir()] == [".alive.tmp"]
 
 
-def _aged(dataset: Dataset, *, days: int, served_days: int | None = None, **changes: object) -> Dataset:
+def _aged(
+    dataset: Dataset, *, days: int, served_days: int | None = None, **changes: object
+) -> Dataset:
     now = datetime.now(UTC)
     values = {"fetched_at": now - timedelta(days=days), **changes}
     if served_days is not None:
@@ -155,7 +159,9 @@ def test_pruning_takes_what_the_rule_says_and_never_a_pinned_one(
     aged: dict[str, Dataset], rules: dict[str, object], names: set[str]
 ) -> None:
     now = datetime.now(UTC)
-    instants = {name: now - rule if isinstance(rule, timedelta) else rule for name, rule in rules.items()}
+    instants = {
+        name: now - rule if isinstance(rule, timedelta) else rule for name, rule in rules.items()
+    }
 
     chosen = catalog.choose_prunable(**instants)  # type: ignore[arg-type]
 
@@ -171,7 +177,9 @@ def test_removing_takes_the_file_and_the_row(make_dataset: MakeDataset, store: S
     assert not Dataset.objects.exists()
 
 
-def test_recording_a_file_again_keeps_what_the_file_does_not_know(make_dataset: MakeDataset) -> None:
+def test_recording_a_file_again_keeps_what_the_file_does_not_know(
+    make_dataset: MakeDataset,
+) -> None:
     dataset = make_dataset(300)
     Dataset.objects.update(hits=7, is_pinned=True)
 

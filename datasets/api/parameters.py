@@ -99,37 +99,11 @@ class SeriesParameters(StrictSerializer):
         }
 
 
-class OhlcParameters(SeriesParameters):
-    """The query of `GET /api/tv/ohlc`."""
+class BarsParameters(StrictSerializer):
+    """Which part of a dataset, and in which representation."""
 
-    symbol = serializers.CharField(
-        max_length=160, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
-    )
-    exchange = serializers.CharField(
-        max_length=32,
-        default="",
-        allow_blank=True,
-        help_text="Required unless the symbol names it.",
-    )
-    use_cache = serializers.BooleanField(
-        default=True, help_text="`false` fetches again and replaces the dataset."
-    )
-    max_age = serializers.IntegerField(
-        min_value=0, max_value=10**9, default=None, allow_null=True,
-        help_text="Seconds; an older dataset is fetched again.",
-    )  # fmt: skip
-    max_stale = serializers.IntegerField(
-        min_value=0, max_value=10**9, default=0,
-        help_text="Seconds for which a stale dataset is served while it is fetched again.",
-    )  # fmt: skip
     closed = serializers.BooleanField(
         default=False, help_text="`true` leaves out a bar that is still forming."
-    )
-    wait = serializers.FloatField(
-        min_value=0,
-        max_value=MAX_WAIT_S,
-        default=30.0,
-        help_text="Seconds to wait for a fetch before a 202.",
     )
     start = serializers.CharField(
         default=None, allow_null=True, max_length=40,
@@ -166,6 +140,44 @@ class OhlcParameters(SeriesParameters):
                 f"{wrong[0]!r} is no column; use some of {', '.join(BAR_COLUMNS)}."
             )
         return names
+
+    def part(self) -> dict[str, Any]:
+        """Return the checked values as `BarsRequest` takes them."""
+        return {
+            name: self.validated_data[name]
+            for name in ("closed", "start", "end", "fields", "format")
+        }
+
+
+class OhlcParameters(BarsParameters, SeriesParameters):
+    """The query of `GET /api/tv/ohlc`."""
+
+    symbol = serializers.CharField(
+        max_length=160, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
+    )
+    exchange = serializers.CharField(
+        max_length=32,
+        default="",
+        allow_blank=True,
+        help_text="Required unless the symbol names it.",
+    )
+    use_cache = serializers.BooleanField(
+        default=True, help_text="`false` fetches again and replaces the dataset."
+    )
+    max_age = serializers.IntegerField(
+        min_value=0, max_value=10**9, default=None, allow_null=True,
+        help_text="Seconds; an older dataset is fetched again.",
+    )  # fmt: skip
+    max_stale = serializers.IntegerField(
+        min_value=0, max_value=10**9, default=0,
+        help_text="Seconds for which a stale dataset is served while it is fetched again.",
+    )  # fmt: skip
+    wait = serializers.FloatField(
+        min_value=0,
+        max_value=MAX_WAIT_S,
+        default=30.0,
+        help_text="Seconds to wait for a fetch before a 202.",
+    )
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -224,10 +236,6 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
         use_cache=values["use_cache"],
         max_age_s=values["max_age"],
         max_stale_s=values["max_stale"],
-        closed=values["closed"],
-        start=values["start"],
-        end=values["end"],
-        fields=values["fields"],
-        format=values["format"],
         wait_s=values["wait"],
+        **parameters.part(),
     )

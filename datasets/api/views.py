@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import django_filters
@@ -20,7 +21,12 @@ from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 from datasets import catalog, fetching, searching, serving, status
 from datasets.api.access import requester
 from datasets.api.filtering import CursorOrdering, StrictFilterBackend
-from datasets.api.parameters import SymbolParameters, read_new_fetches, read_ohlc_request
+from datasets.api.parameters import (
+    BarsParameters,
+    SymbolParameters,
+    read_new_fetches,
+    read_ohlc_request,
+)
 from datasets.api.replies import accepts_gzip, choose_format, file_reply, reply
 from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetches
 from datasets.errors import InvalidRequest, StoreError
@@ -47,36 +53,29 @@ class OhlcViewSet(ViewSet):
 
     def list(self, request: Request) -> HttpResponse:
         """Answer from the cache, or fetch and wait."""
-        wanted = read_ohlc_request(request.META.get("QUERY_STRING", ""))
-        wanted = replace(
-            wanted, format=choose_format(wanted.format, request.headers.get("Accept", ""))
-        )
-        answer, rendered = _answer(request, wanted)
-        if rendered is None:
-            return _accepted(answer)
-        chosen = FORMATS[wanted.format]
-        name = (
-            ""
-            if chosen.has_envelope
-            else f"{answer.dataset.path.split('/')[1].removesuffix('.parquet')}.{chosen.suffix}"
-        )
-        return reply(request._request, rendered, media_type=chosen.media_type, file_name=name)
-
-
-def _answer(request: Request, wanted: serving.BarsRequest) -> Any:
-    via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
-    for _ in range(2):
+        wanted = _negotiated(request, read_ohlc_request(request.META.get("QUERY_STRING", "")))
+        via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
         answer = serving.find_answer(wanted, via=via, by=requester(request))
         if isinstance(answer, Fetch):
-            return answer, None
+            return _accepted(answer)
         try:
-            return answer, serving.render(
-                answer, wanted, accepts_gzip=accepts_gzip(request._request)
-            )
+            return _bars_reply(request, answer, wanted)
         except StoreError:
             # The file went bad since it was found; its row says so now, so it is fetched again.
-            continue
-    raise StoreError("The dataset's file became unreadable twice in a row; ask again.")
+            return self.list(request)
+
+
+def _negotiated(request: Request, wanted: serving.BarsRequest) -> serving.BarsRequest:
+    return replace(wanted, format=choose_format(wanted.format, request.headers.get("Accept", "")))
+
+
+def _bars_reply(
+    request: Request, answer: serving.Answer, wanted: serving.BarsRequest
+) -> HttpResponse:
+    rendered = serving.render(answer, wanted, accepts_gzip=accepts_gzip(request._request))
+    chosen = FORMATS[wanted.format]
+    name = "" if chosen.has_envelope else f"{Path(answer.dataset.path).stem}.{chosen.suffix}"
+    return reply(request._request, rendered, media_type=chosen.media_type, file_name=name)
 
 
 def _accepted(fetch: Fetch) -> Response:
@@ -212,7 +211,22 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
         dataset = self.get_object()
         return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
 
-    @action(detail=True, methods=["get"], filter_backends=(), pagination_class=None)
+    @action(
+        detail=True,
+        filter_backends=(),
+        pagination_class=None,
+        content_negotiation_class=OwnNegotiation,
+    )
+    def bars(self, request: Request, pk: str) -> HttpResponse:
+        """Send the bars of just this dataset, however old it is."""
+        dataset = self.get_object()
+        parameters = BarsParameters(data=request.query_params)
+        parameters.is_valid(raise_exception=True)
+        wanted = _negotiated(request, serving.BarsRequest(dataset.key, **parameters.part()))
+        answer = serving.Answer(dataset, is_cached=True)
+        return _bars_reply(request, answer, wanted)
+
+    @action(detail=True, filter_backends=(), pagination_class=None)
     def file(self, request: Request, pk: str) -> HttpResponseBase:
         """Send the parquet file, whole or the part that `Range` asks for."""
         dataset = self.get_object()

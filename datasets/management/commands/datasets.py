@@ -73,10 +73,10 @@ class Command(BaseCommand):
             self._print(rows, options, columns=())
             return
         for row in rows:
-            table = Table(show_header=False, box=None)
+            # Plain lines: a table would break hashes and paths at the terminal's width.
             for name, value in row.items():
-                table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
-            Console().print(table)
+                self.stdout.write(f"{name:20}{json.dumps(value) if isinstance(value, dict) else value}")
+            self.stdout.write("")
 
     # --- checking and mending -----------------------------------------------------------
 

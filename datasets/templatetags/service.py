@@ -1,0 +1,21 @@
+"""What the admin's start page shows of the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from datasets import status
+
+register = template.Library()
+
+
+@register.simple_tag
+def service_status() -> dict[str, Any]:
+    """Return the service's state, the last day's failures, and the share of answers from the cache."""
+    rate = status.hit_rate()
+    return status.describe() | {
+        "failures": status.failures_by_code(),
+        "hit_rate": None if rate is None else f"{rate:.1%}",
+    }

@@ -1,0 +1,189 @@
+"""`manage.py datasets …` and what of `manage.py fetch` needs no worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from django.core.management import CommandError, call_command
+
+from datasets.models import Dataset, Fetch
+from datasets.store import Store
+from tests.bars import a_key
+
+MakeDataset = Callable[..., Dataset]
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command and gives its exit status and what it printed."""
+
+    def run_command(*arguments: str) -> tuple[int, str]:
+        status = 0
+        try:
+            call_command(*arguments)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return status, capsys.readouterr().out
+
+    return run_command
+
+
+def outcomes(printed: str) -> dict[str, int]:
+    counts: dict[str, int] = json.loads(printed)["counts"]
+    return counts
+
+
+def test_list_and_show_tell_what_is_kept(run: Run, make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(300)
+    make_dataset(20, symbol="ETHUSDT")
+
+    assert "BINANCE:ETHUSDT" in run("datasets", "list")[1]
+    rows = json.loads(run("datasets", "list", "--json", "BINANCE:BTCUSDT")[1])
+    assert [(row["id"], row["count"], row["path"]) for row in rows] == [
+        (dataset.pk, 300, "sample/BINANCE_BTCUSDT_1h_300.parquet")
+    ]
+    assert dataset.content_hash in run("datasets", "show", str(dataset.pk))[1]
+
+
+def test_verify_exits_with_1_when_a_file_is_wrong(
+    run: Run, make_dataset: MakeDataset, store: Store
+) -> None:
+    make_dataset(300)
+    assert run("datasets", "verify") == (0, "1 ok\n")
+
+    damaged = make_dataset(20)
+    (store.folder / damaged.path).write_bytes(b"")
+    status, printed = run("datasets", "verify", "--json")
+
+    assert (status, outcomes(printed)) == (1, {"ok": 1, "corrupt": 1})
+
+
+def test_rebuild_makes_a_lost_catalog_anew(
+    run: Run, make_dataset: MakeDataset, store: Store
+) -> None:
+    make_dataset(300)
+    gone = make_dataset(20)
+    Dataset.objects.exclude(pk=gone.pk).delete()
+    store.delete(gone.path)
+
+    status, printed = run("datasets", "rebuild", "--json")
+
+    assert (status, outcomes(printed)) == (0, {"adopted": 1, "missing": 1})
+    assert set(Dataset.objects.values_list("n_rows", "state")) == {(300, "ready"), (20, "missing")}
+
+
+def test_prune_says_what_it_would_do_before_it_does_it(
+    run: Run, make_dataset: MakeDataset, store: Store
+) -> None:
+    for n_rows in (10, 20, 30):
+        make_dataset(n_rows)
+
+    dry = json.loads(run("datasets", "prune", "--keep-newest", "1", "--dry-run", "--json")[1])
+    assert len(dry) == 2
+    assert Dataset.objects.count() == 3
+
+    assert "2 datasets removed" in run("datasets", "prune", "--keep-newest", "1")[1]
+    assert len(list(store.all_paths())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["prune"], "Name a rule"),
+        (["prune", "--older-than", "soon"], "90d"),
+        (["prune", "--max-size", "big"], "500M"),
+        (["show", "99"], "no dataset 99"),
+        (["show", "NASDAQ:NOTHING"], "no dataset NASDAQ:NOTHING"),
+        (["frobnicate"], "invalid choice"),
+    ],
+)
+@pytest.mark.django_db
+def test_a_wrong_command_line_says_what_is_wrong(run: Run, arguments: list[str], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        run("datasets", *arguments)
+
+
+def test_invalidate_has_a_dataset_fetched_again(run: Run, make_dataset: MakeDataset) -> None:
+    make_dataset(300)
+
+    run("datasets", "invalidate", "BINANCE:BTCUSDT")
+
+    assert Dataset.objects.get().state == "invalidated"
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv", "arrow"])
+def test_export_copies_the_bars(
+    run: Run, make_dataset: MakeDataset, tmp_path: Path, file_format: str
+) -> None:
+    make_dataset(300)
+
+    run("datasets", "export", "--to", str(tmp_path / "out"), "--format", file_format)
+
+    path = tmp_path / "out" / f"BINANCE_BTCUSDT_1h_300.{file_format}"
+    assert path.stat().st_size > 0
+    if file_format == "parquet":
+        assert pq.read_table(path).num_rows == 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "at least one"),
+        (["nothing"], "exchange=BINANCE"),
+        (["X:Y", "-t", "9"], "1, 3, 5"),
+        (["X:Y", "-n", "50001"], "TV_MAX_BARS"),
+        (["X:Y", "-n", "0"], "below 1"),
+        (["--file", "/nowhere/symbols.txt"], "No such file"),
+    ],
+)
+@pytest.mark.django_db
+def test_fetch_refuses_a_wrong_command_line_and_fetches_nothing(
+    run: Run, arguments: list[str], said: str
+) -> None:
+    with pytest.raises(CommandError, match=said):
+        run("fetch", *arguments)
+    assert not Fetch.objects.exists()
+
+
+def test_what_is_cached_is_not_fetched_again(
+    run: Run, make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    make_dataset(300)
+    (tmp_path / "symbols.txt").write_text(
+        "# mine\nBINANCE:BTCUSDT  # the first\n\nbinance:btcusdt\n"
+    )
+
+    status, printed = run("fetch", "--file", str(tmp_path / "symbols.txt"), "-n", "300", "--json")
+
+    assert status == 0
+    assert [(row["outcome"], row["count"]) for row in json.loads(printed)] == [("cached", 300)]
+    assert not Fetch.objects.exists()
+
+
+def test_a_failed_fetch_shows_in_the_table_and_in_the_exit_status(
+    run: Run, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(fetch_id: int) -> None:
+        values: dict[str, Any] = {
+            "state": "failed",
+            "error_code": "symbol_not_found",
+            "error_message": "Unknown.",
+        }
+        Fetch.objects.filter(pk=fetch_id).update(**values)
+
+    monkeypatch.setattr("datasets.tasks.enqueue", fail)
+    monkeypatch.setattr("django.db.transaction.on_commit", lambda function: function())
+
+    status, printed = run("fetch", "X:NOTHING", "--json")
+
+    assert status == 1
+    assert json.loads(printed)[0] | {"fetch": 0} == a_key(exchange="X", symbol="NOTHING", n_bars=5000).as_dict() | {
+        "outcome": "failed", "code": "symbol_not_found", "detail": "Unknown.", "retryable": False,
+        "fetch": 0, "dataset": None, "count": 0, "path": None,
+    }  # fmt: skip
