@@ -7,6 +7,7 @@ replaced in one rename, and the catalog's row follows in a transaction.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -14,7 +15,7 @@ from functools import cache as remember
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -29,7 +30,9 @@ logger = logging.getLogger(__name__)
 
 # A running attempt says that often that it lives, and is taken for dead after this silence.
 _RENEW_S = 3.0
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)
+# Between two notes of how many bars have come.
+_PROGRESS_S = 0.5
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
 
@@ -75,7 +78,8 @@ def run_fetch(fetch_id: int) -> None:
     if attempt is None:
         return
     try:
-        attempt.run()
+        with attempt.lease:
+            attempt.run()
     except LeaseLost:
         logger.warning("fetch %s: taken over by another worker", fetch_id)
     except FetchError as error:
@@ -177,8 +181,8 @@ class _Attempt:
     def __init__(self, fetch: Fetch, owner: str) -> None:
         self.fetch = fetch
         self.owner = owner
-        self._n_rows = 0
-        self._renewed = time.monotonic()
+        self.lease = _Lease(fetch.pk, owner)
+        self._noted = time.monotonic()
 
     def run(self) -> None:
         """Fetch, write and record; raises `FetchError` or `LeaseLost`."""
@@ -215,15 +219,14 @@ class _Attempt:
         )
 
     def _progress(self, n_rows: int) -> None:
-        self._n_rows = n_rows
         self._still_here()
+        if time.monotonic() - self._noted >= _PROGRESS_S:
+            self._noted = time.monotonic()
+            self._mine().update(n_rows=n_rows)
 
     def _still_here(self) -> None:
-        """Renew the lease now and then; raise `LeaseLost` when another worker has it."""
-        if time.monotonic() - self._renewed < _RENEW_S:
-            return
-        self._renewed = time.monotonic()
-        if not self._mine().update(lease_until=timezone.now() + LEASE, n_rows=self._n_rows):
+        """Raise `LeaseLost` when another worker has the fetch."""
+        if self.lease.is_lost:
             raise LeaseLost
 
     def _mine(self) -> QuerySet[Fetch]:
@@ -250,6 +253,40 @@ class _Attempt:
                 error_message="",
                 retryable=False,
             )
+
+
+class _Lease:
+    """Keeps saying that this process lives, from a thread of its own.
+
+    Not from the fetch itself: that blocks in the system's name look-up and elsewhere for
+    longer than a lease lasts.
+    """
+
+    def __init__(self, fetch_id: int, owner: str) -> None:
+        self.is_lost = False
+        self._row = Fetch.objects.filter(pk=fetch_id, owner=owner, state=Fetch.State.RUNNING)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{fetch_id}", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        try:
+            while not self._ended.wait(_RENEW_S):
+                try:
+                    if not self._row.all().update(lease_until=timezone.now() + LEASE):
+                        self.is_lost = True
+                        return
+                except OperationalError as error:
+                    # The database is busy or away; the next try may still be in time.
+                    logger.warning("the lease of a fetch was not renewed: %s", error)
+        finally:
+            connection.close()
 
 
 def record(stored: StoredFile) -> Dataset:

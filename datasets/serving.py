@@ -34,7 +34,7 @@ from datasets.rendered import Rendered, RenderedCache
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
 # How many requests of one process may wait for fetches at a time: the others are told to
 # come back, so that readers of cached bars always find a thread.
-MAX_WAITING = 16
+MAX_WAITING = 112
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
 _rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
 
@@ -108,7 +108,9 @@ def find_answer(request: BarsRequest, *, via: str, by: str = "") -> Answer | Fet
         if found is not None and not found.is_stale:
             return found
         stale = found
-    fetch = request_fetch(request.key, via=via, by=by)
+    fetch = _join_or_start(request, via=via, by=by)
+    if isinstance(fetch, Answer):
+        return fetch
     if stale is not None and _may_serve_stale(stale.dataset, request):
         return stale
     return _fetched(request, fetch)
@@ -183,21 +185,32 @@ def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:
     Raises `InvalidRequest` when the dataset is pinned.
     """
     require_enabled()
+    fetch = _join_or_start(BarsRequest(key, use_cache=False), via=via, by=by)
+    assert isinstance(fetch, Fetch)
+    return fetch
+
+
+def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
+    """Return the key's running fetch, a new one, or what a fetch that has just ended left."""
     with transaction.atomic():
-        if Dataset.objects.filter(
-            **key.as_dict(), is_pinned=True, state=Dataset.State.READY
-        ).exists():
-            raise InvalidRequest(
-                {
-                    "use_cache": [
-                        f"{key} is pinned and is not replaced; unpin it in the admin first."
-                    ]
-                }
-            )
-        fetch, is_new = fetching.open_fetch(key, via=via, by=by)
+        _refuse_pinned(request.key)
+        fetch, is_new = fetching.open_fetch(request.key, via=via, by=by)
+        if is_new and request.use_cache:
+            # Only now is it certain that none runs: one may have ended since we looked.
+            found = find_cached(request)
+            if found is not None and not found.is_stale:
+                fetch.delete()
+                return found
         if is_new:
             transaction.on_commit(lambda: tasks.enqueue(fetch.pk))
     return fetch
+
+
+def _refuse_pinned(key: DatasetKey) -> None:
+    if Dataset.objects.filter(**key.as_dict(), is_pinned=True, state=Dataset.State.READY).exists():
+        raise InvalidRequest(
+            {"use_cache": [f"{key} is pinned and is not replaced; unpin it in the admin first."]}
+        )
 
 
 def _fetched(request: BarsRequest, fetch: Fetch) -> Answer | Fetch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _STUDIES: list[tuple[str, str, list[int]]] = [
     ("vwap", "VWAP of the day", []),
     ("rsi", "RSI", [14]),
 ]
+_IMPORTED = re.compile(r'from "\./([\w-]+\.js)"')
 _SHORTCUTS: list[tuple[list[str], str]] = [
     (["/"], "Go to the symbol box"),
     (["Enter"], "Fetch what the form says"),
@@ -98,13 +100,15 @@ def _study(kind: str, label: str, defaults: list[int]) -> dict[str, Any]:
 
 @cache
 def _page_modules() -> list[str]:
-    """Return the chart page's own modules, for the browser to load all at once."""
-    folder = Path(settings.BASE_DIR) / "static"
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.glob("js/*.js"))
-        if path.name not in ("main.js", "theme-early.js")
-    ]
+    """Return the modules that the chart page's script imports, for the browser to load at once."""
+    folder = Path(settings.BASE_DIR) / "static" / "js"
+    found: set[str] = set()
+    pending = ["main.js"]
+    while pending:
+        imported = set(_IMPORTED.findall((folder / pending.pop()).read_text())) - found
+        found |= imported
+        pending.extend(imported)
+    return [f"js/{name}" for name in sorted(found)]
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

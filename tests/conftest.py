@@ -13,6 +13,7 @@ from datasets import fetching
 from datasets.models import Dataset
 from datasets.store import Store
 from tests.bars import a_key, bars_table, fetched_bars
+from tests.processes import Feed
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +39,18 @@ def make_dataset(db: None, store: Store) -> Callable[..., Dataset]:
         return fetching.record(store.write(key, fetched_bars(bars_table(n_rows), **(reply or {}))))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
+    """The sample feed, one for all tests; its counts and faults are cleared by `clean_feed`."""
+    running = Feed(tmp_path_factory.mktemp("feed"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def clean_feed(feed: Feed) -> Feed:
+    """The sample feed, with no fault armed and nothing counted."""
+    feed.reset()
+    return feed

@@ -4,7 +4,11 @@ import os
 
 from celery import Celery
 
+from tvproject import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
+
+broker.install()
 
 app = Celery("tvproject")
 app.config_from_object("django.conf:settings", namespace="CELERY")

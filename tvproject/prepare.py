@@ -63,7 +63,14 @@ def collect_static() -> None:
     stamp = Path(settings.STATIC_ROOT) / ".collected"
     fingerprint = _fingerprint()
     if not stamp.exists() or stamp.read_text() != fingerprint:
-        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        call_command(
+            "collectstatic",
+            interactive=False,
+            clear=True,
+            verbosity=0,
+            # Builds of the chart library that no page uses.
+            ignore_patterns=["*.development.*", "*.d.ts"],
+        )
         stamp.write_text(fingerprint)
 
 

@@ -76,7 +76,7 @@ class Process:
         for line in self._process.stdout or ():
             if line.startswith("{") and not self.announcement:
                 self.announcement = line
-            else:
+            elif line.strip():
                 show(self.name, line.rstrip())
 
     def wait(self) -> None:

@@ -27,13 +27,14 @@ _PROBE_S = 2.0
 _START_S = 30.0
 _SETUP_S = 300.0
 
-# A request that waits for a fetch holds one of these.
-_THREADS = "32"
 _WEB = (
-    "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "warning",
-    "--blocking-threads", _THREADS, "--workers-kill-timeout", "5", "tvproject.wsgi:application",
+    "-m", "granian", "--interface", "wsgi", "--no-ws", "tvproject.wsgi:application",
+    # A request that waits for a fetch holds a thread. Granian warns of so many, hence the level.
+    "--blocking-threads", "32", "--log-level", "error", "--workers-kill-timeout", "5",
 )  # fmt: skip
 _WORKER = (
+    # In a container all are root, and Celery's paragraph against it would open every log.
+    "-W", "ignore:You're running the worker",
     "-m", "celery", "--quiet", "-A", "tvproject", "worker", "--pool", "prefork", "-Q", "fetches",
     "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
 )  # fmt: skip
@@ -58,7 +59,7 @@ def supervise(settings: dict[str, Any]) -> int:
         start(crew, settings)
         crew.watch()
     except StopAsked:
-        show("", "Stopping …")
+        show("", "Stopping; this can take a few seconds …")
     except (Ended, TooSlow) as error:
         reason = str(error)
     finally:
@@ -73,13 +74,13 @@ def start(crew: Crew, settings: dict[str, Any]) -> None:
     setup = crew.add(Process("setup", "-m", "tvproject.prepare", env={}, is_errand=True))
     env, source = choose_feed(crew, settings)
     crew.wait_for(lambda: setup.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
-    port, n_web, n_work = (
-        str(settings[name]) for name in ("PORT", "WEB_WORKERS", "WORKER_PROCESSES")
-    )
-    web = ("--host", _HOST, "--port", port, "--workers", n_web)
+    port = str(settings["PORT"])
+    web = ("--host", _HOST, "--port", port, "--workers", str(settings["WEB_WORKERS"]))
     crew.add(Process("web", *_WEB, *web, env=env))
-    crew.add(Process("worker", *_WORKER, "--concurrency", n_work, env=env))
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
+    # Not beside the web server's start, which would then take twice as long on a small machine.
+    worker = ("--concurrency", str(settings["WORKER_PROCESSES"]))
+    crew.add(Process("worker", *_WORKER, *worker, env=env))
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
     show("", f"\nReady: {address}/\nAdmin: {address}/admin/ (login admin)\nBars:  {source}\n")
 

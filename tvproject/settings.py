@@ -200,13 +200,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "fetches"
 if CELERY_BROKER_URL.startswith("filesystem://"):
     _broker = STATE_DIR / "broker"
-    for name in ("messages", "control"):
-        (_broker / name).mkdir(parents=True, exist_ok=True)
+    _broker.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(_broker / "messages"),
-        "data_folder_out": str(_broker / "messages"),
-        "control_folder": str(_broker / "control"),
+        "data_folder_in": str(_broker),
         # Seconds. Kombu's default of 1 would be most of a small fetch.
         "polling_interval": 0.02,
     }

@@ -75,7 +75,9 @@ class Command(BaseCommand):
         for row in rows:
             # Plain lines: a table would break hashes and paths at the terminal's width.
             for name, value in row.items():
-                self.stdout.write(f"{name:20}{json.dumps(value) if isinstance(value, dict) else value}")
+                self.stdout.write(
+                    f"{name:20}{json.dumps(value) if isinstance(value, dict) else value}"
+                )
             self.stdout.write("")
 
     # --- checking and mending -----------------------------------------------------------

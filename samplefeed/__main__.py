@@ -1,0 +1,104 @@
+"""The command line: `python -m samplefeed`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import ssl
+import sys
+from pathlib import Path
+
+from samplefeed.clock import Clock, parse_instant
+from samplefeed.control import ArmedFault
+from samplefeed.faults import FAULTS
+from samplefeed.feed import Feed, Options
+from samplefeed.replay import load_replay
+from samplefeed.server import SOCKET_PATH, Server, wait_for_signal
+
+
+def main() -> int:
+    """Run until asked to end; return the exit status."""
+    arguments = _parser().parse_args()
+    if arguments.list_faults:
+        for fault in FAULTS.values():
+            print(f"{fault.name:24} {fault.level:12} {fault.sentence}")
+        return 0
+    try:
+        return asyncio.run(_serve(arguments))
+    except (OSError, ValueError) as error:
+        print(f"The sample feed cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="samplefeed", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--replay", type=Path, help="serve the bars of a recording or a CSV")
+    parser.add_argument("--symbol", help="what the CSV of --replay holds, as EXCHANGE:SYMBOL")
+    parser.add_argument("--timeframe", help="the timeframe of the recording or CSV")
+    parser.add_argument("--fault", action="append", default=[], help="arm a fault for all")
+    parser.add_argument("--list-faults", action="store_true", help="print all faults and end")
+    parser.add_argument("--plan-window", type=int, default=40_000, metavar="BARS")
+    parser.add_argument("--first-reply", type=int, default=20_000, metavar="BARS")
+    parser.add_argument("--heartbeat-seconds", type=float, default=10.0)
+    parser.add_argument("--update-seconds", type=float, default=5.0)
+    parser.add_argument("--now", type=parse_instant, help="stop the clock at this instant")
+    parser.add_argument("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"))
+    return parser
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    feed = _make_feed(arguments)
+    server = Server(feed, _tls(arguments.tls))
+    try:
+        port = await server.start(arguments.host, arguments.port)
+        _announce(arguments, port)
+        await wait_for_signal()
+    finally:
+        await server.stop()
+    return 0
+
+
+def _make_feed(arguments: argparse.Namespace) -> Feed:
+    options = Options(
+        plan_window=arguments.plan_window,
+        first_reply=arguments.first_reply,
+        heartbeat_seconds=arguments.heartbeat_seconds,
+        update_seconds=arguments.update_seconds,
+    )
+    feed = Feed(options=options, clock=Clock(arguments.now))
+    if arguments.replay is not None:
+        feed.replay = load_replay(arguments.replay, arguments.symbol, arguments.timeframe)
+    for name in arguments.fault:
+        if name not in FAULTS:
+            raise ValueError(f"there is no fault {name!r}; --list-faults names them all.")
+        feed.armed.arm(ArmedFault(name, times=None))
+    return feed
+
+
+def _tls(files: list[Path] | None) -> ssl.SSLContext | None:
+    if files is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files[0], files[1])
+    return context
+
+
+def _announce(arguments: argparse.Namespace, port: int) -> None:
+    """Print where the feed listens, for the process that started it."""
+    secure = "s" if arguments.tls else ""
+    host = f"{arguments.host}:{port}"
+    site = f"http{secure}://{host}"
+    places = {
+        "ws_url": f"ws{secure}://{host}{SOCKET_PATH}",
+        "site_url": site,
+        "search_url": site,
+        "port": port,
+    }
+    print(json.dumps(places), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Whole ticks to the numbers on the wire, adjusted for splits, for dividends, or for nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samplefeed.hours import DAY_SECONDS
+from samplefeed.instruments import Instrument
+from samplefeed.noise import Floats, Integers
+from samplefeed.synthetic import OPEN, TIME, VOLUME
+
+_UNADJUSTED_SINCE = 1_704_067_200.0  # 2024-01-01
+_QUARTER_SECONDS = 91.3125 * DAY_SECONDS
+
+
+def wire_rows(instrument: Instrument, table: Integers, adjustment: str) -> Floats:
+    """Return rows of prices and, where the instrument has it, volume."""
+    rows = table.astype(np.float64)
+    rows[:, OPEN:VOLUME] = table[:, OPEN:VOLUME] * instrument.minimum_move / instrument.price_scale
+    rows[:, VOLUME] = table[:, VOLUME] / instrument.volume_scale
+    if instrument.is_stock and adjustment in {"dividends", "none"}:
+        _adjust(instrument, rows, adjustment)
+    return rows if instrument.has_volume else rows[:, :VOLUME]
+
+
+def _adjust(instrument: Instrument, rows: Floats, adjustment: str) -> None:
+    """Take split-adjusted rows to another adjustment, in place."""
+    if adjustment == "dividends":
+        rows[:, OPEN:VOLUME] *= _dividend_factors(rows[:, TIME])[:, None]
+        np.round(rows[:, OPEN:VOLUME], 6, out=rows[:, OPEN:VOLUME])
+        return
+    for day, ratio in instrument.splits:
+        before = rows[:, TIME] < day * DAY_SECONDS
+        rows[before, OPEN:VOLUME] *= ratio
+        rows[before, VOLUME] = np.round(rows[before, VOLUME] / ratio)
+
+
+def _dividend_factors(times: Floats) -> Floats:
+    """Return a quarter of a percent off for each quarter that a bar lies before 2024."""
+    quarters = np.ceil(np.maximum(_UNADJUSTED_SINCE - times, 0.0) / _QUARTER_SECONDS)
+    factors: Floats = 0.9975**quarters
+    return factors

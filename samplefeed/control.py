@@ -1,0 +1,72 @@
+"""What happened so far, and the faults that wait for the next callers."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Container
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Stats:
+    """Counts since the start or the last reset; `/control/stats` shows them."""
+
+    connections_opened: int = 0
+    connections_open: int = 0
+    conversations: int = 0
+    symbols: Counter[str] = field(default_factory=Counter)
+    create_series_at: list[float] = field(default_factory=list)
+    request_more_data: int = 0
+    sign_ins: int = 0
+    cookie_pages: int = 0
+    searches: int = 0
+    heartbeats_sent: int = 0
+    heartbeats_answered: int = 0
+    resolve_payloads: deque[Any] = field(default_factory=lambda: deque(maxlen=50))
+    tokens: list[str] = field(default_factory=list)
+    messages: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as JSON can hold them."""
+        return vars(self) | {"resolve_payloads": list(self.resolve_payloads)}
+
+
+@dataclass
+class ArmedFault:
+    """A fault that meets the next `times` callers; without a number, all of them."""
+
+    name: str
+    times: int | None = 1
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+class ArmedFaults:
+    """The faults that were asked for, in the order of asking."""
+
+    def __init__(self) -> None:
+        self._armed: list[ArmedFault] = []
+
+    def arm(self, fault: ArmedFault) -> None:
+        """Let the fault meet the callers after those of the faults before it."""
+        if fault.times is None or fault.times > 0:
+            self._armed.append(fault)
+
+    def take(self, names: Container[str]) -> ArmedFault | None:
+        """Return the first armed fault among `names`, one of its times used up."""
+        for fault in self._armed:
+            if fault.name in names:
+                if fault.times is not None:
+                    fault.times -= 1
+                    if not fault.times:
+                        self._armed.remove(fault)
+                return fault
+        return None
+
+    def clear(self) -> None:
+        """Disarm everything."""
+        self._armed.clear()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return what is still armed."""
+        return [dict(vars(fault)) for fault in self._armed]

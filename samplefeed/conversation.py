@@ -1,0 +1,292 @@
+"""A chart socket: what the client says, and what is answered when nothing is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from samplefeed import replies
+from samplefeed.channel import Channel
+from samplefeed.control import ArmedFault
+from samplefeed.faults import CONVERSATION_FAULTS, FAULTS, Talk
+from samplefeed.feed import Feed
+from samplefeed.frames import WrongData, message, parse, split
+from samplefeed.greeting import hello
+from samplefeed.quotes import Quotes
+from samplefeed.reply import Address, Reply
+from samplefeed.sessions import SESSIONS, ChartSession, Resolution, Series, read_symbol
+from samplefeed.timeframes import RefusedTimeframe, parse_timeframe
+from samplefeed.tokens import is_accepted
+
+MOST_CHART_SESSIONS = 200
+# How long a symbol may wait for the series that is usually asked for in the same breath.
+_SYMBOL_PATIENCE_SECONDS = 0.2
+
+
+class Conversation:
+    """One connection, from the hello to the close."""
+
+    def __init__(self, feed: Feed, channel: Channel) -> None:
+        self.feed = feed
+        self.channel = channel
+        self.charts: dict[str, ChartSession] = {}
+        self.quotes = Quotes(feed, channel)
+        self.heartbeat_answered_at = time.monotonic()
+        self._n_charts = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the conversation until the connection ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """End everything that runs beside the conversation."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def greet(self) -> None:
+        """Send the first message."""
+        await self.channel.send(hello(self.feed.clock))
+
+    async def hear(self, text: str) -> None:
+        """Answer one message of the client."""
+        try:
+            messages = [parse(payload) for payload in split(text) if not self._is_beat(payload)]
+        except WrongData:
+            await self.refuse("wrong data")
+            return
+        for method, parameters in messages:
+            self.feed.stats.messages[method] += 1
+            handler = _HANDLERS.get(method)
+            if handler is not None and not self.channel.is_muted:
+                await handler(self, parameters)
+
+    async def refuse(self, reason: str) -> None:
+        """Send a `protocol_error` and close, as TradingView does."""
+        await self.channel.send(message("protocol_error", [reason]))
+        await self.channel.close()
+
+    def _is_beat(self, payload: str) -> bool:
+        if payload.startswith("~h~"):
+            self.feed.stats.heartbeats_answered += 1
+            self.heartbeat_answered_at = time.monotonic()
+            return True
+        return False
+
+    # --- one method for each message --------------------------------------------------
+
+    async def _set_auth_token(self, parameters: list[Any]) -> None:
+        token = parameters[0] if parameters else None
+        self.feed.stats.tokens.append(str(token))
+        if not is_accepted(token):
+            await self.refuse("bad auth token")
+
+    async def _chart_create_session(self, parameters: list[Any]) -> None:
+        self._n_charts += 1
+        if self._n_charts > MOST_CHART_SESSIONS:
+            await self.refuse("max sessions rate reached")
+        elif parameters:
+            self.charts[str(parameters[0])] = ChartSession()
+
+    async def _chart_delete_session(self, parameters: list[Any]) -> None:
+        if parameters:
+            self.charts.pop(str(parameters[0]), None)
+
+    async def _switch_timezone(self, parameters: list[Any]) -> None:
+        chart = await self._chart("switch_timezone", parameters, 2)
+        if chart is None:
+            return
+        zone = str(parameters[1])
+        if zone == "exchange" or zone in _timezones():
+            chart.timezone = zone
+            return
+        await self._critical(parameters[0], "invalid timezone", "switch_timezone", parameters[1:])
+
+    async def _resolve_symbol(self, parameters: list[Any]) -> None:
+        chart = await self._chart("resolve_symbol", parameters, 3)
+        if chart is None:
+            return
+        asked = read_symbol(parameters[2])
+        self.feed.stats.resolve_payloads.append(asked)
+        name = str(asked.get("symbol", ""))
+        resolution = Resolution(str(parameters[1]), name, self.feed.find(name))
+        resolution.session = str(asked.get("session", "regular"))
+        resolution.adjustment = str(asked.get("adjustment", "splits"))
+        if resolution.session not in SESSIONS:
+            resolution.listing = None
+        chart.symbols[resolution.symbol_id] = resolution
+        self.start(self._answer_symbol_later(str(parameters[0]), resolution))
+
+    async def _answer_symbol_later(self, chart_id: str, resolution: Resolution) -> None:
+        await asyncio.sleep(_SYMBOL_PATIENCE_SECONDS)
+        if resolution.is_answered or self.channel.is_muted:
+            return
+        resolution.is_answered = True
+        address = Address(chart_id, "", "", resolution.symbol_id)
+        await self.channel.send(replies.symbol_answer(self.feed, address, resolution))
+
+    async def _create_series(self, parameters: list[Any]) -> None:
+        self.feed.stats.conversations += 1
+        self.feed.stats.create_series_at.append(time.time())
+        chart = await self._chart("create_series", parameters, 6)
+        if chart is None:
+            return
+        chart_id, series_id, turnaround, symbol_id, timeframe, count = parameters[:6]
+        resolution = chart.symbols.get(symbol_id)
+        n_bars = replies.read_count(count)
+        parsed = parse_timeframe(str(timeframe))
+        if resolution is None or n_bars is None or parsed is None:
+            await self._critical(
+                chart_id, "invalid parameters", "create_series", ["$prices", *parameters[1:6]]
+            )
+            return
+        self.feed.stats.symbols[resolution.asked_for] += 1
+        address = Address(str(chart_id), str(series_id), str(turnaround), str(symbol_id))
+        if isinstance(parsed, RefusedTimeframe):
+            await self._send_all(replies.refused(self.feed, address, resolution, parsed.reason))
+            return
+        listing = resolution.listing
+        if listing is None or listing.denied_group:
+            resolution.is_answered = True
+            await self._send_all(replies.unknown(self.feed, address, resolution))
+            return
+        if not listing.supports(parsed):
+            reason = f"unsupported resolution: {listing.full_symbol}, {timeframe}"
+            await self._send_all(replies.refused(self.feed, address, resolution, reason))
+            return
+        series = replies.new_series(self.feed, address, resolution, str(timeframe), n_bars)
+        chart.series[series.series_id] = series
+        span = replies.read_range(parameters[6] if len(parameters) > 6 else "")
+        reply = replies.first_reply(self.feed, address, series, n_bars, span)
+        await self._deliver(series, reply)
+
+    async def _deliver(self, series: Series, reply: Reply) -> None:
+        """Send the reply, through a fault where one waits."""
+        reply.quotes.extend(self.quotes.changes(series.resolution.asked_for))
+        fault = self._fault_for(series.listing.full_symbol)
+        if fault is not None:
+            self.start(self._suffer(fault, series, reply))
+            return
+        await self._send_all(reply.payloads())
+        self.watch(series, reply)
+
+    async def _suffer(self, armed: ArmedFault, series: Series, reply: Reply) -> None:
+        talk = Talk(self.channel, series, reply, armed.args, self.quotes.any_session())
+        run = FAULTS[armed.name].run
+        if run is not None:
+            with contextlib.suppress(ConnectionError):
+                await run(talk)
+
+    def watch(self, series: Series, reply: Reply) -> None:
+        """Let the series be updated from now on."""
+        series.is_complete = True
+        self.start(self._update(series, reply))
+
+    def _fault_for(self, full_symbol: str) -> ArmedFault | None:
+        if full_symbol.startswith("FAULT:"):
+            return ArmedFault(full_symbol.removeprefix("FAULT:").lower())
+        return self.feed.armed.take(CONVERSATION_FAULTS)
+
+    async def _update(self, series: Series, reply: Reply) -> None:
+        """Send the forming bar again and again, and each new one."""
+        while self.feed.clock.frozen_at is None:
+            await asyncio.sleep(self.feed.options.update_seconds)
+            chart = self.charts.get(reply.address.chart)
+            is_ours = chart is not None and chart.series.get(series.series_id) is series
+            if not is_ours or self.channel.is_muted:
+                return
+            news = replies.live_reply(self.feed, series, reply)
+            if news is not None:
+                await self.channel.send(news.live_update())
+
+    async def _request_more_data(self, parameters: list[Any]) -> None:
+        self.feed.stats.request_more_data += 1
+        chart = await self._chart("request_more_data", parameters, 3)
+        series = chart.series.get(parameters[1]) if chart else None
+        n_bars = replies.read_count(parameters[2]) if series else None
+        if series is None or n_bars is None:
+            if chart is not None:
+                await self._critical(
+                    parameters[0], "invalid parameters", "request_more_data", parameters[1:]
+                )
+            return
+        await self._send_all(replies.older_reply(self.feed, parameters[0], series, n_bars))
+
+    async def _modify_series(self, parameters: list[Any]) -> None:
+        chart = await self._chart("modify_series", parameters, 5)
+        series = chart.series.get(parameters[1]) if chart else None
+        if series is None:
+            return
+        is_same = series.timeframe == parameters[4] and series.resolution.symbol_id == parameters[3]
+        if not is_same:
+            count = [*parameters[:5], series.n_sent or 300, *parameters[5:6]]
+            await self._create_series(count)
+            return
+        span = parameters[5] if len(parameters) > 5 else ""
+        await self._send_all(replies.range_reply(self.feed, parameters, series, str(span)))
+
+    async def _remove_series(self, parameters: list[Any]) -> None:
+        chart = await self._chart("remove_series", parameters, 2)
+        if chart is not None:
+            chart.series.pop(parameters[1], None)
+
+    async def _quote(self, parameters: list[Any]) -> None:
+        await self.quotes.create(parameters)
+
+    async def _quote_add(self, parameters: list[Any]) -> None:
+        await self.quotes.add(parameters)
+
+    async def _quote_delete(self, parameters: list[Any]) -> None:
+        self.quotes.delete(parameters)
+
+    # --- shared -----------------------------------------------------------------------
+
+    async def _chart(
+        self, method: str, parameters: list[Any], n_needed: int
+    ) -> ChartSession | None:
+        """Return the chart session; refuse the client where it has none of that name."""
+        chart = self.charts.get(str(parameters[0])) if parameters else None
+        if chart is None:
+            name = parameters[0] if parameters else ""
+            await self.refuse(f'{{unknown_session_id,<<"{method}">>,<<"{name}">>,[]}}')
+            return None
+        if len(parameters) < n_needed:
+            await self._critical(parameters[0], "invalid parameters", method, parameters[1:])
+            return None
+        return chart
+
+    async def _critical(self, session: Any, reason: str, method: str, args: list[Any]) -> None:
+        shown = ", ".join(map(str, args))
+        text = f'method: {method}. args: "[{shown}]"'
+        await self.channel.send(message("critical_error", [session, reason, text]))
+
+    async def _send_all(self, payloads: list[bytes]) -> None:
+        await self.channel.send(*payloads)
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+_HANDLERS: dict[str, Callable[[Conversation, list[Any]], Awaitable[None]]] = {
+    "set_auth_token": Conversation._set_auth_token,
+    "chart_create_session": Conversation._chart_create_session,
+    "chart_delete_session": Conversation._chart_delete_session,
+    "switch_timezone": Conversation._switch_timezone,
+    "resolve_symbol": Conversation._resolve_symbol,
+    "create_series": Conversation._create_series,
+    "modify_series": Conversation._modify_series,
+    "request_more_data": Conversation._request_more_data,
+    "remove_series": Conversation._remove_series,
+    "quote_create_session": Conversation._quote,
+    "quote_add_symbols": Conversation._quote_add,
+    "quote_delete_session": Conversation._quote_delete,
+}

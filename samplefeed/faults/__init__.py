@@ -1,0 +1,24 @@
+"""The faults that can be asked for, and their names."""
+
+from __future__ import annotations
+
+from samplefeed.faults import answers, bars, framing, refusals, transport
+from samplefeed.faults.bars import altered_rows
+from samplefeed.faults.registry import CONVERSATION, FAULTS, UPGRADE, Fault, Talk
+
+CONVERSATION_FAULTS = {name for name, fault in FAULTS.items() if fault.level == CONVERSATION}
+UPGRADE_FAULTS = {name for name, fault in FAULTS.items() if fault.level == UPGRADE}
+
+__all__ = [
+    "CONVERSATION_FAULTS",
+    "FAULTS",
+    "UPGRADE_FAULTS",
+    "Fault",
+    "Talk",
+    "altered_rows",
+    "answers",
+    "bars",
+    "framing",
+    "refusals",
+    "transport",
+]

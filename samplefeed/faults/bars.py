@@ -1,0 +1,133 @@
+"""Faults of the numbers: each is a function from the true bars to those that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from samplefeed.faults.registry import Run, Talk, add
+from samplefeed.reply import Reply
+
+Rows = list[list[Any]]
+
+# Written in place of a number, because no JSON encoder writes it so.
+NAN, INFINITY, NO_VALUE = "@NaN@", "@Infinity@", "@1e+100@"
+_CLOSE, _VOLUME = 4, 5
+_SIXTY_YEARS = 21_915 * 86_400
+
+_CHANGES: dict[str, Callable[[Rows], Rows]] = {}
+
+
+def altered_rows(name: str, rows: Rows) -> Rows:
+    """Return the bars that the fault sends instead of `rows`; most touch the middle one."""
+    return _CHANGES[name]([list(row) for row in rows])
+
+
+def _bars_fault(sentence: str) -> Callable[[Callable[[Rows], Rows]], Callable[[Rows], Rows]]:
+    def enter(change: Callable[[Rows], Rows]) -> Callable[[Rows], Rows]:
+        name = getattr(change, "__name__", "")
+        _CHANGES[name] = change
+        add(name, sentence, _sender(name))
+        return change
+
+    return enter
+
+
+def _sender(name: str) -> Run:
+    async def run(talk: Talk) -> None:
+        reply = with_raw_numbers(talk.reply.with_rows(altered_rows(name, talk.rows())))
+        if name == "before_1970":
+            talk.forget_older()
+            reply = replace(reply, close_at=_moved_back(reply.close_at))
+        await talk.channel.send(*reply.payloads())
+
+    return run
+
+
+def _moved_back(close_at: int | None) -> int | None:
+    return None if close_at is None else close_at - _SIXTY_YEARS
+
+
+def with_raw_numbers(reply: Reply) -> Reply:
+    """Return the reply with the marks for strange numbers replaced by these."""
+    rows = reply.bars.rows
+    for mark in (NAN, INFINITY, NO_VALUE):
+        rows = rows.replace(f'"{mark}"'.encode(), mark.strip("@").encode())
+    return replace(reply, bars=replace(reply.bars, rows=rows))
+
+
+def _with_close(rows: Rows, value: Any) -> Rows:
+    rows[len(rows) // 2][_CLOSE] = value
+    return rows
+
+
+@_bars_fault("The close of the middle bar is NaN.")
+def nan_price(rows: Rows) -> Rows:
+    return _with_close(rows, NAN)
+
+
+@_bars_fault("The close of the middle bar is Infinity.")
+def infinite_price(rows: Rows) -> Rows:
+    return _with_close(rows, INFINITY)
+
+
+@_bars_fault("The close of the middle bar is 1e+100, TradingView's “no value”.")
+def sentinel_price(rows: Rows) -> Rows:
+    return _with_close(rows, NO_VALUE)
+
+
+@_bars_fault("The volume of the middle bar is 1e+100, TradingView's “no value”.")
+def sentinel_volume(rows: Rows) -> Rows:
+    rows[len(rows) // 2][_VOLUME:] = [NO_VALUE]
+    return rows
+
+
+@_bars_fault("The close of the middle bar is null.")
+def null_price(rows: Rows) -> Rows:
+    return _with_close(rows, None)
+
+
+@_bars_fault("The close of the middle bar is a string.")
+def string_price(rows: Rows) -> Rows:
+    return _with_close(rows, str(rows[len(rows) // 2][_CLOSE]))
+
+
+@_bars_fault("The middle bar has four numbers: close and volume are missing.")
+def missing_price(rows: Rows) -> Rows:
+    del rows[len(rows) // 2][_CLOSE:]
+    return rows
+
+
+@_bars_fault("The time of the middle bar has half a second.")
+def fractional_time(rows: Rows) -> Rows:
+    rows[len(rows) // 2][0] += 0.5
+    return rows
+
+
+@_bars_fault("Every third bar has no volume: five numbers among bars of six.")
+def mixed_volume(rows: Rows) -> Rows:
+    return [row[:_VOLUME] if number % 3 == 1 else row for number, row in enumerate(rows)]
+
+
+@_bars_fault("Every bar has a seventh number, open interest; valid.")
+def seven_numbers(rows: Rows) -> Rows:
+    return [[*row, 1000.0 + number] for number, row in enumerate(rows)]
+
+
+@_bars_fault("The middle bar's high is below its low.")
+def inconsistent_bars(rows: Rows) -> Rows:
+    middle = rows[len(rows) // 2]
+    middle[2], middle[3] = middle[3] - 1.0, middle[2] + 1.0
+    return rows
+
+
+@_bars_fault("All prices are below zero; valid, as oil was in April 2020.")
+def negative_prices(rows: Rows) -> Rows:
+    shift = 2.0 * max(row[2] for row in rows)
+    return [[row[0], *(price - shift for price in row[1:5]), *row[5:]] for row in rows]
+
+
+@_bars_fault("All bars lie sixty years earlier, most before 1970; valid.")
+def before_1970(rows: Rows) -> Rows:
+    return [[row[0] - _SIXTY_YEARS, *row[1:]] for row in rows]

@@ -1,0 +1,148 @@
+"""Recorded bars instead of invented ones, number for number."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samplefeed.bars import Bars, Request
+from samplefeed.facts import resolved_facts
+from samplefeed.instruments import find_instrument
+from samplefeed.noise import Floats
+from samplefeed.timeframes import RefusedTimeframe, Timeframe, parse_timeframe
+
+_DEFAULT_SYMBOL = "NASDAQ:AAPL"
+_SECONDS = {"minute": 60, "D": 86_400, "W": 604_800, "M": 2_678_400}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a recording holds of one series."""
+
+    facts: dict[str, Any]
+    rows: Floats
+    close_at: int | None
+
+
+class ReplayListing:
+    """An instrument whose bars are those of a recording, whatever the time."""
+
+    def __init__(self, recording: Recording, symbol: str, timeframe: Timeframe | None) -> None:
+        self._recording = recording
+        self._timeframe = timeframe
+        self.full_symbol = symbol
+        self.delay = int(recording.facts.get("delay", 0))
+        self.denied_group = ""
+
+    def supports(self, timeframe: Timeframe) -> bool:
+        """Return whether these are the bars that were recorded; all are where none is named."""
+        return self._timeframe is None or timeframe == self._timeframe
+
+    def resolved(self, session: str) -> dict[str, Any]:
+        """Return the recorded facts."""
+        return self._recording.facts
+
+    def quote(self, now: float) -> dict[str, Any]:
+        """Return the little that a recording of bars knows of quotes."""
+        return {"lp": float(self._recording.rows[-1, 4]), "pro_name": self.full_symbol}
+
+    def bars(self, request: Request) -> Bars:
+        """Return the newest recorded bars."""
+        rows = self._recording.rows
+        if request.before is not None:
+            rows = rows[rows[:, 0] < request.before]
+        close_at = self._recording.close_at
+        if close_at is None:
+            unit = request.timeframe
+            close_at = int(self._recording.rows[-1, 0]) + _SECONDS[unit.unit] * unit.count
+        kept = rows[-request.n_bars :]
+        return Bars(
+            rows=kept,
+            close_at=close_at,
+            mark_times=kept[:, 0].astype(np.int64),
+            is_forming=False,
+            is_beginning=len(rows) <= request.n_bars,
+        )
+
+
+def load_replay(
+    path: Path, symbol: str | None = None, timeframe: str | None = None
+) -> ReplayListing:
+    """Return the listing that a recording or a CSV makes.
+
+    Raises `ValueError` for a file in none of the known forms, and for one without bars.
+    """
+    parsed = parse_timeframe(timeframe) if timeframe else None
+    if isinstance(parsed, RefusedTimeframe) or (timeframe and parsed is None):
+        raise ValueError(f"{timeframe!r} is no timeframe of the feed.")
+    is_csv = path.suffix == ".csv"
+    recording = _read_csv(path, symbol) if is_csv else _read_messages(_messages(path))
+    if not len(recording.rows):
+        raise ValueError(f"{path} holds no bars.")
+    name = symbol or recording.facts.get("pro_name", _DEFAULT_SYMBOL)
+    return ReplayListing(recording, name, parsed)
+
+
+def _read_csv(path: Path, symbol: str | None) -> Recording:
+    """Read `time,open,high,low,close,volume`; empty volumes make bars of five numbers."""
+    name = symbol or _DEFAULT_SYMBOL
+    with path.open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    rows = [[float(text) for text in line if text] for line in lines]
+    instrument = find_instrument(name)
+    facts = resolved_facts(instrument, "regular") if instrument else {}
+    exchange, _, short = name.partition(":")
+    facts |= {"pro_name": name, "full_name": name, "name": short, "listed_exchange": exchange}
+    facts["visible_plots_set"] = "ohlcv" if rows and len(rows[0]) > 5 else "ohlc"
+    return Recording(facts, _table(rows), None)
+
+
+def _messages(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON messages of a recording in any of the known forms."""
+    text = path.read_text()
+    if not text.lstrip().startswith("["):
+        yield from _payloads(text)
+        return
+    for item in json.loads(text):
+        if isinstance(item, str):
+            yield from _payloads(item)
+        elif isinstance(item, dict):
+            yield item
+
+
+def _payloads(text: str) -> Iterator[dict[str, Any]]:
+    """Yield what is JSON between the delimiters, which may be spread over lines."""
+    for part in re.split(r"~m~\s*\d+\s*~m~", text):
+        start, end = part.find("{"), part.rfind("}")
+        try:
+            yield json.loads(part[start : end + 1])
+        except ValueError:
+            # Heartbeats, and small messages that were damaged when they were copied.
+            continue
+
+
+def _read_messages(messages: Iterable[dict[str, Any]]) -> Recording:
+    facts: dict[str, Any] = {}
+    rows: dict[float, list[float]] = {}
+    close_at: int | None = None
+    for message in messages:
+        method, parameters = message.get("m"), message.get("p", [])
+        if method == "symbol_resolved":
+            facts = parameters[2]
+        elif method in {"timescale_update", "du"}:
+            for series in parameters[1].values():
+                rows |= {bar["v"][0]: bar["v"] for bar in series.get("s", [])}
+                close_at = series.get("lbs", {}).get("bar_close_time", close_at)
+    return Recording(facts, _table([rows[time] for time in sorted(rows)]), close_at)
+
+
+def _table(rows: list[list[float]]) -> Floats:
+    """Return the rows as one table; they must all have the same length."""
+    return np.array(rows, dtype=np.float64)

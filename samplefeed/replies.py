@@ -1,0 +1,193 @@
+"""What is answered to each request for bars, and what the series remembers of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from samplefeed.bars import Bars, Request
+from samplefeed.facts import update_mode
+from samplefeed.feed import Feed
+from samplefeed.memory import BoundedMemory
+from samplefeed.rendering import RenderedBars, render
+from samplefeed.reply import Address, Reply
+from samplefeed.sessions import Resolution, Series
+from samplefeed.timeframes import Timeframe, parse_timeframe
+
+Answer = tuple[Bars, RenderedBars]
+
+# Whole answers of a stopped clock: not even the bars need to be looked up again.
+_answers: BoundedMemory[Answer] = BoundedMemory(
+    max_bytes=64_000_000, size_of=lambda answer: answer[1].n_bytes + answer[0].rows.nbytes
+)
+
+
+def read_count(value: object) -> int | None:
+    """Return how many bars are asked for: a number, or `["bar_count", time, number]`."""
+    if isinstance(value, list) and len(value) == 3:
+        value = value[2]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        return None
+    return value
+
+
+def read_range(text: object) -> tuple[int, int] | None:
+    """Return the seconds of `r,<from>:<to>`; all other words mean everything."""
+    match = re.fullmatch(r"r,(-?\d+):(-?\d+)", text) if isinstance(text, str) else None
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def symbol_answer(feed: Feed, address: Address, resolution: Resolution) -> bytes:
+    """Return the answer to `resolve_symbol` alone."""
+    reply = Reply(address, feed.clock)
+    listing = resolution.listing
+    if listing is None:
+        return reply.symbol_error("invalid symbol")
+    if listing.denied_group:
+        return reply.symbol_error("permission denied", "group", listing.denied_group)
+    return replace(reply, facts=listing.resolved(resolution.session)).resolved()
+
+
+def unknown(feed: Feed, address: Address, resolution: Resolution) -> list[bytes]:
+    """Return the answer for a symbol that is unknown or not allowed; it is never completed."""
+    reply = Reply(address, feed.clock)
+    error = symbol_answer(feed, address, resolution)
+    return [reply.loading(), error, reply.series_error("resolve error")]
+
+
+def refused(feed: Feed, address: Address, resolution: Resolution, reason: str) -> list[bytes]:
+    """Return the answer for a timeframe that the symbol or the plan does not have."""
+    reply = Reply(address, feed.clock)
+    if resolution.listing is None:
+        return unknown(feed, address, resolution)
+    is_local = reason.startswith("unsupported")
+    error = reply.series_error(reason) if is_local else reply.series_error(reason, "undefined")
+    resolved = [] if resolution.is_answered else [symbol_answer(feed, address, resolution)]
+    resolution.is_answered = True
+    return [reply.loading(), *resolved, error]
+
+
+def new_series(
+    feed: Feed, address: Address, resolution: Resolution, timeframe: str, n_bars: int
+) -> Series:
+    """Return a series that has no bars yet. The listing and the timeframe are known good."""
+    parsed, listing = parse_timeframe(timeframe), resolution.listing
+    if not isinstance(parsed, Timeframe) or listing is None:
+        raise ValueError(f"{resolution.asked_for} at {timeframe} cannot be served.")
+    request = Request(
+        timeframe=parsed,
+        n_bars=min(n_bars, feed.options.first_reply, feed.options.plan_window),
+        now=feed.clock.now(),
+        session="extended" if resolution.session == "extended" else "regular",
+        adjustment=resolution.adjustment,
+    )
+    return Series(address.series, address.turnaround, resolution, listing, request, timeframe)
+
+
+def first_reply(
+    feed: Feed, address: Address, series: Series, n_bars: int, span: tuple[int, int] | None
+) -> Reply:
+    """Return the answer to `create_series`."""
+    if span is not None:
+        series.request = replace(series.request, n_bars=feed.options.plan_window)
+    bars, rendered = _answer(feed, series)
+    if span is not None:
+        bars = _within(bars, span)
+        rendered = render(bars, (*series.key, span))
+    _remember_first(series, bars)
+    resolution = series.resolution
+    is_first_answer, resolution.is_answered = not resolution.is_answered, True
+    return Reply(
+        address,
+        feed.clock,
+        facts=series.listing.resolved(resolution.session) if is_first_answer else None,
+        bars=rendered,
+        close_at=bars.close_at if len(bars) else None,
+        mode=update_mode(series.listing.delay),
+        is_limited=_is_limited(feed, bars, n_bars) and span is None,
+    )
+
+
+def _answer(feed: Feed, series: Series) -> Answer:
+    def make() -> Answer:
+        bars = series.listing.bars(series.request)
+        return bars, render(bars, series.key)
+
+    if feed.clock.frozen_at is None:
+        return make()
+    return _answers.get((series.key, series.request), make)
+
+
+def _is_limited(feed: Feed, bars: Bars, n_bars: int) -> bool:
+    """Return whether the plan or the beginning of history kept bars back that were asked for."""
+    if len(bars) >= n_bars:
+        return False
+    return bars.is_beginning or len(bars) >= feed.options.plan_window
+
+
+def _within(bars: Bars, span: tuple[int, int]) -> Bars:
+    chosen = (bars.rows[:, 0] >= span[0]) & (bars.rows[:, 0] <= span[1])
+    is_last = bool(len(chosen)) and bool(chosen[-1])
+    return replace(
+        bars,
+        rows=bars.rows[chosen],
+        mark_times=bars.mark_times[chosen],
+        is_forming=bars.is_forming and is_last,
+    )
+
+
+def _remember_first(series: Series, bars: Bars) -> None:
+    series.n_sent = len(bars)
+    series.last_index = len(bars) - 1
+    if len(bars):
+        series.first_time = float(bars.rows[0, 0])
+        series.last_time = float(bars.rows[-1, 0])
+
+
+def older_reply(feed: Feed, chart: str, series: Series, n_bars: int) -> list[bytes]:
+    """Return the answer to `request_more_data`: older bars with negative indexes, or none."""
+    address = Address(chart, series.series_id, series.turnaround, "")
+    mode = update_mode(series.listing.delay)
+    allowed = min(n_bars, feed.options.plan_window - series.n_sent)
+    reply = Reply(address, feed.clock, mode=mode, is_limited=allowed < n_bars)
+    if allowed <= 0 or series.first_time is None:
+        return reply.payloads()
+    request = replace(series.request, n_bars=allowed, before=series.first_time)
+    bars = series.listing.bars(request)
+    series.first_index -= len(bars)
+    series.n_sent += len(bars)
+    series.first_time = float(bars.rows[0, 0]) if len(bars) else series.first_time
+    reply = replace(
+        reply,
+        bars=render(bars, series.key, series.first_index),
+        n_older=len(bars),
+        is_limited=len(bars) < n_bars,
+    )
+    return reply.payloads()
+
+
+def live_reply(feed: Feed, series: Series, reply: Reply) -> Reply | None:
+    """Return the last known bar as it is now and the bars after it; nothing without any."""
+    request = replace(series.request, n_bars=10, now=feed.clock.now(), before=None)
+    bars = series.listing.bars(request)
+    chosen = bars.rows[:, 0] >= series.last_time
+    if not np.any(chosen):
+        return None
+    news = replace(bars, rows=bars.rows[chosen], mark_times=bars.mark_times[chosen])
+    first_index = max(series.last_index, 0)
+    series.last_index = first_index + len(news) - 1
+    series.last_time = float(news.rows[-1, 0])
+    rendered = render(news, series.key, first_index)
+    return replace(reply, bars=rendered, close_at=bars.close_at)
+
+
+def range_reply(feed: Feed, parameters: list[Any], series: Series, span: str) -> list[bytes]:
+    """Return the answer to a range over bars that the client has: none are sent again."""
+    address = Address(str(parameters[0]), series.series_id, str(parameters[2]), "")
+    reply = Reply(address, feed.clock, mode=update_mode(series.listing.delay))
+    shown = [series.series_id, address.turnaround, series.first_index, series.last_index, span]
+    frames = [reply.message("series_timeframe", *shown, flag) for flag in (False, True)]
+    return [reply.loading(), *frames, reply.completed()]

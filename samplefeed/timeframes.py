@@ -1,0 +1,54 @@
+"""The lengths of bars that TradingView knows, and what it says of those it refuses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MINUTES = {1, 3, 5, 15, 30, 45, 60, 120, 180, 240}
+MONTHS = {1, 3, 6, 12}
+
+
+@dataclass(frozen=True)
+class Timeframe:
+    """So many minutes, days, weeks or months; `unit` is one of `minute D W M`."""
+
+    unit: str
+    count: int
+
+    @property
+    def is_intraday(self) -> bool:
+        """Return whether a trading day holds several such bars."""
+        return self.unit == "minute"
+
+
+@dataclass(frozen=True)
+class RefusedTimeframe:
+    """A timeframe that exists and is not given to this client; the reason is TradingView's."""
+
+    reason: str
+
+
+def parse_timeframe(text: str) -> Timeframe | RefusedTimeframe | None:
+    """Return what `text` means; nothing for text that TradingView calls invalid."""
+    match = re.fullmatch(r"(\d{0,5})([HDWMSTR]?)", text)
+    if match is None or not text:
+        return None
+    count, unit = int(match[1] or 1), match[2]
+    if unit in {"S", "T", "R"}:
+        return RefusedTimeframe(
+            {"S": "seconds_not_entitled", "T": "ticks_not_entitled"}.get(
+                unit, "resolution_not_entitled"
+            )
+        )
+    if unit in {"", "H"}:
+        return _intraday(count * 60 if unit else count)
+    if unit == "M" and count in MONTHS or unit in {"D", "W"} and count == 1:
+        return Timeframe(unit, count)
+    return RefusedTimeframe("custom_resolution")
+
+
+def _intraday(minutes: int) -> Timeframe | RefusedTimeframe:
+    if minutes in MINUTES:
+        return Timeframe("minute", minutes)
+    return RefusedTimeframe("custom_resolution")

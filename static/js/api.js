@@ -1,0 +1,129 @@
+// Talks to the API. Every failure is a `Problem` with a sentence for the person who asked.
+
+// Long enough for most fetches to end within the first request, short enough that a slow one
+// can show how it gets on.
+const FIRST_WAIT_S = 1.5;
+const POLL_MS = 400;
+const SLOW_POLL_MS = 1000;
+const HEADERS = { Accept: "application/json", "X-Requested-By": "page" };
+
+/** An error reply (RFC 9457), or no reply at all. */
+export class Problem extends Error {
+  constructor({ code, detail, title, status, retryable, errors, retryAfterS }) {
+    super(detail);
+    this.code = code;
+    this.title = title;
+    this.status = status;
+    this.isRetryable = retryable === true;
+    this.fields = Object.keys(errors ?? {});
+    // Seconds before which trying again cannot help, where that is known.
+    this.retryAfterS = retryAfterS ?? 0;
+  }
+}
+
+/** Whether `error` only says that a newer request took this one's place. */
+export function isAbort(error) {
+  return error?.name === "AbortError";
+}
+
+/**
+ * Load the bars that `query` names; fetch them first where that is needed.
+ *
+ * `isFresh` replaces the dataset by a new fetch. `onFetch` is called with the fetch's row as it
+ * gets on. Resolves to the API's reply in columns, with `isNew` for bars that were just fetched.
+ */
+export async function loadBars(url, query, { signal, isFresh = false, onFetch }) {
+  let response = await get(barsUrl(url, query, { isFresh, waitS: FIRST_WAIT_S }), signal);
+  let isNew = false;
+  while (response.status === 202) {
+    await fetchEnd(response, { signal, onFetch });
+    isNew = true;
+    // Not `isFresh` again: that would fetch for ever.
+    response = await get(barsUrl(url, query, { waitS: FIRST_WAIT_S }), signal);
+  }
+  const reply = await read(response);
+  return { ...reply, isNew: isNew || reply.cached === false };
+}
+
+/** Return the address of the bars that `query` names. */
+export function barsUrl(url, query, { isFresh = false, waitS = null, format = "columns" } = {}) {
+  const parameters = new URLSearchParams({ ...query, format });
+  if (isFresh) parameters.set("use_cache", "false");
+  if (waitS !== null) parameters.set("wait", waitS);
+  return `${url}?${parameters}`;
+}
+
+/** Cancel a fetch that is still queued; one that has begun goes on, and its bars are kept. */
+export function cancelFetch(address, csrfToken) {
+  const headers = { ...HEADERS, "X-CSRFToken": csrfToken };
+  // Nobody waits for the answer any more, whatever it is.
+  return fetch(address, { method: "DELETE", headers }).catch(() => null);
+}
+
+/** Search symbols; resolves to the API's list. */
+export async function findSymbols(url, query, { signal }) {
+  const response = await get(`${url}?${new URLSearchParams(query)}`, signal);
+  return (await read(response)).symbols;
+}
+
+async function fetchEnd(response, { signal, onFetch }) {
+  const address = response.headers.get("Location");
+  let fetched = await read(response);
+  const started = performance.now();
+  while (fetched.state === "queued" || fetched.state === "running") {
+    onFetch?.(fetched, address);
+    await pause(performance.now() - started < 10_000 ? POLL_MS : SLOW_POLL_MS, signal);
+    fetched = await read(await get(address, signal));
+  }
+  if (fetched.state !== "succeeded") throw failureOf(fetched);
+}
+
+function failureOf({ state, error }) {
+  if (state === "cancelled") {
+    return new Problem({ code: "cancelled", title: "Fetch cancelled", detail: "The fetch was cancelled before it began.", retryable: true });
+  }
+  return new Problem({ title: "Fetch failed", ...error });
+}
+
+async function get(url, signal) {
+  const response = await attempt(() => fetch(url, { signal, headers: HEADERS }));
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new Problem({
+    code: `http_${response.status}`,
+    title: "Something went wrong",
+    detail: `The service answered with HTTP ${response.status} and without an explanation.`,
+    retryable: response.status >= 502,
+    status: response.status,
+    retryAfterS: Number(response.headers.get("Retry-After")) || 0,
+    ...problem,
+  });
+}
+
+function read(response) {
+  return attempt(() => response.json());
+}
+
+async function attempt(step) {
+  try {
+    return await step();
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Problem({
+      code: "service_unreachable",
+      title: "No answer",
+      detail: "This service does not answer. It may be restarting, or the connection is down.",
+      retryable: true,
+    });
+  }
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("A newer request took its place.", "AbortError"));
+    }, { once: true });
+  });
+}

@@ -1,0 +1,64 @@
+// Bars as the page holds them: one list a column, times in whole UNIX seconds.
+
+const INTRADAY = /^\d+h?$/;
+
+/** Return the page's bars from the API's reply in columns. */
+export function barsOf(reply) {
+  const columns = reply.ohlc;
+  return { ...columns, length: columns.time.length, hasVolume: columns.volume.some((volume) => volume !== null) };
+}
+
+/** Whether bars of this timeframe are shorter than a day. */
+export function isIntraday(timeframe) {
+  return INTRADAY.test(timeframe);
+}
+
+/** Return the Heikin-Ashi open, high, low and close of each bar. */
+export function heikinAshi({ open, high, low, close, length }) {
+  const result = { open: [], high: [], low: [], close: [] };
+  for (let i = 0; i < length; i++) {
+    const average = (open[i] + high[i] + low[i] + close[i]) / 4;
+    const start = i === 0 ? (open[0] + close[0]) / 2 : (result.open[i - 1] + result.close[i - 1]) / 2;
+    result.open.push(start);
+    result.close.push(average);
+    result.high.push(Math.max(high[i], start, average));
+    result.low.push(Math.min(low[i], start, average));
+  }
+  return result;
+}
+
+/** Return `{decimals, step}` of the prices: the instrument's, else what the bars need. */
+export function priceStep(instrument, bars) {
+  const { pricescale, minmov } = instrument ?? {};
+  if (pricescale > 0) return stepOfScale(pricescale, minmov || 1);
+  const decimals = neededDecimals(bars);
+  return { decimals, step: 10 ** -decimals };
+}
+
+function stepOfScale(scale, move) {
+  const decimals = Math.ceil(Math.log10(scale) - 1e-9);
+  // A scale that is no power of ten (32nds, 64ths) needs more digits than its logarithm says.
+  const isDecimal = Math.abs(10 ** decimals - scale) < 1e-6;
+  return { decimals: isDecimal ? decimals : Math.max(decimals, 5), step: move / scale };
+}
+
+// Numbers that differ by less than this share are one price that went through binary fractions.
+const SAME = 1e-9;
+const MAX_DECIMALS = 12;
+const SAMPLE = 500;
+
+function neededDecimals({ close, high, low }) {
+  let decimals = 2;
+  for (const column of [close, high, low]) {
+    const every = Math.max(1, Math.floor(column.length / SAMPLE));
+    for (let i = 0; i < column.length; i += every) decimals = Math.max(decimals, decimalsOf(column[i], decimals));
+  }
+  return decimals;
+}
+
+function decimalsOf(price, atLeast) {
+  for (let decimals = atLeast; decimals < MAX_DECIMALS; decimals++) {
+    if (Math.abs(Number(price.toFixed(decimals)) - price) <= Math.abs(price) * SAME) return decimals;
+  }
+  return MAX_DECIMALS;
+}

@@ -1,0 +1,282 @@
+// The chart itself: bars, volume and studies in the chart library's panes.
+
+import {
+  AreaSeries, BarSeries, CandlestickSeries, ColorType, createChartEx, createSeriesMarkers, CrosshairMode,
+  defaultHorzScaleBehavior, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
+} from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { heikinAshi, isIntraday, priceStep } from "./bars.js";
+import { priceFormat } from "./numbers.js";
+import { hasPane, studyLines } from "./studies.js";
+import { color, fontFamily } from "./theme.js";
+import { Labels } from "./times.js";
+
+const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };
+const BAR_SPACING = 8;
+const RIGHT_OFFSET = 6;
+// How the panes share the height: price, volume, a study's own.
+const STRETCH = { price: 6, volume: 1.4, study: 1.6 };
+
+/** Weighs the marks of the time scale by the labels' clock, so that a day's mark is at its midnight. */
+class ShiftedTimeScale extends defaultHorzScaleBehavior() {
+  shift = () => 0;
+
+  fillWeightsForPoints(points, start) {
+    const shifted = points.map((point) => {
+      const seconds = this.key(point.time);
+      return { ...point, time: this.convertHorzItemToInternal(seconds + this.shift(seconds)) };
+    });
+    super.fillWeightsForPoints(shifted, start);
+    for (let i = start; i < points.length; i++) points[i].timeWeight = shifted[i].timeWeight;
+  }
+}
+
+/** Draws one set of bars in the chosen way. */
+export class BarChart {
+  #scale = new ShiftedTimeScale();
+  #chart;
+  #main = null;
+  #volume = null;
+  #studySeries = [];
+  #shown = null;
+
+  constructor(container, { onCrosshair }) {
+    this.view = { type: "candles", scale: "linear", zone: "utc", studies: [] };
+    this.#chart = createChartEx(container, this.#scale, {
+      autoSize: true,
+      localization: { dateFormat: "dd MMM 'yy" },
+      timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffset: RIGHT_OFFSET, enableConflation: true, secondsVisible: false },
+      crosshair: { mode: CrosshairMode.Normal },
+    });
+    this.#applyTheme();
+    this.#chart.subscribeCrosshairMove(({ logical, point }) => onCrosshair(point ? this.#indexAt(logical) : null));
+  }
+
+  /** The bars and what was said of them, or null. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** Draw other bars, the newest ones in sight, or those within `range` (UNIX seconds). */
+  show(shown, range = null) {
+    this.#shown = { ...shown, ...priceStep(shown.instrument, shown.bars) };
+    this.#shown.formatPrice = priceFormat(this.#shown.decimals);
+    this.#chart.applyOptions({ timeScale: { timeVisible: isIntraday(shown.timeframe) } });
+    this.#draw();
+    this.#chart.priceScale("right").applyOptions({ autoScale: true });
+    if (range) this.showRange(range);
+    else this.showNewest();
+  }
+
+  /** Change how the bars are drawn: `type`, `scale`, `zone` or `studies`. */
+  setView(changes) {
+    this.view = { ...this.view, ...changes };
+    if (!this.#shown) return;
+    if ("type" in changes || "zone" in changes) this.#redraw();
+    else if ("studies" in changes) this.#drawStudies();
+    if ("scale" in changes) this.#applyScale();
+  }
+
+  /** Take the colours of the page's theme. */
+  refreshTheme() {
+    this.#applyTheme();
+    if (this.#shown) this.#redraw();
+  }
+
+  /** Call `onMove` whenever other bars come into sight. */
+  watchRange(onMove) {
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange(onMove);
+  }
+
+  /** Return the first and last instant in sight, as UNIX seconds. */
+  visibleRange() {
+    return this.#chart.timeScale().getVisibleRange();
+  }
+
+  showRange({ from, to }) {
+    this.#chart.timeScale().setVisibleRange({ from, to });
+  }
+
+  /** Bring all bars into sight. */
+  showAll() {
+    this.#chart.timeScale().fitContent();
+  }
+
+  /** Bring the newest bars into sight, at a comfortable width. */
+  showNewest() {
+    const scale = this.#chart.timeScale();
+    const { length } = this.#shown.bars;
+    const room = Math.floor(scale.width() / BAR_SPACING);
+    // Few bars fill the width instead of crowding at its right end.
+    if (length <= room - RIGHT_OFFSET && length > 0) scale.setVisibleLogicalRange({ from: Math.min(-1, length - room / 2), to: length + RIGHT_OFFSET / 2 });
+    else scale.setVisibleLogicalRange({ from: length - room + RIGHT_OFFSET, to: length - 1 + RIGHT_OFFSET });
+  }
+
+  /** Zoom by `factor` around the newest bar in sight. */
+  zoom(factor) {
+    const scale = this.#chart.timeScale();
+    const { from, to } = scale.getVisibleLogicalRange() ?? {};
+    if (from !== undefined) scale.setVisibleLogicalRange({ from: to - (to - from) * factor, to });
+  }
+
+  /** Put the crosshair on a bar and bring it into sight. */
+  pointAt(index) {
+    const scale = this.#chart.timeScale();
+    const { from, to } = scale.getVisibleLogicalRange();
+    const step = Math.min(index - from, 0) || Math.max(index - to, 0);
+    if (step) scale.setVisibleLogicalRange({ from: from + step, to: to + step });
+    this.#chart.setCrosshairPosition(this.#shown.bars.close[index], this.#shown.bars.time[index], this.#main);
+  }
+
+  /** Return what the chart looks like now, as a canvas. */
+  picture() {
+    return this.#chart.takeScreenshot();
+  }
+
+  #indexAt(logical) {
+    const index = Math.round(logical);
+    return index >= 0 && index < (this.#shown?.bars.length ?? 0) ? index : null;
+  }
+
+  #redraw() {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    this.#draw();
+    if (range) this.#chart.timeScale().setVisibleLogicalRange(range);
+  }
+
+  #draw() {
+    this.#clear();
+    this.#applyLabels();
+    this.#drawMain();
+    this.#drawVolume();
+    this.#drawStudies();
+    this.#applyScale();
+  }
+
+  #clear() {
+    for (const series of [...this.#studySeries, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
+    [this.#main, this.#volume, this.#studySeries] = [null, null, []];
+  }
+
+  #applyLabels() {
+    const { instrument, timeframe } = this.#shown;
+    const labels = new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe) });
+    this.#shown.labels = labels;
+    this.#scale.shift = labels.shift;
+    this.#chart.applyOptions({
+      localization: { timeFormatter: (time) => labels.full(time) },
+      timeScale: { tickMarkFormatter: (time, kind) => labels.mark(time, kind) },
+    });
+  }
+
+  #drawMain() {
+    const { bars, isForming, decimals, step, formatPrice } = this.#shown;
+    const { type } = this.view;
+    const [definition, options] = mainSeries(type);
+    this.#main = this.#chart.addSeries(definition, {
+      ...options,
+      priceFormat: { type: "custom", minMove: step, formatter: formatPrice },
+      // Averages are no prices that anybody paid: the label at the side is the true close.
+      lastValueVisible: type !== "heikin-ashi",
+      priceLineColor: color(bars.close.at(-1) >= bars.open.at(-1) ? "--up" : "--down"),
+      priceLineVisible: type !== "heikin-ashi",
+    });
+    this.#main.setData(mainData(type, bars, isForming));
+    if (type === "heikin-ashi") this.#main.createPriceLine({ price: bars.close.at(-1), color: color("--muted"), lineStyle: LineStyle.Dotted, lineWidth: 1, title: "close" });
+    if (isForming) this.#markForming();
+    this.#chart.panes()[0].setStretchFactor(STRETCH.price);
+  }
+
+  #markForming() {
+    const { bars } = this.#shown;
+    const mark = { time: bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: "forming" };
+    createSeriesMarkers(this.#main, [mark]);
+  }
+
+  #drawVolume() {
+    const { bars } = this.#shown;
+    if (!bars.hasVolume) return;
+    this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false }, 1);
+    this.#volume.setData(volumeData(bars));
+    this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
+    this.#chart.panes()[1].setStretchFactor(STRETCH.volume);
+  }
+
+  #drawStudies() {
+    for (const series of this.#studySeries) this.#chart.removeSeries(series);
+    this.#studySeries = [];
+    this.#shown.studyLines = [];
+    const ownPane = this.#volume ? 2 : 1;
+    this.view.studies.forEach((study, number) => this.#drawStudy(study, number, hasPane(study) ? ownPane : 0));
+    this.#chart.panes()[ownPane]?.setStretchFactor(STRETCH.study);
+  }
+
+  #drawStudy(study, number, pane) {
+    const { bars, step, formatPrice } = this.#shown;
+    const stroke = color(`--study-${study.slot ?? number + 1}`);
+    const lines = studyLines(study, bars, this.#shown);
+    this.#shown.studyLines.push({ study, stroke, lines });
+    for (const { values, isFaint } of lines) {
+      const series = this.#chart.addSeries(LineSeries, {
+        color: stroke, lineWidth: isFaint ? 1 : 1.5, lineStyle: LineStyle.Solid, lastValueVisible: pane > 0,
+        priceLineVisible: false, crosshairMarkerVisible: false,
+        priceFormat: pane > 0 ? { type: "price", precision: 1, minMove: 0.1 } : { type: "custom", minMove: step, formatter: formatPrice },
+        ...(pane > 0 ? { autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }) } : {}),
+      }, pane);
+      series.setData(lineData(bars.time, values));
+      if (pane > 0) for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
+      this.#studySeries.push(series);
+    }
+  }
+
+  #applyScale() {
+    this.#chart.priceScale("right", 0).applyOptions({ mode: MODES[this.view.scale] });
+  }
+
+  #applyTheme() {
+    const grid = { color: color("--grid") };
+    const crosshair = { color: color("--muted"), labelBackgroundColor: color("--label") };
+    this.#chart.applyOptions({
+      layout: {
+        background: { type: ColorType.Solid, color: color("--panel") }, textColor: color("--muted"),
+        fontFamily: fontFamily(), fontSize: 12, attributionLogo: true,
+        panes: { separatorColor: color("--line"), separatorHoverColor: color("--line-strong") },
+      },
+      grid: { vertLines: grid, horzLines: grid },
+      rightPriceScale: { borderColor: color("--line") },
+      timeScale: { borderColor: color("--line") },
+      crosshair: { vertLine: crosshair, horzLine: crosshair },
+    });
+  }
+}
+
+function mainSeries(type) {
+  const [up, down, accent] = [color("--up"), color("--down"), color("--accent")];
+  if (type === "line") return [LineSeries, { color: accent, lineWidth: 2 }];
+  if (type === "area") return [AreaSeries, { lineColor: accent, lineWidth: 2, topColor: color("--area-top"), bottomColor: color("--area-bottom") }];
+  if (type === "bars") return [BarSeries, { upColor: up, downColor: down, thinBars: false }];
+  return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
+}
+
+function mainData(type, bars, isForming) {
+  if (type === "line" || type === "area") return lineData(bars.time, bars.close);
+  const { open, high, low, close } = type === "heikin-ashi" ? heikinAshi(bars) : bars;
+  const data = Array.from(bars.time, (time, i) => ({ time, open: open[i], high: high[i], low: low[i], close: close[i] }));
+  // Hollow: what is still forming is not filled in yet.
+  if (isForming && type !== "bars") data.at(-1).color = "transparent";
+  return data;
+}
+
+function lineData(time, values) {
+  const data = [];
+  for (let i = 0; i < time.length; i++) if (values[i] !== null) data.push({ time: time[i], value: values[i] });
+  return data;
+}
+
+function volumeData({ time, open, close, volume }) {
+  const [up, down] = [color("--volume-up"), color("--volume-down")];
+  const data = [];
+  for (let i = 0; i < time.length; i++) {
+    if (volume[i] !== null) data.push({ time: time[i], value: volume[i], color: close[i] >= open[i] ? up : down });
+  }
+  return data;
+}

@@ -1,0 +1,78 @@
+// The view's controls: chart type, scale, clock, indicators, ranges. They say what they want;
+// main.js does it.
+
+import { SCALES, TYPES } from "./address.js";
+import { isValid } from "./studies.js";
+import { isUseful } from "./ranges.js";
+
+const element = (name) => document.getElementById(name);
+const studyLines = [...document.querySelectorAll("#studies .study")];
+
+/** Make the controls say `view`. */
+export function fillControls(view) {
+  element("chart-type").value = view.type;
+  element("zone").value = view.zone;
+  for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
+  fillStudies(view.studies);
+}
+
+/** Return the studies that the menu says. */
+export function readStudies() {
+  return studyLines.filter((line) => line.querySelector("[type=checkbox]").checked).map(studyOf).filter(isValid);
+}
+
+/** Call `onChange` with what was changed. */
+export function watchControls(onChange) {
+  element("chart-type").addEventListener("change", ({ target }) => onChange({ type: target.value }));
+  element("zone").addEventListener("change", ({ target }) => onChange({ zone: target.value }));
+  element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
+  element("studies").addEventListener("change", () => onChange({ studies: readStudies() }));
+  element("studies").addEventListener("submit", (event) => {
+    event.preventDefault();
+    element("studies").hidePopover();
+  });
+}
+
+/** Return the chart type after `type`. */
+export function nextType(type) {
+  return TYPES[(TYPES.indexOf(type) + 1) % TYPES.length];
+}
+
+/** Return `scale`, or linear where that is what is shown already. */
+export function toggledScale(scale, current) {
+  return SCALES.includes(scale) && scale !== current ? scale : "linear";
+}
+
+/** Enable what makes sense for these bars. */
+export function enableFor(bars) {
+  for (const button of element("ranges").querySelectorAll("button")) button.disabled = !isUseful(button.dataset.range, bars);
+  element("save-png").disabled = false;
+}
+
+/** Show which preset is in sight; none for null. */
+export function markRange(name) {
+  for (const button of element("ranges").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.range === name));
+  }
+}
+
+function studyOf(line) {
+  const parameters = [...line.querySelectorAll("[type=number]")].map(({ valueAsNumber }) => valueAsNumber);
+  return { kind: line.dataset.kind, parameters, slot: studyLines.indexOf(line) + 1 };
+}
+
+/** Put each study into the first free line of its kind, and tell it the line's colour. */
+function fillStudies(studies) {
+  const free = [...studyLines];
+  for (const line of studyLines) line.querySelector("[type=checkbox]").checked = false;
+  for (const study of studies) {
+    const line = free.find((candidate) => candidate.dataset.kind === study.kind);
+    if (!line) continue;
+    free.splice(free.indexOf(line), 1);
+    line.querySelector("[type=checkbox]").checked = true;
+    line.querySelectorAll("[type=number]").forEach((input, i) => (input.value = study.parameters[i]));
+  }
+  const count = document.querySelector("#studies-open .count");
+  count.hidden = studies.length === 0;
+  count.textContent = studies.length;
+}

@@ -1,0 +1,85 @@
+// Pure functions of lists of numbers. Every result is as long as its input; null where the
+// window is not full yet.
+
+/** Simple moving average of the last `period` values. */
+export function sma(values, period) {
+  return rolling(values, period, mean);
+}
+
+/** Exponential moving average: 2 / (period + 1), begun with the simple one of the first window. */
+export function ema(values, period) {
+  const result = new Array(values.length).fill(null);
+  if (values.length < period) return result;
+  const weight = 2 / (period + 1);
+  let current = mean(values, 0, period);
+  result[period - 1] = current;
+  for (let i = period; i < values.length; i++) {
+    current += weight * (values[i] - current);
+    result[i] = current;
+  }
+  return result;
+}
+
+/** Bollinger bands: the simple average, and `width` standard deviations (of the population) around it. */
+export function bollinger(values, period, width) {
+  const middle = sma(values, period);
+  const spread = rolling(values, period, deviation);
+  const at = (sign) => middle.map((value, i) => (value === null ? null : value + sign * width * spread[i]));
+  return { middle, upper: at(1), lower: at(-1) };
+}
+
+/** Relative strength index after Wilder, 0 to 100; 50 where nothing has moved. */
+export function rsi(values, period) {
+  const result = new Array(values.length).fill(null);
+  let gain = 0;
+  let loss = 0;
+  for (let i = 1; i < values.length; i++) {
+    const change = values[i] - values[i - 1];
+    // The first window is a plain average; each later change takes the place of one share.
+    const rest = i <= period ? 1 : 1 - 1 / period;
+    gain = gain * rest + Math.max(change, 0) / period;
+    loss = loss * rest + Math.max(-change, 0) / period;
+    if (i >= period) result[i] = gain + loss === 0 ? 50 : (100 * gain) / (gain + loss);
+  }
+  return result;
+}
+
+/**
+ * Volume-weighted average of (high + low + close) / 3 since the beginning of each day.
+ *
+ * `dayOf` gives the trading day of a bar's opening instant. Null until a day has volume.
+ */
+export function vwap({ time, high, low, close, volume, length }, dayOf) {
+  const result = new Array(length).fill(null);
+  let day = null;
+  let money = 0;
+  let traded = 0;
+  for (let i = 0; i < length; i++) {
+    const today = dayOf(time[i]);
+    if (today !== day) [day, money, traded] = [today, 0, 0];
+    const units = volume[i] ?? 0;
+    money += (units * (high[i] + low[i] + close[i])) / 3;
+    traded += units;
+    if (traded > 0) result[i] = money / traded;
+  }
+  return result;
+}
+
+// Each window anew. A running sum is quicker, and wrong by and by: prices of 60,000 that move
+// by cents lose their deviation to rounding.
+function rolling(values, period, measure) {
+  return values.map((_, i) => (i + 1 < period ? null : measure(values, i + 1 - period, i + 1)));
+}
+
+function mean(values, start, end) {
+  let sum = 0;
+  for (let i = start; i < end; i++) sum += values[i];
+  return sum / (end - start);
+}
+
+function deviation(values, start, end) {
+  const center = mean(values, start, end);
+  let sum = 0;
+  for (let i = start; i < end; i++) sum += (values[i] - center) ** 2;
+  return Math.sqrt(sum / (end - start));
+}

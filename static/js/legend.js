@@ -1,0 +1,84 @@
+// The legend in the chart's corner: what it shows, and the bar under the crosshair.
+
+import { priceFormat, shortVolume, signed } from "./numbers.js";
+import { studyName } from "./studies.js";
+
+const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; numbers are the true bar's" };
+const percent = priceFormat(2);
+const element = (name) => document.getElementById(name);
+
+/** Write what the chart shows. */
+export function showLegend(shown, view) {
+  element("legend").hidden = false;
+  element("legend-symbol").textContent = shown.fullSymbol;
+  element("legend-name").textContent = [shown.timeframeLabel, shown.instrument?.description, TYPE_NAMES[view.type]].filter(Boolean).join(" · ");
+  element("legend-badges").replaceChildren(...badges(shown));
+}
+
+/** Write one bar's numbers; the newest bar's without an `index`. */
+export function showBar(shown, index) {
+  const at = index ?? shown.bars.length - 1;
+  element("legend-values").replaceChildren(...valuesOf(shown, at));
+  element("legend-studies").replaceChildren(...shown.studyLines.map((line) => studyAt(line, at, shown)));
+}
+
+/** Return one bar in words, for a screen reader. */
+export function barInWords(shown, index) {
+  const { bars, formatPrice, labels } = shown;
+  const volume = bars.hasVolume ? `, volume ${shortVolume(bars.volume[index])}` : "";
+  return `${labels.exact(bars.time[index])}: open ${formatPrice(bars.open[index])}, high ${formatPrice(bars.high[index])}, low ${formatPrice(bars.low[index])}, close ${formatPrice(bars.close[index])}${volume}`;
+}
+
+function badges({ source, isForming, isLimited }) {
+  const found = [];
+  if (source === "sample") found.push(badge("synthetic", "Made up by the sample feed: no market data", "badge badge-sample"));
+  if (isForming) found.push(badge("last bar forming", "The newest bar had not ended when it was fetched", "badge badge-forming"));
+  if (isLimited) found.push(badge("no deeper history", "The feed holds no older bars for this account", "badge"));
+  return found;
+}
+
+function badge(text, title, className) {
+  const node = span(text, className);
+  node.title = title;
+  return node;
+}
+
+function valuesOf(shown, at) {
+  const { bars, formatPrice, labels, isForming } = shown;
+  const isLast = at === bars.length - 1;
+  const before = at > 0 ? bars.close[at - 1] : bars.open[at];
+  const change = bars.close[at] - before;
+  const tone = change > 0 ? "up" : change < 0 ? "down" : "";
+  const nodes = [span(labels.exact(bars.time[at]), "legend-time")];
+  for (const [name, column] of [["O", "open"], ["H", "high"], ["L", "low"], ["C", "close"]]) {
+    nodes.push(pair(name, formatPrice(bars[column][at]), tone));
+  }
+  const share = before ? ` (${signed((100 * change) / Math.abs(before), percent)}%)` : "";
+  nodes.push(span(`${signed(change, formatPrice)}${share}`, `number ${tone}`));
+  nodes.push(pair("Vol", shortVolume(bars.volume[at]), ""));
+  if (isLast && isForming) nodes.push(span("forming", "forming-word"));
+  return nodes;
+}
+
+function studyAt({ study, stroke, lines }, at, { formatPrice }) {
+  const write = study.kind === "rsi" ? percent : formatPrice;
+  const values = lines.map(({ values }) => (values[at] === null ? "–" : write(values[at])));
+  const node = span("", "legend-study");
+  const name = span(studyName(study), "legend-study-name");
+  name.style.color = stroke;
+  node.append(name, " ", span(values.length ? values.join("  ") : "needs intraday bars with volume", "number"));
+  return node;
+}
+
+function pair(name, value, tone) {
+  const node = span("", "pair");
+  node.append(span(name, "muted"), " ", span(value, `number ${tone}`));
+  return node;
+}
+
+function span(text, className) {
+  const node = document.createElement("span");
+  node.textContent = text;
+  node.className = className;
+  return node;
+}

@@ -1,0 +1,38 @@
+// How numbers are written.
+
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
+const whole = new Intl.NumberFormat("en-US");
+
+/** Return a function that writes prices with so many decimals. */
+export function priceFormat(decimals) {
+  const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  // A true minus sign is as wide as a digit, so columns do not dance.
+  return (price) => format.format(price).replace("-", "−");
+}
+
+/** Return a volume in short: `1.25M`. */
+export function shortVolume(volume) {
+  return volume === null || volume === undefined ? "none" : compact.format(volume);
+}
+
+/** Return a whole number with separators. */
+export function wholeNumber(value) {
+  return whole.format(value);
+}
+
+/** Return a change with its sign. */
+export function signed(value, format) {
+  return value > 0 ? `+${format(value)}` : format(value);
+}
+
+/** Return how long ago in words. */
+export function ageInWords(seconds) {
+  const steps = [[60, "second"], [60, "minute"], [24, "hour"], [Infinity, "day"]];
+  let amount = Math.floor(seconds);
+  if (amount < 5) return "just now";
+  for (const [size, name] of steps) {
+    if (amount < size) return `${amount} ${name}${amount === 1 ? "" : "s"} ago`;
+    amount = Math.floor(amount / size);
+  }
+  return "";
+}

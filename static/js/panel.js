@@ -1,0 +1,76 @@
+// The fetch form: what it says, and which field is wrong.
+
+import { SERIES_DEFAULTS, splitSymbol } from "./address.js";
+import { recall } from "./memory.js";
+
+const form = document.getElementById("fetch-form");
+const dot = document.querySelector("#options-open .dot");
+
+/** Return what the form asks for, as the API names it. */
+export function readForm() {
+  const data = Object.fromEntries(new FormData(form));
+  const [exchange, symbol] = splitSymbol(data.symbol, data.exchange);
+  return { ...data, symbol, exchange, n_bars: data.n_bars.trim() };
+}
+
+/** Make the form say `series`; what that does not name is the last choice, or the default. */
+export function fillForm(series) {
+  const wanted = { ...SERIES_DEFAULTS, n_bars: String(Math.min(SERIES_DEFAULTS.n_bars, form.dataset.maxBars)), ...recall("series", {}), ...series };
+  for (const name of Object.keys(SERIES_DEFAULTS)) form.elements[name].value = wanted[name];
+  form.elements.symbol.dataset.shown = wanted.symbol;
+  showChosen();
+  showOptions();
+}
+
+/** Mark the fields that the API found wrong; none for an empty list. */
+export function markFields(names) {
+  for (const name of Object.keys(SERIES_DEFAULTS)) {
+    const control = form.elements[name];
+    if (control instanceof RadioNodeList) continue;
+    if (names.includes(name)) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+  }
+  const first = names.map((name) => form.elements[name]).find((control) => control instanceof HTMLElement);
+  first?.focus();
+}
+
+/** Choose the next longer (1) or shorter (-1) timeframe; returns whether there was one. */
+export function stepTimeframe(step) {
+  const buttons = [...form.elements.timeframe];
+  const next = buttons[buttons.findIndex(({ checked }) => checked) + step];
+  if (next) next.checked = true;
+  return Boolean(next);
+}
+
+/** Call `onSubmit` when the form is sent, and when a timeframe is clicked. */
+export function watchForm(onSubmit) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    document.getElementById("options").hidePopover();
+    onSubmit();
+  });
+  for (const button of form.elements.timeframe) {
+    // A click of the mouse asks at once. The arrow keys pass over many on their way, and each
+    // would cost a call to TradingView: there, Enter asks.
+    button.addEventListener("click", (event) => event.detail > 0 && form.elements.symbol.value.trim() && onSubmit());
+  }
+  form.addEventListener("change", showOptions);
+}
+
+/** Whether the form names a symbol. */
+export function hasSymbol() {
+  return form.elements.symbol.value.trim() !== "";
+}
+
+/** Bring the chosen timeframe into sight, where the row is wider than the window. */
+function showChosen() {
+  const chosen = form.querySelector("[name=timeframe]:checked")?.parentElement;
+  if (!chosen) return;
+  const row = chosen.parentElement;
+  row.scrollLeft = chosen.offsetLeft - (row.clientWidth - chosen.offsetWidth) / 2;
+}
+
+function showOptions() {
+  const isUsual = ["session", "adjustment"].every((name) => form.elements[name].value === SERIES_DEFAULTS[name]);
+  dot.hidden = isUsual;
+}

@@ -1,0 +1,7 @@
+// A classic script in the head: it runs before the first paint, so a remembered theme does not flash.
+try {
+  const theme = JSON.parse(localStorage.getItem("datasets.theme"));
+  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+} catch {
+  // Storage is blocked or holds something else: the system's theme it is.
+}

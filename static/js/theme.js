@@ -1,0 +1,45 @@
+// Light and dark: the system's choice, or the one made with the switch, which is remembered.
+
+import { keep } from "./memory.js";
+
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+const probe = document.getElementById("theme-switch").appendChild(document.createElement("span"));
+
+/** Return "dark" or "light", as the page looks now. */
+export function currentTheme() {
+  return root.dataset.theme ?? (system.matches ? "dark" : "light");
+}
+
+/** Return a colour of the style sheet, such as `--up`, as the page's theme has it. */
+export function color(name) {
+  // By way of an element: a property read as it stands would be both themes' colours.
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
+
+/** Return the page's font, as a canvas wants it. */
+export function fontFamily() {
+  return getComputedStyle(document.body).fontFamily;
+}
+
+/** Change between light and dark. */
+export function switchTheme() {
+  root.dataset.theme = currentTheme() === "dark" ? "light" : "dark";
+  keep("theme", root.dataset.theme);
+  announce();
+}
+
+/** Call `onChange` whenever the page changes between light and dark. */
+export function watchTheme(onChange) {
+  root.addEventListener("themechange", onChange);
+}
+
+function announce() {
+  document.getElementById("theme-switch").setAttribute("aria-pressed", String(currentTheme() === "dark"));
+  root.dispatchEvent(new Event("themechange"));
+}
+
+document.getElementById("theme-switch").addEventListener("click", switchTheme);
+system.addEventListener("change", announce);
+announce();

@@ -1,0 +1,127 @@
+// Which clock the labels follow. The chart is given UTC; only what is written is shifted, by the
+// zone's offset at that instant, and then read with the UTC methods of `Date`.
+
+const DAY_S = 86400;
+const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Return the zone's name for the choice `utc`, `exchange` or `local`. */
+export function zoneOf(choice, instrument) {
+  if (choice === "local") return Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return choice === "exchange" ? exchangeZone(instrument) : "UTC";
+}
+
+/** Return the exchange's zone; UTC where it is not known. */
+export function exchangeZone(instrument) {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: instrument?.timezone || "UTC" }).resolvedOptions().timeZone;
+  } catch {
+    return "UTC";
+  }
+}
+
+/**
+ * Return a function from UNIX seconds to the zone's offset from UTC in seconds.
+ *
+ * Asking the browser costs microseconds, and a chart asks for each of its bars; so one answer
+ * serves a week, unless the clocks change within it.
+ */
+export function zoneOffset(zone) {
+  if (zone === "UTC") return () => 0;
+  const weeks = new Map();
+  const exact = exactOffset(zone);
+  return (seconds) => {
+    const week = Math.floor(seconds / (7 * DAY_S));
+    if (!weeks.has(week)) {
+      const [start, end] = [exact(week * 7 * DAY_S), exact((week + 1) * 7 * DAY_S)];
+      weeks.set(week, start === end ? start : null);
+    }
+    return weeks.get(week) ?? exact(seconds);
+  };
+}
+
+function exactOffset(zone) {
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric",
+    hour: "numeric", minute: "numeric", second: "numeric",
+  });
+  return (seconds) => {
+    const parts = Object.fromEntries(format.formatToParts(seconds * 1000).map(({ type, value }) => [type, Number(value)]));
+    return Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute, parts.second) / 1000 - Math.floor(seconds);
+  };
+}
+
+/**
+ * Return a function from a bar's opening instant to the seconds that lead to its trading day's
+ * date: the exchange's clock, and the next day where a session opens the evening before (FX
+ * opens at 17:00 for the day that follows).
+ */
+export function tradingDayShift(instrument) {
+  const offset = zoneOffset(exchangeZone(instrument));
+  const evening = eveningBefore(instrument?.session_hours);
+  return (seconds) => offset(seconds) + evening;
+}
+
+/** Return the number of the trading day that a bar belongs to. */
+export function tradingDayOf(instrument) {
+  const shift = tradingDayShift(instrument);
+  return (seconds) => Math.floor((seconds + shift(seconds)) / DAY_S);
+}
+
+function eveningBefore(sessionHours) {
+  const match = /(\d\d)(\d\d)-(\d\d)(\d\d)/.exec(sessionHours ?? "");
+  if (!match) return 0;
+  const [open, close] = [match[1] * 3600 + match[2] * 60, match[3] * 3600 + match[4] * 60];
+  return open >= close && open >= DAY_S / 2 ? DAY_S - open : 0;
+}
+
+/** The labels of one chart: built once for its bars and the chosen clock. */
+export class Labels {
+  constructor({ choice, instrument, isIntraday }) {
+    this.zone = isIntraday ? zoneOf(choice, instrument) : exchangeZone(instrument);
+    this.isIntraday = isIntraday;
+    this.offset = zoneOffset(this.zone);
+    // A bar of a day or more carries a date, whatever the clock: the exchange's.
+    this.shift = isIntraday ? this.offset : tradingDayShift(instrument);
+  }
+
+  /** Return the whole label: `Fri 14 Feb 2025 13:30`, or the date alone. */
+  full(seconds) {
+    const date = this.#shifted(seconds);
+    const day = `${WEEKDAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+    return this.isIntraday ? `${day} ${clock(date)}` : day;
+  }
+
+  /** Return the label with the offset from UTC, so that no hour is meant twice. */
+  exact(seconds) {
+    return this.isIntraday ? `${this.full(seconds)} ${offsetName(this.offset(seconds))}` : this.full(seconds);
+  }
+
+  /** Return the label of a mark on the time scale; `kind` as in the chart library's TickMarkType. */
+  mark(seconds, kind) {
+    const date = this.#shifted(seconds);
+    if (kind === 0) return String(date.getUTCFullYear());
+    if (kind === 1) return MONTHS[date.getUTCMonth()];
+    return kind === 2 ? String(date.getUTCDate()) : clock(date);
+  }
+
+  #shifted(seconds) {
+    return new Date((seconds + this.shift(seconds)) * 1000);
+  }
+}
+
+/** Return an instant in UTC to the minute: `2025-02-14 13:30`. */
+export function utcMinute(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function clock(date) {
+  return date.toISOString().slice(11, 16);
+}
+
+function offsetName(seconds) {
+  if (seconds === 0) return "UTC";
+  const minutes = Math.round(Math.abs(seconds) / 60);
+  const rest = minutes % 60 ? `:${String(minutes % 60).padStart(2, "0")}` : "";
+  return `UTC${seconds < 0 ? "−" : "+"}${Math.floor(minutes / 60)}${rest}`;
+}

@@ -1,0 +1,149 @@
+"""The real stack, as `make run` starts it, and the system's browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "outputs" / "browser-tests"
+START_S = 60
+# As root, without a graphics card, and without the browser's own calls to its maker.
+CHROMIUM_ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+def chromium() -> str:
+    """Return the path of the system's Chromium; skip the test, or fail it, without one."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        reason = "The system has no Chromium."
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(f"{reason} REQUIRE_ALL=1 asks for it.", pytrace=False)
+        pytest.skip(reason)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start everything on a free port, with a folder of its own; the browser is there first."""
+    folder = tmp_path_factory.mktemp("stack")
+    port = free_port()
+    log = folder / "log.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tvproject.run"],
+            cwd=ROOT,
+            env=stack_environment(port, folder / "outputs"),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until_ready(process, address, log)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def stack_environment(port: int, outputs: Path) -> dict[str, str]:
+    """Return this process's environment without the tests' own settings."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    inherited = {name: os.environ[name] for name in kept if name in os.environ}
+    return inherited | {
+        "PORT": str(port),
+        "OUTPUTS_URL": str(outputs),
+        "TV_SOURCE": "sample",
+        "TV_RATE_PER_MINUTE": "0",
+        "TV_MAX_BARS": "50000",
+        "ADMIN_PASSWORD": "a password of the tests",
+        "WEB_WORKERS": "1",
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=2):
+                return
+        except OSError:
+            # Nothing else to wait on: the port opens when it opens.
+            time.sleep(0.2)
+    pytest.fail(f"The stack did not start:\n{log.read_text()}", pytrace=False)
+
+
+@pytest.fixture
+def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that opens a fresh browser profile."""
+    contexts: list[BrowserContext] = []
+
+    def open_one(**options: Any) -> BrowserContext:
+        context = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "light"} | options))
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        return context
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(
+    open_context: Callable[..., BrowserContext], request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """Open a page; a test in which it throws fails, and a failed test leaves a screenshot."""
+    page = open_context().new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    yield page
+    report = getattr(request.node, "call_report", None)
+    if report is not None and report.failed:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=KEPT / f"{request.node.name}.png", full_page=True)
+    assert not thrown
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Tell the fixtures how the test went."""
+    report = yield
+    if report.when == "call":
+        item.call_report = report  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,42 @@
+"""What an operator may set is documented, with its default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tvproject.env import SETTINGS
+
+BASE_DIR = Path(__file__).parents[1]
+ROWS = dict(
+    re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", (BASE_DIR / "docs/settings.md").read_text(), re.M)
+)
+EXAMPLES = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", (BASE_DIR / ".env.example").read_text(), re.M))
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    assert sorted(ROWS) == sorted(SETTINGS)
+    assert sorted(EXAMPLES) == sorted(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_documented_default_is_the_default(name: str) -> None:
+    default = SETTINGS[name].default
+
+    assert (f"`{shown(default)}`" if shown(default) else "none") in ROWS[name]
+
+
+def shown(default: Any) -> str:
+    """Return a default as an operator would write it; empty for none."""
+    if isinstance(default, (bool, float)):
+        return f"{default:g}"
+    return "" if default in (None, []) else str(default)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_example_is_a_value_that_is_allowed(name: str) -> None:
+    if EXAMPLES[name]:
+        SETTINGS[name].read(EXAMPLES[name])
