@@ -37,9 +37,10 @@ def fetch(self: Task[Any, None], fetch_id: int) -> None:
 def _pause_s(error: FetchError, n_retries: int) -> float:
     pause_s: float = min(_FIRST_PAUSE_S * 4**n_retries, _LONGEST_PAUSE_S)
     # Jitter, so that workers refused together do not come back together.
-    return max(
-        pause_s * random.uniform(0.75, 1.25), (error.retry_after_s or 0.0) + random.uniform(0, 2)
-    )
+    pause_s *= random.uniform(0.75, 1.25)
+    if error.retry_after_s is not None:
+        pause_s = max(pause_s, error.retry_after_s + random.uniform(0, 2))
+    return pause_s
 
 
 def enqueue(fetch_id: int) -> None:

@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -29,15 +29,16 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where all are required."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"{reason} REQUIRE_ALL=1 asks for it.", pytrace=False)
+    pytest.skip(reason)
+
+
 def chromium() -> str:
-    """Return the path of the system's Chromium; skip the test, or fail it, without one."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        reason = "The system has no Chromium."
-        if os.environ.get("REQUIRE_ALL") == "1":
-            pytest.fail(f"{reason} REQUIRE_ALL=1 asks for it.", pytrace=False)
-        pytest.skip(reason)
-    return path
+    """Return the path of the system's Chromium."""
+    return shutil.which("chromium") or missing("The system has no Chromium.")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, ROOT
+from tests.browser.conftest import DESKTOP, PHONE, ROOT, missing
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 MAX_SCREENSHOT_BYTES = 250_000
@@ -168,7 +168,7 @@ def test_a_link_opens_the_same_chart(
     assert other.get_by_label("Chart type").input_value() == "heikin-ashi"
     expect(other.get_by_label("Logarithmic")).to_be_checked()
     expect(other.locator("#legend-values")).to_have_text(
-        page.locator("#legend-values").inner_text()
+        page.locator("#legend-values").text_content() or ""
     )
     # To the hour in New York, whatever the season.
     expect(other.locator(".legend-time")).to_have_text(re.compile(r"15:45 UTC−[45]$"))
@@ -177,7 +177,7 @@ def test_a_link_opens_the_same_chart(
 def test_a_newer_request_wins(page: Page, site: str) -> None:
     """The first request's answer comes last, and is not drawn."""
     held: list[Route] = []
-    page.route(re.compile(r"/api/tv/ohlc\?symbol=BTCUSDT"), held.append)
+    page.route(re.compile(r"/api/tv/ohlc\?symbol=BTCUSDT"), lambda route: held.append(route))
     page.goto(f"{site}/?symbol=BTCUSDT&exchange=BINANCE&n_bars=200")
     expect(page.locator("#overlay-busy")).to_be_visible()
 
@@ -187,6 +187,7 @@ def test_a_newer_request_wins(page: Page, site: str) -> None:
     # The browser has dropped the first request, so there is nobody left to answer.
     assert len(held) == 1
     assert held[0].request.failure
+    held[0].abort()
 
     page.go_back()
     expect(page.get_by_label("Symbol", exact=True)).to_have_value("BTCUSDT")
@@ -293,7 +294,7 @@ def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     option = page.get_by_role("option").filter(has_text="Apple Inc.").first
     expect(option).to_be_visible()
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("option", selected=True)).to_have_count(1)
+    expect(page.locator("#symbol-list [aria-selected=true]")).to_have_count(1)
     option.click()
 
     expect(page.locator("#legend-name")).to_contain_text("Apple Inc.")
@@ -308,6 +309,38 @@ def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
 
     expect(page.get_by_role("button", name="Dark theme")).to_have_attribute("aria-pressed", "true")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "query", ["", "?symbol=BINANCE:BTCUSDT&n_bars=300&studies=rsi:14", "?symbol=NONE"]
+)
+def test_axe_finds_nothing_serious(
+    theme: str, query: str, site: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(color_scheme=theme).new_page()
+    page.goto(f"{site}/{query}")
+    state = "#overlay-problem" if "NONE" in query else "#legend" if query else "#overlay-empty"
+    expect(page.locator(state)).to_be_visible()
+    page.locator("#newest").evaluate("details => { details.open = true }")
+
+    page.evaluate(axe_source())
+    results = page.evaluate("axe.run()")
+
+    serious = [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for violation in results["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert serious == []
+
+
+def axe_source() -> str:
+    path = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.exists():
+        missing("axe-core is not installed (npm ci).")
+    return path.read_text()
 
 
 def test_forty_thousand_bars_draw_quickly(page: Page, site: str) -> None:

@@ -1,0 +1,319 @@
+"""The whole fetch in this process: row, throttle, feed, file, catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from datasets import errors, fetching, tasks, throttle
+from datasets.models import Dataset, Fetch
+from datasets.store import Store
+from tests.bars import a_key
+from tests.processes import Feed, free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
+    settings.TV_WS_URL = clean_feed.ws_url
+    settings.TV_SITE_URL = clean_feed.site_url
+    settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 2.0, 5.0
+    fetching._client_of.cache_clear()
+    yield
+    fetching._client().close()
+
+
+def queue(**changes: Any) -> Fetch:
+    return fetching.open_fetch(a_key(**changes), via="api")[0]
+
+
+def run(fetch: Fetch) -> Fetch:
+    fetching.run_fetch(fetch.pk)
+    fetch.refresh_from_db()
+    return fetch
+
+
+def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> None:
+    fetch = run(queue(n_bars=300))
+
+    dataset = Dataset.objects.get()
+    assert (fetch.state, fetch.dataset, fetch.n_rows, fetch.attempts) == (
+        "succeeded",
+        dataset,
+        300,
+        1,
+    )
+    assert fetch.fetched_ms > 0
+    assert fetch.finished_at is not None
+    table, stored = store.read(dataset.path)
+    assert table.num_rows == dataset.n_rows == 300
+    assert stored.facts.content_hash == dataset.content_hash
+    assert dataset.instrument["full_name"] == "BINANCE:BTCUSDT"
+    assert dataset.tvdatafeed_version == "2.1.1"
+
+
+def test_a_second_message_for_the_same_fetch_does_nothing(clean_feed: Feed) -> None:
+    fetch = run(queue())
+
+    run(fetch)
+
+    assert fetch.attempts == 1
+    assert clean_feed.stats()["conversations"] == 1
+
+
+def test_one_key_has_one_active_fetch(clean_feed: Feed) -> None:
+    first, second = queue(), queue()
+
+    assert first == second
+    assert queue(n_bars=299) != first
+
+
+@pytest.mark.parametrize("name", ["invalid_symbol", "close_mid_frame", "nan_price", "no_bars"])
+def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
+    clean_feed: Feed, store: Store, name: str
+) -> None:
+    run(queue())
+    before = Dataset.objects.get()
+    content = (store.folder / before.path).read_bytes()
+    clean_feed.arm(name)
+
+    with pytest.raises(errors.FetchError):
+        fetching.run_fetch(queue().pk)
+
+    after = Dataset.objects.get()
+    assert (after.state, after.content_hash, after.modified_ns) == (
+        "ready",
+        before.content_hash,
+        before.modified_ns,
+    )
+    assert (store.folder / before.path).read_bytes() == content
+
+
+def test_bars_that_are_none_are_kept_for_the_operator(clean_feed: Feed, store: Store) -> None:
+    clean_feed.arm("nan_price")
+    fetch = queue()
+
+    with pytest.raises(errors.BadBars):
+        fetching.run_fetch(fetch.pk)
+
+    kept = store.folder.parent / "rejected" / f"fetch-{fetch.pk}.txt"
+    assert b"NaN" in kept.read_bytes()
+    assert not Dataset.objects.exists()
+
+
+def test_a_token_refused_once_is_replaced_by_signing_in_again(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
+
+    assert run(queue()).state == "succeeded"
+    assert clean_feed.stats()["sign_ins"] == 2
+
+
+def test_a_token_refused_twice_is_an_expired_sign_in(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "badtoken", "lovelace"
+
+    with pytest.raises(errors.AuthExpired):
+        fetching.run_fetch(queue().pk)
+    assert clean_feed.stats()["sign_ins"] == 2
+
+
+def test_a_refused_sign_in_never_becomes_a_guest(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "wrong", "lovelace"
+
+    with pytest.raises(errors.AuthFailed):
+        fetching.run_fetch(queue().pk)
+    assert clean_feed.stats()["conversations"] == 0
+
+
+def test_a_refusal_for_too_many_calls_pauses_all_and_says_for_how_long(clean_feed: Feed) -> None:
+    clean_feed.arm("banned_by_ip", times=1)
+    with pytest.raises(errors.RateLimited) as caught:
+        fetching.run_fetch(queue().pk)
+    assert caught.value.retry_after_s == 60
+    assert 50 < throttle.cool_down_left() <= 60
+
+    with pytest.raises(errors.RateLimited):
+        fetching.run_fetch(queue(n_bars=5).pk)
+
+    assert clean_feed.stats()["connections_opened"] == 1
+
+
+def test_each_refusal_doubles_the_cool_down() -> None:
+    assert [throttle.cool_down(errors.RateLimited("no")) for _ in range(7)] == [
+        60,
+        120,
+        240,
+        480,
+        960,
+        1800,
+        1800,
+    ]
+
+
+def test_a_worker_of_another_source_refuses(clean_feed: Feed) -> None:
+    with pytest.raises(errors.StoreFailed, match="TV_SOURCE=tradingview"):
+        fetching.run_fetch(queue(source="tradingview").pk)
+    assert clean_feed.stats()["conversations"] == 0
+
+
+# --- what the task makes of an error -----------------------------------------------------
+
+
+@pytest.fixture
+def retried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the pauses after which the task asked to be tried again."""
+    pauses: list[float] = []
+
+    class Later(Exception):
+        pass
+
+    def retry(*, countdown: float, exc: Exception) -> Exception:
+        pauses.append(countdown)
+        return Later()
+
+    monkeypatch.setattr(tasks.fetch, "retry", retry)
+    monkeypatch.setattr(tasks, "Later", Later, raising=False)
+    return pauses
+
+
+def do(fetch: Fetch) -> Fetch:
+    try:
+        tasks.fetch.run(fetch.pk)
+    except Exception as error:
+        if type(error).__name__ != "Later":
+            raise
+    fetch.refresh_from_db()
+    return fetch
+
+
+def test_an_error_that_a_retry_cannot_help_ends_the_fetch(
+    clean_feed: Feed, retried: list[float]
+) -> None:
+    clean_feed.arm("invalid_symbol")
+
+    fetch = do(queue())
+
+    assert (fetch.state, fetch.error_code, fetch.retryable, retried) == (
+        "failed",
+        "symbol_not_found",
+        False,
+        [],
+    )
+    assert "TradingView does not know BINANCE:BTCUSDT" in fetch.error_message
+
+
+def test_an_error_that_a_retry_can_help_is_tried_again_and_shows_meanwhile(
+    settings: Any, retried: list[float]
+) -> None:
+    settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
+
+    fetch = do(queue())
+
+    assert (fetch.state, fetch.error_code, fetch.retryable, fetch.attempts) == (
+        "queued",
+        "feed_unreachable",
+        True,
+        1,
+    )
+    assert fetch.next_attempt_at is not None
+    assert 0.7 < retried[0] < 1.3
+
+
+def test_a_cool_down_is_waited_out_before_the_next_attempt(
+    clean_feed: Feed, retried: list[float]
+) -> None:
+    clean_feed.arm("banned")
+
+    do(queue())
+
+    assert 60 <= retried[0] < 63
+
+
+# --- workers that die --------------------------------------------------------------------
+
+
+def _pretend(fetch: Fetch, **values: Any) -> Fetch:
+    Fetch.objects.filter(pk=fetch.pk).update(**values)
+    return fetch
+
+
+def test_a_fetch_whose_worker_died_is_handed_out_again_once() -> None:
+    past = timezone.now() - timedelta(minutes=5)
+    dead = _pretend(
+        queue(), state="running", owner="dead", lease_until=past, enqueued_at=past, attempts=1
+    )
+
+    assert fetching.lost_fetches(at_most=10) == [dead.pk]
+    assert fetching.lost_fetches(at_most=10) == []
+    assert run(dead).state == "succeeded"
+    assert dead.attempts == 2
+
+
+def test_a_fetch_that_runs_or_waits_its_turn_is_left_alone() -> None:
+    now = timezone.now()
+    _pretend(
+        queue(n_bars=1),
+        state="running",
+        lease_until=now + timedelta(seconds=5),
+        enqueued_at=now - timedelta(hours=1),
+    )
+    _pretend(queue(n_bars=2), enqueued_at=now - timedelta(seconds=20))
+    _pretend(
+        queue(n_bars=3),
+        enqueued_at=now + timedelta(minutes=10),
+        next_attempt_at=now + timedelta(minutes=10),
+    )
+
+    assert fetching.lost_fetches(at_most=10) == []
+
+
+def test_a_message_that_was_lost_is_sent_again() -> None:
+    lost = _pretend(queue(), enqueued_at=timezone.now() - timedelta(minutes=2))
+
+    assert fetching.lost_fetches(at_most=10) == [lost.pk]
+
+
+def test_a_fetch_that_kills_every_worker_is_given_up() -> None:
+    past = timezone.now() - timedelta(minutes=5)
+    fetch = _pretend(
+        queue(), state="running", lease_until=past, enqueued_at=past, attempts=fetching.MAX_CLAIMS
+    )
+
+    assert fetching.lost_fetches(at_most=10) == []
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.error_code) == ("failed", "worker_lost")
+
+
+def test_an_attempt_that_was_taken_over_writes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = queue()
+    real_fetch = fetching._Attempt._fetch
+
+    def taken_over(self: Any, key: Any) -> Any:
+        bars = real_fetch(self, key)
+        Fetch.objects.filter(pk=fetch.pk).update(owner="another")
+        return bars
+
+    monkeypatch.setattr(fetching._Attempt, "_fetch", taken_over)
+
+    run(fetch)
+
+    assert (fetch.state, fetch.owner) == ("running", "another")
+    assert list(store.all_paths()) == []
+
+
+def test_only_a_queued_fetch_is_cancelled() -> None:
+    fetch = queue()
+
+    assert fetching.cancel(fetch)
+    assert not fetching.cancel(fetch)
+    assert run(fetch).state == "cancelled"
+    assert queue() != fetch
