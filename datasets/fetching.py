@@ -210,7 +210,9 @@ class _Attempt:
                 key, tokens.current_token(refused=token, on_wait=self._still_here)
             )
         except RateLimited as error:
-            error.retry_after_s = throttle.cool_down(error)
+            # A refused sign-in has a cool-down of its own.
+            if error.retry_after_s is None:
+                error.retry_after_s = throttle.cool_down(error)
             raise
 
     def _fetch_with(self, key: DatasetKey, token: str) -> FetchedBars:

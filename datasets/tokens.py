@@ -60,13 +60,16 @@ def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: No
     fingerprint = _fingerprint(wanted)
     deadline = time.monotonic() + 2 * _LOCK.total_seconds()
     while True:
-        kept = _kept_token(fingerprint)
-        if kept is not None and kept.value != refused:
+        kept = _kept_token(fingerprint, refused)
+        if kept is not None:
             return kept.value
         _raise_refusal(fingerprint)
         owner = _lock()
         if owner:
-            return _sign_in_and_keep(wanted, fingerprint, owner)
+            try:
+                return _as_lock_holder(wanted, fingerprint, refused).value
+            finally:
+                _unlock(owner)
         if time.monotonic() > deadline:
             raise FeedTimeout("Another worker's sign-in did not end. It can be tried again.")
         on_wait()
@@ -94,29 +97,38 @@ def sign_in_state() -> dict[str, str | None]:
     }
 
 
-def _sign_in_and_keep(wanted: Credentials, fingerprint: str, owner: str) -> str:
-    changes: dict[str, str | datetime | None] = {
-        "refused_code": "",
-        "refused_message": "",
-        "refused_until": None,
-    }
+def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> Token:
+    """Sign in, unless the lock's last holder has just done so."""
+    kept = _kept_token(fingerprint, refused)
+    if kept is not None:
+        return kept
+    _raise_refusal(fingerprint)
     try:
         token = sign_in(wanted, settings.TV_SITE_URL)
-        _keep(token, fingerprint)
-        changes["signed_in_at"] = timezone.now()
-        return token.value
     except (SignInError, RateLimited) as error:
         error.retry_after_s = REFUSED_COOL_DOWN.total_seconds()
-        changes |= {
-            "refused_code": error.code,
-            "refused_message": str(error),
-            "refused_until": timezone.now() + REFUSED_COOL_DOWN,
-        }
+        until = timezone.now() + REFUSED_COOL_DOWN
+        _note(fingerprint, refused_code=error.code, refused_message=str(error), refused_until=until)
         raise
-    finally:
-        SignIn.objects.filter(pk=SignIn.SINGLETON, locked_by=owner).update(
-            locked_by="", locked_until=None, fingerprint=fingerprint, **changes
-        )
+    _keep(token, fingerprint)
+    _note(
+        fingerprint,
+        refused_code="",
+        refused_message="",
+        refused_until=None,
+        signed_in_at=timezone.now(),
+    )
+    return token
+
+
+def _note(fingerprint: str, **values: str | datetime | None) -> None:
+    SignIn.objects.filter(pk=SignIn.SINGLETON).update(fingerprint=fingerprint, **values)
+
+
+def _unlock(owner: str) -> None:
+    SignIn.objects.filter(pk=SignIn.SINGLETON, locked_by=owner).update(
+        locked_by="", locked_until=None
+    )
 
 
 def _lock() -> str:
@@ -157,7 +169,8 @@ def _keep(token: Token, fingerprint: str) -> None:
     cache.set(_CACHE_KEY, _cipher().encrypt(document), timeout=lifetime)
 
 
-def _kept_token(fingerprint: str) -> Token | None:
+def _kept_token(fingerprint: str, refused: str = "") -> Token | None:
+    """Return the token that is kept for these credentials, unless it is the refused one."""
     sealed = cache.get(_CACHE_KEY)
     if sealed is None:
         return None
@@ -166,11 +179,8 @@ def _kept_token(fingerprint: str) -> Token | None:
     except (InvalidToken, ValueError):
         # Kept under another SECRET_KEY.
         return None
-    return (
-        Token(value, expires_at)
-        if owner == fingerprint and expires_at > time.time() + MARGIN_S
-        else None
-    )
+    is_good = owner == fingerprint and value != refused and expires_at > time.time() + MARGIN_S
+    return Token(value, expires_at) if is_good else None
 
 
 def _cipher() -> Fernet:
