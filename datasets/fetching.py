@@ -238,7 +238,7 @@ class _Attempt:
         started = time.monotonic()
         with transaction.atomic():
             # The lock on our row keeps a worker that took over from writing in between.
-            if self._mine().select_for_update().first() is None:
+            if not self._mine().select_for_update().values_list("pk"):
                 raise LeaseLost
             stored = get_store().write(key, fetched)
             dataset = record(stored)
@@ -313,8 +313,11 @@ def record(stored: StoredFile) -> Dataset:
         "largest_gap_s": facts.largest_gap_s,
         "tvdatafeed_version": facts.tvdatafeed_version,
     }
-    dataset, _ = Dataset.objects.update_or_create(**facts.key.as_dict(), defaults=values)
-    return dataset
+    rows = Dataset.objects.filter(**facts.key.as_dict())
+    with transaction.atomic(savepoint=False):
+        if not rows.update(**values):
+            return Dataset.objects.create(**facts.key.as_dict(), **values)
+    return rows.get()
 
 
 def _client() -> FeedClient:

@@ -5,6 +5,7 @@ A bucket for the pace, and a cool-down that anyone who is refused opens for ever
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ _REFUSALS = "throttle:refusals"
 FIRST_COOL_DOWN_S = 60
 LONGEST_COOL_DOWN_S = 1800
 _NAP_S = 0.25
+_ON_ITS_WAY_MS = 500
 
 
 def wait_for_token(
@@ -110,12 +112,18 @@ def _now_ms() -> int:
 
 
 def _rates() -> list[Rate]:
-    per_minute, burst = settings.TV_RATE_PER_MINUTE, settings.TV_BURST
-    minute = Rate(per_minute, 60_000)
-    if burst >= per_minute:
-        return [minute]
-    # So many calls, and then as long a pause as they would have taken at an even pace.
-    return [Rate(burst, burst * 60_000 // per_minute), minute]
+    """Return the windows: so many calls in the time that they take at an even pace, and a minute's."""
+    per_minute, burst = (
+        settings.TV_RATE_PER_MINUTE,
+        min(settings.TV_BURST, settings.TV_RATE_PER_MINUTE),
+    )
+    even_ms = burst * 60_000 / per_minute
+    # A call reaches TradingView up to so long after its token: what counts is when it does.
+    stretch = (even_ms + _ON_ITS_WAY_MS) / even_ms
+    windows = [Rate(burst, math.floor(even_ms * stretch))]
+    if burst < per_minute:
+        windows.append(Rate(per_minute, math.ceil(60_000 * stretch)))
+    return windows
 
 
 def _bucket(purpose: str) -> AbstractBucket | None:

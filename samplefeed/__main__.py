@@ -14,7 +14,7 @@ from samplefeed.control import ArmedFault
 from samplefeed.faults import FAULTS
 from samplefeed.feed import Feed, Options
 from samplefeed.replay import load_replay
-from samplefeed.server import SOCKET_PATH, Server, wait_for_signal
+from samplefeed.server import SOCKET_PATH, Server, listen_for_signals
 
 
 def main() -> int:
@@ -50,12 +50,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(arguments: argparse.Namespace) -> int:
+    # Before anybody knows the address: who does may ask to end at any moment.
+    asked_to_end = listen_for_signals()
     feed = _make_feed(arguments)
     server = Server(feed, _tls(arguments.tls))
     try:
         port = await server.start(arguments.host, arguments.port)
         _announce(arguments, port)
-        await wait_for_signal()
+        await asked_to_end.wait()
     finally:
         await server.stop()
     return 0

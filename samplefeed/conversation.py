@@ -20,7 +20,7 @@ from samplefeed.greeting import hello
 from samplefeed.quotes import Quotes
 from samplefeed.reply import Address, Reply
 from samplefeed.sessions import SESSIONS, ChartSession, Resolution, Series, read_symbol
-from samplefeed.timeframes import RefusedTimeframe, parse_timeframe
+from samplefeed.timeframes import parse_timeframe
 from samplefeed.tokens import is_accepted
 
 MOST_CHART_SESSIONS = 200
@@ -141,31 +141,22 @@ class Conversation:
         chart_id, series_id, turnaround, symbol_id, timeframe, count = parameters[:6]
         resolution = chart.symbols.get(symbol_id)
         n_bars = replies.read_count(count)
-        parsed = parse_timeframe(str(timeframe))
-        if resolution is None or n_bars is None or parsed is None:
+        is_timeframe = parse_timeframe(str(timeframe)) is not None
+        if resolution is None or n_bars is None or not is_timeframe:
             await self._critical(
                 chart_id, "invalid parameters", "create_series", ["$prices", *parameters[1:6]]
             )
             return
         self.feed.stats.symbols[resolution.asked_for] += 1
         address = Address(str(chart_id), str(series_id), str(turnaround), str(symbol_id))
-        if isinstance(parsed, RefusedTimeframe):
-            await self._send_all(replies.refused(self.feed, address, resolution, parsed.reason))
-            return
-        listing = resolution.listing
-        if listing is None or listing.denied_group:
-            resolution.is_answered = True
-            await self._send_all(replies.unknown(self.feed, address, resolution))
-            return
-        if not listing.supports(parsed):
-            reason = f"unsupported resolution: {listing.full_symbol}, {timeframe}"
-            await self._send_all(replies.refused(self.feed, address, resolution, reason))
+        refusal = replies.refusal(self.feed, address, resolution, str(timeframe))
+        if refusal is not None:
+            await self._send_all(refusal)
             return
         series = replies.new_series(self.feed, address, resolution, str(timeframe), n_bars)
         chart.series[series.series_id] = series
         span = replies.read_range(parameters[6] if len(parameters) > 6 else "")
-        reply = replies.first_reply(self.feed, address, series, n_bars, span)
-        await self._deliver(series, reply)
+        await self._deliver(series, replies.first_reply(self.feed, address, series, n_bars, span))
 
     async def _deliver(self, series: Series, reply: Reply) -> None:
         """Send the reply, through a fault where one waits."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import orjson
 
 _HEADER = re.compile(r"~m~(\d{1,9})~m~")
-_SHORT_EXPONENT = re.compile(rb"e-(\d)(?=[,\]}])")
+# What a number below 0.0001 looks like in a list, as the faster encoder writes it.
+_SMALL = (b"e-", b",0.0000", b"[0.0000", b"-0.0000")
 
 
 class WrongData(Exception):
@@ -27,9 +29,12 @@ def message(method: str, parameters: list[Any], stamps: dict[str, int] | None = 
 
 
 def numbers(value: Any) -> bytes:
-    """Return JSON whose small numbers read as TradingView writes them: 1.2e-05, not 1.2e-5."""
+    """Return JSON whose small numbers read as TradingView writes them: 1.2e-05, not 0.000012."""
     text = orjson.dumps(value)
-    return _SHORT_EXPONENT.sub(rb"e-0\1", text) if b"e-" in text else text
+    if any(mark in text for mark in _SMALL):
+        # The standard library's encoder writes them so; it is ten times slower.
+        return json.dumps(value, separators=(",", ":")).encode()
+    return text
 
 
 def split(text: str) -> list[str]:

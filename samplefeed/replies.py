@@ -15,7 +15,7 @@ from samplefeed.memory import BoundedMemory
 from samplefeed.rendering import RenderedBars, render
 from samplefeed.reply import Address, Reply
 from samplefeed.sessions import Resolution, Series
-from samplefeed.timeframes import Timeframe, parse_timeframe
+from samplefeed.timeframes import RefusedTimeframe, Timeframe, parse_timeframe
 
 Answer = tuple[Bars, RenderedBars]
 
@@ -51,20 +51,23 @@ def symbol_answer(feed: Feed, address: Address, resolution: Resolution) -> bytes
     return replace(reply, facts=listing.resolved(resolution.session)).resolved()
 
 
-def unknown(feed: Feed, address: Address, resolution: Resolution) -> list[bytes]:
-    """Return the answer for a symbol that is unknown or not allowed; it is never completed."""
+def refusal(
+    feed: Feed, address: Address, resolution: Resolution, timeframe: str
+) -> list[bytes] | None:
+    """Return the answer where there are no such bars for this client; nothing where there are."""
+    listing, parsed = resolution.listing, parse_timeframe(timeframe)
     reply = Reply(address, feed.clock)
-    error = symbol_answer(feed, address, resolution)
-    return [reply.loading(), error, reply.series_error("resolve error")]
-
-
-def refused(feed: Feed, address: Address, resolution: Resolution, reason: str) -> list[bytes]:
-    """Return the answer for a timeframe that the symbol or the plan does not have."""
-    reply = Reply(address, feed.clock)
-    if resolution.listing is None:
-        return unknown(feed, address, resolution)
-    is_local = reason.startswith("unsupported")
-    error = reply.series_error(reason) if is_local else reply.series_error(reason, "undefined")
+    if listing is None or listing.denied_group:
+        resolution.is_answered = True
+        # It is never completed: a client that waits for that waits for ever.
+        error = symbol_answer(feed, address, resolution)
+        return [reply.loading(), error, reply.series_error("resolve error")]
+    if isinstance(parsed, RefusedTimeframe):
+        error = reply.series_error(parsed.reason, "undefined")
+    elif isinstance(parsed, Timeframe) and not listing.supports(parsed):
+        error = reply.series_error(f"unsupported resolution: {listing.full_symbol}, {timeframe}")
+    else:
+        return None
     resolved = [] if resolution.is_answered else [symbol_answer(feed, address, resolution)]
     resolution.is_answered = True
     return [reply.loading(), *resolved, error]

@@ -159,10 +159,10 @@ class Server:
         await self._runner.cleanup()
 
 
-async def wait_for_signal() -> None:
-    """Return when the process is asked to end."""
+def listen_for_signals() -> asyncio.Event:
+    """Return an event that is set when the process is asked to end."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+    return asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,24 @@ def clean_feed(feed: Feed) -> Feed:
     """The sample feed, with no fault armed and nothing counted."""
     feed.reset()
     return feed
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str], str]:
+    """Return a function that finds a program, and skips the test where there is none.
+
+    With REQUIRE_ALL=1 a missing program fails instead.
+    """
+
+    def find(name: str) -> str:
+        # Debian keeps PostgreSQL's servers out of the path.
+        places = [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+        program = shutil.which(name, path=os.pathsep.join(places))
+        if program is None:
+            reason = f"{name} is not installed on this machine"
+            if os.environ.get("REQUIRE_ALL") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return program
+
+    return find

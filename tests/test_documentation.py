@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.test_architecture import LEVELS
 from tvproject.env import SETTINGS
 
 BASE_DIR = Path(__file__).parents[1]
@@ -40,3 +41,11 @@ def shown(default: Any) -> str:
 def test_an_example_is_a_value_that_is_allowed(name: str) -> None:
     if EXAMPLES[name]:
         SETTINGS[name].read(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("level", range(8))
+def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -> None:
+    guide = (BASE_DIR / "CONTRIBUTING.md").read_text()
+    shown = " ".join(re.findall(rf"^\| {level} \| (.*?) \|", guide, re.M))
+
+    assert LEVELS[level] == set(re.findall(r"`(\w+)(?:\.py|/|/commands/)`", shown))

@@ -23,7 +23,7 @@ from tests.bars import a_key
 from tests.processes import Feed, free_port, wait_until
 
 # Short, so that the tests are: what is waited for is told by a clock all the same.
-SILENCE_S, DEADLINE_S = 0.5, 1.5
+SILENCE_S, DEADLINE_S = 1.0, 3.0
 
 
 @pytest.fixture

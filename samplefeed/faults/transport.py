@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from samplefeed.channel import websocket_header
 from samplefeed.faults.registry import Talk, conversation_fault
 from samplefeed.frames import frame, message
 
+_ENDLESS_BYTES = 50_000_000
 _MEGABYTE = b"a" * 1_000_000
 
 
@@ -41,15 +43,16 @@ async def drip(talk: Talk) -> None:
         await talk.pause(1.0)
 
 
-@conversation_fault("The answer comes byte by byte, one every `seconds` (0.05).")
+@conversation_fault("The answer comes byte by byte, one every `seconds` (0.05), and never ends.")
 async def drip_bytes(talk: Talk) -> None:
     talk.channel.is_muted = True
     data = _whole_message(talk)
-    talk.channel.write(websocket_header(len(data)))
-    for position in range(len(data)):
+    # The message claims to be longer than it is, so that the bytes need not come to an end.
+    talk.channel.write(websocket_header(len(data) + _ENDLESS_BYTES))
+    for value in itertools.chain(data, itertools.repeat(0x20)):
         if not talk.channel.is_open:
             return
-        talk.channel.write(data[position : position + 1])
+        talk.channel.write(bytes([value]))
         await talk.pause(0.05)
 
 

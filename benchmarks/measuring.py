@@ -1,0 +1,63 @@
+"""What every benchmark does: measure in turns, take medians, write a table."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def medians_ms(
+    runs: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 2
+) -> dict[str, float]:
+    """Return each run's median in milliseconds; they take turns, so that all meet the same noise."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + warm_up):
+        for name, run in runs.items():
+            gc.collect()
+            started = time.perf_counter()
+            run()
+            if number >= warm_up:
+                taken[name].append((time.perf_counter() - started) * 1000)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    cpu = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    import os
+
+    return f"{os.cpu_count()} cores, {cpu}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
+
+
+def publish(section: str, text: str) -> None:
+    """Print a section and put it into docs/benchmarks.md, in place of its last one."""
+    print(f"\n## {section}\n\n{text}\n")
+    begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
+    page = RESULTS.read_text() if RESULTS.exists() else "# Benchmarks\n\nWritten by `make bench`.\n"
+    block = f"{begin}\n## {section}\n\n{text}\n\n{end}"
+    if begin in page:
+        before, _, rest = page.partition(begin)
+        page = before + block + rest.partition(end)[2]
+    else:
+        page = f"{page.rstrip()}\n\n{block}\n"
+    RESULTS.write_text(page)

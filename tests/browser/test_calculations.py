@@ -1,0 +1,189 @@
+"""The page's pure modules, run in the browser and compared with pandas and zoneinfo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from playwright.sync_api import Page
+
+N = 400
+
+
+@pytest.fixture
+def call(page: Page, site: str) -> Callable[..., Any]:
+    """Return a function that calls an exported function of a module of the page."""
+    page.goto(f"{site}/healthz")
+
+    def call_one(module: str, expression: str, argument: Any = None) -> Any:
+        script = f"async (given) => {{ const m = await import('/static/js/{module}.js'); return {expression}; }}"
+        return page.evaluate(script, argument)
+
+    return call_one
+
+
+@pytest.fixture
+def closes() -> pd.Series[float]:
+    """Prices of a coin that move by cents: where a running sum would round away the deviation."""
+    steps = np.random.default_rng(7).normal(size=N)
+    return pd.Series(60_000 + np.cumsum(steps) * 0.01)
+
+
+def same(found: list[float | None], expected: pd.Series[float]) -> None:
+    values: npt.NDArray[np.float64] = np.array(found, dtype=float)
+    np.testing.assert_allclose(values, expected.to_numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_simple_average_is_that_of_pandas(
+    call: Callable[..., Any], closes: pd.Series[float]
+) -> None:
+    same(call("indicators", "m.sma(given, 20)", closes.tolist()), closes.rolling(20).mean())
+
+
+def test_bollinger_bands_are_two_deviations_wide(
+    call: Callable[..., Any], closes: pd.Series[float]
+) -> None:
+    found = call("indicators", "m.bollinger(given, 20, 2)", closes.tolist())
+
+    window = closes.rolling(20)
+    deviation = window.apply(lambda values: float(np.std(values)), raw=True)
+    same(found["upper"], window.mean() + 2 * deviation)
+    same(found["lower"], window.mean() - 2 * deviation)
+
+
+def test_the_exponential_average_begins_with_the_simple_one(
+    call: Callable[..., Any], closes: pd.Series[float]
+) -> None:
+    found = call("indicators", "m.ema(given, 21)", closes.tolist())
+
+    seeded = closes.copy()
+    seeded[:20] = np.nan
+    seeded[20] = closes[:21].mean()
+    same(found, seeded.ewm(span=21, adjust=False).mean())
+
+
+def test_the_strength_index_is_wilders(call: Callable[..., Any], closes: pd.Series[float]) -> None:
+    found = call("indicators", "m.rsi(given, 14)", closes.tolist())
+
+    expected = pd.Series(np.nan, index=closes.index)
+    change = closes.diff()
+    gain, loss = change[1:15].clip(lower=0).mean(), -change[1:15].clip(upper=0).mean()
+    for i in range(14, N):
+        if i > 14:
+            gain = (gain * 13 + max(change[i], 0)) / 14
+            loss = (loss * 13 + max(-change[i], 0)) / 14
+        expected[i] = 100 * gain / (gain + loss)
+    same(found, expected)
+
+
+def test_an_index_of_prices_that_stand_still_is_in_the_middle(call: Callable[..., Any]) -> None:
+    assert call("indicators", "m.rsi(given, 2)", [5.0] * 4) == [None, None, 50, 50]
+
+
+def test_vwap_begins_anew_each_day_and_waits_for_volume(call: Callable[..., Any]) -> None:
+    bars = {
+        "time": [0, 3600, 86400, 90000],
+        "high": [3, 6, 9, 12], "low": [3, 6, 9, 12], "close": [3, 6, 9, 12],
+        "volume": [1, 2, None, 5], "length": 4,
+    }  # fmt: skip
+
+    found = call("indicators", "m.vwap(given, (time) => Math.floor(time / 86400))", bars)
+
+    assert found == [3, 5, None, 12]
+
+
+@pytest.mark.parametrize(
+    ("instrument", "prices", "decimals", "step"),
+    [
+        ({"pricescale": 100, "minmov": 1}, [1.0], 2, 0.01),
+        ({"pricescale": 100, "minmov": 25}, [1.0], 2, 0.25),
+        ({"pricescale": 100_000_000, "minmov": 1}, [2e-05], 8, 1e-08),
+        ({"pricescale": 32, "minmov": 1}, [110.03125], 5, 0.03125),
+        ({"pricescale": 1, "minmov": 1}, [43000.0], 0, 1),
+        (None, [2e-05, 2.134e-05], 8, 1e-08),
+        (None, [0.1 + 0.2, 12.5], 2, 0.01),
+        ({"pricescale": None}, [1.2345], 4, 0.0001),
+    ],
+)
+def test_the_price_format_follows_the_instrument_or_the_bars(
+    call: Callable[..., Any], instrument: Any, prices: list[float], decimals: int, step: float
+) -> None:
+    bars = {"close": prices, "high": prices, "low": prices}
+
+    found = call("bars", "m.priceStep(given[0], given[1])", [instrument, bars])
+
+    assert found["decimals"] == decimals
+    assert found["step"] == pytest.approx(step)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"])
+def test_offsets_are_those_of_the_zone_around_every_change_of_the_clocks(
+    call: Callable[..., Any], zone: str
+) -> None:
+    start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())
+    hours = list(range(start, start + 2 * 366 * 86400, 3 * 3600))
+
+    found = call("times", "given[1].map(m.zoneOffset(given[0]))", [zone, hours])
+
+    expected = [
+        int(datetime.fromtimestamp(hour, ZoneInfo(zone)).utcoffset().total_seconds())  # type: ignore[union-attr]
+        for hour in hours
+    ]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "session_hours", "opening", "label"),
+    [
+        ("America/New_York", "0930-1600", "2024-07-01T13:30Z", "Mon 1 Jul 2024"),
+        # FX opens on Sunday evening for Monday.
+        ("America/New_York", "1700-1700", "2024-06-30T21:00Z", "Mon 1 Jul 2024"),
+        ("America/New_York", "1800-1700", "2024-01-01T23:00Z", "Tue 2 Jan 2024"),
+        ("Etc/UTC", "24x7", "2024-07-01T00:00Z", "Mon 1 Jul 2024"),
+        ("Asia/Kolkata", "0915-1530", "2024-07-01T03:45Z", "Mon 1 Jul 2024"),
+    ],
+)
+def test_a_daily_bar_carries_its_trading_day(
+    call: Callable[..., Any], zone: str, session_hours: str, opening: str, label: str
+) -> None:
+    seconds = int(datetime.fromisoformat(opening).timestamp())
+    instrument = {"timezone": zone, "session_hours": session_hours}
+
+    found = call(
+        "times",
+        "new m.Labels({ choice: 'utc', instrument: given[0], isIntraday: false }).full(given[1])",
+        [instrument, seconds],
+    )
+
+    assert found == label
+
+
+@pytest.mark.parametrize(
+    ("typed", "exchange", "split"),
+    [
+        ("binance:btcusdt", "", ["BINANCE", "BTCUSDT"]),
+        ("binance:btcusdt", "NASDAQ", ["BINANCE", "BTCUSDT"]),
+        (" aapl ", "nasdaq", ["NASDAQ", "AAPL"]),
+        ("(COINBASE:BTCUSD+BITSTAMP:BTCUSD)/2", "", ["", "(COINBASE:BTCUSD+BITSTAMP:BTCUSD)/2"]),
+    ],
+)
+def test_a_symbol_may_name_its_exchange(
+    call: Callable[..., Any], typed: str, exchange: str, split: list[str]
+) -> None:
+    assert call("address", "m.splitSymbol(given[0], given[1])", [typed, exchange]) == split
+
+
+@pytest.mark.parametrize("text", ["sma:20", "sma:20,bb:20:2.5,rsi:14", "vwap", "ema:9,sma:200"])
+def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> None:
+    assert call("studies", "m.formatStudies(m.parseStudies(given))", text) == text
+
+
+@pytest.mark.parametrize("text", ["", "sma", "sma:1", "sma:x", "constructor:1", "bb:20", "rsi:1:2"])
+def test_what_is_no_study_is_left_out(call: Callable[..., Any], text: str) -> None:
+    assert call("studies", "m.parseStudies(given)", text) == []
