@@ -24,7 +24,7 @@ from tvproject.processes import Crew, Ended, Process, StopAsked, TooSlow
 BASE_DIR = Path(__file__).resolve().parents[1]
 _HOST = "127.0.0.1"
 _PROBE_S = 2.0
-_START_S = 30.0
+_START_S = 60.0
 _SETUP_S = 300.0
 
 _WEB = (
@@ -92,13 +92,11 @@ def check_port(port: int) -> None:
         try:
             listener.bind((_HOST, port))
         except OSError as error:
-            why = (
-                "is taken"
-                if error.errno == errno.EADDRINUSE
-                else f"cannot be used ({error.strerror})"
-            )
+            is_taken = error.errno == errno.EADDRINUSE
+            why = "is taken" if is_taken else f"cannot be used ({error.strerror})"
+            other = port + 1 if port < 65535 else 8000
             raise SettingsError(
-                f"Port {port} {why}; choose another, such as: make run PORT={port % 60000 + 1080}"
+                f"Port {port} {why}; choose another, such as: make run PORT={other}"
             ) from None
 
 
@@ -159,8 +157,8 @@ def is_ready(port: str) -> bool | None:
 
 def show(name: str, line: str) -> None:
     """Show one line of one process."""
-    # Gone when the output went through a pipe to a program that has ended; we run on.
-    with suppress(BrokenPipeError):
+    # Nobody reads it any more when a pipe or the terminal was closed; that is no failure.
+    with suppress(OSError):
         sys.stdout.write(f"{name} | {line}\n" if name else f"{line}\n")
         sys.stdout.flush()
 

@@ -164,6 +164,28 @@ def test_a_daily_bar_carries_its_trading_day(
     assert found == label
 
 
+def test_days_begin_at_the_exchanges_midnight_and_gaps_are_within_days(
+    call: Callable[..., Any],
+) -> None:
+    opening = int(datetime(2024, 7, 1, 13, 30, tzinfo=UTC).timestamp())
+    hours = [0, 1, 2, 4, 24, 25]
+    bars = {"time": [opening + hour * 3600 for hour in hours], "length": len(hours)}
+
+    found = call(
+        "breaks",
+        "m.findBreaks(given, { timeframe: '1h', dayOf: (time) => Math.floor((time - 4 * 3600) / 86400) })",
+        bars,
+    )
+
+    assert found == {"days": [4], "gaps": [3]}
+
+
+def test_another_symbols_close_is_the_newest_one_known_at_a_bar(call: Callable[..., Any]) -> None:
+    other = {"time": [5, 10, 20], "close": [1.0, 2.0, 3.0], "length": 3}
+
+    assert call("compare", "m.asOf([0, 5, 9, 10, 30], given)", other) == [None, 1, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("typed", "exchange", "split"),
     [

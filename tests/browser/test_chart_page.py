@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, ROOT, missing
+from tests.browser.conftest import DESKTOP, KEPT, PHONE, ROOT, missing
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 MAX_SCREENSHOT_BYTES = 250_000
@@ -172,6 +173,29 @@ def test_a_link_opens_the_same_chart(
     )
     # To the hour in New York, whatever the season.
     expect(other.locator(".legend-time")).to_have_text(re.compile(r"15:45 UTC−[45]$"))
+
+
+def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=300")
+    expect_bars(page, "NASDAQ:AAPL")
+
+    page.get_by_role("button", name="Indicators").click()
+    page.get_by_label("Compare with").fill("binance:btcusdt")
+    page.get_by_label("Compare with").press("Enter")
+
+    expect(page.locator("#legend-studies")).to_contain_text("BINANCE:BTCUSDT")
+    expect(page.get_by_label("Percent", exact=True)).to_be_checked()
+    assert query_of(page)["compare"] == "BINANCE:BTCUSDT"
+
+
+def test_day_breaks_are_drawn_on_request(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=15&n_bars=300")
+    expect_bars(page, "NASDAQ:AAPL")
+
+    page.get_by_role("button", name="Indicators").click()
+    page.get_by_label("Day breaks and missing bars").check()
+
+    assert query_of(page)["breaks"] == "1"
 
 
 def test_a_newer_request_wins(page: Page, site: str) -> None:
@@ -381,7 +405,10 @@ def test_the_page_looks_right_in(
 
 
 def save_screenshot(page: Page, name: str) -> Path:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    # The bars are new every hour, so the committed ones are replaced only when asked.
     path = SCREENSHOTS / f"{name}.png"
+    if path.exists() and os.environ.get("UPDATE_SCREENSHOTS") != "1":
+        path = KEPT / path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path)
     return path

