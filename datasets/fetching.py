@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict
 from datetime import timedelta
 from functools import cache as remember
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from django.conf import settings
@@ -24,7 +25,10 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
 from datasets.models import Dataset, Fetch
 from datasets.store import Store, StoredFile, relative_path
-from datasets.tradingview.client import GUEST_TOKEN, FeedClient
+from datasets.tradingview.signin import GUEST_TOKEN
+
+if TYPE_CHECKING:
+    from datasets.tradingview.client import FeedClient
 
 logger = logging.getLogger(__name__)
 
@@ -326,5 +330,9 @@ def _client() -> FeedClient:
 
 @remember
 def _client_of(url: str, timeout_s: float, deadline_s: float) -> FeedClient:
+    # Here, because tvDatafeed brings pandas, and a web process that never fetches starts
+    # half a second sooner without.
+    from datasets.tradingview.client import FeedClient
+
     # One in each worker process: it keeps its connection for the next fetch.
     return FeedClient(url, timeout_s=timeout_s, deadline_s=deadline_s)

@@ -30,7 +30,7 @@ _SETUP_S = 300.0
 _WEB = (
     "-m", "granian", "--interface", "wsgi", "--no-ws", "tvproject.wsgi:application",
     # A request that waits for a fetch holds a thread. Granian warns of so many, hence the level.
-    "--blocking-threads", "32", "--log-level", "error", "--workers-kill-timeout", "5",
+    "--blocking-threads", "128", "--log-level", "error", "--workers-kill-timeout", "5",
 )  # fmt: skip
 _WORKER = (
     # In a container all are root, and Celery's paragraph against it would open every log.

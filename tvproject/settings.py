@@ -238,12 +238,39 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "datasets.api.exceptions.problem_response",
     "URL_FORMAT_OVERRIDE": None,
     "NON_FIELD_ERRORS_KEY": "request",
 }
 API_ACCESS: str = ENV["API_ACCESS"]
 
+SPECTACULAR_SETTINGS = {
+    "TITLE": "TradingView dataset service",
+    "DESCRIPTION": (
+        "TradingView bars, fetched once and kept. Times are ISO 8601 in UTC and mark a bar's opening instant. "
+        "Errors are RFC 9457 problem+json with a stable `code`."
+    ),
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/tv",
+    # The pages of the documentation come from a package, not from another host.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "DatasetState": "datasets.models.Dataset.State",
+        "FetchState": "datasets.models.Fetch.State",
+    },
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
 LOGIN_URL = "admin:login"
 
 # --- Logging -----------------------------------------------------------------------------

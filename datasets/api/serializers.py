@@ -94,6 +94,12 @@ class NewFetches(SeriesParameters):
         return attrs
 
 
+class NewFetchesReply(serializers.Serializer[Any]):
+    """For a list of symbols `fetches`, in the order asked; for one symbol, that fetch itself."""
+
+    fetches = FetchSerializer(many=True, required=False)
+
+
 class SymbolSerializer(serializers.Serializer[Any]):
     """One match of a symbol search."""
 

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.pagination import CursorPagination
@@ -19,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
 from datasets import catalog, fetching, searching, serving, status
+from datasets.api import schema
 from datasets.api.access import requester
 from datasets.api.filtering import CursorOrdering, StrictFilterBackend
 from datasets.api.parameters import (
@@ -51,6 +53,7 @@ class OhlcViewSet(ViewSet):
 
     content_negotiation_class = OwnNegotiation
 
+    @schema.ohlc_schema
     def list(self, request: Request) -> HttpResponse:
         """Answer from the cache, or fetch and wait."""
         wanted = _negotiated(request, read_ohlc_request(request.META.get("QUERY_STRING", "")))
@@ -89,6 +92,7 @@ def _accepted(fetch: Fetch) -> Response:
 class SymbolViewSet(ViewSet):
     """Instruments that TradingView knows."""
 
+    @schema.symbols_schema
     def list(self, request: Request) -> Response:
         """Find symbols by code or description; every answer is kept for a day."""
         parameters = SymbolParameters(data=request.query_params)
@@ -108,6 +112,7 @@ class SymbolViewSet(ViewSet):
 class StatusViewSet(ViewSet):
     """What the service is doing."""
 
+    @schema.status_schema
     def list(self, request: Request) -> Response:
         """Say which feed, how it is signed in, what the throttle allows, the queue and the disk."""
         return Response(status.describe())
@@ -180,6 +185,7 @@ class FetchPages(Pages):
     ordering = ("-requested_at", "-id")
 
 
+@extend_schema_view(list=schema.dataset_list_schema, retrieve=schema.dataset_schema)
 class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
     """The catalog."""
 
@@ -200,17 +206,20 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
     )
     lookup_value_regex = r"\d{1,18}"
 
+    @schema.invalidate_schema
     def destroy(self, request: Request, pk: str) -> Response:
         """Invalidate the dataset: it is fetched again when next asked for."""
         serving.invalidate(self.get_object())
         return Response(status=204)
 
+    @schema.refresh_schema
     @action(detail=True, methods=["post"])
     def refresh(self, request: Request, pk: str) -> Response:
         """Fetch the dataset again now."""
         dataset = self.get_object()
         return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
 
+    @schema.bars_schema
     @action(
         detail=True,
         filter_backends=(),
@@ -226,6 +235,7 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
         answer = serving.Answer(dataset, is_cached=True)
         return _bars_reply(request, answer, wanted)
 
+    @schema.file_schema
     @action(detail=True, filter_backends=(), pagination_class=None)
     def file(self, request: Request, pk: str) -> HttpResponseBase:
         """Send the parquet file, whole or the part that `Range` asks for."""
@@ -240,6 +250,7 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
         )
 
 
+@extend_schema_view(list=schema.fetch_list_schema, retrieve=schema.fetch_schema)
 class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
     """Requests to get datasets from the feed."""
 
@@ -254,6 +265,7 @@ class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "is_list": self.action == "list"}
 
+    @schema.new_fetches_schema
     def create(self, request: Request) -> Response:
         """Fetch one symbol, or many; one that is being fetched already is joined."""
         wanted = NewFetches(data=request.data)
@@ -265,6 +277,7 @@ class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
         body = {"fetches": FetchSerializer(fetches, many=True, context={"is_list": True}).data}
         return Response(body, status=202, headers={"Retry-After": "1"})
 
+    @schema.cancel_schema
     def destroy(self, request: Request, pk: str) -> Response:
         """Cancel the fetch while it is still queued."""
         fetch = self.get_object()

@@ -20,8 +20,8 @@ from datasets.errors import BadBars, DatasetsError, FeedClosed
 from datasets.tradingview import frames
 from datasets.tradingview.connection import Connection, Watch, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
+from datasets.tradingview.signin import GUEST_TOKEN
 
-GUEST_TOKEN = "unauthorized_user_token"
 # A connection is kept for the next fetch for so long; the feed drops it after about 30 s
 # without an answer to its heartbeats.
 KEEP_IDLE_S = 15.0

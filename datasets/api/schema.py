@@ -1,0 +1,182 @@
+"""What drf-spectacular cannot see for itself: errors, the bars' formats, queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+
+from datasets.api.parameters import BarsParameters, OhlcParameters, SymbolParameters
+from datasets.api.serializers import (
+    DatasetSerializer,
+    FetchSerializer,
+    NewFetches,
+    NewFetchesReply,
+    StatusSerializer,
+    SymbolPageSerializer,
+)
+from datasets.errors import FetchError, all_codes
+
+PROBLEM = "application/problem+json"
+FETCH_CODES = sorted(
+    code
+    for code, kind in all_codes().items()
+    if issubclass(kind, FetchError) and kind is not FetchError and code != "error"
+)
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457. `code` is stable; `retryable` says whether the same request can succeed later."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What happened, what it means, and what to do next.")
+    code = serializers.CharField()
+    retryable = serializers.BooleanField()
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="For a bad request: each wrong parameter with what is allowed.",
+    )
+
+
+class BarSerializer(serializers.Serializer[Any]):
+    """One bar."""
+
+    time = serializers.DateTimeField(help_text="The opening instant, UTC.", required=False)
+    open = serializers.FloatField(required=False)
+    high = serializers.FloatField(required=False)
+    low = serializers.FloatField(required=False)
+    close = serializers.FloatField(required=False)
+    volume = serializers.FloatField(
+        required=False, allow_null=True, help_text="null where the exchange gives none."
+    )
+
+
+class OhlcSerializer(serializers.Serializer[Any]):
+    """The bars and what they are; keys may be added in later versions."""
+
+    symbol = serializers.CharField()
+    exchange = serializers.CharField()
+    timeframe = serializers.CharField()
+    count = serializers.IntegerField()
+    ohlc = BarSerializer(many=True)
+    source = serializers.CharField(help_text="tradingview, or sample for synthetic bars.")  # type: ignore[assignment]
+    dataset = serializers.IntegerField()
+    cached = serializers.BooleanField()
+    stale = serializers.BooleanField()
+    fetched_at = serializers.DateTimeField()
+    last_bar_final = serializers.BooleanField(allow_null=True)
+    n_bars = serializers.IntegerField()
+    session = serializers.CharField()
+    adjustment = serializers.CharField()
+    content_hash = serializers.CharField()
+    is_limited = serializers.BooleanField()
+    instrument = serializers.DictField()
+
+
+_PROBLEM_TITLES = {
+    400: "A parameter is missing or wrong.",
+    401: "Sign in first.",
+    403: "Not allowed.",
+    404: "There is no such thing.",
+    429: "Too many requests from this client.",
+    500: f"The fetch failed; `code` is one of {', '.join(FETCH_CODES)}.",
+    503: "`TV_ENABLED=0`.",
+}
+_EXAMPLE = {
+    "symbol": "BTCUSDT", "exchange": "BINANCE", "timeframe": "1h", "count": 1,
+    "ohlc": [{"time": "2025-01-01T00:00:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 0.0}],
+    "source": "tradingview", "dataset": 17, "cached": True, "stale": False, "fetched_at": "2025-01-01T00:00:03Z",
+    "last_bar_final": True, "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
+    "is_limited": False, "instrument": {"pro_name": "BINANCE:BTCUSDT"},
+}  # fmt: skip
+_BARS: dict[Any, Any] = {
+    (200, "application/json"): OpenApiResponse(
+        OhlcSerializer, examples=[OpenApiExample("one bar", _EXAMPLE)]
+    ),
+    (200, "text/csv"): OpenApiResponse(str),
+    (200, "application/vnd.apache.arrow.stream"): OpenApiResponse(bytes),
+    (200, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
+    304: OpenApiResponse(description="The client has these bars already."),
+}
+
+
+def problems(*statuses: int) -> dict[Any, Any]:
+    """Return the error replies of these statuses for `extend_schema`."""
+    found: dict[Any, Any] = {}
+    for status in {*statuses, 400, 401, 403, 429, 503}:
+        found[(status, PROBLEM)] = OpenApiResponse(
+            ProblemSerializer, description=_PROBLEM_TITLES[status]
+        )
+    return found
+
+
+ohlc_schema = extend_schema(
+    summary="Get bars",
+    parameters=[OhlcParameters],
+    responses={**_BARS, 202: FetchSerializer, **problems(404, 500)},
+)
+bars_schema = extend_schema(
+    summary="Get the bars of one dataset",
+    parameters=[BarsParameters],
+    responses={**_BARS, **problems(404, 500)},
+)
+file_schema = extend_schema(
+    summary="Download the parquet file",
+    parameters=[
+        OpenApiParameter(
+            "Range", str, OpenApiParameter.HEADER, description="Part of the file, one range."
+        )
+    ],
+    responses={
+        (200, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
+        (206, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
+        304: OpenApiResponse(description="The client has this file already."),
+        416: OpenApiResponse(description="The range lies past the end."),
+        **problems(404, 500),
+    },
+)
+symbols_schema = extend_schema(
+    summary="Search symbols",
+    parameters=[SymbolParameters],
+    responses={200: SymbolPageSerializer, **problems(500)},
+)
+status_schema = extend_schema(
+    summary="Get the service's state", responses={200: StatusSerializer, **problems()}
+)
+new_fetches_schema = extend_schema(
+    summary="Fetch one symbol or many",
+    request=NewFetches,
+    responses={202: NewFetchesReply, **problems(500)},
+)
+dataset_list_schema = extend_schema(
+    summary="List datasets", responses={200: DatasetSerializer(many=True), **problems()}
+)
+dataset_schema = extend_schema(
+    summary="Get one dataset's facts", responses={200: DatasetSerializer, **problems(404)}
+)
+invalidate_schema = extend_schema(
+    summary="Invalidate a dataset",
+    responses={
+        204: OpenApiResponse(description="It is fetched again when next asked for."),
+        **problems(404),
+    },
+)
+refresh_schema = extend_schema(
+    summary="Fetch a dataset again",
+    request=None,
+    responses={202: FetchSerializer, **problems(404, 500)},
+)
+fetch_list_schema = extend_schema(
+    summary="List fetches", responses={200: FetchSerializer(many=True), **problems()}
+)
+fetch_schema = extend_schema(
+    summary="Get how a fetch is getting on", responses={200: FetchSerializer, **problems(404)}
+)
+cancel_schema = extend_schema(
+    summary="Cancel a queued fetch",
+    responses={204: OpenApiResponse(description="It was cancelled."), **problems(404)},
+)
