@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from datasets.api.parameters import OhlcParameters, SymbolParameters
+from datasets.errors import all_codes
+from datasets.formats import FORMATS
+from datasets.management.commands.datasets import _ACTIONS
+from datasets.urls import router
 from tests.test_architecture import LEVELS
 from tvproject.env import SETTINGS
 
@@ -49,3 +54,34 @@ def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -
     shown = " ".join(re.findall(rf"^\| {level} \| (.*?) \|", guide, re.M))
 
     assert LEVELS[level] == set(re.findall(r"`(\w+)(?:\.py|/|/commands/)`", shown))
+
+
+def test_every_error_code_is_documented() -> None:
+    page = (BASE_DIR / "docs" / "api.md").read_text()
+
+    internal = {"error", "fetch_failed", "store_unreadable", "file_missing", "file_corrupt"}
+    for code in set(all_codes()) - internal:
+        assert f"`{code}`" in page, code
+
+
+def test_every_query_parameter_and_format_is_documented() -> None:
+    page = (BASE_DIR / "docs" / "api.md").read_text()
+
+    for name in [*OhlcParameters().fields, *SymbolParameters().fields, *FORMATS]:
+        assert f"`{name}`" in page or f"{name}=" in page, name
+
+
+def test_every_address_of_the_api_is_documented() -> None:
+    page = (BASE_DIR / "docs" / "api.md").read_text()
+
+    for pattern in router.urls:
+        address = "/api/tv/" + str(pattern.pattern).strip("^$").removesuffix("\\Z")
+        address = re.sub(r"\(\?P<pk>.*?\)", "{id}", address)
+        assert address in page, address
+
+
+def test_every_command_is_documented() -> None:
+    page = (BASE_DIR / "docs" / "datasets.md").read_text()
+
+    for action in _ACTIONS:
+        assert f"datasets {action}" in page or f"`{action}`" in page, action
