@@ -2,6 +2,8 @@
 # stamps below carry a checksum of the file they stand for, and go when their folder goes.
 
 PYTHON ?= python3
+# Much of a test is waiting for a process, so two run side by side also on a busy machine.
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -24,7 +26,7 @@ run: install ## Start the service on http://127.0.0.1:8000 (PORT=9000 chooses an
 install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
 
 test: $(DEV_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
-	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 lint: $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status

@@ -38,14 +38,12 @@ def found_in(content: bytes, secrets: list[str]) -> list[str]:
     ]
 
 
-@pytest.fixture(params=["password", "wrong password", "cookies", "expired cookies", "token"])
+@pytest.fixture(params=["password", "wrong password", "cookies"])
 def stack(request: pytest.FixtureRequest, tmp_path: Path, clean_feed: Feed) -> Iterator[Stack]:
     credentials = {
         "password": {"TV_USERNAME": "ada", "TV_PASSWORD": PASSWORD},
         "wrong password": {"TV_USERNAME": "wrong", "TV_PASSWORD": PASSWORD},
         "cookies": {"TV_SESSION": COOKIE, "TV_SESSION_SIGN": SIGN, "TV_USER_ID": ""},
-        "expired cookies": {"TV_SESSION": "expired", "TV_SESSION_SIGN": SIGN},
-        "token": {"TV_AUTH_TOKEN": COOKIE},
     }[request.param]
     made = Stack(tmp_path, clean_feed, SECRET_KEY=SECRET_KEY, ADMIN_PASSWORD=ADMIN, **credentials)
     yield made
