@@ -15,7 +15,8 @@ RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint types lock clean
+BENCHMARKS ?= fetching serving
+.PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +28,9 @@ install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .ven
 
 test: $(DEV_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+bench: $(DEV_PACKAGES) ## Measure; the results go to docs/benchmarks.md
+	@for part in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$part || exit 1; done
 
 lint: $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status

@@ -1,0 +1,220 @@
+"""Part 2: a cached reply against an empty view, ready bytes and the usual way, on one server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.measuring import machine, publish, table
+from tests.processes import Feed, Stack, free_port, wait_until
+
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+ROUNDS = 3
+GZIP = "Accept-Encoding: gzip\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to ask for."""
+
+    name: str
+    path: str
+    headers: str = ""
+    connections: int = 8
+
+
+def ohlc(symbol: str, n_bars: int) -> str:
+    return f"/api/tv/ohlc?symbol=LOAD:{symbol}&n_bars={n_bars}"
+
+
+def fill(folder: Path) -> None:
+    """Write datasets of three sizes; run in a process of its own."""
+    import django
+
+    django.setup()
+    from datasets import fetching
+    from tests.bars import a_key, bars_table, fetched_bars
+
+    for n_bars in (1_000, 5_000, 40_000):
+        key = a_key(exchange="LOAD", symbol=f"B{n_bars}", n_bars=n_bars)
+        fetching.record(fetching.get_store().write(key, fetched_bars(bars_table(n_bars))))
+
+
+def grow(number: int) -> None:
+    """Add so many rows to the catalog, as if there were as many datasets."""
+    import django
+
+    django.setup()
+    from datasets.models import Dataset
+
+    template = Dataset.objects.get(symbol="B5000")
+    names = [field.name for field in Dataset._meta.fields if field.name != "id"]
+    rows = []
+    for index in range(number):
+        row = Dataset(**{name: getattr(template, name) for name in names})
+        row.symbol, row.path = f"X{index}", f"sample/LOAD_X{index}_1h_5000.parquet"
+        rows.append(row)
+    Dataset.objects.bulk_create(rows, batch_size=500)
+
+
+class Server:
+    """The web server as `make run` starts it, with the compared views beside ours."""
+
+    def __init__(self, stack: Stack, *, threads: str = "128") -> None:
+        self.port = free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--port", str(self.port), "--workers", "1",
+             "--blocking-threads", threads, "--log-level", "error", "tvproject.wsgi:application"],
+            env=stack.env | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings"},
+        )  # fmt: skip
+        stack.url = f"http://127.0.0.1:{self.port}"
+        wait_until(stack._answers, what="the server's first answer")
+
+    def cpu_s(self) -> float:
+        """Return the processor seconds that the server and its workers have used."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            pid, parent = int(path.parent.name), int(fields[1])
+            if self._process.pid in (pid, parent):
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=20)
+
+
+def measure(server: Server, cases: list[Case]) -> list[list[str]]:
+    """Return a row for each case: the median of some rounds in which they take turns."""
+    found: dict[str, list[tuple[load.Load, float]]] = {case.name: [] for case in cases}
+    for _ in range(ROUNDS):
+        for case in cases:
+            load.run(
+                server.port,
+                case.path,
+                headers=case.headers,
+                connections=case.connections,
+                seconds=0.2,
+            )
+            before = server.cpu_s()
+            run = load.run(
+                server.port,
+                case.path,
+                headers=case.headers,
+                connections=case.connections,
+                seconds=SECONDS,
+            )
+            found[case.name].append(
+                (run, (server.cpu_s() - before) * 1000 / (run.requests_per_s * SECONDS))
+            )
+    rows = []
+    reference = 0.0
+    for case in cases:
+        run, cpu_ms = sorted(found[case.name], key=lambda entry: entry[0].requests_per_s)[
+            ROUNDS // 2
+        ]
+        reference = reference or run.requests_per_s
+        rows.append([
+            case.name, str(case.connections), str(run.status), f"{run.requests_per_s:,.0f}", f"{run.requests_per_s / reference:.2f}",
+            f"{cpu_ms:.2f}", f"{run.p50_ms:.1f}", f"{run.p99_ms:.1f}", f"{run.p99_ms / run.p50_ms:.1f}",
+        ])  # fmt: skip
+    return rows
+
+
+HEADINGS = [
+    "reply",
+    "connections",
+    "status",
+    "requests/s",
+    "of the first",
+    "CPU ms each",
+    "p50 ms",
+    "p99 ms",
+    "p99/p50",
+]
+
+
+def tag(stack: Stack) -> str:
+    import requests
+
+    return str(requests.get(stack.url + ohlc("B5000", 5000), timeout=10).headers["ETag"])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        feed = Feed(folder)
+        stack = Stack(folder, feed)
+        os.environ.update(stack.env)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.serving", "fill"], env=stack.env, check=True
+        )
+        server = Server(stack)
+        try:
+            cases = [
+                Case("empty DRF view", "/bench/empty"),
+                Case("ready gzip bytes, plain Django", "/bench/ready"),
+                Case("cached json, 5,000 bars, gzip", ohlc("B5000", 5000), GZIP),
+                Case("cached json, 5,000 bars, plain", ohlc("B5000", 5000)),
+                Case(
+                    "unchanged (304)",
+                    ohlc("B5000", 5000),
+                    GZIP + f'If-None-Match: {tag(stack)[:-1]}-gzip"\r\n',
+                ),
+                Case("cached json, 1,000 bars, gzip", ohlc("B1000", 1000), GZIP),
+                Case("cached json, 40,000 bars, gzip", ohlc("B40000", 40000), GZIP),
+                Case("naive: pandas, records, DRF", "/bench/naive?symbol=B5000"),
+            ]
+            kinds = measure(server, cases)
+            counts = measure(server, [
+                Case(f"{what}, {n} at a time", path, GZIP, n)
+                for n in (1, 8, 64)
+                for what, path in [("empty DRF view", "/bench/empty"), ("cached json, gzip", ohlc("B5000", 5000))]
+            ])  # fmt: skip
+            pair = [
+                Case("empty DRF view", "/bench/empty"),
+                Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
+            ]
+            small = measure(server, pair)
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.serving", "grow", "100000"],
+                env=stack.env,
+                check=True,
+            )
+            large = measure(server, pair)
+            sizes = [
+                [f"{row[0]}, {number} datasets", *row[1:]]
+                for number, rows in [("3", small), ("100,000", large)]
+                for row in rows
+            ]
+        finally:
+            server.stop()
+            stack.stop()
+            feed.stop()
+    text = "\n\n".join(table(HEADINGS, rows) for rows in (kinds, counts, sizes))
+    publish(
+        "Serving",
+        f"{machine()}; one web process, {SECONDS:g} s a run, median of {ROUNDS} in turns; the load comes from the same machine\n\n{text}",
+    )
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["fill"]:
+            fill(Path())
+        case ["grow", number]:
+            grow(int(number))
+        case _:
+            started = time.monotonic()
+            main()
+            print(f"{time.monotonic() - started:.0f} s")
