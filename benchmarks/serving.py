@@ -169,7 +169,7 @@ def main() -> None:
                 Case(
                     "unchanged (304)",
                     ohlc("B5000", 5000),
-                    GZIP + f'If-None-Match: {tag(stack)[:-1]}-gzip"\r\n',
+                    GZIP + f"If-None-Match: {tag(stack)}\r\n",
                 ),
                 Case("cached json, 1,000 bars, gzip", ohlc("B1000", 1000), GZIP),
                 Case("cached json, 40,000 bars, gzip", ohlc("B40000", 40000), GZIP),

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from celery import Task, bootsteps, shared_task
-from django.db import close_old_connections
+from django.db import OperationalError, connections
 
 from datasets import fetching
 from datasets.errors import FetchError
@@ -64,11 +64,14 @@ class Sweeper(bootsteps.StartStopStep):
     went down with a worker loses nothing.
     """
 
-    requires = ("celery.worker.components:Timer",)
+    # After the pool: its processes are forked from this one, and must not inherit a lock that
+    # the timer's thread happens to hold.
+    requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
     _EVERY_S = 5.0
 
     def start(self, parent: Any) -> None:
-        """Begin sweeping; `parent` is Celery's worker."""
+        """Clear up after dead workers, and begin sweeping; `parent` is Celery's worker."""
+        fetching.get_store().remove_strays()
         self._entry = parent.timer.call_repeatedly(self._EVERY_S, self._sweep)
         parent.timer.call_after(0.1, self._sweep)
 
@@ -77,8 +80,10 @@ class Sweeper(bootsteps.StartStopStep):
         self._entry.cancel()
 
     def _sweep(self) -> None:
-        close_old_connections()
         try:
             resend_lost_fetches()
+        except OperationalError as error:
+            # The database is busy or away; the next sweep finds what this one did not.
+            logger.warning("lost fetches were not looked for: %s", error)
         finally:
-            close_old_connections()
+            connections.close_all()

@@ -10,11 +10,11 @@ export const ZONES = ["utc", "exchange", "local"];
 export const SERIES_DEFAULTS = {
   symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", session: "regular", adjustment: "splits",
 };
-export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], range: null };
+export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, compare: "", range: null };
 
 /** Return `{series, view}` as the address says; what it does not say is left out. */
 export function readAddress(search = location.search) {
-  const parameters = new URLSearchParams(search);
+  const parameters = new URLSearchParams(String(search));
   const series = {};
   for (const name of Object.keys(SERIES_DEFAULTS)) {
     if (parameters.has(name)) series[name] = parameters.get(name).trim();
@@ -33,6 +33,8 @@ export function formatAddress(series, view) {
     if (view[name] !== VIEW_DEFAULTS[name]) parameters.set(name, view[name]);
   }
   if (view.studies.length) parameters.set("studies", formatStudies(view.studies));
+  if (view.breaks) parameters.set("breaks", "1");
+  if (view.compare) parameters.set("compare", view.compare);
   if (view.range) {
     parameters.set("from", view.range.from);
     parameters.set("to", view.range.to);
@@ -57,6 +59,8 @@ function readView(parameters) {
   choose("scale", SCALES);
   choose("zone", ZONES);
   if (parameters.has("studies")) view.studies = parseStudies(parameters.get("studies"));
+  if (parameters.has("breaks")) view.breaks = parameters.get("breaks") === "1";
+  if (parameters.has("compare")) view.compare = parameters.get("compare").trim().toUpperCase();
   const [from, to] = [Number(parameters.get("from")), Number(parameters.get("to"))];
   if (parameters.has("from") && from < to) view.range = { from, to };
   return view;

@@ -4,11 +4,12 @@ import {
   AreaSeries, BarSeries, CandlestickSeries, ColorType, createChartEx, createSeriesMarkers, CrosshairMode,
   defaultHorzScaleBehavior, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { BreakLines, findBreaks } from "./breaks.js";
 import { heikinAshi, isIntraday, priceStep } from "./bars.js";
 import { priceFormat } from "./numbers.js";
 import { hasPane, studyLines } from "./studies.js";
 import { color, fontFamily } from "./theme.js";
-import { Labels } from "./times.js";
+import { Labels, tradingDayOf } from "./times.js";
 
 const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };
 const BAR_SPACING = 8;
@@ -37,10 +38,12 @@ export class BarChart {
   #main = null;
   #volume = null;
   #studySeries = [];
+  #breaks = null;
+  #other = null;
   #shown = null;
 
   constructor(container, { onCrosshair }) {
-    this.view = { type: "candles", scale: "linear", zone: "utc", studies: [] };
+    this.view = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false };
     this.#chart = createChartEx(container, this.#scale, {
       autoSize: true,
       localization: { dateFormat: "dd MMM 'yy" },
@@ -67,12 +70,25 @@ export class BarChart {
     else this.showNewest();
   }
 
-  /** Change how the bars are drawn: `type`, `scale`, `zone` or `studies`. */
+  /** Draw nothing. */
+  clear() {
+    this.#clear();
+    this.#shown = null;
+  }
+
+  /** Draw another symbol's closes as a line, one for each bar; null for none. */
+  compare(other) {
+    this.#shown.other = other && { ...other, stroke: color("--compare") };
+    this.#drawOther();
+  }
+
+  /** Change how the bars are drawn: `type`, `scale`, `zone`, `studies` or `breaks`. */
   setView(changes) {
     this.view = { ...this.view, ...changes };
     if (!this.#shown) return;
     if ("type" in changes || "zone" in changes) this.#redraw();
     else if ("studies" in changes) this.#drawStudies();
+    if ("breaks" in changes) this.#drawBreaks();
     if ("scale" in changes) this.#applyScale();
   }
 
@@ -149,12 +165,15 @@ export class BarChart {
     this.#drawMain();
     this.#drawVolume();
     this.#drawStudies();
+    this.#drawOther();
+    this.#drawBreaks();
     this.#applyScale();
   }
 
   #clear() {
-    for (const series of [...this.#studySeries, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
-    [this.#main, this.#volume, this.#studySeries] = [null, null, []];
+    for (const series of [...this.#studySeries, this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
+    [this.#main, this.#volume, this.#other, this.#studySeries] = [null, null, null, []];
+    this.#clearBreaks();
   }
 
   #applyLabels() {
@@ -177,7 +196,7 @@ export class BarChart {
       priceFormat: { type: "custom", minMove: step, formatter: formatPrice },
       // Averages are no prices that anybody paid: the label at the side is the true close.
       lastValueVisible: type !== "heikin-ashi",
-      priceLineColor: color(bars.close.at(-1) >= bars.open.at(-1) ? "--up" : "--down"),
+      priceLineColor: color(bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down"),
       priceLineVisible: type !== "heikin-ashi",
     });
     this.#main.setData(mainData(type, bars, isForming));
@@ -226,6 +245,30 @@ export class BarChart {
       if (pane > 0) for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
       this.#studySeries.push(series);
     }
+  }
+
+  #drawOther() {
+    if (this.#other) this.#chart.removeSeries(this.#other);
+    this.#other = null;
+    const { other, bars } = this.#shown;
+    if (!other) return;
+    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, priceLineVisible: false });
+    this.#other.setData(lineData(bars.time, other.values));
+  }
+
+  #drawBreaks() {
+    this.#clearBreaks();
+    if (!this.view.breaks) return;
+    const { bars, instrument, timeframe } = this.#shown;
+    if (!isIntraday(timeframe)) return;
+    const found = findBreaks(bars, { timeframe, dayOf: tradingDayOf(instrument) });
+    this.#breaks = new BreakLines(found, { day: color("--line-strong"), gap: color("--forming") });
+    this.#chart.panes()[0].attachPrimitive(this.#breaks);
+  }
+
+  #clearBreaks() {
+    if (this.#breaks) this.#chart.panes()[0].detachPrimitive(this.#breaks);
+    this.#breaks = null;
   }
 
   #applyScale() {

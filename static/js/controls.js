@@ -6,14 +6,17 @@ import { isValid } from "./studies.js";
 import { isUseful } from "./ranges.js";
 
 const element = (name) => document.getElementById(name);
-const studyLines = [...document.querySelectorAll("#studies .study")];
+const studyLines = [...document.querySelectorAll("#studies .study[data-kind]")];
 
 /** Make the controls say `view`. */
 export function fillControls(view) {
   element("chart-type").value = view.type;
   element("zone").value = view.zone;
   for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
+  element("breaks").checked = view.breaks;
+  element("compare").value = view.compare;
   fillStudies(view.studies);
+  showCount(view);
 }
 
 /** Return the studies that the menu says. */
@@ -26,7 +29,9 @@ export function watchControls(onChange) {
   element("chart-type").addEventListener("change", ({ target }) => onChange({ type: target.value }));
   element("zone").addEventListener("change", ({ target }) => onChange({ zone: target.value }));
   element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
-  element("studies").addEventListener("change", () => onChange({ studies: readStudies() }));
+  element("breaks").addEventListener("change", ({ target }) => onChange({ breaks: target.checked }));
+  element("compare").addEventListener("change", ({ target }) => onChange({ compare: target.value.trim().toUpperCase() }));
+  for (const line of studyLines) line.addEventListener("change", () => onChange({ studies: readStudies() }));
   element("studies").addEventListener("submit", (event) => {
     event.preventDefault();
     element("studies").hidePopover();
@@ -43,10 +48,12 @@ export function toggledScale(scale, current) {
   return SCALES.includes(scale) && scale !== current ? scale : "linear";
 }
 
-/** Enable what makes sense for these bars. */
+/** Enable what makes sense for these bars; for null, nothing does. */
 export function enableFor(bars) {
-  for (const button of element("ranges").querySelectorAll("button")) button.disabled = !isUseful(button.dataset.range, bars);
-  element("save-png").disabled = false;
+  for (const button of element("ranges").querySelectorAll("button")) {
+    button.disabled = bars === null || !isUseful(button.dataset.range, bars);
+  }
+  element("save-png").disabled = bars === null;
 }
 
 /** Show which preset is in sight; none for null. */
@@ -72,7 +79,11 @@ function fillStudies(studies) {
     line.querySelector("[type=checkbox]").checked = true;
     line.querySelectorAll("[type=number]").forEach((input, i) => (input.value = study.parameters[i]));
   }
+}
+
+function showCount({ studies, breaks, compare }) {
+  const n = studies.length + (breaks ? 1 : 0) + (compare ? 1 : 0);
   const count = document.querySelector("#studies-open .count");
-  count.hidden = studies.length === 0;
-  count.textContent = studies.length;
+  count.hidden = n === 0;
+  count.textContent = n;
 }

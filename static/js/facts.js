@@ -20,6 +20,12 @@ export function showFacts(shown, { url, query }) {
   if (element("newest").open) showRows(shown);
 }
 
+/** Write that nothing is shown. */
+export function clearFacts() {
+  element("facts-list").replaceChildren(fact(["Shown", "Nothing"]));
+  element("facts-actions").hidden = element("newest").hidden = true;
+}
+
 /** Write the newest bars, newest first. */
 export function showRows({ bars, labels, formatPrice }) {
   const rows = [];

@@ -15,11 +15,17 @@ export function showLegend(shown, view) {
   element("legend-badges").replaceChildren(...badges(shown));
 }
 
+/** Write nothing. */
+export function hideLegend() {
+  element("legend").hidden = true;
+}
+
 /** Write one bar's numbers; the newest bar's without an `index`. */
 export function showBar(shown, index) {
   const at = index ?? shown.bars.length - 1;
   element("legend-values").replaceChildren(...valuesOf(shown, at));
-  element("legend-studies").replaceChildren(...shown.studyLines.map((line) => studyAt(line, at, shown)));
+  const lines = shown.studyLines.map((line) => studyAt(line, at, shown));
+  element("legend-studies").replaceChildren(...lines, ...(shown.other ? [otherAt(shown.other, at)] : []));
 }
 
 /** Return one bar in words, for a screen reader. */
@@ -29,10 +35,9 @@ export function barInWords(shown, index) {
   return `${labels.exact(bars.time[index])}: open ${formatPrice(bars.open[index])}, high ${formatPrice(bars.high[index])}, low ${formatPrice(bars.low[index])}, close ${formatPrice(bars.close[index])}${volume}`;
 }
 
-function badges({ source, isForming, isLimited }) {
+function badges({ source, isLimited }) {
   const found = [];
   if (source === "sample") found.push(badge("synthetic", "Made up by the sample feed: no market data", "badge badge-sample"));
-  if (isForming) found.push(badge("last bar forming", "The newest bar had not ended when it was fetched", "badge badge-forming"));
   if (isLimited) found.push(badge("no deeper history", "The feed holds no older bars for this account", "badge"));
   return found;
 }
@@ -54,9 +59,9 @@ function valuesOf(shown, at) {
     nodes.push(pair(name, formatPrice(bars[column][at]), tone));
   }
   const share = before ? ` (${signed((100 * change) / Math.abs(before), percent)}%)` : "";
-  nodes.push(span(`${signed(change, formatPrice)}${share}`, `number ${tone}`));
+  nodes.push(span(`${signed(change, formatPrice)}${share}`, `number legend-change ${tone}`));
   nodes.push(pair("Vol", shortVolume(bars.volume[at]), ""));
-  if (isLast && isForming) nodes.push(span("forming", "forming-word"));
+  if (isLast && isForming) nodes.push(badge("forming", "This bar had not ended when it was fetched", "badge badge-forming"));
   return nodes;
 }
 
@@ -67,6 +72,14 @@ function studyAt({ study, stroke, lines }, at, { formatPrice }) {
   const name = span(studyName(study), "legend-study-name");
   name.style.color = stroke;
   node.append(name, " ", span(values.length ? values.join("  ") : "needs intraday bars with volume", "number"));
+  return node;
+}
+
+function otherAt({ fullSymbol, values, stroke }, at) {
+  const node = span("", "legend-study");
+  const name = span(fullSymbol, "legend-study-name");
+  name.style.color = stroke;
+  node.append(name, " ", span(values[at] === null ? "–" : String(values[at]), "number"));
   return node;
 }
 

@@ -3,12 +3,12 @@
 
 import { formatAddress, readAddress, SERIES_DEFAULTS, VIEW_DEFAULTS } from "./address.js";
 import { cancelFetch, isAbort, loadBars } from "./api.js";
-import { barsOf } from "./bars.js";
 import { BarChart } from "./chart.js";
+import { loadOther } from "./compare.js";
 import { enableFor, fillControls, markRange, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
-import { showFacts, showRows } from "./facts.js";
-import { barInWords, showBar, showLegend } from "./legend.js";
-import { keep, keepRecent, recall, recentSymbols } from "./memory.js";
+import { clearFacts, showFacts, showRows } from "./facts.js";
+import { barInWords, hideLegend, showBar, showLegend } from "./legend.js";
+import { keep, keepRecent, recall } from "./memory.js";
 import { showBusy, showEmpty, showNothing, showProblem, showProgress } from "./overlay.js";
 import { fillForm, hasSymbol, markFields, readForm, stepTimeframe, watchForm } from "./panel.js";
 import { savePicture } from "./picture.js";
@@ -16,17 +16,21 @@ import { placePopovers } from "./popovers.js";
 import { rangeOf } from "./ranges.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
+import { shownOf } from "./shown.js";
+import { showSuggestions } from "./suggestions.js";
 import { switchTheme, watchTheme } from "./theme.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
 const { ohlcUrl, symbolsUrl } = form.dataset;
-const SUGGESTED = ["BINANCE:BTCUSDT", "NASDAQ:AAPL", "OANDA:EURUSD", "SP:SPX"];
 
 let series = null; // what is shown, or being loaded
+let drawn = null; // what is shown
 let view = { ...VIEW_DEFAULTS };
 let request = null; // the AbortController of the load on its way
+let otherRequest = null; // the same for the symbol that it is compared with
 let queued = null; // the address of the fetch that it waits for, while that is queued
+let saidState = null; // the state of that fetch that was announced last
 let pointed = null; // the bar under the crosshair
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => pointAt(index) });
 
@@ -62,11 +66,14 @@ async function open(wanted, { isFresh = false, isNewEntry = false } = {}) {
 
 function follow(fetched, address) {
   queued = fetched.state === "queued" ? address : null;
-  say(showProgress(fetched));
+  const sentence = showProgress(fetched);
+  // Once for each state: counts that are read out all the time help nobody.
+  if (fetched.state !== saidState) say(sentence);
+  saidState = fetched.state;
 }
 
 function begin(name) {
-  queued = null;
+  queued = saidState = null;
   element("stage").setAttribute("aria-busy", "true");
   showBusy(name);
   say(`Loading ${name}.`);
@@ -75,9 +82,10 @@ function begin(name) {
 function draw(reply) {
   // As the API spells it: two spellings of one symbol are one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
+  drawn = series;
   fillForm(series);
   const started = performance.now();
-  chart.show(shownOf(reply), view.range);
+  chart.show(shownOf(reply, series), view.range);
   performance.measure("draw", { start: started });
   showNothing();
   showView();
@@ -85,12 +93,34 @@ function draw(reply) {
   markRange(null);
   writeAddress();
   remember(reply);
+  compare();
   say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${chart.shown.isNew ? "newly fetched" : "from the cache"}.`);
 }
 
+/** Draw the other symbol, where one is asked for. */
+async function compare() {
+  otherRequest?.abort();
+  const controller = (otherRequest = new AbortController());
+  const { shown } = chart;
+  if (shown.other) chart.compare(null);
+  element("compare-problem").hidden = true;
+  if (!view.compare) return pointAt(pointed);
+  try {
+    const other = await loadOther(view.compare, { url: ohlcUrl, series: drawn, bars: shown.bars, signal: controller.signal });
+    if (controller.signal.aborted || chart.shown !== shown) return;
+    chart.compare(other);
+    pointAt(pointed);
+  } catch (error) {
+    if (isAbort(error)) return;
+    element("compare-problem").textContent = error.message;
+    element("compare-problem").hidden = false;
+  }
+}
+
 function fail(problem) {
+  clear();
   showProblem(problem);
-  markFields(problem.fields ?? []);
+  markFields(problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []));
   // The alert itself is read out.
   say("");
   if (!("code" in problem)) throw problem;
@@ -102,30 +132,29 @@ function stop() {
   request = null;
   element("stage").removeAttribute("aria-busy");
   if (queued) cancelFetch(queued, form.dataset.csrfToken);
-  if (chart.shown) showNothing();
+  if (chart.shown) backToDrawn();
   else showEmpty();
   say(queued ? "Cancelled." : "No longer waiting. A fetch that has begun goes on, and its bars will be kept.");
 }
 
-function shownOf(reply) {
-  return {
-    bars: barsOf(reply),
-    instrument: reply.instrument,
-    timeframe: reply.timeframe,
-    timeframeLabel: element("fetch-form").querySelector(`[name=timeframe][value="${reply.timeframe}"]`).nextSibling.textContent,
-    fullSymbol: reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol,
-    source: reply.source,
-    fetchedAt: reply.fetched_at,
-    isNew: reply.isNew,
-    isStale: reply.stale === true,
-    isForming: reply.last_bar_final === false,
-    isLimited: reply.is_limited === true,
-    lastBarFinal: reply.last_bar_final,
-    session: reply.session ?? series.session,
-    adjustment: reply.adjustment ?? series.adjustment,
-    contentHash: reply.content_hash,
-    nBars: Number(series.n_bars),
-  };
+/** Make form and address say what is still drawn. */
+function backToDrawn() {
+  series = drawn;
+  fillForm(series);
+  writeAddress();
+  showNothing();
+}
+
+/** Draw nothing: what was drawn is not what the form and the address say. */
+function clear() {
+  otherRequest?.abort();
+  drawn = null;
+  chart.clear();
+  hideLegend();
+  clearFacts();
+  enableFor(null);
+  document.title = "Chart · Dataset service";
+  element("chart").setAttribute("aria-label", "No bars");
 }
 
 // --- showing -----------------------------------------------------------------------------
@@ -145,20 +174,26 @@ function pointAt(index) {
 }
 
 function change(changes) {
+  // Two prices have nothing in common but their changes.
+  if (changes.compare) changes = { ...changes, scale: "percent" };
   view = { ...view, ...changes };
   fillControls(view);
   chart.setView(changes);
-  keep("view", { type: view.type, scale: view.scale, zone: view.zone, studies: view.studies });
+  keep("view", formatAddress({}, { ...view, compare: "", range: null }));
   if (!chart.shown) return;
   showView();
   writeAddress();
+  if ("compare" in changes) compare();
 }
 
 function writeAddress({ isNewEntry = false } = {}) {
-  const address = series ? formatAddress(series, view) : location.pathname;
-  if (address === location.search) return;
-  if (isNewEntry) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+  if (address() === location.search) return;
+  if (isNewEntry) history.pushState(null, "", address());
+  else history.replaceState(null, "", address());
+}
+
+function address() {
+  return series ? formatAddress(series, view) : "";
 }
 
 function remember(reply) {
@@ -221,19 +256,8 @@ const CHART_KEYS = {
 
 // --- wiring ------------------------------------------------------------------------------
 
-function suggestions() {
-  const recent = recentSymbols().map(({ symbol, exchange }) => (exchange ? `${exchange}:${symbol}` : symbol));
-  const buttons = (recent.length ? recent : SUGGESTED).map((name) => {
-    const button = document.createElement("button");
-    [button.type, button.className, button.textContent] = ["button", "chip", name];
-    button.addEventListener("click", () => choose({ full: name }));
-    return button;
-  });
-  element("suggestions").replaceChildren(...buttons);
-}
-
-function choose({ symbol, exchange = "", full }) {
-  form.elements.symbol.value = full ?? symbol;
+function choose({ symbol, exchange = "" }) {
+  form.elements.symbol.value = symbol;
   form.elements.exchange.value = exchange;
   submit();
 }
@@ -259,7 +283,8 @@ function watchPage() {
   document.addEventListener("fullscreenchange", () => element("full-screen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
   watchChart();
   watchKeys(KEYS);
-  addEventListener("popstate", start);
+  // A jump within the page, such as the skip link, is none to another chart.
+  addEventListener("popstate", () => location.search !== address() && start());
 }
 
 function watchChart() {
@@ -292,7 +317,7 @@ const KEYS = {
 /** Show what the address says. */
 function start() {
   const said = readAddress();
-  const remembered = said.series.symbol ? {} : recall("view", {});
+  const remembered = said.series.symbol ? {} : readAddress(recall("view", "")).view;
   view = { ...VIEW_DEFAULTS, ...remembered, ...said.view };
   fillControls(view);
   view.studies = readStudies();
@@ -301,8 +326,11 @@ function start() {
     // A link says all that differs from the usual; what this browser did last is no part of it.
     return open({ ...SERIES_DEFAULTS, n_bars: form.elements.n_bars.defaultValue, ...said.series });
   }
+  request?.abort();
+  series = null;
+  clear();
   fillForm(said.series);
-  suggestions();
+  showSuggestions((name) => choose({ symbol: name }));
   showEmpty();
 }
 

@@ -7,30 +7,32 @@ const BUSY_AFTER_MS = 200;
 const TICK_MS = 100;
 const element = (name) => document.getElementById(name);
 
-// What to do next, for each stable code. The sentence itself is the API's.
-const NEXT_STEP = {
-  invalid_request: "Change the marked field and press Enter.",
-  symbol_not_found: "Check the spelling and the exchange, or pick one from the search box.",
-  no_data: "Try another timeframe, or another exchange that lists the same symbol.",
-  not_permitted: "The account that fetches may not see it. Another account, or another exchange, can.",
-  timeframe_unavailable: "Choose another timeframe.",
-  auth_failed: "Whoever runs this service has to correct the user name or password.",
-  auth_captcha: "Whoever runs this service has to sign in with a browser's session instead.",
-  auth_two_factor: "Whoever runs this service has to sign in with a browser's session instead.",
-  auth_expired: "Whoever runs this service has to renew the session or token.",
-  rate_limited: "All fetches pause for a while. Bars that are kept already still open.",
-  feed_timeout: "Nothing was stored. Trying again often helps.",
-  feed_unreachable: "Nothing was stored. Bars that are kept already still open.",
-  feed_closed: "Nothing was stored. Trying again often helps.",
-  feed_protocol: "Whoever runs this service finds the details in the log.",
-  bad_bars: "The reply is kept for whoever runs this service; nothing was stored.",
-  store_failed: "Whoever runs this service has to look at the disk.",
-  worker_lost: "Whoever runs this service finds the reason in the worker's log.",
-  disabled: "Whoever runs this service has turned it off for now.",
-  not_authenticated: "Sign in, then open this page again.",
-  forbidden: "Ask whoever runs this service for access.",
-  too_many_requests: "Wait a moment.",
-  service_unreachable: "If you run it yourself, look at the terminal.",
+const OPERATOR = "That is for whoever runs this service.";
+const KEPT = "Nothing was stored. Bars that are kept already still open.";
+// For each stable code: a heading, and what the API's own sentence leaves to say.
+const WORDS = {
+  invalid_request: ["This cannot be fetched", "Change what is marked and press Enter."],
+  symbol_not_found: ["Unknown symbol", ""],
+  no_data: ["No bars", "Try another timeframe, or another exchange that lists the same symbol."],
+  not_permitted: ["Not permitted", ""],
+  timeframe_unavailable: ["No such timeframe here", ""],
+  auth_failed: ["Sign-in refused", OPERATOR],
+  auth_captcha: ["Sign-in needs a captcha", OPERATOR],
+  auth_two_factor: ["Sign-in needs a second factor", OPERATOR],
+  auth_expired: ["Sign-in has expired", OPERATOR],
+  rate_limited: ["Too many calls", KEPT],
+  feed_timeout: ["The feed is silent", ""],
+  feed_unreachable: ["The feed cannot be reached", KEPT],
+  feed_closed: ["The feed hung up", KEPT],
+  feed_protocol: ["The feed was not understood", "Whoever runs this service finds more in the worker's log."],
+  bad_bars: ["The bars are damaged", "Nothing was stored; the reply is kept for whoever runs this service."],
+  store_failed: ["The bars could not be stored", OPERATOR],
+  worker_lost: ["The fetch was lost", "Whoever runs this service finds more in the worker's log."],
+  disabled: ["Turned off", ""],
+  not_authenticated: ["Sign in first", "Sign in, then open this page again."],
+  forbidden: ["Not allowed", "Ask whoever runs this service for access."],
+  too_many_requests: ["Too many requests", "Wait a moment."],
+  service_unreachable: ["No answer", "If you run it yourself, look at its terminal."],
 };
 
 let timers = [];
@@ -78,9 +80,11 @@ export function showProgress(fetched) {
 /** Show what went wrong; "Try again" only where that can help. */
 export function showProblem(problem) {
   showNothing();
-  element("problem-title").textContent = problem.title || "Something went wrong";
+  const [title, step] = WORDS[problem.code] ?? [problem.title ?? "Something went wrong", ""];
+  element("problem-title").textContent = title;
   element("problem-detail").textContent = problem.message;
-  element("problem-step").textContent = NEXT_STEP[problem.code] ?? "";
+  element("problem-step").textContent = step;
+  element("problem-step").hidden = !step;
   element("problem-code").textContent = problem.code;
   const retry = element("problem-retry");
   retry.hidden = !problem.isRetryable;

@@ -15,16 +15,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tvproject.env import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "outputs" / "browser-tests"
-START_S = 60
+START_S, STOP_S = 60, 30
 # As root, without a graphics card, and without the browser's own calls to its maker.
 CHROMIUM_ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# On a busy machine all is slow, and none of it is wrong.
+WAIT_MS = 20_000
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -44,6 +48,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium()
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -70,22 +75,31 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def stack_environment(port: int, outputs: Path) -> dict[str, str]:
     """Return this process's environment without the tests' own settings."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    return inherited | {
-        "PORT": str(port),
-        "OUTPUTS_URL": str(outputs),
-        "TV_SOURCE": "sample",
-        "TV_RATE_PER_MINUTE": "0",
-        "TV_MAX_BARS": "50000",
-        "ADMIN_PASSWORD": "a password of the tests",
-        "WEB_WORKERS": "1",
-    }
+    # An empty variable counts as not set, and hides what a developer's `.env` says.
+    return (
+        inherited
+        | dict.fromkeys(SETTINGS, "")
+        | {
+            "PORT": str(port),
+            "OUTPUTS_URL": str(outputs),
+            "TV_SOURCE": "sample",
+            "TV_RATE_PER_MINUTE": "0",
+            "TV_MAX_BARS": "50000",
+            "ADMIN_PASSWORD": "a password of the tests",
+            "WEB_WORKERS": "1",
+        }
+    )
 
 
 def free_port() -> int:
@@ -116,7 +130,7 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
     def open_one(**options: Any) -> BrowserContext:
         context = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "light"} | options))
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(WAIT_MS)
         contexts.append(context)
         return context
 

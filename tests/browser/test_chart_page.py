@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
+from datasets.errors import FetchError, all_codes
 from tests.browser.conftest import DESKTOP, KEPT, PHONE, ROOT, missing
 
 SCREENSHOTS = ROOT / "docs" / "screenshots"
@@ -120,6 +121,37 @@ def test_a_wrong_field_is_marked_and_named(page: Page, site: str) -> None:
     expect(page.get_by_label("Symbol", exact=True)).not_to_have_attribute("aria-invalid", "true")
 
 
+FETCH_ERRORS = [
+    kind
+    for kind in all_codes().values()
+    if issubclass(kind, FetchError) and not kind.__subclasses__()
+]
+
+
+@pytest.mark.parametrize("error", FETCH_ERRORS, ids=lambda error: error.code)
+def test_every_error_shows_its_sentence_and_try_again_only_where_that_helps(
+    error: type[FetchError], page: Page, site: str
+) -> None:
+    problem = {
+        "title": "Fetch failed",
+        "detail": f"The sentence of {error.code}.",
+        "code": error.code,
+        "retryable": error.retryable,
+    }
+    page.route(
+        "**/api/tv/ohlc?*",
+        lambda route: route.fulfill(
+            status=500, content_type="application/problem+json", body=json.dumps(problem)
+        ),
+    )
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT")
+
+    expect(page.get_by_role("alert")).to_contain_text(f"The sentence of {error.code}.")
+    # One of its own, not the reply's general one.
+    expect(page.locator("#problem-title")).not_to_have_text("Fetch failed")
+    expect(page.locator("#problem-retry")).to_be_visible(visible=error.retryable)
+
+
 def test_a_failure_that_passes_offers_try_again(page: Page, site: str) -> None:
     problem = {
         "title": "Fetch failed",
@@ -192,10 +224,15 @@ def test_day_breaks_are_drawn_on_request(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=15&n_bars=300")
     expect_bars(page, "NASDAQ:AAPL")
 
+    before = page.locator("#chart").screenshot()
+
     page.get_by_role("button", name="Indicators").click()
     page.get_by_label("Day breaks and missing bars").check()
+    page.keyboard.press("Escape")
 
+    expect(page.locator("#studies")).to_be_hidden()
     assert query_of(page)["breaks"] == "1"
+    assert page.locator("#chart").screenshot() != before
 
 
 def test_a_newer_request_wins(page: Page, site: str) -> None:

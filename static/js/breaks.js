@@ -1,0 +1,70 @@
+// Where trading days begin and where bars are missing, drawn behind the bars on request.
+
+const MIN_PX_APART = 5;
+const MINUTES = { h: 60, "": 1 };
+
+/** Return `{days, gaps}`: the bars that begin a trading day, and those before which some are missing. */
+export function findBreaks({ time, length }, { timeframe, dayOf }) {
+  const step = secondsOf(timeframe);
+  const days = [];
+  const gaps = [];
+  let before = length ? dayOf(time[0]) : 0;
+  for (let i = 1; i < length; i++) {
+    const day = dayOf(time[i]);
+    // Between two days the market may have been closed; within one, every bar should be there.
+    if (day !== before) days.push(i);
+    else if (time[i] - time[i - 1] > step) gaps.push(i);
+    before = day;
+  }
+  return { days, gaps };
+}
+
+/** Draws the breaks behind the bars of a pane. */
+export class BreakLines {
+  #chart = null;
+  #view = { zOrder: () => "bottom", renderer: () => ({ draw: (target) => this.#draw(target) }) };
+  #views = [this.#view];
+
+  constructor({ days, gaps }, colors) {
+    this.kinds = [{ indexes: days, color: colors.day, width: 1 }, { indexes: gaps, color: colors.gap, width: 2 }];
+  }
+
+  attached({ chart }) {
+    this.#chart = chart;
+  }
+
+  paneViews() {
+    return this.#views;
+  }
+
+  #draw(target) {
+    const scale = this.#chart.timeScale();
+    const seen = scale.getVisibleLogicalRange();
+    if (!seen) return;
+    target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio }) => {
+      for (const { indexes, color, width } of this.kinds) {
+        context.fillStyle = color;
+        for (const x of this.#places(indexes, seen, scale)) {
+          context.fillRect(Math.round(x * horizontalPixelRatio), 0, Math.max(1, Math.round(width * horizontalPixelRatio)), bitmapSize.height);
+        }
+      }
+    });
+  }
+
+  /** Yield where the lines in sight are: between the bar and the one before it. */
+  *#places(indexes, { from, to }, scale) {
+    let last = -Infinity;
+    for (const index of indexes) {
+      if (index < from || index > to) continue;
+      const x = (scale.logicalToCoordinate(index) + scale.logicalToCoordinate(index - 1)) / 2;
+      if (x - last < MIN_PX_APART) continue;
+      last = x;
+      yield x;
+    }
+  }
+}
+
+function secondsOf(timeframe) {
+  const [, number, unit] = /^(\d+)(h?)$/.exec(timeframe) ?? [];
+  return number ? number * MINUTES[unit] * 60 : Infinity;
+}

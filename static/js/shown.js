@@ -1,0 +1,30 @@
+// What the page knows of the bars that it shows: the API's reply, in the page's own words.
+
+import { barsOf } from "./bars.js";
+
+/** Return the bars of `reply` with all that is said of them; `series` is what was asked for. */
+export function shownOf(reply, series) {
+  return {
+    bars: barsOf(reply),
+    instrument: reply.instrument,
+    timeframe: reply.timeframe,
+    timeframeLabel: labelOf(reply.timeframe),
+    fullSymbol: reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol,
+    source: reply.source,
+    fetchedAt: reply.fetched_at,
+    isNew: reply.isNew,
+    isStale: reply.stale === true,
+    isForming: reply.last_bar_final === false,
+    isLimited: reply.is_limited === true,
+    lastBarFinal: reply.last_bar_final,
+    session: reply.session ?? series.session,
+    adjustment: reply.adjustment ?? series.adjustment,
+    contentHash: reply.content_hash,
+    nBars: Number(series.n_bars),
+  };
+}
+
+/** The label of the timeframe's button. */
+function labelOf(timeframe) {
+  return document.querySelector(`[name=timeframe][value="${timeframe}"]`).nextSibling.textContent;
+}
