@@ -59,7 +59,14 @@ def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -
 def test_every_error_code_is_documented() -> None:
     page = (BASE_DIR / "docs" / "api.md").read_text()
 
-    internal = {"error", "fetch_failed", "store_unreadable", "file_missing", "file_corrupt"}
+    internal = {
+        "error",
+        "refused",
+        "fetch_failed",
+        "store_unreadable",
+        "file_missing",
+        "file_corrupt",
+    }
     for code in set(all_codes()) - internal:
         assert f"`{code}`" in page, code
 
@@ -67,7 +74,8 @@ def test_every_error_code_is_documented() -> None:
 def test_every_query_parameter_and_format_is_documented() -> None:
     page = (BASE_DIR / "docs" / "api.md").read_text()
 
-    for name in [*OhlcParameters().fields, *SymbolParameters().fields, *FORMATS]:
+    names: list[str] = [*OhlcParameters().get_fields(), *SymbolParameters().get_fields(), *FORMATS]
+    for name in names:
         assert f"`{name}`" in page or f"{name}=" in page, name
 
 

@@ -16,8 +16,7 @@ from django.utils import timezone
 from datasets import errors, tokens
 from datasets.models import SignIn
 from datasets.tradingview import http
-from datasets.tradingview.client import GUEST_TOKEN
-from datasets.tradingview.signin import Credentials, Token, read_claims, sign_in
+from datasets.tradingview.signin import GUEST_TOKEN, Credentials, Token, read_claims, sign_in
 from tests.processes import Feed, free_port
 
 Configure = Callable[..., None]
