@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,9 @@ def arctic_library(folder: Path, symbols: list[str]) -> Any:
     return library
 
 
-def with_arctic(library: Any, symbols: list[str]) -> pd.DataFrame:
-    requests_ = [optional("arcticdb").ReadRequest(symbol, columns=["close"]) for symbol in symbols]
-    items = library.read_batch(requests_)
+def with_arctic(library: Any, symbols: list[str]) -> Any:
+    wanted = [optional("arcticdb").ReadRequest(symbol, columns=["close"]) for symbol in symbols]
+    items = library.read_batch(wanted)
     return pd.concat([item.data["close"].rename(item.symbol) for item in items], axis=1)
 
 
@@ -169,17 +170,17 @@ def panels(folder: Path, symbols: list[str]) -> str:
     for n_datasets in COUNTS:
         some = symbols[:n_datasets]
         runs: dict[str, Callable[[], object]] = {
-            "first": lambda some=some: _first(folder, some),
-            "unkept": lambda some=some: load_panel(some, folder=folder, keep=False),
-            "again": lambda some=some: load_panel(some, folder=folder),
-            "again, summed": lambda some=some: load_panel(some, folder=folder).to_numpy().sum(),
-            "pyarrow": lambda some=some: bare_pyarrow(folder, some),
-            "pandas": lambda some=some: pandas_loop(folder, some),
-        }  # fmt: skip
+            "first": partial(_first, folder, some),
+            "unkept": partial(load_panel, some, folder=folder, keep=False),
+            "again": partial(load_panel, some, folder=folder),
+            "again, summed": partial(_summed, folder, some),
+            "pyarrow": partial(bare_pyarrow, folder, some),
+            "pandas": partial(pandas_loop, folder, some),
+        }
         if optional("polars") is not None:
-            runs["polars"] = lambda some=some: with_polars(folder, some)
+            runs["polars"] = partial(with_polars, folder, some)
         if library is not None:
-            runs["arctic"] = lambda some=some: with_arctic(library, some)
+            runs["arctic"] = partial(with_arctic, library, some)
         medians = medians_ms(runs, rounds=PANEL_ROUNDS[n_datasets], warm_up=1)
         names = [
             "first",
@@ -206,6 +207,10 @@ def panels(folder: Path, symbols: list[str]) -> str:
 def _first(folder: Path, symbols: list[str]) -> pd.DataFrame:
     shutil.rmtree(folder / "state", ignore_errors=True)
     return load_panel(symbols, folder=folder)
+
+
+def _summed(folder: Path, symbols: list[str]) -> float:
+    return float(load_panel(symbols, folder=folder).to_numpy().sum())
 
 
 # --- memory -----------------------------------------------------------------------------

@@ -109,7 +109,7 @@ class Child:
 
     def hear(self) -> Any:
         """Return what the child tells next; None at its end."""
-        return _hear(self._hear)
+        return _receive(self._hear)
 
     def has_ended_within(self, seconds: float) -> bool:
         """Return whether the child came to its end within so many seconds."""
@@ -136,12 +136,12 @@ def _work_and_exit(work: Callable[[int, int], None], hear: int, tell: int) -> No
         work(hear, tell)
         status = 0
     except Exception:  # noqa: BLE001
-        tell(tell, {"problem": traceback.format_exc()})
+        send(tell, {"problem": traceback.format_exc()})
     finally:
         os._exit(status)
 
 
-def _hear(descriptor: int) -> Any:
+def _receive(descriptor: int) -> Any:
     line = b""
     while not line.endswith(b"\n"):
         letter = os.read(descriptor, 1)
@@ -151,7 +151,8 @@ def _hear(descriptor: int) -> Any:
     return orjson.loads(line)
 
 
-def tell(descriptor: int, words: object) -> None:
+def send(descriptor: int, words: object) -> None:
+    """Write something as a line of JSON."""
     _write_all(descriptor, orjson.dumps(words) + b"\n")
 
 
@@ -162,7 +163,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def in_a_child(work: Callable[[], Outcome]) -> Outcome:
     """Return what `work` returns, done where it can leave nothing behind."""
-    child = Child(lambda hear, tell: tell(tell, work()))
+    child = Child(lambda hear, tell: send(tell, work()))
     outcome: Outcome | None = child.hear()
     child.end()
     return {"problem": "the child died"} if outcome is None else outcome
@@ -211,12 +212,12 @@ def _look_and_be_killed(task: Outcome, hear: int, tell: int) -> None:
     outcome = _look_and_recover(task)
     # The next fetch is to begin as the first of a process.
     fetching._client().close()
-    tell(tell, outcome)
+    send(tell, outcome)
     _be_killed(hear, tell)
 
 
 def _be_killed(hear: int, tell: int) -> None:
-    task = _hear(hear)
+    task = _receive(hear)
     # Nothing follows the last one.
     if task is not None:
         _fetch_to_be_killed(task, tell)
@@ -240,13 +241,13 @@ def _fetch_to_be_killed(task: Outcome, tell: int) -> None:
     real_write = store.Store.write
 
     def write(self: store.Store, key: DatasetKey, fetched: FetchedBars) -> store.StoredFile:
-        tell(tell, "writing")
+        send(tell, "writing")
         return real_write(self, key, fetched)
 
     store.Store.write = write  # type: ignore[method-assign]
     if "step" in task:
         _die_at(task["step"])
-    tell(tell, "fetch")
+    send(tell, "fetch")
     fetching.run_fetch(fetch_id)
 
 

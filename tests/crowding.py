@@ -20,7 +20,7 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.models import Dataset, Fetch
 from datasets.serving import BarsRequest
 from tests.bars import START, a_key, bars_table, fetched_bars
-from tests.crashing import Child, Outcome, tell
+from tests.crashing import Child, Outcome, send
 
 # Few, so that they meet.
 KEYS = [a_key(n_bars=n_bars) for n_bars in range(100, 112)]
@@ -36,7 +36,7 @@ class _Feed:
 
 def main(n_processes: int, seconds: float) -> None:
     """Let so many processes work for so long, and print what they did and what the catalog says."""
-    children = [Child(lambda _, mouth: tell(mouth, _work(seconds))) for _ in range(n_processes)]
+    children = [Child(lambda hear, tell: send(tell, _work(seconds))) for _ in range(n_processes)]
     done = [child.hear() for child in children]
     for child in children:
         child.end()

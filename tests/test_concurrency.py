@@ -37,6 +37,8 @@ def crowd(stack: Stack, *, seconds: float) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     outcome = json.loads(done.stdout)
+    problems = [process["problem"] for process in outcome["processes"] if "problem" in process]
+    assert not problems, problems[0]
     counts = sum((Counter(process["counts"]) for process in outcome["processes"]), Counter())
     longest = max(max(process["longest"].values()) for process in outcome["processes"])
 

@@ -160,7 +160,7 @@ def _known_here(
             place = find_place(folder, source)
             with find_dataset(place, key) as opened:
                 found[key] = opened.facts
-        except DatasetNotFound:
+        except (DatasetNotFound, FileCorrupt):
             continue
     return found
 
