@@ -16,12 +16,12 @@ LEVELS = [
     {"errors"},
     {"bars"},
     {"tradingview", "store", "models", "formats", "rendered"},
-    {"throttle", "tokens", "research", "callers"},
+    {"throttle", "tokens", "research"},
     {"fetching", "searching"},
     {"tasks", "catalog", "status"},
-    {"serving", "sign_in", "token_admin"},
-    {"api", "views", "admin", "management", "checks", "templatetags", "middleware"},
-    {"apps", "urls", "error_pages"},
+    {"serving"},
+    {"api", "views", "admin", "management", "checks", "templatetags"},
+    {"apps", "urls"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -95,9 +95,9 @@ class NewFetches(SeriesParameters):
 
 
 class NewFetchesReply(serializers.Serializer[Any]):
-    """The reply for a list of symbols, in the order asked; for one symbol it is that fetch itself."""
+    """For a list of symbols `fetches`, in the order asked; for one symbol, that fetch itself."""
 
-    fetches = FetchSerializer(many=True)
+    fetches = FetchSerializer(many=True, required=False)
 
 
 class SymbolSerializer(serializers.Serializer[Any]):

@@ -14,22 +14,15 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
 from datasets import catalog, fetching, searching, serving, status
 from datasets.api import schema
-from datasets.api.access import count_fetch, requester, require_fetch
-from datasets.api.filtering import (
-    BooleanFilter,
-    CursorOrdering,
-    DatasetPages,
-    FetchPages,
-    StrictFilterBackend,
-    StrictQueryMixin,
-    WholeNumberFilter,
-)
+from datasets.api.access import requester
+from datasets.api.filtering import CursorOrdering, StrictFilterBackend
 from datasets.api.parameters import (
     BarsParameters,
     SymbolParameters,
@@ -55,7 +48,7 @@ class OwnNegotiation(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class OhlcViewSet(StrictQueryMixin, ViewSet):
+class OhlcViewSet(ViewSet):
     """`GET /api/tv/ohlc`: the bars, from the cache or freshly fetched."""
 
     content_negotiation_class = OwnNegotiation
@@ -65,9 +58,7 @@ class OhlcViewSet(StrictQueryMixin, ViewSet):
         """Answer from the cache, or fetch and wait."""
         wanted = _negotiated(request, read_ohlc_request(request.META.get("QUERY_STRING", "")))
         via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
-        answer = serving.find_answer(
-            wanted, via=via, by=requester(request), before_fetch=lambda: require_fetch(request)
-        )
+        answer = serving.find_answer(wanted, via=via, by=requester(request))
         if isinstance(answer, Fetch):
             return _accepted(answer)
         try:
@@ -98,7 +89,7 @@ def _accepted(fetch: Fetch) -> Response:
     return response
 
 
-class SymbolViewSet(StrictQueryMixin, ViewSet):
+class SymbolViewSet(ViewSet):
     """Instruments that TradingView knows."""
 
     @schema.symbols_schema
@@ -106,6 +97,7 @@ class SymbolViewSet(StrictQueryMixin, ViewSet):
         """Find symbols by code or description; every answer is kept for a day."""
         parameters = SymbolParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
+        serving.require_enabled()
         page = searching.find_symbols(**parameters.validated_data)
         body = {
             "query": parameters.validated_data["query"],
@@ -117,10 +109,8 @@ class SymbolViewSet(StrictQueryMixin, ViewSet):
         )
 
 
-class StatusViewSet(StrictQueryMixin, ViewSet):
+class StatusViewSet(ViewSet):
     """What the service is doing."""
-
-    reads_query = frozenset()
 
     @schema.status_schema
     def list(self, request: Request) -> Response:
@@ -132,12 +122,8 @@ class DatasetFilter(django_filters.FilterSet):
     """What the list of datasets can be narrowed by."""
 
     q = django_filters.CharFilter(
-        method="search",
-        max_length=100,
-        label="Part of the symbol, the exchange or the description.",
+        method="search", label="Part of the symbol, the exchange or the description."
     )
-    n_bars = WholeNumberFilter()
-    is_pinned = BooleanFilter()
     fetched_after = django_filters.IsoDateTimeFilter("fetched_at", "gte")
     fetched_before = django_filters.IsoDateTimeFilter("fetched_at", "lt")
 
@@ -148,9 +134,11 @@ class DatasetFilter(django_filters.FilterSet):
             "exchange",
             "symbol",
             "timeframe",
+            "n_bars",
             "session",
             "adjustment",
             "state",
+            "is_pinned",
         ]
 
     def search(self, queryset: QuerySet[Dataset], name: str, value: str) -> QuerySet[Dataset]:
@@ -167,8 +155,6 @@ class DatasetFilter(django_filters.FilterSet):
 class FetchFilter(django_filters.FilterSet):
     """What the list of fetches can be narrowed by."""
 
-    dataset = WholeNumberFilter("dataset_id")
-
     class Meta:
         model = Fetch
         fields = [
@@ -179,14 +165,29 @@ class FetchFilter(django_filters.FilterSet):
             "state",
             "error_code",
             "requested_via",
+            "dataset",
         ]
 
 
-@extend_schema_view(list=schema.dataset_list_schema, retrieve=schema.dataset_schema)
-class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
-    """The catalog."""
+class Pages(CursorPagination):
+    """Pages that stay put while rows come and go, however many there are."""
 
-    reads_query = frozenset({"list", "bars"})
+    page_size = 50
+    max_page_size = 1000
+    page_size_query_param = "page_size"
+
+
+class DatasetPages(Pages):
+    ordering = ("-fetched_at", "-id")
+
+
+class FetchPages(Pages):
+    ordering = ("-requested_at", "-id")
+
+
+@extend_schema_view(list=schema.dataset_list_schema, retrieve=schema.dataset_schema)
+class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
+    """The catalog."""
 
     queryset = Dataset.objects.all()
     serializer_class = DatasetSerializer
@@ -203,7 +204,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         "hits",
         "last_time",
     )
-    lookup_value_regex = r"[0-9]{1,18}"
+    lookup_value_regex = r"\d{1,18}"
 
     @schema.invalidate_schema
     def destroy(self, request: Request, pk: str) -> Response:
@@ -216,7 +217,6 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     def refresh(self, request: Request, pk: str) -> Response:
         """Fetch the dataset again now."""
         dataset = self.get_object()
-        count_fetch(request)
         return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
 
     @schema.bars_schema
@@ -251,7 +251,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
 
 
 @extend_schema_view(list=schema.fetch_list_schema, retrieve=schema.fetch_schema)
-class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
+class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
     """Requests to get datasets from the feed."""
 
     queryset = Fetch.objects.all()
@@ -260,7 +260,7 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
     filterset_class = FetchFilter
     filter_backends = (StrictFilterBackend, CursorOrdering)
     ordering_fields = ("requested_at", "finished_at", "exchange", "symbol")
-    lookup_value_regex = r"[0-9]{1,18}"
+    lookup_value_regex = r"\d{1,18}"
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "is_list": self.action == "list"}
@@ -271,7 +271,6 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
         wanted = NewFetches(data=request.data)
         wanted.is_valid(raise_exception=True)
         keys = read_new_fetches(wanted.validated_data)
-        count_fetch(request)
         fetches = [serving.request_fetch(key, via="api", by=requester(request)) for key in keys]
         if wanted.validated_data["symbol"]:
             return _accepted(fetches[0])
