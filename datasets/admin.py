@@ -19,9 +19,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from datasets import catalog, fetching, serving
+# `token_admin` only has to be loaded: it registers the pages of the API tokens.
+from datasets import catalog, fetching, serving, token_admin  # noqa: F401
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
+from datasets.sign_in import AdminSignInForm
 
 # Beyond so many rows a list says "more than": counting all of them would cost more than showing 50.
 _COUNTED = 5_000
@@ -32,7 +34,10 @@ _MAX_DOWNLOAD_BYTES = 200 * 1024 * 1024
 admin.site.site_header = "TradingView datasets"
 admin.site.site_title = "TradingView datasets"
 admin.site.index_title = "Catalog"
+# The lists are wide, and two models need no map.
+admin.site.enable_nav_sidebar = False
 admin.site.index_template = "admin/catalog_index.html"
+admin.site.login_form = AdminSignInForm
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -66,7 +71,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     """Every file, what is in it, how good it is, and whether it is served."""
 
     list_display = (
-        "exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state", "quality", "source", "is_pinned",
+        "exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state", "quality", "source", "pinned",
     )  # fmt: skip
     list_display_links = ("symbol",)
     list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
@@ -95,11 +100,12 @@ class DatasetAdmin(ReadOnlyAdmin):
 
     @admin.display(description="range", ordering="last_time")
     def bar_range(self, dataset: Dataset) -> str:
-        return f"{dataset.first_time:%Y-%m-%d} to {dataset.last_time:%Y-%m-%d %H:%M}"
+        return f"{dataset.first_time:%Y-%m-%d} to {dataset.last_time:%Y-%m-%d}"
 
     @admin.display(description="age", ordering="-fetched_at")
     def age(self, dataset: Dataset) -> str:
-        return timesince(dataset.fetched_at, timezone.now(), depth=1)
+        seconds = (timezone.now() - dataset.fetched_at).total_seconds()
+        return "just now" if seconds < 60 else timesince(dataset.fetched_at, depth=1)
 
     @admin.display(description="size", ordering="bytes")
     def size(self, dataset: Dataset) -> str:
@@ -112,6 +118,10 @@ class DatasetAdmin(ReadOnlyAdmin):
         if dataset.last_bar_final is False:
             flaws.append("last bar forming")
         return ", ".join(flaws) or "good"
+
+    @admin.display(description="pinned", ordering="is_pinned")
+    def pinned(self, dataset: Dataset) -> str:
+        return "pinned" if dataset.is_pinned else ""
 
     # --- the detail page ----------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+from django.db import DatabaseError
 
 from datasets import fetching
 from datasets.errors import FileCorrupt, FileMissing, StoreError
@@ -45,8 +46,7 @@ def read(dataset: Dataset) -> pa.Table:
         _set_unreadable(dataset, error)
         raise
     if not _is_recorded(dataset, stored):
-        fetching.record(stored)
-        dataset.refresh_from_db()
+        _put_right(dataset, stored)
     return table
 
 
@@ -168,6 +168,18 @@ def _over_budget(total_bytes: int) -> Iterator[Dataset]:
 
 def _last_used(dataset: Dataset) -> datetime:
     return max(dataset.fetched_at, dataset.last_served_at or dataset.fetched_at)
+
+
+def _put_right(dataset: Dataset, stored: StoredFile) -> None:
+    try:
+        fetching.record(stored)
+        dataset.refresh_from_db()
+    except DatabaseError as error:
+        # The disk is full or the database is busy: the bars are served all the same, with
+        # what the file says of itself, and the next reader tries again.
+        logger.warning("dataset %s: the row could not be put right: %s", dataset.pk, error)
+        for name, value in fetching.row_values(stored).items():
+            setattr(dataset, name, value)
 
 
 def _is_recorded(dataset: Dataset, stored: StoredFile) -> bool:

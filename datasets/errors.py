@@ -4,6 +4,9 @@
   x InvalidRequest               the caller can fix it; `errors` names each field
   x NotFound                     there is no such dataset or fetch
   x Disabled                     the operator has turned fetching and the API off
+  x Refused                      a caller may not begin a fetch, or not now
+    + Forbidden
+    + TooManyRequests            · retryable, in the next minute
   x FetchError                   one fetch failed; `code` is on its row and in the reply
     + SymbolNotFound             · permanent
     + NoData                     · permanent
@@ -64,6 +67,29 @@ class Disabled(DatasetsError):
     """`TV_ENABLED=0`: fetching and `/api/tv/*` are turned off."""
 
     code = "disabled"
+
+
+class Refused(DatasetsError):
+    """The service could do it, but not for this caller, or not now."""
+
+    code = "refused"
+
+
+class Forbidden(Refused):
+    """The caller's credentials do not go that far."""
+
+    code = "forbidden"
+
+
+class TooManyRequests(Refused):
+    """One client has asked too often in this minute."""
+
+    code = "too_many_requests"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class FetchError(DatasetsError):

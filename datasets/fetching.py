@@ -7,12 +7,13 @@ replaced in one rename, and the catalog's row follows in a transaction.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from dataclasses import asdict
 from datetime import timedelta
 from functools import cache as remember
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -71,6 +72,11 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 
 
+def is_on_its_way(key: DatasetKey) -> bool:
+    """Return whether a fetch of the key is queued or running."""
+    return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE).exists()
+
+
 def run_fetch(fetch_id: int) -> None:
     """Do the queued fetch `fetch_id` once; the row tells what came of it.
 
@@ -83,10 +89,14 @@ def run_fetch(fetch_id: int) -> None:
         return
     try:
         with attempt.lease:
-            attempt.run()
+            attempt.run_translated()
     except LeaseLost:
         logger.warning("fetch %s: taken over by another worker", fetch_id)
     except FetchError as error:
+        if not attempt.is_still_ours():
+            # What ended ours says nothing of the attempt that runs now.
+            logger.warning("fetch %s: taken over by another worker: %s", fetch_id, error)
+            return
         if isinstance(error, BadBars) and error.reply:
             get_store().keep_reply(f"fetch-{fetch_id}", error.reply)
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
@@ -188,8 +198,24 @@ class _Attempt:
         self.lease = _Lease(fetch.pk, owner)
         self._noted = time.monotonic()
 
-    def run(self) -> None:
+    def run_translated(self) -> None:
         """Fetch, write and record; raises `FetchError` or `LeaseLost`."""
+        try:
+            self.run()
+        except OSError as error:
+            # From the cache's files, a package's or a socket that could not be made.
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            raise StoreFailed(
+                f"The fetch could not be carried out on this machine: {reason}. "
+                "Nothing was changed; mend that, then fetch again."
+            ) from error
+
+    def is_still_ours(self) -> bool:
+        """Return whether no other worker has the fetch; none can take it for a while then."""
+        return bool(self._mine().update(lease_until=timezone.now() + LEASE))
+
+    def run(self) -> None:
+        """Do what the row asks for."""
         key = self.fetch.key
         if key.source != settings.TV_SOURCE:
             raise StoreFailed(
@@ -297,8 +323,18 @@ class _Lease:
 
 def record(stored: StoredFile) -> Dataset:
     """Make the catalog's row say what the file says; return the row."""
+    key, values = stored.facts.key.as_dict(), row_values(stored)
+    rows = Dataset.objects.filter(**key)
+    with transaction.atomic(savepoint=False):
+        if not rows.update(**values):
+            return Dataset.objects.create(**key, **values)
+    return rows.get()
+
+
+def row_values(stored: StoredFile) -> dict[str, Any]:
+    """Return what the row of a file says, but for its key."""
     facts = stored.facts
-    values = {
+    return {
         "state": Dataset.State.READY,
         "path": relative_path(facts.key),
         "bytes": stored.bytes,
@@ -317,11 +353,6 @@ def record(stored: StoredFile) -> Dataset:
         "largest_gap_s": facts.largest_gap_s,
         "tvdatafeed_version": facts.tvdatafeed_version,
     }
-    rows = Dataset.objects.filter(**facts.key.as_dict())
-    with transaction.atomic(savepoint=False):
-        if not rows.update(**values):
-            return Dataset.objects.create(**facts.key.as_dict(), **values)
-    return rows.get()
 
 
 def _client() -> FeedClient:

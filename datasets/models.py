@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -81,12 +86,17 @@ class Dataset(KeyedModel):
     # With the size it tells, without opening the file, whether it is still the one recorded.
     modified_ns = models.PositiveBigIntegerField(help_text="The file's modification time, ns.")
     content_hash = models.CharField(
-        max_length=64, help_text="SHA-256 over the bars, not over the file."
+        "content hash", max_length=64, help_text="SHA-256 over the bars, not over the file."
     )
     n_rows = models.PositiveIntegerField("bars", help_text="Bars in the file.")
-    first_time = models.DateTimeField(help_text="Opening instant of the oldest bar, UTC.")
-    last_time = models.DateTimeField(help_text="Opening instant of the newest bar, UTC.")
+    first_time = models.DateTimeField(
+        "first bar", help_text="Opening instant of the oldest bar, UTC."
+    )
+    last_time = models.DateTimeField(
+        "last bar", help_text="Opening instant of the newest bar, UTC."
+    )
     last_bar_final = models.BooleanField(
+        "last bar is final",
         null=True,
         help_text="No while the newest bar was still forming; unknown if the feed did not say.",
     )
@@ -95,17 +105,24 @@ class Dataset(KeyedModel):
         default=dict, help_text="What TradingView says of the instrument."
     )
     is_limited = models.BooleanField(
-        default=False, help_text="The feed said that it holds no deeper history for this account."
+        "limited by the feed",
+        default=False,
+        help_text="The feed said that it holds no deeper history for this account.",
     )
     n_duplicates = models.PositiveIntegerField(
-        default=0, help_text="Bars that were sent more than once; the last one sent is kept."
+        "duplicates dropped",
+        default=0,
+        help_text="Bars that were sent more than once; the last one sent is kept.",
     )
     n_inconsistent = models.PositiveIntegerField(
+        "inconsistent bars",
         default=0,
         help_text="Bars whose high or low does not enclose the other prices; kept as sent.",
     )
     zero_volume_share = models.FloatField(
-        null=True, help_text="Share of bars with a volume of 0, from 0 to 1; empty without volume."
+        "share of zero volume",
+        null=True,
+        help_text="Share of bars with a volume of 0, from 0 to 1; empty without volume.",
     )
     largest_gap_s = models.PositiveBigIntegerField(
         null=True, help_text="Longest time between two neighbouring bars, in seconds."
@@ -114,7 +131,7 @@ class Dataset(KeyedModel):
         "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
     )
     tvdatafeed_version = models.CharField(
-        max_length=32, help_text="The tvDatafeed that fetched it."
+        "tvDatafeed's version", max_length=32, help_text="The tvDatafeed that fetched it."
     )
     hits = models.PositiveBigIntegerField(
         default=0, help_text="Times it was served from the cache."
@@ -171,15 +188,21 @@ class Fetch(KeyedModel):
         help_text="What it wrote.",
     )
     error_code = models.CharField(
-        max_length=32, blank=True, help_text="Why it failed; see docs/api.md."
+        "error", max_length=32, blank=True, help_text="Why it failed; see docs/api.md."
     )
     error_message = models.TextField(blank=True, help_text="The same in a sentence.")
     retryable = models.BooleanField(default=False, help_text="Whether asking again can help.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Times it was tried.")
     n_rows = models.PositiveIntegerField("bars", default=0, help_text="Bars received so far.")
-    waited_ms = models.PositiveIntegerField(default=0, help_text="Waiting for the throttle, ms.")
-    fetched_ms = models.PositiveIntegerField(default=0, help_text="Talking to the feed, ms.")
-    stored_ms = models.PositiveIntegerField(default=0, help_text="Checking and writing, ms.")
+    waited_ms = models.PositiveIntegerField(
+        "waited, ms", default=0, help_text="Waiting for the throttle, ms."
+    )
+    fetched_ms = models.PositiveIntegerField(
+        "fetched, ms", default=0, help_text="Talking to the feed, ms."
+    )
+    stored_ms = models.PositiveIntegerField(
+        "stored, ms", default=0, help_text="Checking and writing, ms."
+    )
     requested_by = models.CharField(
         max_length=150, blank=True, help_text="Who asked: a user, or a client's address."
     )
@@ -240,3 +263,80 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return "sign-in"
+
+
+def in_ninety_days() -> datetime:
+    return timezone.now() + timedelta(days=90)
+
+
+class ApiToken(models.Model):
+    """What lets a program use the API in a person's name, up to a scope and until an instant.
+
+    Only a hash of its secret is kept. SHA-256 is enough: nobody can guess 256 random bits,
+    so there is no weak secret that a slow password hash would have to protect.
+    """
+
+    class Scope(models.TextChoices):
+        """Each includes the ones before it."""
+
+        READ = "read", "read: what is there already"
+        FETCH = "fetch", "fetch: read, and fetch what is not there"
+        MANAGE = "manage", "manage: fetch, and invalidate or refresh what others read"
+
+    _START = "tv_"
+    _SHOWN = 9
+
+    name = models.CharField(max_length=60, help_text="What it is for: the program or the machine.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        help_text="In whose name; it stops working when this account is turned off.",
+    )
+    scope = models.CharField(
+        max_length=6, choices=Scope.choices, default=Scope.READ, help_text="How far it goes."
+    )
+    prefix = models.CharField(
+        "begins with", max_length=12, editable=False, help_text="To tell tokens apart."
+    )
+    secret_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, help_text="UTC.")
+    expires_at = models.DateTimeField(
+        default=in_ninety_days, help_text="It stops working at this instant, UTC."
+    )
+    last_used_at = models.DateTimeField(
+        null=True, editable=False, help_text="To the hour, UTC; empty when it never was."
+    )
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def renew(self) -> str:
+        """Give the unsaved token a secret, and return it; nothing can tell it again."""
+        secret = self._START + secrets.token_urlsafe(32)
+        self.prefix = secret[: self._SHOWN]
+        self.secret_hash = _hash(secret)
+        return secret
+
+    @classmethod
+    def find(cls, secret: str) -> ApiToken | None:
+        """Return the token, with its user, whose secret this is, expired or not; or None."""
+        return cls.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at <= timezone.now()
+
+    def note_use(self) -> None:
+        """Write down that it is being used, at most once an hour."""
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > timedelta(hours=1):
+            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from datasets import catalog, errors, fetching, tasks
 from datasets.bars import DatasetKey
-from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, StoreError
+from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
 from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.models import Dataset, Fetch
 from datasets.rendered import Rendered, RenderedCache
+
+logger = logging.getLogger(__name__)
 
 # Between two looks at a fetch: quick at first, as many end within 100 ms.
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
 # How many requests of one process may wait for fetches at a time: the others are told to
 # come back, so that readers of cached bars always find a thread.
-MAX_WAITING = 112
+MAX_WAITING = settings.WEB_THREADS - max(1, min(16, settings.WEB_THREADS // 4))
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
 _rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
 
@@ -89,8 +94,17 @@ class Answer:
 # --- finding -----------------------------------------------------------------------------
 
 
-def find_answer(request: BarsRequest, *, via: str, by: str = "") -> Answer | Fetch:
+def _allow() -> None:
+    """Anybody may."""
+
+
+def find_answer(
+    request: BarsRequest, *, via: str, by: str = "", before_fetch: Callable[[], None] = _allow
+) -> Answer | Fetch:
     """Return what answers the request, or the fetch that is still on its way after `wait_s`.
+
+    `before_fetch` is called when a fetch has to be begun and none can be joined; it may raise
+    `Refused`. A stale dataset that may be served is served all the same.
 
     Raises
     ------
@@ -100,6 +114,8 @@ def find_answer(request: BarsRequest, *, via: str, by: str = "") -> Answer | Fet
         A fresh fetch is asked for and the dataset is pinned.
     FetchError
         The fetch failed, or will not be tried again before `wait_s` is over.
+    Refused
+        By `before_fetch`.
     """
     require_enabled()
     stale = None
@@ -108,10 +124,18 @@ def find_answer(request: BarsRequest, *, via: str, by: str = "") -> Answer | Fet
         if found is not None and not found.is_stale:
             return found
         stale = found
+    can_wait = stale is not None and _may_serve_stale(stale.dataset, request)
+    try:
+        if not fetching.is_on_its_way(request.key):
+            before_fetch()
+    except Refused:
+        if stale is not None and can_wait:
+            return stale
+        raise
     fetch = _join_or_start(request, via=via, by=by)
     if isinstance(fetch, Answer):
         return fetch
-    if stale is not None and _may_serve_stale(stale.dataset, request):
+    if stale is not None and can_wait:
         return stale
     return _fetched(request, fetch)
 
@@ -123,18 +147,8 @@ def find_cached(request: BarsRequest) -> Answer | None:
     missing or is another than recorded is looked into first.
     """
     key = request.key
-    candidates = Dataset.objects.filter(
-        source=key.source,
-        exchange=key.exchange,
-        symbol=key.symbol,
-        timeframe=key.timeframe.value,
-        n_bars__gte=key.n_bars,
-        session=key.session.value,
-        adjustment=key.adjustment.value,
-        state=Dataset.State.READY,
-    ).order_by("n_bars")[:4]
     stale = None
-    for dataset in candidates:
+    for dataset in _candidates(key):
         if not _is_on_disk(dataset):
             continue
         if not is_stale(dataset, request.max_age_s):
@@ -142,6 +156,22 @@ def find_cached(request: BarsRequest) -> Answer | None:
         if dataset.n_bars == key.n_bars:
             stale = Answer(dataset, is_cached=True, is_stale=True)
     return stale
+
+
+def _candidates(key: DatasetKey) -> Iterable[Dataset]:
+    """Return the ready datasets that hold enough bars of the key's series, smallest first."""
+    wanted = key.as_dict() | {"state": Dataset.State.READY.value}
+    wanted["n_bars__gte"] = wanted.pop("n_bars")
+    # Django writes the conditions in the order of their names.
+    names = tuple(sorted(wanted))
+    return Dataset.objects.raw(_candidates_sql(names), [wanted[name] for name in names])
+
+
+@cache
+def _candidates_sql(names: tuple[str, ...]) -> str:
+    """Return the query as Django writes it, once: composing it costs five times the query."""
+    query = Dataset.objects.filter(**dict.fromkeys(names, 1)).order_by("n_bars")[:4].query
+    return str(query.sql_with_params()[0])
 
 
 def is_stale(dataset: Dataset, max_age_s: int | None = None) -> bool:
@@ -408,9 +438,19 @@ class _Hits:
         self._write(counts)
 
     def _write(self, counts: Counter[int]) -> None:
+        try:
+            self._add(counts)
+        except DatabaseError as error:
+            # The disk is full or the database is busy: the bars are served all the same.
+            logger.warning("hits were not written, and will be later: %s", error)
+            with self._lock:
+                self._counts += counts
+
+    def _add(self, counts: Counter[int]) -> None:
         now = timezone.now()
         with transaction.atomic():
-            for dataset_id, number in counts.items():
+            # In one order, so that two processes never wait for each other's rows.
+            for dataset_id, number in sorted(counts.items()):
                 Dataset.objects.filter(pk=dataset_id).update(
                     hits=F("hits") + number, last_served_at=now
                 )

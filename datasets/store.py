@@ -135,20 +135,16 @@ class Store:
         A reader sees the old file or the new one, never a part. When this returns, the
         file survives a power cut. Raises `StoreFailed`; the old file is then untouched.
         """
-        facts = describe(key, fetched)
-        metadata = {METADATA_KEY: json.dumps(_to_json(facts), sort_keys=True).encode()}
-        table = fetched.table.replace_schema_metadata(metadata)
         path = self.path(key)
         with _store_failures(path):
+            facts = describe(key, fetched)
+            metadata = {METADATA_KEY: json.dumps(_to_json(facts), sort_keys=True).encode()}
+            table = fetched.table.replace_schema_metadata(metadata)
             path.parent.mkdir(parents=True, exist_ok=True)
-            # In the same folder, so that the replacing is one rename.
-            temporary = path.parent / f".{uuid4().hex}.tmp"
-            try:
-                status = _write_durably(table, temporary)
-                temporary.replace(path)
-                _sync_folder(path.parent)
-            finally:
-                temporary.unlink(missing_ok=True)
+            # Opened first: once the file is replaced nothing may be missing any more.
+            with _opened(path.parent) as folder:
+                status = _replace(path, table)
+                os.fsync(folder)
         return StoredFile(facts, status.st_size, status.st_mtime_ns)
 
     def all_paths(self) -> Iterator[str]:
@@ -236,7 +232,7 @@ class Store:
         """
         try:
             status = (self.folder / path).stat()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise FileMissing(f"{path} is not there.") from error
         return status.st_size, status.st_mtime_ns
 
@@ -262,12 +258,29 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
     )
 
 
-def _write_durably(table: pa.Table, path: Path) -> os.stat_result:
+def _replace(path: Path, table: pa.Table) -> os.stat_result:
+    while True:
+        # In the same folder, so that the replacing is one rename.
+        temporary = path.parent / f".{uuid4().hex}.tmp"
+        try:
+            status = _write_durably(table, temporary)
+            if status is not None:
+                temporary.replace(path)
+                return status
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
+    """Write and sync a new file; return None when it was taken for a stray right away."""
     # Not by `mkstemp`: its files are readable by their owner only, and the web process
     # may be another user.
     with path.open("xb") as file:
         # Held until the file is closed, also by a kill: what is not held is a stray.
         fcntl.flock(file, fcntl.LOCK_EX)
+        if not os.fstat(file.fileno()).st_nlink:
+            # A worker that was starting came between the two lines above.
+            return None
         # Measured for 5,000 bars: zstd without a dictionary is the smallest and the fastest.
         pq.write_table(table, file, compression="zstd", use_dictionary=False)
         file.flush()
@@ -275,11 +288,12 @@ def _write_durably(table: pa.Table, path: Path) -> os.stat_result:
         return os.fstat(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut."""
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Open a folder; syncing it makes a rename in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -301,12 +315,13 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
             yield file
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissing(f"{path.name} is not there.") from error
     except (pa.ArrowException, OSError) as error:
         # Too many open files, or a disk that does not answer, says nothing of this file.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
+            reason = os.strerror(error.errno)
+            raise StoreFailed(f"{path.name} could not be read: {reason}.") from error
         raise FileCorrupt(f"{path.name} is no readable parquet file.") from error
 
 

@@ -71,7 +71,11 @@ class Sweeper(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Clear up after dead workers, and begin sweeping; `parent` is Celery's worker."""
-        fetching.get_store().remove_strays()
+        try:
+            fetching.get_store().remove_strays()
+        except OSError as error:
+            # A disk that cannot be written to is for each fetch to say.
+            logger.warning("temporary files of dead workers were not removed: %s", error)
         self._entry = parent.timer.call_repeatedly(self._EVERY_S, self._sweep)
         parent.timer.call_after(0.1, self._sweep)
 

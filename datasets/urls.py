@@ -1,12 +1,14 @@
 """Every address. No trailing slashes below /api/tv/."""
 
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from datasets import views
 from datasets.api import views as api
 from datasets.api.exceptions import api_not_found
+from datasets.sign_in import SignInForm
 
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", api.OhlcViewSet, basename="api-ohlc")
@@ -15,12 +17,21 @@ router.register("fetches", api.FetchViewSet, basename="api-fetch")
 router.register("symbols", api.SymbolViewSet, basename="api-symbol")
 router.register("status", api.StatusViewSet, basename="api-status")
 
+docs = SpectacularSwaggerSplitView.as_view(url_name="api-schema")
+# A page, not a call: with API_ACCESS=login a stranger is led to the sign-in page.
+docs.login_required = True  # type: ignore[attr-defined]
+login = LoginView.as_view(
+    template_name="login.html", authentication_form=SignInForm, redirect_authenticated_user=True
+)
+
 urlpatterns = [
     path("", views.chart, name="chart"),
+    path("login/", login, name="login"),
+    path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("api/tv/", include(router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/", docs, name="api-docs"),
     re_path(r"^api/(?P<path>.*)$", api_not_found),
 ]

@@ -131,6 +131,9 @@ class Stack:
             "TV_SOURCE": "sample",
             "TV_RATE_PER_MINUTE": "0",
             "TV_MAX_BARS": "50000",
+            # Tests and measurements ask more than a client should.
+            "API_READS_PER_MINUTE": "0",
+            "API_FETCHES_PER_MINUTE": "0",
             **settings,
         }  # fmt: skip
         self._running: list[Running] = []

@@ -17,11 +17,17 @@ os.environ.update(
     TV_SOURCE="sample",
     TV_RATE_PER_MINUTE="0",
     TV_MAX_BARS="50000",
+    API_READS_PER_MINUTE="0",
+    API_FETCHES_PER_MINUTE="0",
+    API_SIGN_INS_PER_MINUTE="0",
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
 )
 
 from tvproject.settings import *  # noqa: E402, F403
 from tvproject.settings import DATABASES  # noqa: E402
+
+# A good one is slow on purpose, and tests make many users.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # In a file, not in memory: threads and processes share it, as in production.

@@ -67,7 +67,7 @@ def test_the_list_shows_what_is_in_each_dataset(
         "BTCUSDT",
         "1h",
         "300",
-        "2025-01-01 to 2025-01-13 11:00",
+        "2025-01-01 to 2025-01-13",
         "ready",
         "2 duplicates, last bar forming",
     ):

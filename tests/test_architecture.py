@@ -16,12 +16,12 @@ LEVELS = [
     {"errors"},
     {"bars"},
     {"tradingview", "store", "models", "formats", "rendered"},
-    {"throttle", "tokens", "research"},
+    {"throttle", "tokens", "research", "callers"},
     {"fetching", "searching"},
     {"tasks", "catalog", "status"},
-    {"serving"},
-    {"api", "views", "admin", "management", "checks", "templatetags"},
-    {"apps", "urls"},
+    {"serving", "sign_in", "token_admin"},
+    {"api", "views", "admin", "management", "checks", "templatetags", "middleware"},
+    {"apps", "urls", "error_pages"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -59,7 +59,14 @@ def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -
 def test_every_error_code_is_documented() -> None:
     page = (BASE_DIR / "docs" / "api.md").read_text()
 
-    internal = {"error", "fetch_failed", "store_unreadable", "file_missing", "file_corrupt"}
+    internal = {
+        "error",
+        "refused",
+        "fetch_failed",
+        "store_unreadable",
+        "file_missing",
+        "file_corrupt",
+    }
     for code in set(all_codes()) - internal:
         assert f"`{code}`" in page, code
 

@@ -126,6 +126,10 @@ SETTINGS = {
         Setting("TV_CACHE_TTL_S", _whole(0, 10**9), 0, "whole seconds, 0 for never"),
         Setting("TV_ENABLED", _boolean, True, "1 or 0"),
         Setting("API_ACCESS", _choice("open", "login"), "open", "open or login"),
+        Setting("API_READS_PER_MINUTE", _whole(0, 10**6), 6000, "a whole number from 0 (no limit) to 1000000"),
+        Setting("API_FETCHES_PER_MINUTE", _whole(0, 10**6), 120, "a whole number from 0 (no limit) to 1000000"),
+        Setting("API_SIGN_INS_PER_MINUTE", _whole(0, 10**6), 10, "a whole number from 0 (no limit) to 1000000"),
+        Setting("TRUSTED_PROXIES", _whole(0, 10), 0, "a whole number from 0 to 10"),
         Setting("DATABASE_URL", _url("sqlite", "postgres", "postgresql"), "", "sqlite:///… or postgres://…", is_secret=True),
         Setting("CELERY_BROKER_URL", _url("filesystem", "redis", "rediss", "amqp", "amqps"), "filesystem://", "filesystem://, redis://… or amqp://…", is_secret=True),
         Setting("CACHE_URL", _url("redis", "rediss"), "", "redis://…", is_secret=True),
@@ -137,6 +141,7 @@ SETTINGS = {
         Setting("PORT", _whole(1, 65535), 8000, "a port from 1 to 65535"),
         Setting("SITE_URL", _origin, "", "http://host or https://host, without a path"),
         Setting("WEB_WORKERS", _whole(1, 64), 2, "a whole number from 1 to 64"),
+        Setting("WEB_THREADS", _whole(2, 1024), 128, "a whole number from 2 to 1024"),
         Setting("WORKER_PROCESSES", _whole(1, 64), 2, "a whole number from 1 to 64"),
         Setting("ADMIN_PASSWORD", _text, "", "the first admin's password", is_secret=True),
     ]

@@ -107,10 +107,13 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "datasets.middleware.limit_query",
+    "datasets.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "datasets.middleware.LoginWall",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -142,6 +145,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+# As in the API, and the same for every reader.
+DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"
 
 # --- Database ----------------------------------------------------------------------------
 
@@ -149,6 +155,9 @@ USE_I18N = False
 def _database() -> dict[str, Any]:
     url = ENV["DATABASE_URL"] or f"sqlite:///{STATE_DIR / 'catalog.sqlite3'}"
     config: dict[str, Any] = environ.Env.db_url_config(url)
+    # A connection for each request would cost more than the request's one query.
+    config["CONN_MAX_AGE"] = 60
+    config["CONN_HEALTH_CHECKS"] = True
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             # Web processes and workers write side by side: readers never wait in WAL, and
@@ -157,9 +166,6 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
-    else:
-        config["CONN_MAX_AGE"] = 60
-        config["CONN_HEALTH_CHECKS"] = True
     return config
 
 
@@ -167,22 +173,24 @@ DATABASES = {"default": _database()}
 
 # --- Cache -------------------------------------------------------------------------------
 
-if ENV["CACHE_URL"]:
-    CACHES = {
-        "default": {
+
+def _cache(name: str) -> dict[str, Any]:
+    if ENV["CACHE_URL"]:
+        return {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": ENV["CACHE_URL"],
+            "KEY_PREFIX": name,
         }
-    }
-else:
     # On disk, because web processes and workers share what is in it.
-    CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": str(STATE_DIR / "cache"),
-            "OPTIONS": {"MAX_ENTRIES": 10_000},
-        }
+    return {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(STATE_DIR / name),
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
+
+
+# The counts of requests apart from the rest: a flood of clients would push out what must stay.
+CACHES = {"default": _cache("cache"), "counts": _cache("counts")}
 
 # --- Celery ------------------------------------------------------------------------------
 
@@ -233,17 +241,25 @@ WHITENOISE_USE_FINDERS = DEBUG or not any(STATIC_ROOT.iterdir())
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # First, because the first one decides that a stranger gets 401 and not 403.
-        "rest_framework.authentication.BasicAuthentication",
+        "datasets.api.authentication.BearerAuthentication",
+        "datasets.api.authentication.CountedBasicAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["datasets.api.throttling.ReadThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["datasets.api.parsers.BoundedJSONParser"],
     "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "datasets.api.schema.DocumentedSchema",
     "EXCEPTION_HANDLER": "datasets.api.exceptions.problem_response",
     "URL_FORMAT_OVERRIDE": None,
     "NON_FIELD_ERRORS_KEY": "request",
 }
 API_ACCESS: str = ENV["API_ACCESS"]
+API_READS_PER_MINUTE: int = ENV["API_READS_PER_MINUTE"]
+API_FETCHES_PER_MINUTE: int = ENV["API_FETCHES_PER_MINUTE"]
+API_SIGN_INS_PER_MINUTE: int = ENV["API_SIGN_INS_PER_MINUTE"]
+TRUSTED_PROXIES: int = ENV["TRUSTED_PROXIES"]
+WEB_THREADS: int = ENV["WEB_THREADS"]
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradingView dataset service",
@@ -253,6 +269,7 @@ SPECTACULAR_SETTINGS = {
     ),
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["datasets.api.access.ApiAccess"],
     "SCHEMA_PATH_PREFIX": "/api/tv",
     # The pages of the documentation come from a package, not from another host.
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -271,7 +288,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "chart"
+LOGOUT_REDIRECT_URL = "chart"
+CSRF_FAILURE_VIEW = "datasets.error_pages.csrf_failure"
 
 # --- Logging -----------------------------------------------------------------------------
 

@@ -3,6 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler400 = "datasets.error_pages.bad_request"
+handler403 = "datasets.error_pages.forbidden"
+handler404 = "datasets.error_pages.not_found"
+handler500 = "datasets.error_pages.server_error"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("datasets.urls")),

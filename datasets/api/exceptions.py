@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import orjson
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
@@ -20,6 +22,8 @@ _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.InvalidRequest, 400, "Invalid request"),
     (errors.NotFound, 404, "Not found"),
     (errors.Disabled, 503, "Service turned off"),
+    (errors.Forbidden, 403, "Not allowed"),
+    (errors.TooManyRequests, 429, "Too many requests"),
     (errors.FetchError, 500, "Fetch failed"),
     (errors.StoreError, 500, "Dataset unreadable"),
 ]
@@ -125,6 +129,8 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+@csrf_exempt
+@login_not_required
 def api_not_found(request: HttpRequest, path: str = "") -> HttpResponse:
     """Answer an address below /api/ that is none."""
     return problem(

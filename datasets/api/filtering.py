@@ -1,40 +1,100 @@
-"""Filters and orders of the lists, strict about what they are asked."""
+"""Queries of the endpoints, strict about what they are asked: filters, orders and pages."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import DataError
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import NotFound
 from rest_framework.filters import OrderingFilter
+from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
 
+from datasets import serving
 from datasets.errors import InvalidRequest
 
 # What belongs to the paging and the ordering, not to a filter.
 _PAGING = {"cursor", "page_size", "ordering"}
+_CURSOR = re.compile(r"^[A-Za-z0-9+/=]+$")
+
+
+class StrictQueryMixin(ViewSetMixin):
+    """What holds for all of `/api/tv/`: it can be turned off, and no parameter is passed over."""
+
+    # The actions that look at their query themselves; the others take none.
+    reads_query: frozenset[str] = frozenset({"list"})
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        serving.require_enabled()
+        if self.action and self.action not in self.reads_query:
+            refuse_unknown(request._request.GET, known=set())
+
+
+def refuse_unknown(query: QueryDict, *, known: set[str]) -> None:
+    """Raise `InvalidRequest` naming each parameter that is not known, empty, or given twice."""
+    allowed = f"known are {', '.join(sorted(known))}" if known else "this call takes none"
+    errors = {
+        name: [f"There is no such parameter; {allowed}."] for name in sorted(set(query) - known)
+    }
+    twice = [name for name in query if len(query.getlist(name)) > 1]
+    errors |= {name: ["This parameter was given more than once."] for name in twice}
+    # To pass over an empty filter would be to list everything.
+    empty = [name for name in query if name in known and query[name] == ""]
+    errors |= {name: ["It is empty; leave it out."] for name in empty}
+    if errors:
+        raise InvalidRequest(errors)
 
 
 class StrictFilterBackend(DjangoFilterBackend):
     """Names a parameter that it does not know, instead of listing everything."""
 
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
         filterset_class = self.get_filterset_class(view, queryset)
-        known = set(filterset_class.base_filters) | _PAGING
-        unknown = sorted(set(request.query_params) - known)
-        if unknown:
-            allowed = ", ".join(sorted(known))
-            raise InvalidRequest(
-                {name: [f"There is no such parameter; known are {allowed}."] for name in unknown}
-            )
+        refuse_unknown(request._request.GET, known=set(filterset_class.base_filters) | _PAGING)
         return super().filter_queryset(request, queryset, view)
+
+
+class _WholeNumber(forms.IntegerField):
+    # As far as a column reaches; beyond it SQLite's driver raises.
+    default_validators = [MinValueValidator(0), MaxValueValidator(2**63 - 1)]
+
+
+class WholeNumberFilter(django_filters.NumberFilter):
+    """Refuses 0.5 where Django would look for 0."""
+
+    field_class = _WholeNumber
+
+
+class _YesOrNo(forms.Field):
+    def to_python(self, value: str | None) -> bool | None:
+        if not value:
+            return None
+        try:
+            return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+        except KeyError:
+            raise ValidationError("Write true or false.") from None
+
+
+class BooleanFilter(django_filters.BooleanFilter):
+    """Refuses what is neither yes nor no, where Django would look for both."""
+
+    field_class = _YesOrNo
 
 
 class CursorOrdering(OrderingFilter):
     """Orders a list, with the id last so that every page boundary is definite."""
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Any:
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
         wanted = request.query_params.get(self.ordering_param, "")
         names = [name.strip() for name in wanted.split(",") if name.strip()]
         allowed = set(getattr(view, "ordering_fields", ()))
@@ -49,3 +109,53 @@ class CursorOrdering(OrderingFilter):
                 }
             )
         return [*names, "-id"] if names else None
+
+
+class Pages(CursorPagination):
+    """Pages that stay put while rows come and go, however many there are."""
+
+    page_size = 50
+    max_page_size = 1000
+    page_size_query_param = "page_size"
+
+    def get_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size", str(self.page_size))
+        # Not `isdigit`, which knows digits that `int` does not.
+        if not (text.isascii() and text.isdigit() and len(text) < 5):
+            text = "0"
+        if not 1 <= int(text) <= self.max_page_size:
+            raise InvalidRequest(
+                {"page_size": [f"Write a whole number from 1 to {self.max_page_size}."]}
+            )
+        return int(text)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.cursor_query_param:
+                parameter["schema"] |= {"pattern": _CURSOR.pattern}
+            if parameter["name"] == "page_size":
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
+        return parameters
+
+    def paginate_queryset(  # type: ignore[override]
+        self, queryset: QuerySet[Any], request: Request, view: Any = None
+    ) -> list[Any] | None:
+        try:
+            # Python's decoder passes over what is not base64, and an empty cursor is the first page.
+            if not _CURSOR.fullmatch(request.query_params.get(self.cursor_query_param, "=")):
+                raise ValueError
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, OverflowError, DataError, NotFound):
+            # A cursor carries a value of the field that the list is ordered by; not this one.
+            raise InvalidRequest(
+                {"cursor": ["This is no cursor of this list; follow `next` and `previous`."]}
+            ) from None
+
+
+class DatasetPages(Pages):
+    ordering = ("-fetched_at", "-id")
+
+
+class FetchPages(Pages):
+    ordering = ("-requested_at", "-id")

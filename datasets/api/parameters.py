@@ -51,7 +51,7 @@ class SymbolParameters(StrictSerializer):
         max_length=32, default="", allow_blank=True, help_text="Only of this exchange."
     )
     type = serializers.ChoiceField(
-        ["", *TYPES], default="", help_text="Only instruments of this type."
+        list(TYPES), allow_blank=True, default="", help_text="Only instruments of this type."
     )
     start = serializers.IntegerField(
         min_value=0, max_value=1000, default=0, help_text="Matches to pass over."

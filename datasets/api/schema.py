@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.helpers import forced_singular_serializer
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework import serializers
 
+from datasets.api.access import is_open_to_all
 from datasets.api.parameters import BarsParameters, OhlcParameters, SymbolParameters
 from datasets.api.serializers import (
     DatasetSerializer,
@@ -24,6 +34,38 @@ FETCH_CODES = sorted(
     for code, kind in all_codes().items()
     if issubclass(kind, FetchError) and kind is not FetchError and code != "error"
 )
+
+
+class DocumentedSchema(AutoSchema):
+    """Says where credentials are needed, which a setting decides."""
+
+    def get_auth(self) -> list[Any]:
+        found = super().get_auth()
+        return [*found, {}] if is_open_to_all(self.view) else found
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the documentation shows a token."""
+
+    target_class = "datasets.api.authentication.BearerAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token that was made in the admin: `tv_…`.",
+        }
+
+
+class BasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the documentation shows a name and a password."""
+
+    target_class = "datasets.api.authentication.CountedBasicAuthentication"
+    name = "basic"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "basic"}
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -55,6 +97,21 @@ class BarSerializer(serializers.Serializer[Any]):
     )
 
 
+class ColumnsSerializer(serializers.Serializer[Any]):
+    """The bars as one list a column, oldest first; only the columns asked for."""
+
+    time = serializers.ListField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Opening instants, UNIX seconds.",
+    )
+    open = serializers.ListField(child=serializers.FloatField(), required=False)
+    high = serializers.ListField(child=serializers.FloatField(), required=False)
+    low = serializers.ListField(child=serializers.FloatField(), required=False)
+    close = serializers.ListField(child=serializers.FloatField(), required=False)
+    volume = serializers.ListField(child=serializers.FloatField(allow_null=True), required=False)
+
+
 class OhlcSerializer(serializers.Serializer[Any]):
     """The bars and what they are; keys may be added in later versions."""
 
@@ -77,13 +134,20 @@ class OhlcSerializer(serializers.Serializer[Any]):
     instrument = serializers.DictField()
 
 
+class OhlcColumnsSerializer(OhlcSerializer):
+    """The same with `format=columns`."""
+
+    ohlc = ColumnsSerializer()  # type: ignore[assignment]
+
+
 _PROBLEM_TITLES = {
     400: "A parameter is missing or wrong.",
     401: "Sign in first.",
     403: "Not allowed.",
     404: "There is no such thing.",
+    415: "The body must be JSON.",
     429: "Too many requests from this client.",
-    500: f"The fetch failed; `code` is one of {', '.join(FETCH_CODES)}.",
+    500: f"The fetch failed; `code` is one of {', '.join(FETCH_CODES)}. Or an error of this service: `internal_error`.",
     503: "`TV_ENABLED=0`.",
 }
 _EXAMPLE = {
@@ -95,7 +159,13 @@ _EXAMPLE = {
 }  # fmt: skip
 _BARS: dict[Any, Any] = {
     (200, "application/json"): OpenApiResponse(
-        OhlcSerializer, examples=[OpenApiExample("one bar", _EXAMPLE)]
+        PolymorphicProxySerializer(
+            component_name="OhlcRowsOrColumns",
+            serializers=[OhlcSerializer, OhlcColumnsSerializer],
+            resource_type_field_name=None,
+            many=False,
+        ),
+        examples=[OpenApiExample("one bar", _EXAMPLE)],
     ),
     (200, "text/csv"): OpenApiResponse(str),
     (200, "application/vnd.apache.arrow.stream"): OpenApiResponse(bytes),
@@ -114,10 +184,15 @@ def problems(*statuses: int) -> dict[Any, Any]:
     return found
 
 
+def _one(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
+    """Say that a reply is one thing, also where the view's action is called `list`."""
+    return forced_singular_serializer(serializer)  # type: ignore[no-untyped-call]
+
+
 ohlc_schema = extend_schema(
     summary="Get bars",
     parameters=[OhlcParameters],
-    responses={**_BARS, 202: FetchSerializer, **problems(404, 500)},
+    responses={**_BARS, 202: _one(FetchSerializer), **problems(404, 500)},
 )
 bars_schema = extend_schema(
     summary="Get the bars of one dataset",
@@ -142,15 +217,24 @@ file_schema = extend_schema(
 symbols_schema = extend_schema(
     summary="Search symbols",
     parameters=[SymbolParameters],
-    responses={200: SymbolPageSerializer, **problems(500)},
+    responses={200: _one(SymbolPageSerializer), **problems(500)},
 )
 status_schema = extend_schema(
-    summary="Get the service's state", responses={200: StatusSerializer, **problems()}
+    summary="Get the service's state",
+    responses={200: _one(StatusSerializer), **problems()},
 )
 new_fetches_schema = extend_schema(
     summary="Fetch one symbol or many",
     request=NewFetches,
-    responses={202: NewFetchesReply, **problems(500)},
+    responses={
+        202: PolymorphicProxySerializer(
+            component_name="OneFetchOrMany",
+            serializers=[FetchSerializer, NewFetchesReply],
+            resource_type_field_name=None,
+            many=False,
+        ),
+        **problems(415, 500),
+    },
 )
 dataset_list_schema = extend_schema(
     summary="List datasets", responses={200: DatasetSerializer(many=True), **problems()}

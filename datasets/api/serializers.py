@@ -95,9 +95,9 @@ class NewFetches(SeriesParameters):
 
 
 class NewFetchesReply(serializers.Serializer[Any]):
-    """For a list of symbols `fetches`, in the order asked; for one symbol, that fetch itself."""
+    """The reply for a list of symbols, in the order asked; for one symbol it is that fetch itself."""
 
-    fetches = FetchSerializer(many=True, required=False)
+    fetches = FetchSerializer(many=True)
 
 
 class SymbolSerializer(serializers.Serializer[Any]):

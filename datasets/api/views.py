@@ -14,15 +14,22 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
 from datasets import catalog, fetching, searching, serving, status
 from datasets.api import schema
-from datasets.api.access import requester
-from datasets.api.filtering import CursorOrdering, StrictFilterBackend
+from datasets.api.access import count_fetch, requester, require_fetch
+from datasets.api.filtering import (
+    BooleanFilter,
+    CursorOrdering,
+    DatasetPages,
+    FetchPages,
+    StrictFilterBackend,
+    StrictQueryMixin,
+    WholeNumberFilter,
+)
 from datasets.api.parameters import (
     BarsParameters,
     SymbolParameters,
@@ -48,7 +55,7 @@ class OwnNegotiation(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class OhlcViewSet(ViewSet):
+class OhlcViewSet(StrictQueryMixin, ViewSet):
     """`GET /api/tv/ohlc`: the bars, from the cache or freshly fetched."""
 
     content_negotiation_class = OwnNegotiation
@@ -58,7 +65,9 @@ class OhlcViewSet(ViewSet):
         """Answer from the cache, or fetch and wait."""
         wanted = _negotiated(request, read_ohlc_request(request.META.get("QUERY_STRING", "")))
         via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
-        answer = serving.find_answer(wanted, via=via, by=requester(request))
+        answer = serving.find_answer(
+            wanted, via=via, by=requester(request), before_fetch=lambda: require_fetch(request)
+        )
         if isinstance(answer, Fetch):
             return _accepted(answer)
         try:
@@ -89,7 +98,7 @@ def _accepted(fetch: Fetch) -> Response:
     return response
 
 
-class SymbolViewSet(ViewSet):
+class SymbolViewSet(StrictQueryMixin, ViewSet):
     """Instruments that TradingView knows."""
 
     @schema.symbols_schema
@@ -97,7 +106,6 @@ class SymbolViewSet(ViewSet):
         """Find symbols by code or description; every answer is kept for a day."""
         parameters = SymbolParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
-        serving.require_enabled()
         page = searching.find_symbols(**parameters.validated_data)
         body = {
             "query": parameters.validated_data["query"],
@@ -109,8 +117,10 @@ class SymbolViewSet(ViewSet):
         )
 
 
-class StatusViewSet(ViewSet):
+class StatusViewSet(StrictQueryMixin, ViewSet):
     """What the service is doing."""
+
+    reads_query = frozenset()
 
     @schema.status_schema
     def list(self, request: Request) -> Response:
@@ -122,8 +132,12 @@ class DatasetFilter(django_filters.FilterSet):
     """What the list of datasets can be narrowed by."""
 
     q = django_filters.CharFilter(
-        method="search", label="Part of the symbol, the exchange or the description."
+        method="search",
+        max_length=100,
+        label="Part of the symbol, the exchange or the description.",
     )
+    n_bars = WholeNumberFilter()
+    is_pinned = BooleanFilter()
     fetched_after = django_filters.IsoDateTimeFilter("fetched_at", "gte")
     fetched_before = django_filters.IsoDateTimeFilter("fetched_at", "lt")
 
@@ -134,11 +148,9 @@ class DatasetFilter(django_filters.FilterSet):
             "exchange",
             "symbol",
             "timeframe",
-            "n_bars",
             "session",
             "adjustment",
             "state",
-            "is_pinned",
         ]
 
     def search(self, queryset: QuerySet[Dataset], name: str, value: str) -> QuerySet[Dataset]:
@@ -155,6 +167,8 @@ class DatasetFilter(django_filters.FilterSet):
 class FetchFilter(django_filters.FilterSet):
     """What the list of fetches can be narrowed by."""
 
+    dataset = WholeNumberFilter("dataset_id")
+
     class Meta:
         model = Fetch
         fields = [
@@ -165,29 +179,14 @@ class FetchFilter(django_filters.FilterSet):
             "state",
             "error_code",
             "requested_via",
-            "dataset",
         ]
 
 
-class Pages(CursorPagination):
-    """Pages that stay put while rows come and go, however many there are."""
-
-    page_size = 50
-    max_page_size = 1000
-    page_size_query_param = "page_size"
-
-
-class DatasetPages(Pages):
-    ordering = ("-fetched_at", "-id")
-
-
-class FetchPages(Pages):
-    ordering = ("-requested_at", "-id")
-
-
 @extend_schema_view(list=schema.dataset_list_schema, retrieve=schema.dataset_schema)
-class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
+class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     """The catalog."""
+
+    reads_query = frozenset({"list", "bars"})
 
     queryset = Dataset.objects.all()
     serializer_class = DatasetSerializer
@@ -204,7 +203,7 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
         "hits",
         "last_time",
     )
-    lookup_value_regex = r"\d{1,18}"
+    lookup_value_regex = r"[0-9]{1,18}"
 
     @schema.invalidate_schema
     def destroy(self, request: Request, pk: str) -> Response:
@@ -217,6 +216,7 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
     def refresh(self, request: Request, pk: str) -> Response:
         """Fetch the dataset again now."""
         dataset = self.get_object()
+        count_fetch(request)
         return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
 
     @schema.bars_schema
@@ -251,7 +251,7 @@ class DatasetViewSet(ReadOnlyModelViewSet[Dataset]):
 
 
 @extend_schema_view(list=schema.fetch_list_schema, retrieve=schema.fetch_schema)
-class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
+class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
     """Requests to get datasets from the feed."""
 
     queryset = Fetch.objects.all()
@@ -260,7 +260,7 @@ class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
     filterset_class = FetchFilter
     filter_backends = (StrictFilterBackend, CursorOrdering)
     ordering_fields = ("requested_at", "finished_at", "exchange", "symbol")
-    lookup_value_regex = r"\d{1,18}"
+    lookup_value_regex = r"[0-9]{1,18}"
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "is_list": self.action == "list"}
@@ -271,6 +271,7 @@ class FetchViewSet(ReadOnlyModelViewSet[Fetch]):
         wanted = NewFetches(data=request.data)
         wanted.is_valid(raise_exception=True)
         keys = read_new_fetches(wanted.validated_data)
+        count_fetch(request)
         fetches = [serving.request_fetch(key, via="api", by=requester(request)) for key in keys]
         if wanted.validated_data["symbol"]:
             return _accepted(fetches[0])

@@ -1,0 +1,106 @@
+"""How a request says who asks: a bearer token, basic credentials, or the browser's session.
+
+A client that fails too often in a minute is refused. A token is looked up even then, as
+nobody can guess one: so a program with an old token does not lock out its neighbours.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework.authentication import BaseAuthentication, BasicAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from datasets import callers
+from datasets.models import ApiToken
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer tv_…`, a token that was made in the admin."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if kind.lower() != "bearer":
+            return None
+        token = ApiToken.find(secret.strip())
+        if token is None:
+            raise _failure(request, "There is no such token; it may have been deleted.")
+        if token.is_expired:
+            at = f"{token.expires_at:%Y-%m-%d %H:%M}"
+            raise _failure(request, f"The token expired on {at} UTC; ask for a new one.")
+        if not token.user.is_active:
+            raise _failure(request, "The account that the token belongs to is turned off.")
+        token.note_use()
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return how one may sign in; a browser is not offered the dialog of its own."""
+        bearer = 'Bearer realm="api"'
+        return bearer if "Sec-Fetch-Mode" in request.headers else f'{bearer}, Basic realm="api"'
+
+
+class CountedBasicAuthentication(BasicAuthentication):
+    """A user's name and password; checking a password is slow, so a right one is remembered."""
+
+    def authenticate_credentials(
+        self, userid: str, password: str, request: Any = None
+    ) -> tuple[Any, None]:
+        known = _passwords.find(userid, password)
+        if known is not None:
+            return known, None
+        callers.failed_sign_ins.require_some_left(callers.address_of(request))
+        try:
+            if "\0" in userid + password:
+                raise AuthenticationFailed("Invalid username/password.")
+            user, _ = super().authenticate_credentials(userid, password, request)
+        except AuthenticationFailed as error:
+            raise _failure(request, str(error.detail)) from None
+        _passwords.keep(userid, password, user)
+        return user, None
+
+
+def _failure(request: Any, sentence: str) -> AuthenticationFailed:
+    """Count the failure and return it; raise `TooManyRequests` instead at one too many."""
+    callers.failed_sign_ins.count(callers.address_of(request))
+    return AuthenticationFailed(sentence)
+
+
+class _Passwords:
+    """Which passwords this process has seen to be right, as keyed hashes, for some users.
+
+    Each is good only while the user's row still holds the hash that it was checked against,
+    so a changed password or a closed account counts at once.
+    """
+
+    _KEPT = 1000
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._lock = Lock()
+        self._kept: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+
+    def find(self, name: str, password: str) -> User | None:
+        """Return the user whose password this is known to be."""
+        found = self._kept.get(self._digest(name, password))
+        if found is None:
+            return None
+        return User.objects.filter(pk=found[0], password=found[1], is_active=True).first()
+
+    def keep(self, name: str, password: str, user: User) -> None:
+        """Remember that the password is this user's."""
+        with self._lock:
+            self._kept[self._digest(name, password)] = (user.pk, user.password)
+            if len(self._kept) > self._KEPT:
+                self._kept.popitem(last=False)
+
+    def _digest(self, name: str, password: str) -> bytes:
+        return hmac.digest(self._key, f"{name}\0{password}".encode(), "sha256")
+
+
+_passwords = _Passwords()

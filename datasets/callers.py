@@ -1,0 +1,175 @@
+"""Who asks, and how often: each client's requests in a minute, over all processes of the service.
+
+Not TradingView's throttle: that is `throttle.py`, and holds back our own calls.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
+from threading import Lock
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from django.http import HttpRequest
+from filelock import FileLock, Timeout
+from redis.exceptions import RedisError
+
+from datasets.errors import TooManyRequests
+
+logger = logging.getLogger(__name__)
+
+_MINUTE_S = 60
+# Beyond the end of its minute a count is of no use.
+_KEEP_S = 2 * _MINUTE_S
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the client's address; an IPv6 client is its network of 64 bits.
+
+    `X-Forwarded-For` counts only as far as our own proxies have written it, from the right:
+    what stands before that is whatever the client liked to send.
+    """
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    if settings.TRUSTED_PROXIES and forwarded:
+        hops = forwarded.split(",")
+        address = hops[-min(settings.TRUSTED_PROXIES, len(hops))].strip()[:64]
+    return _network(address) if ":" in address else address
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    # One customer has so many IPv6 addresses that counting each would count nothing.
+    try:
+        whole = IPv6Address(address.partition("%")[0])
+    except AddressValueError:
+        return address
+    if whole.ipv4_mapped is not None:
+        return str(whole.ipv4_mapped)
+    return str(IPv6Address(int(whole) >> 64 << 64))
+
+
+class Tally:
+    """How often each client did one thing in this minute of the clock.
+
+    Every process counts for itself and tells the others after `_TELLS_A_MINUTE`th parts of
+    the limit, because telling costs a file or a call to Redis. So a limit of 6,000 may be
+    passed by up to 100 for each further process; one of 60 or less is exact.
+    """
+
+    _TELLS_A_MINUTE = 60
+
+    def __init__(self, what: str, setting: str) -> None:
+        self._what = what
+        self._setting = setting
+        self._lock = Lock()
+        self.forget()
+
+    def count(self, client: str) -> None:
+        """Count one more; raise `TooManyRequests` when the client has had its share."""
+        if self.limit and self._add(client) > self.limit:
+            raise self._refusal()
+
+    def note(self, client: str) -> None:
+        """Count one more, whatever the limit says."""
+        if self.limit:
+            self._add(client)
+
+    def require_some_left(self, client: str) -> None:
+        """Raise `TooManyRequests` when the client has had its share; count nothing."""
+        if self.limit and self._total(client) >= self.limit:
+            raise self._refusal()
+
+    def forget(self) -> None:
+        """Begin anew in this process."""
+        self._minute = 0
+        # For each client: what all processes have told, and what this one has not told yet.
+        self._counts: dict[str, tuple[int, int]] = {}
+
+    @property
+    def limit(self) -> int:
+        """The most in a minute, 0 for no limit."""
+        return int(getattr(settings, self._setting))
+
+    def _add(self, client: str) -> int:
+        with self._lock:
+            minute = self._turn_to_this_minute()
+            told, untold = self._counts.get(client, (0, 0))
+            if told + untold >= self.limit:
+                # Known already: a client that does not stop costs nothing more.
+                return self.limit + 1
+            untold += 1
+            is_time_to_tell = untold >= max(1, self.limit // self._TELLS_A_MINUTE)
+            self._counts[client] = (told + untold, 0) if is_time_to_tell else (told, untold)
+        if is_time_to_tell:
+            told = self._tell(minute, client, untold, otherwise=told + untold)
+            untold = 0
+        return told + untold
+
+    def _tell(self, minute: int, client: str, number: int, *, otherwise: int) -> int:
+        told = _add_for_all(f"{self._setting}:{minute}:{client}", number)
+        if told is None:
+            return otherwise
+        with self._lock:
+            if self._minute == minute:
+                known, untold = self._counts.get(client, (0, 0))
+                self._counts[client] = (max(told, known), untold)
+        return told
+
+    def _total(self, client: str) -> int:
+        with self._lock:
+            minute = self._turn_to_this_minute()
+            told, untold = self._counts.get(client, (0, 0))
+        return max(told, _known_to_all(f"{self._setting}:{minute}:{client}")) + untold
+
+    def _turn_to_this_minute(self) -> int:
+        minute = int(time.time()) // _MINUTE_S
+        if minute != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        return minute
+
+    def _refusal(self) -> TooManyRequests:
+        left_s = _MINUTE_S - time.time() % _MINUTE_S
+        return TooManyRequests(
+            f"One client may {self._what} {self.limit} times a minute ({self._setting}); try again in {left_s:.0f} s.",
+            retry_after_s=max(left_s, 1),
+        )
+
+
+reads = Tally("ask", "API_READS_PER_MINUTE")
+fetches = Tally("begin fetches", "API_FETCHES_PER_MINUTE")
+failed_sign_ins = Tally("fail to sign in", "API_SIGN_INS_PER_MINUTE")
+
+
+def _add_for_all(key: str, number: int) -> int | None:
+    """Add to what all processes see, and return it; None when it cannot be kept now."""
+    counts = caches["counts"]
+    try:
+        with _one_at_a_time():
+            counts.add(key, 0, timeout=_KEEP_S)
+            return int(counts.incr(key, number))
+    except (RedisError, OSError, Timeout, ValueError) as error:
+        # Better a limit for each process than no service.
+        logger.warning("requests are counted in this process only: %s", error)
+        return None
+
+
+def _known_to_all(key: str) -> int:
+    try:
+        return int(caches["counts"].get(key, 0))
+    except (RedisError, OSError) as error:
+        logger.warning("requests are counted in this process only: %s", error)
+        return 0
+
+
+def _one_at_a_time() -> AbstractContextManager[Any]:
+    # Redis adds in one step; in files, adding is a read and then a write.
+    if settings.ENV["CACHE_URL"]:
+        return nullcontext()
+    return FileLock(settings.STATE_DIR / "counts.lock", timeout=2)

@@ -1,0 +1,68 @@
+"""What holds for every request: its query's length, who gets in, and what a page may load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+Respond = Callable[[HttpRequest], HttpResponse]
+
+# The longest sensible one, all parameters and filters at once, is a fifth of it.
+MAX_QUERY = 8192
+# The rules that the chart library adds to the page for its attribution logo. The hash of just
+# these stands here, so that no other inline style is let in; a test compares it with the package.
+CHART_LOGO_STYLE = "'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='"
+_PAGE_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self'",
+        f"style-src 'self' {CHART_LOGO_STYLE}",
+        # `data:` for the icons that stylesheets carry in themselves.
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+_DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def content_security_policy(respond: Respond) -> Respond:
+    """Tell the browser what a page may load: only what this service serves, and no inline script."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = respond(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        response.headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _DATA_POLICY
+        return response
+
+    return middleware
+
+
+def limit_query(respond: Respond) -> Respond:
+    """Refuse a query string that nobody means, before anything reads or keeps it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if len(request.META.get("QUERY_STRING", "")) > MAX_QUERY:
+            raise RequestDataTooBig(f"The query is longer than {MAX_QUERY:,} bytes.")
+        return respond(request)
+
+    return middleware
+
+
+class LoginWall(LoginRequiredMiddleware):
+    """With `API_ACCESS=login` every page asks who is there; the API asks for itself."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        if settings.API_ACCESS == "open":
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)

@@ -1,0 +1,29 @@
+"""Load bars in a notebook, a backtest or a sweep: from the files, without the web service.
+
+Knows no Django and no database. docs/research.md describes each function.
+"""
+
+from datasets.research.bridges import to_backtesting, to_numpy, to_vectorbt
+from datasets.research.errors import DatasetNotFound, LockMismatch, ServiceFailed
+from datasets.research.frames import close_times
+from datasets.research.loading import catalog, load
+from datasets.research.locks import verify_lock, write_lock
+from datasets.research.panels import load_panel
+from datasets.research.resampling import align, resample
+
+__all__ = [
+    "DatasetNotFound",
+    "LockMismatch",
+    "ServiceFailed",
+    "align",
+    "catalog",
+    "close_times",
+    "load",
+    "load_panel",
+    "resample",
+    "to_backtesting",
+    "to_numpy",
+    "to_vectorbt",
+    "verify_lock",
+    "write_lock",
+]

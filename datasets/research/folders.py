@@ -1,0 +1,226 @@
+"""Where the files are, and which of them holds a series. Reads names only, never bars."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from datasets.bars import Adjustment, DatasetKey, Session
+from datasets.errors import InvalidRequest
+from datasets.research.errors import DatasetNotFound
+from datasets.store import SUFFIX, key_of, relative_path
+
+DEFAULT_SOURCE = "tradingview"
+# What the command fetches when no number of bars was asked for.
+DEFAULT_N_BARS = 5000
+
+_NAME = re.compile(r"(.+)_(\d+)((?:_extended)?(?:_dividends|_none)?)" + re.escape(SUFFIX))
+# A listing taken this soon after the folder's last change may miss a change of the same tick.
+_SETTLED_NS = 100_000_000
+
+# (what stands before the number of bars, what stands after it) -> the numbers there are.
+Numbers = dict[tuple[str, str], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One source's files below one datasets folder."""
+
+    datasets: Path
+    source: str
+
+    @property
+    def folder(self) -> Path:
+        return self.datasets / self.source
+
+    def path(self, key: DatasetKey) -> Path:
+        """Return where the key's file is, or would be."""
+        return self.datasets / relative_path(key)
+
+
+def outputs_folder(folder: str | Path | None = None) -> Path:
+    """Return the outputs folder: the one given, else `OUTPUTS_URL`, else the project's own."""
+    given = str(folder) if folder is not None else os.environ.get("OUTPUTS_URL", "")
+    if not given:
+        return Path(__file__).resolve().parents[2] / "outputs"
+    parts = urlsplit(given)
+    if parts.scheme == "file" and not parts.netloc:
+        return Path(unquote(parts.path)).resolve()
+    if parts.scheme:
+        message = (
+            f"{given!r} is no folder of this machine; use a folder, file:///folder, "
+            "or url= for a service."
+        )
+        raise InvalidRequest({"folder": [message]})
+    return Path(given).expanduser().absolute()
+
+
+def state_folder(outputs: Path) -> Path:
+    """Return where what can be made again is kept: `STATE_DIR`, else beside the datasets."""
+    given = os.environ.get("STATE_DIR", "")
+    # Somebody else's folder has its own state beside it.
+    if given and outputs == outputs_folder():
+        return outputs_folder(given)
+    return outputs / "state"
+
+
+def find_place(folder: str | Path | None = None, source: str | None = None) -> Place:
+    """Return the place of a source; raise where there is none, never take another instead.
+
+    Without a source it is `tradingview`. Sample bars are invented and must be asked for.
+    """
+    datasets = outputs_folder(folder) / "datasets"
+    wanted = source or DEFAULT_SOURCE
+    if (datasets / wanted).is_dir():
+        return Place(datasets, wanted)
+    sources = list_sources(datasets)
+    there = ", ".join(repr(name) for name in sources) or "none"
+    message = f"There are no bars of the source {wanted!r} in {datasets}; sources there: {there}."
+    if "sample" in sources and source is None:
+        message += " Sample bars are invented; ask for them with source='sample'."
+    elif not sources:
+        message += f" {_fetch_sentence(['BINANCE:BTCUSDT'], '1h', DEFAULT_N_BARS, wanted)}"
+    raise DatasetNotFound(message)
+
+
+def list_sources(datasets: Path) -> list[str]:
+    """Return the names of the folders that hold datasets."""
+    if not datasets.is_dir():
+        return []
+    return sorted(path.name for path in datasets.iterdir() if path.is_dir())
+
+
+def list_keys(place: Place) -> list[DatasetKey]:
+    """Return the key of every file that is named as a dataset, sorted by name."""
+    found = []
+    for name in sorted(path.name for path in place.folder.iterdir()):
+        try:
+            found.append(key_of(f"{place.source}/{name}"))
+        except ValueError:
+            continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The datasets' names in one folder, as they were at one moment."""
+
+    numbers: Numbers
+    # The same for as long as no dataset comes or goes.
+    digest: str
+
+    def numbers_of_bars(self, key: DatasetKey) -> list[int]:
+        """Return which `n_bars` there are of the key's series, largest first."""
+        name = relative_path(replace(key, n_bars=1)).partition("/")[2]
+        # The last `_1` of the name is the number: after it come at most session and adjustment.
+        head, _, tail = name.removesuffix(SUFFIX).rpartition("_1")
+        return self.numbers.get((head, tail), [])
+
+
+_listings: dict[Path, tuple[int, Listing]] = {}
+
+
+def list_folder(folder: Path) -> Listing:
+    """Return what the names in the folder say, read again only when the folder has changed."""
+    try:
+        changed_ns = folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return Listing({}, "")
+    kept = _listings.get(folder)
+    if kept is not None and kept[0] == changed_ns:
+        return kept[1]
+    taken_ns = time.time_ns()
+    listing = _listing_of([entry.name for entry in os.scandir(folder)])
+    if taken_ns - changed_ns > _SETTLED_NS:
+        _listings[folder] = (changed_ns, listing)
+    return listing
+
+
+def _listing_of(names: list[str]) -> Listing:
+    numbers: Numbers = {}
+    matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
+    for match in matches:
+        numbers.setdefault((match[1], match[3]), []).append(int(match[2]))
+    for each in numbers.values():
+        each.sort(reverse=True)
+    digest = hashlib.blake2b("\n".join(match[0] for match in matches).encode(), digest_size=16)
+    return Listing(numbers, digest.hexdigest())
+
+
+def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
+    """Return the error that names what is missing, close matches, and the command that fetches."""
+    first = wanted[0]
+    there = list_keys(place)
+    named = ", ".join(f"{_described(key)}" for key in wanted[:5])
+    more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
+    verb = "are" if len(wanted) > 1 else "is"
+    message = f"{named}{more} {verb} not among the {len(there)} datasets in {place.folder}."
+    close = list(dict.fromkeys(text for key in wanted[:5] for text in _close_matches(key, there)))
+    if close:
+        message += f" Close: {'; '.join(close[:6])}."
+    symbols = list(dict.fromkeys(key.full_symbol for key in wanted))
+    sentence = _fetch_sentence(
+        symbols,
+        first.timeframe,
+        first.n_bars or DEFAULT_N_BARS,
+        place.source,
+        first.session,
+        first.adjustment,
+    )
+    return DatasetNotFound(f"{message} {sentence}")
+
+
+def _described(key: DatasetKey) -> str:
+    """Return a key in words, without what is as usual."""
+    parts = [key.full_symbol, key.timeframe.value]
+    if key.n_bars:
+        parts.append(f"with {key.n_bars} bars")
+    if key.session is not Session.REGULAR:
+        parts.append(f"session={key.session.value}")
+    if key.adjustment is not Adjustment.SPLITS:
+        parts.append(f"adjustment={key.adjustment.value}")
+    return " ".join(parts)
+
+
+def _close_matches(wanted: DatasetKey, there: Iterable[DatasetKey]) -> list[str]:
+    """Return the datasets most like the wanted one: its own symbol first, then like names."""
+    of_symbol: dict[str, list[DatasetKey]] = {}
+    for key in there:
+        of_symbol.setdefault(key.full_symbol, []).append(key)
+    names = list(of_symbol)
+    # A wrong exchange is the commonest slip, and not close as text.
+    same_code = [name for name in names if name.partition(":")[2] == wanted.symbol]
+    similar = difflib.get_close_matches(wanted.full_symbol, names, n=4, cutoff=0.6)
+    close = []
+    for name in dict.fromkeys([*same_code, *similar]):
+        keys = sorted(of_symbol[name], key=lambda key: key.timeframe is not wanted.timeframe)
+        close += [_described(key) for key in keys[:4]]
+    return close
+
+
+def _fetch_sentence(
+    symbols: Sequence[str],
+    timeframe: str,
+    n_bars: int,
+    source: str,
+    session: Session = Session.REGULAR,
+    adjustment: Adjustment = Adjustment.SPLITS,
+) -> str:
+    names = " ".join(
+        f"'{name}'" if re.search(r"[^\w:.!-]", name) else name for name in symbols[:10]
+    )
+    rest = " …" if len(symbols) > 10 else ""
+    command = f"python manage.py fetch {names}{rest} -t {timeframe} -n {n_bars}"
+    if session is not Session.REGULAR:
+        command += f" --session {session.value}"
+    if adjustment is not Adjustment.SPLITS:
+        command += f" --adjustment {adjustment.value}"
+    prefix = "" if source == DEFAULT_SOURCE else f"TV_SOURCE={source} "
+    return f"Fetch it: {prefix}{command}"

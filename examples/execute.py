@@ -1,0 +1,91 @@
+"""Run the notebooks against a service of their own, and save what they show: `python -m examples.execute`.
+
+The feed's clock stands still, so that a second run shows the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.processes import Feed, Stack
+
+FOLDER = Path(__file__).parent
+NOTEBOOKS = ("fetch_to_backtest.ipynb", "features_and_sweep.ipynb")
+NOW = "2026-01-09T21:30:30Z"
+# What a notebook needs before it is run; examples/requirements.txt has the versions.
+NEEDED = ("nbclient", "nbformat", "ipykernel", "backtesting", "joblib", "matplotlib")
+
+
+class Service:
+    """A service with a worker on the sample feed, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._feed = Feed(folder, "--now", NOW)
+        self._stack = Stack(folder, self._feed)
+        self._stack.start_web()
+        self._stack.start_worker(concurrency=2)
+        self.env = {
+            "OUTPUTS_URL": str(folder / "outputs"),
+            "PORT": self._stack.url.rpartition(":")[2],
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "JUPYTER_PLATFORM_DIRS": "1",
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
+
+    def stop(self) -> None:
+        self._stack.stop()
+        self._feed.stop()
+
+
+def execute(name: str, service: Service) -> Any:
+    """Run a notebook to its end, in the examples' folder, and return it with its outputs."""
+    nbformat, nbclient = map(importlib.import_module, ("nbformat", "nbclient"))
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+    )
+    with mock.patch.dict(os.environ, service.env):
+        client.execute()
+    return notebook
+
+
+def tidy(notebook: Any) -> Any:
+    """Take out what differs from run to run: times of execution, and this machine's Python."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("language_info", None)
+    return notebook
+
+
+def size_of_pictures(notebook: Any) -> list[int]:
+    """Return the bytes of each picture in the outputs, as it is in the file."""
+    found = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            picture = output.get("data", {}).get("image/png")
+            found += [len(re.sub(r"\s", "", picture))] if picture else []
+    return found
+
+
+def main() -> None:
+    nbformat = importlib.import_module("nbformat")
+    with tempfile.TemporaryDirectory() as name:
+        service = Service(Path(name))
+        try:
+            for notebook in NOTEBOOKS:
+                nbformat.write(tidy(execute(notebook, service)), FOLDER / notebook)
+        finally:
+            service.stop()
+
+
+if __name__ == "__main__":
+    main()

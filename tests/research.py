@@ -1,0 +1,79 @@
+"""Datasets' files for tests of the loader, filled with what the sample feed sends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
+from datasets.store import Store
+from samplefeed.bars import Request, make_bars
+from samplefeed.facts import resolved_facts
+from samplefeed.instruments import find_instrument
+from samplefeed.timeframes import Timeframe, parse_timeframe
+from tests.bars import bars_table, fetched_bars
+
+# A Friday evening: New York has closed.
+NOW = datetime(2026, 1, 9, 21, 30, tzinfo=UTC)
+
+
+def write(
+    folder: Path, n_rows: int = 300, *, table: pa.Table | None = None, **changes: Any
+) -> DatasetKey:
+    """Write a dataset below an outputs folder; `changes` are those of its key or its reply."""
+    reply = {
+        name: changes.pop(name)
+        for name in ("instrument", "fetched_at", "last_bar_final", "is_limited")
+        if name in changes
+    }
+    usual: dict[str, Any] = {"source": "tradingview", "symbol": "BINANCE:BTCUSDT"}
+    key = DatasetKey.parse(**usual | {"n_bars": n_rows} | changes)
+    instrument = Instrument(timezone="Etc/UTC", session_hours="24x7", currency="USDT")
+    bars = fetched_bars(
+        bars_table(n_rows) if table is None else table, **{"instrument": instrument} | reply
+    )
+    Store(folder / "datasets").write(key, bars)
+    return key
+
+
+def write_sample(
+    folder: Path,
+    full_symbol: str,
+    timeframe: str,
+    n_bars: int,
+    *,
+    now: datetime = NOW,
+    session: str = "regular",
+) -> DatasetKey:
+    """Write the dataset that a fetch from the sample feed would make at `now`."""
+    key = DatasetKey.parse(
+        source="sample", symbol=full_symbol, timeframe=timeframe, n_bars=n_bars, session=session
+    )
+    instrument, parsed = find_instrument(full_symbol), parse_timeframe(_feed_name(key))
+    assert instrument is not None
+    assert isinstance(parsed, Timeframe)
+    made = make_bars(instrument, Request(parsed, n_bars, now.timestamp(), session=session))
+    facts = resolved_facts(instrument, session)
+    rows = np.column_stack([made.rows, np.zeros((len(made.rows), max(0, 6 - made.rows.shape[1])))])
+    has_volume = np.full(len(rows), made.rows.shape[1] >= 6)
+    fetched = FetchedBars(
+        table=make_table(rows[:, :6], has_volume=has_volume),
+        instrument=Instrument(
+            full_name=full_symbol,
+            timezone=facts["timezone"],
+            session_hours=facts["session"],
+            delay_s=int(facts.get("delay", 0)),
+        ),
+        fetched_at=now,
+        last_bar_final=made.close_at < now.timestamp(),
+    )
+    Store(folder / "datasets").write(key, fetched)
+    return key
+
+
+def _feed_name(key: DatasetKey) -> str:
+    return key.timeframe.value.upper() if key.timeframe.value.endswith("h") else key.timeframe.value

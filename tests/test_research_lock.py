@@ -1,0 +1,169 @@
+"""A study's lock file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from datasets.errors import InvalidRequest
+from datasets.research import (
+    LockMismatch,
+    load,
+    load_panel,
+    locks,
+    resample,
+    verify_lock,
+    write_lock,
+)
+from tests.bars import START, bars_table
+from tests.research import write
+
+
+@pytest.fixture(autouse=True)
+def nothing_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_noted", {})
+
+
+def test_a_lock_names_key_content_bars_and_range(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    assert write_lock(tmp_path / "study.lock", bars) == 1
+
+    assert json.loads((tmp_path / "study.lock").read_text()) == {
+        "format": 1,
+        "datasets": [
+            {
+                "source": "tradingview", "exchange": "BINANCE", "symbol": "BTCUSDT", "timeframe": "1h",
+                "n_bars": 20, "session": "regular", "adjustment": "splits",
+                "content_hash": bars.attrs["content_hash"], "n_rows": 20,
+                "first_time": "2025-01-01T00:00:00+00:00", "last_time": "2025-01-01T19:00:00+00:00",
+                "fetched_at": "2025-06-01T00:00:00+00:00",
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_a_lock_of_everything_has_what_was_loaded_once_each(tmp_path: Path) -> None:
+    for name in ("LOAD:A", "LOAD:B", "LOAD:C"):
+        write(tmp_path, 48, symbol=name)
+    load("LOAD:C", folder=tmp_path, as_="arrow")
+    load("LOAD:A", folder=tmp_path)
+    load_panel(["LOAD:A", "LOAD:B"], folder=tmp_path)
+    load_panel(["LOAD:A", "LOAD:B"], folder=tmp_path)
+
+    assert write_lock(tmp_path / "study.lock") == 3
+    days = resample(load("LOAD:A", folder=tmp_path), "1D")
+    assert write_lock(tmp_path / "study.lock", days, load_panel(["LOAD:B"], folder=tmp_path)) == 2
+    assert verify_lock(tmp_path / "study.lock", folder=tmp_path) == []
+
+
+def test_locked_content_is_loaded(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+    # A larger one is no better one now.
+    write(tmp_path, 50)
+
+    assert len(load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)) == 20
+    assert len(load("BINANCE:BTCUSDT", n_bars=10, lock=lock, folder=tmp_path)) == 10
+    assert load_panel(["BINANCE:BTCUSDT"], lock=lock, folder=tmp_path).shape == (20, 1)
+    assert len(load("BINANCE:BTCUSDT", folder=tmp_path)) == 50
+
+
+def test_the_same_bars_fetched_again_are_no_change(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+
+    write(tmp_path, 20, fetched_at=datetime(2025, 7, 1, tzinfo=UTC))
+
+    assert len(load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)) == 20
+    assert verify_lock(lock, folder=tmp_path) == []
+
+
+def test_other_content_is_refused_with_what_changed(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+
+    fetched_at = datetime(2025, 7, 1, tzinfo=UTC)
+    write(tmp_path, table=bars_table(20, start=START + 3600), n_bars=20, fetched_at=fetched_at)
+
+    with pytest.raises(LockMismatch) as refused:
+        load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)
+    with pytest.raises(LockMismatch):
+        load_panel(["BINANCE:BTCUSDT"], lock=lock, folder=tmp_path)
+    message = str(refused.value)
+    assert message.startswith(
+        "BINANCE:BTCUSDT 1h 20 (tradingview) has changed: first bar 2025-01-01T00"
+    )
+    assert "last bar 2025-01-01T19:00:00+00:00 → 2025-01-01T20:00:00+00:00" in message
+    assert "fetched 2025-06-01T00:00:00+00:00 → 2025-07-01T00:00:00+00:00" in message
+    assert message.endswith("Locked in study.lock.")
+    assert len(verify_lock(lock, folder=tmp_path)) == 1
+
+
+def test_other_values_in_the_same_range_are_said_to_be_that(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+
+    table = bars_table(20, has_volume=False)
+    write(tmp_path, table=table, n_bars=20)
+
+    with pytest.raises(LockMismatch, match="the same range of bars, other values in it"):
+        load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)
+
+
+def test_what_is_not_locked_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    write(tmp_path, 20, symbol="LOAD:A")
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+
+    for options in ({"symbol": "LOAD:A"}, {"symbol": "BINANCE:BTCUSDT", "n_bars": 30}):
+        with pytest.raises(LockMismatch, match=r"is not in study\.lock, which locks 1 datasets"):
+            load(**options, lock=lock, folder=tmp_path)
+
+
+def test_verifying_reads_every_bar(tmp_path: Path) -> None:
+    for name in ("LOAD:A", "LOAD:B", "LOAD:C"):
+        write(tmp_path, 20, symbol=name)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load_panel(["LOAD:A", "LOAD:B", "LOAD:C"], folder=tmp_path))
+    folder = tmp_path / "datasets/tradingview"
+    path = folder / "LOAD_A_1h_20.parquet"
+    changed = bars_table(20, start=START + 60).replace_schema_metadata(
+        pq.read_schema(path).metadata
+    )
+    pq.write_table(changed, path)
+    (folder / "LOAD_B_1h_20.parquet").unlink()
+
+    assert verify_lock(lock, folder=tmp_path) == [
+        "LOAD_A_1h_20.parquet does not hold the bars that were written; fetch it again.",
+        "LOAD:B 1h 20 (tradingview) is not there.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9, "datasets": []}', '{"format": 1}'])
+def test_a_file_that_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
+    write(tmp_path, 20)
+    (tmp_path / "study.lock").write_text(text)
+
+    with pytest.raises(InvalidRequest, match="is no lock file"):
+        load("BINANCE:BTCUSDT", lock=tmp_path / "study.lock", folder=tmp_path)
+
+
+def test_a_frame_without_attrs_cannot_be_locked(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+    bars.attrs.clear()
+
+    with pytest.raises(InvalidRequest, match="its attrs are gone"):
+        write_lock(tmp_path / "study.lock", bars)
+    assert not (tmp_path / "study.lock").exists()

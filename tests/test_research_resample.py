@@ -1,0 +1,278 @@
+"""Longer bars and longer timeframes, without a look into the future."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.errors import InvalidRequest
+from datasets.research import align, close_times, load, resample
+from tests.bars import bars_table
+from tests.research import NOW, write, write_sample
+
+COLUMNS = ["open", "high", "low", "close", "volume"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "base", "target"),
+    [
+        ("BINANCE:BTCUSDT", "1", "45"),
+        ("BINANCE:BTCUSDT", "15", "4h"),
+        ("BINANCE:BTCUSDT", "1h", "1D"),
+        ("BINANCE:BTCUSDT", "1h", "1W"),
+        ("BINANCE:BTCUSDT", "1D", "1M"),
+        ("NASDAQ:AAPL", "5", "1h"),
+        ("NASDAQ:AAPL", "30", "4h"),
+        ("NASDAQ:AAPL", "15", "1D"),
+        ("NASDAQ:AAPL", "1D", "1W"),
+        ("NASDAQ:AAPL", "1D", "1M"),
+        ("TSE:7203", "5", "1h"),
+        ("TSE:7203", "30", "1D"),
+        ("HOSE:VCB", "15", "2h"),
+        ("NSE:RELIANCE", "15", "1D"),
+        ("FX_IDC:EURUSD", "1h", "4h"),
+        ("FX_IDC:EURUSD", "1h", "1D"),
+        ("FX_IDC:EURUSD", "1h", "1W"),
+        ("CME_MINI:ES1!", "15", "4h"),
+        ("CME_MINI:ES1!", "1h", "1D"),
+        ("CME_MINI:ES1!", "1D", "1W"),
+        ("CME_MINI:ES1!", "1D", "1M"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("now", [NOW, datetime(2025, 11, 6, 15, 7, tzinfo=UTC)])
+def test_what_is_resampled_is_what_the_feed_has(
+    tmp_path: Path, symbol: str, base: str, target: str, now: datetime
+) -> None:
+    write_sample(tmp_path, symbol, base, 3000, now=now)
+    write_sample(tmp_path, symbol, target, 3000, now=now)
+    theirs = load(symbol, target, source="sample", folder=tmp_path)
+
+    ours = resample(load(symbol, base, source="sample", folder=tmp_path), target)
+
+    # All of theirs that our shorter bars reach back to, but the last ones that may go on.
+    assert len(ours) >= 5
+    same = theirs.loc[ours.index[0] : ours.index[-1]]
+    assert ours.index.equals(same.index)
+    assert len(theirs.loc[ours.index[-1] :]) <= 2
+    pd.testing.assert_frame_equal(ours[COLUMNS], same[COLUMNS], check_flags=False)
+    # And none of them was known earlier than the feed's own bar.
+    assert (ours["close_time"] >= close_times(same) - pd.Timedelta("64h")).all()
+    assert (ours["close_time"].iloc[:-1].to_numpy() <= ours.index[1:].to_numpy()).all()
+
+
+def test_a_day_closes_with_the_exchange(tmp_path: Path) -> None:
+    write_sample(tmp_path, "NASDAQ:AAPL", "1h", 300)
+
+    days = resample(load("NASDAQ:AAPL", "1h", source="sample", folder=tmp_path), "1D")
+
+    local = pd.DatetimeIndex(days["close_time"]).tz_convert("America/New_York")
+    assert set(local.strftime("%H:%M")) == {"16:00"}
+    assert days.index[-1] == pd.Timestamp("2026-01-09T14:30Z")
+    assert days.attrs["timeframe"] == "1D"
+    assert days.attrs["resampled_from"] == "1h"
+
+
+def test_only_whole_bars_come_out(tmp_path: Path) -> None:
+    table = bars_table(50, start=1_735_700_400)  # from 03:00
+    write(tmp_path, table=table, n_bars=50, fetched_at=datetime(2025, 1, 3, 5, tzinfo=UTC))
+
+    days = resample(load("BINANCE:BTCUSDT", folder=tmp_path), "1D")
+
+    # The first day lacks three hours, the third goes on: 50 hours end at 05:00.
+    assert days.index.tolist() == [pd.Timestamp("2025-01-02T00:00Z")]
+
+
+def test_a_forming_bar_is_not_aggregated(tmp_path: Path) -> None:
+    write(tmp_path, 48, last_bar_final=False)
+    bars = load("BINANCE:BTCUSDT", closed=False, folder=tmp_path)
+
+    assert len(bars) == 48
+    assert len(resample(bars, "1D")) == 1
+    assert len(resample(bars, "2h")) == 23
+
+
+def test_a_day_that_had_ended_when_it_was_fetched_is_whole(tmp_path: Path) -> None:
+    # A short day: the last hour of trade is missing, as before a holiday.
+    table = bars_table(47)
+    write(tmp_path, table=table, n_bars=47, fetched_at=datetime(2025, 1, 3, 9, tzinfo=UTC))
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    assert len(resample(bars, "1D")) == 2
+    # Of a part of the bars that is not known.
+    assert len(resample(bars.iloc[:-1], "1D")) == 1
+
+
+def test_an_unknown_volume_makes_the_sum_unknown(tmp_path: Path) -> None:
+    write(tmp_path, 48)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+    bars.iloc[5, bars.columns.get_loc("volume")] = np.nan
+
+    days = resample(bars, "1D")
+
+    assert days["volume"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("base", "target"), [("1h", "1h"), ("1h", "30"), ("45", "1h"), ("1D", "4h"), ("1W", "1M")]
+)
+def test_bars_that_do_not_add_up_are_refused(tmp_path: Path, base: str, target: str) -> None:
+    write(tmp_path, 10, timeframe=base)
+
+    with pytest.raises(InvalidRequest, match="do not add up"):
+        resample(load("BINANCE:BTCUSDT", base, folder=tmp_path), target)
+
+
+def test_unknown_hours_must_be_said(tmp_path: Path) -> None:
+    write(tmp_path, 48)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+    bars.attrs["session_hours"] = ""
+
+    with pytest.raises(InvalidRequest, match="pass hours="):
+        resample(bars, "1D")
+    assert len(resample(bars, "1D", hours="24x7")) == 2
+    assert resample(bars.iloc[:0], "1D", hours="24x7").empty
+
+
+def test_resampling_twice_is_resampling_once(tmp_path: Path) -> None:
+    write(tmp_path, 500, fetched_at=datetime(2025, 1, 21, 20, tzinfo=UTC))
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    once, twice = resample(bars, "1D"), resample(resample(bars, "4h"), "1D")
+
+    pd.testing.assert_frame_equal(once, twice, check_flags=False)
+    assert twice.attrs["resampled_from"] == "1h"
+
+
+# --- beside each other --------------------------------------------------------------------
+
+
+def test_a_day_is_seen_only_after_it_has_closed(tmp_path: Path) -> None:
+    for timeframe in ("1h", "1D"):
+        write_sample(tmp_path, "NASDAQ:AAPL", timeframe, 100)
+    hours = load("NASDAQ:AAPL", "1h", source="sample", folder=tmp_path)
+    days = load("NASDAQ:AAPL", "1D", source="sample", folder=tmp_path)
+
+    joined = align(hours, days, columns=["close"])
+
+    assert joined.columns.tolist() == [*hours.columns, "close_1D"]
+    today = joined.loc["2026-01-09"]
+    # The last hour closes with the day, so it may see it; the ones before see yesterday's.
+    assert today["close_1D"].tolist() == [days["close"].iloc[-2]] * 6 + [days["close"].iloc[-1]]
+    assert (
+        align(hours, days, at="open").loc["2026-01-09", "close_1D"] == days["close"].iloc[-2]
+    ).all()
+
+
+def test_before_the_first_close_nothing_is_known(tmp_path: Path) -> None:
+    write(tmp_path, 72)
+    hours = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    joined = align(hours["close"], resample(hours, "1D"), suffix="_day")
+
+    assert joined["close_day"].isna().sum() == 23
+    assert joined["close_day"].iloc[23] == hours["close"].iloc[23]
+    assert joined.index.equals(hours.index)
+    assert align(hours, resample(hours, "1D").iloc[:0])["close_1D"].isna().all()
+
+
+def test_a_forming_day_is_never_joined(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 8, 20, 45, tzinfo=UTC)
+    for timeframe in ("1h", "1D"):
+        write_sample(tmp_path, "NASDAQ:AAPL", timeframe, 50, now=now)
+    hours = load("NASDAQ:AAPL", "1h", source="sample", closed=False, folder=tmp_path)
+    days = load("NASDAQ:AAPL", "1D", source="sample", closed=False, folder=tmp_path)
+
+    joined = align(hours, days)
+
+    assert hours.index[-1] == pd.Timestamp("2026-01-08T20:30Z")
+    assert joined["close_1D"].iloc[-1] == days["close"].iloc[-2]
+
+
+def test_features_of_a_longer_timeframe_can_be_joined(tmp_path: Path) -> None:
+    write(tmp_path, 240)
+    hours = load("BINANCE:BTCUSDT", folder=tmp_path)
+    days = resample(hours, "1D")
+    features = pd.DataFrame(
+        {"mean": days["close"].rolling(3).mean(), "close_time": days["close_time"]}
+    )
+
+    joined = align(hours, features, suffix="_daily")
+
+    assert joined["mean_daily"].iloc[95] == pytest.approx(days["close"].iloc[1:4].mean())
+    assert "close_time_daily" not in joined
+    with pytest.raises(InvalidRequest, match="use close or open"):
+        align(hours, days, at="noon")  # type: ignore[arg-type]
+
+
+# --- no look-ahead ------------------------------------------------------------------------
+
+MARKETS = {"24x7": "Etc/UTC", "0930-1600": "America/New_York", "0900-1130,1230-1530": "Asia/Tokyo", "1800-1700": "America/New_York"}  # fmt: skip
+
+
+@st.composite
+def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
+    """Return hourly bars with holes, a row before which nothing may change, and a timeframe."""
+    hours = draw(st.sampled_from(sorted(MARKETS)))
+    first = draw(st.integers(0, 24 * 14))
+    kept = draw(st.lists(st.booleans(), min_size=30, max_size=200))
+    offsets = first + np.flatnonzero([True, *kept])
+    # From a week before summer time begins in New York.
+    index = pd.DatetimeIndex(
+        pd.Timestamp("2025-03-02T00:30Z") + offsets * pd.Timedelta("1h"), name="time"
+    )
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = random.normal(100, 5, (len(index), 5))
+    bars = pd.DataFrame(values, index=index, columns=COLUMNS)
+    bars.attrs.update(timeframe="1h", session_hours=hours, timezone=MARKETS[hours])
+    cut = draw(st.integers(0, len(bars)))
+    return bars, cut, draw(st.sampled_from(["2h", "4h", "1D", "1W"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(studies())
+def test_changing_any_future_bar_never_changes_a_past_row(
+    study: tuple[pd.DataFrame, int, str],
+) -> None:
+    bars, cut, timeframe = study
+    closes = close_times(bars)
+    changed = bars.copy()
+    changed.iloc[cut:] += 1000
+    # What is known before the first changed bar has closed.
+    now = closes.iloc[cut] if cut < len(bars) else pd.Timestamp("2100-01-01T00:00Z")
+
+    before, after = resample(bars, timeframe), resample(changed, timeframe)
+    joined, joined_after = align(bars, before), align(changed, after)
+
+    known = before["close_time"] < now
+    pd.testing.assert_frame_equal(before[known], after[known])
+    pd.testing.assert_frame_equal(joined[closes < now], joined_after[closes < now])
+
+
+@settings(max_examples=60, deadline=None)
+@given(studies())
+def test_what_is_known_is_the_same_without_the_future(
+    study: tuple[pd.DataFrame, int, str],
+) -> None:
+    """Cutting the future off takes away rows that were not yet whole, and changes none."""
+    bars, cut, timeframe = study
+    seen_bars = bars.iloc[: max(cut, 1)]
+    now = seen_bars.index[-1]
+    whole, seen = resample(bars, timeframe), resample(seen_bars, timeframe)
+    joined, joined_seen = align(bars, whole), align(seen_bars, seen)
+
+    values = [name for name in COLUMNS if name in seen]
+    pd.testing.assert_frame_equal(seen[values], whole.loc[seen.index, values])
+    # It is not known later with the future than without it, and by now the same is known.
+    assert (whole.loc[seen.index, "close_time"] <= seen["close_time"]).all()
+    assert set(whole.index[whole["close_time"] <= now]) == set(
+        seen.index[seen["close_time"] <= now]
+    )
+    known = close_times(seen_bars) <= now
+    pd.testing.assert_frame_equal(joined_seen[known], joined.loc[seen_bars.index][known])
