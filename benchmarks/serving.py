@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks import load
 from benchmarks.measuring import machine, publish, table
@@ -33,7 +35,7 @@ def ohlc(symbol: str, n_bars: int) -> str:
     return f"/api/tv/ohlc?symbol=LOAD:{symbol}&n_bars={n_bars}"
 
 
-def fill(folder: Path) -> None:
+def fill() -> None:
     """Write datasets of three sizes; run in a process of its own."""
     import django
 
@@ -63,6 +65,26 @@ def grow(number: int) -> None:
     Dataset.objects.bulk_create(rows, batch_size=500)
 
 
+def cold() -> None:
+    """Print the median CPU milliseconds of a reply that has not been rendered yet; plain, then gzip."""
+    import django
+
+    django.setup()
+    from django.test import Client
+
+    from datasets.rendering import rendered
+
+    client = Client(SERVER_NAME="localhost")
+    for headers in ({}, {"Accept-Encoding": "gzip"}):
+        taken = []
+        for _ in range(40):
+            rendered.clear()
+            before = time.process_time()
+            assert client.get(ohlc("B5000", 5000), headers=headers).status_code == 200
+            taken.append((time.process_time() - before) * 1000)
+        print(f"{median(taken):.1f}")
+
+
 class Server:
     """The web server as `make run` starts it, with the compared views beside ours."""
 
@@ -88,6 +110,19 @@ class Server:
             if self._process.pid in (pid, parent):
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Return the resident memory of the server's processes."""
+        kilobytes = 0
+        for path in Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = path.read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found = dict(re.findall(r"^(Pid|PPid|VmRSS):\s+(\d+)", text, re.M))
+            if str(self._process.pid) in (found.get("Pid"), found.get("PPid")):
+                kilobytes += int(found.get("VmRSS", 0))
+        return kilobytes / 1024
 
     def stop(self) -> None:
         self._process.terminate()
@@ -131,6 +166,19 @@ def measure(server: Server, cases: list[Case]) -> list[list[str]]:
     return rows
 
 
+def measure_memory(server: Server) -> list[list[str]]:
+    """Return the server's memory after each so many cached replies."""
+    rows, served, wanted = [], 0, iter((1_000, 10_000, 50_000, 100_000))
+    goal = next(wanted)
+    while goal:
+        run = load.run(server.port, ohlc("B5000", 5000), headers=GZIP, connections=8, seconds=1)
+        served += round(run.requests_per_s)
+        if served >= goal:
+            rows.append([f"{served:,}", f"{server.memory_mb():.0f}"])
+            goal = next(wanted, 0)
+    return rows
+
+
 HEADINGS = [
     "reply",
     "connections",
@@ -159,6 +207,14 @@ def main() -> None:
         subprocess.run(
             [sys.executable, "-m", "benchmarks.serving", "fill"], env=stack.env, check=True
         )
+        printed = subprocess.run(
+            [sys.executable, "-m", "benchmarks.serving", "cold"],
+            env=stack.env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        plain, gzipped = printed.stdout.split()
         server = Server(stack)
         try:
             cases = [
@@ -186,6 +242,7 @@ def main() -> None:
                 Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
             ]
             small = measure(server, pair)
+            memory = measure_memory(server)
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.serving", "grow", "100000"],
                 env=stack.env,
@@ -201,7 +258,11 @@ def main() -> None:
             server.stop()
             stack.stop()
             feed.stop()
-    text = "\n\n".join(table(HEADINGS, rows) for rows in (kinds, counts, sizes))
+    text = "\n\n".join([
+        *(table(HEADINGS, rows) for rows in (kinds, counts, sizes)),
+        table(["a reply of 5,000 bars not yet rendered", "CPU ms"], [["plain", plain], ["gzip", gzipped]]),
+        table(["cached replies since the start of the measurement", "memory of the web process, MB"], memory),
+    ])  # fmt: skip
     publish(
         "Serving",
         f"{machine()}; one web process, {SECONDS:g} s a run, median of {ROUNDS} in turns; the load comes from the same machine\n\n{text}",
@@ -211,7 +272,9 @@ def main() -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["fill"]:
-            fill(Path())
+            fill()
+        case ["cold"]:
+            cold()
         case ["grow", number]:
             grow(int(number))
         case _:

@@ -45,6 +45,9 @@ FORMATS = {
 }
 
 
+_IN_UTC = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+
+
 def unix_seconds(table: pa.Table) -> npt.NDArray[np.int64]:
     """Return each bar's opening instant in whole UNIX seconds."""
     milliseconds: npt.NDArray[np.int64] = table["time"].cast(pa.int64()).to_numpy()
@@ -53,18 +56,35 @@ def unix_seconds(table: pa.Table) -> npt.NDArray[np.int64]:
 
 def iso_times(table: pa.Table) -> list[str]:
     """Return each bar's opening instant as ISO 8601 in UTC, such as `2025-01-01T00:00:00Z`."""
-    seconds = unix_seconds(table).astype("datetime64[s]")
-    return [f"{text}Z" for text in np.datetime_as_string(seconds).tolist()]
+    times: list[str] = orjson.loads(_column_json(table, "time"))
+    return times
+
+
+def _column_json(table: pa.Table, name: str) -> bytes:
+    """Return the column as a JSON list; a volume that is not there is null."""
+    if name == "time":
+        seconds = unix_seconds(table).astype("datetime64[s]")
+        return orjson.dumps(seconds, option=_IN_UTC)
+    # Null becomes NaN, which orjson writes as null; bars hold no NaN of their own.
+    numbers = np.ascontiguousarray(table[name].to_numpy(zero_copy_only=False))
+    return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def rows_json(table: pa.Table) -> bytes:
-    """Return the bars as a JSON list of objects, times in ISO 8601."""
-    names = table.column_names
-    columns = [iso_times(table) if name == "time" else table[name].to_pylist() for name in names]
-    rows: list[dict[str, Any]] = [
-        dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
-    ]
-    return orjson.dumps(rows)
+    """Return the bars as a JSON list of objects, times in ISO 8601.
+
+    Column by column, as making an object for each bar would take three times as long.
+    """
+    names, n_rows = table.column_names, table.num_rows
+    if not n_rows:
+        return b"[]"
+    # For each bar and column what comes before the value, and the value.
+    pieces = [b""] * (2 * len(names) * n_rows)
+    for index, name in enumerate(names):
+        before = f'{"," if index else "},{"}"{name}":'.encode()
+        pieces[2 * index :: 2 * len(names)] = [before] * n_rows
+        pieces[2 * index + 1 :: 2 * len(names)] = _column_json(table, name)[1:-1].split(b",")
+    return b"[" + b"".join(pieces)[2:] + b"}]"
 
 
 def columns_json(table: pa.Table) -> bytes:

@@ -32,15 +32,21 @@ class RenderedCache:
 
     def get(self, key: Hashable, render: Callable[[], Rendered]) -> Rendered:
         """Return what is kept under `key`; render and keep it when there is nothing yet."""
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
-                return kept
+        kept = self.find(key)
+        if kept is not None:
+            return kept
         # Outside the lock: two threads may render the same, and nobody waits for them.
         fresh = render()
         self._keep(key, fresh)
         return fresh
+
+    def find(self, key: Hashable) -> Rendered | None:
+        """Return what is kept under `key`, or None."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+            return kept
 
     def clear(self) -> None:
         """Forget everything."""

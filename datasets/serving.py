@@ -1,39 +1,22 @@
-"""Answer one request for bars: from the catalog, else ask for a fetch and wait for it.
-
-The hot path is a cached read: one indexed query, one look at the file's size and time, and
-bytes that were rendered once.
-"""
+"""Answer one request for bars: from the catalog, else ask for a fetch and wait for it."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
-import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 from django.conf import settings
-from django.db import DatabaseError, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
 from datasets import catalog, errors, fetching, tasks
+from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
-from datasets.formats import FORMATS, RENDERERS, choose_columns
+from datasets.lane import lane
 from datasets.models import Dataset, Fetch
-from datasets.rendered import Rendered, RenderedCache
-
-logger = logging.getLogger(__name__)
 
 # Between two looks at a fetch: quick at first, as many end within 100 ms.
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
@@ -41,55 +24,6 @@ _FIRST_LOOK_S, _LAST_LOOK_S = 0.02, 0.25
 # come back, so that readers of cached bars always find a thread.
 MAX_WAITING = settings.WEB_THREADS - max(1, min(16, settings.WEB_THREADS // 4))
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
-_rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
-
-
-@dataclass(frozen=True, slots=True)
-class BarsRequest:
-    """What a reader wants.
-
-    Parameters
-    ----------
-    key
-        Which bars; a larger dataset of the same series may answer it too.
-    use_cache
-        False fetches again and replaces the dataset.
-    max_age_s, max_stale_s
-        A dataset older than `max_age_s` is stale. A stale one is fetched again, and is
-        served meanwhile if it has been stale for at most `max_stale_s`.
-    closed
-        Leave out a last bar that is still forming.
-    start, end
-        Only bars that open at or after `start` and before `end`.
-    fields
-        Only these columns; all when empty.
-    format
-        A name of `formats.FORMATS`.
-    wait_s
-        How long to wait for a fetch.
-    """
-
-    key: DatasetKey
-    use_cache: bool = True
-    max_age_s: int | None = None
-    max_stale_s: int = 0
-    closed: bool = False
-    start: datetime | None = None
-    end: datetime | None = None
-    fields: tuple[str, ...] = ()
-    format: str = "json"
-    wait_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The dataset that answers a request, and how it came to that."""
-
-    dataset: Dataset
-    is_cached: bool
-    # Older than asked for; a fetch of a fresh one has been asked for.
-    is_stale: bool = False
-
 
 # --- finding -----------------------------------------------------------------------------
 
@@ -263,6 +197,7 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
     """
     if wait_s <= 0 or fetch.is_finished or not _waiting.acquire(blocking=False):
         return fetch
+    lane.leave()
     try:
         return _look_until(fetch, time.monotonic() + wait_s)
     finally:
@@ -316,145 +251,3 @@ def require_enabled() -> None:
     """Raise `Disabled` when the operator has turned the service off."""
     if not settings.TV_ENABLED:
         raise Disabled("Fetching and the API are turned off (TV_ENABLED=0); the admin still works.")
-
-
-# --- rendering ---------------------------------------------------------------------------
-
-
-def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
-    """Return the reply's body, rendered once for each content and representation.
-
-    Raises `StoreError` when the file has become unreadable since it was found.
-    """
-    if answer.is_cached:
-        _hits.count(answer.dataset.pk)
-    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
-    identity = (
-        answer, answer.dataset.content_hash, answer.dataset.fetched_at, answer.dataset.last_bar_final,
-        # What does not show in the body must not make another one.
-        replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0),
-    )  # fmt: skip
-    plain = _rendered.get((identity, False), lambda: _render_plain(answer, request))
-    if not wants_gzip:
-        return plain
-    return _rendered.get((identity, True), lambda: _compressed(plain))
-
-
-def table_of(answer: Answer, request: BarsRequest) -> pa.Table:
-    """Return the bars that the request asks for, with the columns that it asks for."""
-    dataset = answer.dataset
-    table = catalog.read(dataset)
-    table = table.slice(max(0, table.num_rows - request.key.n_bars))
-    if request.closed and dataset.last_bar_final is False and table.num_rows:
-        table = table.slice(0, table.num_rows - 1)
-    if request.start is not None:
-        table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
-    if request.end is not None:
-        table = table.filter(pc.less(table["time"], _instant(request.end)))
-    return table.select(choose_columns(request.fields))
-
-
-def _instant(moment: datetime) -> pa.Scalar[Any]:
-    # Microseconds, as a bar never opens within a millisecond but a bound may be anything.
-    return pa.scalar(moment.astimezone(UTC), type=pa.timestamp("us", tz="UTC"))
-
-
-def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
-    table = table_of(answer, request)
-    body = RENDERERS[request.format](table)
-    if FORMATS[request.format].has_envelope:
-        body = _enveloped(answer, request, table.num_rows, body)
-    return Rendered(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', is_gzip=False)
-
-
-def _compressed(plain: Rendered) -> Rendered:
-    # `mtime`, so that the same body is the same bytes for ever: the tag promises that.
-    body = gzip.compress(plain.body, compresslevel=6, mtime=0)
-    return Rendered(body, f'{plain.etag[:-1]}-gzip"', is_gzip=True)
-
-
-def _enveloped(answer: Answer, request: BarsRequest, count: int, bars: bytes) -> bytes:
-    """Return the JSON reply; the user's five keys come first."""
-    dataset = answer.dataset
-    is_final = (
-        True if request.closed and dataset.last_bar_final is False else dataset.last_bar_final
-    )
-    head = {
-        "symbol": dataset.symbol,
-        "exchange": dataset.exchange,
-        "timeframe": dataset.timeframe,
-        "count": count,
-    }
-    tail = {
-        "source": dataset.source,
-        "dataset": dataset.pk,
-        "cached": answer.is_cached,
-        "stale": answer.is_stale,
-        "fetched_at": dataset.fetched_at,
-        "last_bar_final": is_final,
-        "n_bars": dataset.n_bars,
-        "session": dataset.session,
-        "adjustment": dataset.adjustment,
-        "content_hash": dataset.content_hash,
-        "is_limited": dataset.is_limited,
-        "instrument": dataset.instrument,
-    }
-    return (
-        orjson.dumps(head)[:-1]
-        + b',"ohlc":'
-        + bars
-        + b","
-        + orjson.dumps(tail, option=orjson.OPT_UTC_Z)[1:]
-    )
-
-
-class _Hits:
-    """Counts how often datasets are served, and writes the counts every few seconds.
-
-    A write for each read would cost more than the read; a crash loses a few counts.
-    """
-
-    _EVERY_S = 5.0
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self._lock = threading.Lock()
-        self._written = time.monotonic()
-
-    def count(self, dataset_id: int) -> None:
-        with self._lock:
-            self._counts[dataset_id] += 1
-            if time.monotonic() - self._written < self._EVERY_S:
-                return
-            counts, self._counts = self._counts, Counter()
-            self._written = time.monotonic()
-        self._write(counts)
-
-    def flush(self) -> None:
-        """Write what has been counted now."""
-        with self._lock:
-            counts, self._counts = self._counts, Counter()
-            self._written = time.monotonic()
-        self._write(counts)
-
-    def _write(self, counts: Counter[int]) -> None:
-        try:
-            self._add(counts)
-        except DatabaseError as error:
-            # The disk is full or the database is busy: the bars are served all the same.
-            logger.warning("hits were not written, and will be later: %s", error)
-            with self._lock:
-                self._counts += counts
-
-    def _add(self, counts: Counter[int]) -> None:
-        now = timezone.now()
-        with transaction.atomic():
-            # In one order, so that two processes never wait for each other's rows.
-            for dataset_id, number in sorted(counts.items()):
-                Dataset.objects.filter(pk=dataset_id).update(
-                    hits=F("hits") + number, last_served_at=now
-                )
-
-
-_hits = _Hits()
-flush_hits = _hits.flush

@@ -30,11 +30,11 @@ import pyarrow.parquet as pq
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from datasets import catalog, fetching, serving, store, throttle
+from datasets import catalog, fetching, hits, rendering, serving, store, throttle
+from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars, content_hash
 from datasets.formats import RENDERERS
 from datasets.models import Dataset, Fetch
-from datasets.serving import BarsRequest
 from datasets.tradingview import client
 from tests.bars import a_key, bars_table, fetched_bars
 
@@ -394,12 +394,12 @@ def served(task: Outcome) -> str:
     answer = serving.find_cached(request)
     if answer is None:
         return "none"
-    body = orjson.loads(serving.render(answer, request, accepts_gzip=False).body)
+    body = orjson.loads(rendering.render(answer, request, accepts_gzip=False).body)
     bars = {name: orjson.loads(RENDERERS["json"](_bars(name, task))) for name in ("old", "new")}
     (name,) = (name for name in bars if body["ohlc"] == bars[name])
     assert body["content_hash"] == content_hash(_bars(name, task))
     assert body["count"] == task["n_bars"]
-    serving.flush_hits()
+    hits.flush()
     return name
 
 

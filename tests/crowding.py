@@ -15,10 +15,10 @@ from django.db import connection
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from datasets import catalog, fetching, serving
+from datasets import catalog, fetching, hits, rendering, serving
+from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.models import Dataset, Fetch
-from datasets.serving import BarsRequest
 from tests.bars import START, a_key, bars_table, fetched_bars
 from tests.crashing import Child, Outcome, send
 
@@ -58,7 +58,7 @@ def _work(seconds: float) -> Outcome:
             counts[f"error: {error!r}"] += 1
         took = time.monotonic() - began
         longest[deed.__name__] = max(took, longest.get(deed.__name__, 0.0))
-    serving.flush_hits()
+    hits.flush()
     connection.close()
     return {"counts": counts, "longest": longest}
 
@@ -76,13 +76,13 @@ def _read() -> str:
     answer = serving.find_cached(request)
     if answer is None:
         return "found nothing"
-    body = json.loads(serving.render(answer, request, accepts_gzip=False).body)
+    body = json.loads(rendering.render(answer, request, accepts_gzip=False).body)
     assert body["count"] == len(body["ohlc"]) == request.key.n_bars
     return "read"
 
 
 def _flush() -> str:
-    serving.flush_hits()
+    hits.flush()
     return "flushed"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
@@ -144,6 +145,23 @@ def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
     outdated = client.get(address, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
     assert outdated.status_code == 200
     outdated.close()
+
+
+def test_an_nginx_in_front_is_told_which_file_to_send(
+    client: Client, make_dataset: MakeDataset, settings: Any
+) -> None:
+    dataset = make_dataset(symbol="BTCUSDT.P")
+    settings.X_ACCEL_PREFIX = "/stored/"
+
+    response = client.get(f"/api/tv/datasets/{dataset.pk}/file")
+
+    assert response.status_code == 200
+    assert response.content == b""
+    assert response["X-Accel-Redirect"] == f"/stored/{quote(dataset.path)}"
+    assert response["Content-Type"] == "application/vnd.apache.parquet"
+    assert response["Content-Disposition"].startswith("attachment; filename=")
+    known = {"If-None-Match": response["ETag"]}
+    assert client.get(f"/api/tv/datasets/{dataset.pk}/file", headers=known).status_code == 304
 
 
 def test_many_symbols_are_fetched_by_one_call_and_each_once(

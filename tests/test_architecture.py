@@ -13,13 +13,14 @@ PACKAGE = ROOT / "datasets"
 
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
-    {"errors"},
+    {"errors", "lane"},
     {"bars"},
     {"tradingview", "store", "models", "formats", "rendered"},
     {"throttle", "tokens", "research", "callers"},
     {"fetching", "searching"},
-    {"tasks", "catalog", "status"},
-    {"serving", "sign_in", "token_admin"},
+    {"tasks", "catalog", "status", "answers", "hits"},
+    {"serving", "rendering", "sign_in", "token_admin"},
+    {"quick"},
     {"api", "views", "admin", "management", "checks", "templatetags", "middleware"},
     {"apps", "urls", "error_pages"},
 ]

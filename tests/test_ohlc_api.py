@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.test import Client
 
-from datasets import serving
+from datasets import hits, rendering, serving
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import START, bars_table, fetched_bars
@@ -26,8 +26,8 @@ OHLC = "/api/tv/ohlc?symbol=BTCUSDT&exchange=BINANCE&n_bars=300"
 
 @pytest.fixture(autouse=True)
 def nothing_rendered() -> None:
-    serving._rendered.clear()
-    serving._hits._counts.clear()
+    rendering.rendered.clear()
+    hits._hits._counts.clear()
 
 
 @pytest.fixture
@@ -415,7 +415,7 @@ def test_hits_are_counted(client: Client, make_dataset: MakeDataset) -> None:
     for _ in range(3):
         client.get(OHLC)
 
-    serving.flush_hits()
+    hits.flush()
 
     dataset = Dataset.objects.get()
     assert dataset.hits == 3

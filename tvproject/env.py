@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,16 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _origins(text: str) -> list[str]:
+    return [_origin(name) for name in _names(text)]
+
+
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"/[\w./-]+/", text):
+        raise ValueError(text)
+    return text
+
+
 def _outputs(text: str) -> Path:
     parts = urlsplit(text)
     if parts.scheme == "file" and not parts.netloc:
@@ -129,6 +140,8 @@ SETTINGS = {
         Setting("API_READS_PER_MINUTE", _whole(0, 10**6), 6000, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_FETCHES_PER_MINUTE", _whole(0, 10**6), 120, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_SIGN_INS_PER_MINUTE", _whole(0, 10**6), 10, "a whole number from 0 (no limit) to 1000000"),
+        Setting("CORS_ALLOWED_ORIGINS", _origins, [], "addresses such as https://app.example.com, separated by commas"),
+        Setting("X_ACCEL_PREFIX", _prefix, "", "a path such as /stored/"),
         Setting("TRUSTED_PROXIES", _whole(0, 10), 0, "a whole number from 0 to 10"),
         Setting("DATABASE_URL", _url("sqlite", "postgres", "postgresql"), "", "sqlite:///… or postgres://…", is_secret=True),
         Setting("CELERY_BROKER_URL", _url("filesystem", "redis", "rediss", "amqp", "amqps"), "filesystem://", "filesystem://, redis://… or amqp://…", is_secret=True),

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from corsheaders.defaults import default_headers
 
 from tvproject.env import SettingsError, read_settings
 
@@ -259,6 +260,16 @@ API_READS_PER_MINUTE: int = ENV["API_READS_PER_MINUTE"]
 API_FETCHES_PER_MINUTE: int = ENV["API_FETCHES_PER_MINUTE"]
 API_SIGN_INS_PER_MINUTE: int = ENV["API_SIGN_INS_PER_MINUTE"]
 TRUSTED_PROXIES: int = ENV["TRUSTED_PROXIES"]
+X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
+
+# Pages of other hosts may call the API with a token, never with somebody's session.
+CORS_ALLOWED_ORIGINS: list[str] = ENV["CORS_ALLOWED_ORIGINS"]
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range"]
+CORS_EXPOSE_HEADERS = ["Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After"]
+if CORS_ALLOWED_ORIGINS:
+    # Early, so that errors carry its headers too.
+    MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 WEB_THREADS: int = ENV["WEB_THREADS"]
 
 SPECTACULAR_SETTINGS = {

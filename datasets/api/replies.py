@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
+from urllib.parse import quote
 
+from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -43,12 +45,9 @@ def choose_format(name: str, accept: str) -> str:
     raise InvalidRequest({"format": [f"Accept names nothing that there is; use one of {allowed}."]})
 
 
-def accepts_gzip(request: HttpRequest) -> bool:
-    """Return whether the client takes gzip."""
-    return any(
-        name in ("gzip", "*") and weight > 0
-        for name, weight in _weighted(request.headers.get("Accept-Encoding", ""))
-    )
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether a client that sends this header takes gzip."""
+    return any(name in ("gzip", "*") and weight > 0 for name, weight in _weighted(accept_encoding))
 
 
 def _weighted(header: str) -> list[tuple[str, float]]:
@@ -65,7 +64,7 @@ def reply(
     request: HttpRequest, rendered: Rendered, *, media_type: str, file_name: str = ""
 ) -> HttpResponse:
     """Return the body with its tag, or 304 when the client has it already."""
-    is_known = _matches(request.headers.get("If-None-Match", ""), rendered.etag)
+    is_known = _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), rendered.etag)
     response = HttpResponse(b"" if is_known else rendered.body, status=304 if is_known else 200)
     if is_known:
         del response["Content-Type"]
@@ -83,6 +82,15 @@ def reply(
     return response
 
 
+def bars_reply(
+    request: HttpRequest, rendered: Rendered, *, format: str, dataset_path: str
+) -> HttpResponse:
+    """Return rendered bars; what is no JSON with an envelope is a file, named as the dataset's."""
+    chosen = FORMATS[format]
+    name = "" if chosen.has_envelope else f"{PurePath(dataset_path).stem}.{chosen.suffix}"
+    return reply(request, rendered, media_type=chosen.media_type, file_name=name)
+
+
 def _matches(header: str, etag: str) -> bool:
     if not header:
         return False
@@ -91,19 +99,25 @@ def _matches(header: str, etag: str) -> bool:
 
 
 def file_reply(
-    request: HttpRequest, path: Path, *, etag: str, media_type: str, file_name: str
+    request: HttpRequest, path: Path, *, stored_as: str, etag: str, media_type: str
 ) -> HttpResponseBase:
     """Return the file, the part of it that `Range` asks for (one range), or 304.
 
-    Raises `FileNotFoundError`.
+    `stored_as` is its path in the store: where an nginx in front may read the store, it gets
+    just that, and sends the file. Raises `FileNotFoundError`.
     """
     if _matches(request.headers.get("If-None-Match", ""), etag):
         response: HttpResponseBase = HttpResponse(status=304)
         del response["Content-Type"]
     else:
-        response = _whole_or_part(request, path, etag)
+        if settings.X_ACCEL_PREFIX:
+            # The rest is nginx's, ranges too.
+            address = quote(settings.X_ACCEL_PREFIX + stored_as)
+            response = HttpResponse(headers={"X-Accel-Redirect": address})
+        else:
+            response = _whole_or_part(request, path, etag)
         response["Content-Type"] = media_type
-        response["Content-Disposition"] = f'attachment; filename="{file_name}"'
+        response["Content-Disposition"] = f'attachment; filename="{path.name}"'
     response["ETag"] = etag
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private, no-cache"

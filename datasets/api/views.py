@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import django_filters
@@ -18,9 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import catalog, fetching, searching, serving, status
+from datasets import catalog, fetching, rendering, searching, serving, status
+from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
 from datasets.api.access import count_fetch, requester, require_fetch
+from datasets.api.early import answered_early
 from datasets.api.filtering import (
     BooleanFilter,
     CursorOrdering,
@@ -36,7 +37,7 @@ from datasets.api.parameters import (
     read_new_fetches,
     read_ohlc_request,
 )
-from datasets.api.replies import accepts_gzip, choose_format, file_reply, reply
+from datasets.api.replies import accepts_gzip, bars_reply, choose_format, file_reply
 from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetches
 from datasets.errors import InvalidRequest, StoreError
 from datasets.formats import FORMATS
@@ -60,6 +61,11 @@ class OhlcViewSet(StrictQueryMixin, ViewSet):
 
     content_negotiation_class = OwnNegotiation
 
+    @classmethod
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
+        """Return the view, which the commonest reads do not reach."""
+        return answered_early(super().as_view(actions, **initkwargs))
+
     @schema.ohlc_schema
     def list(self, request: Request) -> HttpResponse:
         """Answer from the cache, or fetch and wait."""
@@ -77,17 +83,15 @@ class OhlcViewSet(StrictQueryMixin, ViewSet):
             return self.list(request)
 
 
-def _negotiated(request: Request, wanted: serving.BarsRequest) -> serving.BarsRequest:
+def _negotiated(request: Request, wanted: BarsRequest) -> BarsRequest:
     return replace(wanted, format=choose_format(wanted.format, request.headers.get("Accept", "")))
 
 
-def _bars_reply(
-    request: Request, answer: serving.Answer, wanted: serving.BarsRequest
-) -> HttpResponse:
-    rendered = serving.render(answer, wanted, accepts_gzip=accepts_gzip(request._request))
-    chosen = FORMATS[wanted.format]
-    name = "" if chosen.has_envelope else f"{Path(answer.dataset.path).stem}.{chosen.suffix}"
-    return reply(request._request, rendered, media_type=chosen.media_type, file_name=name)
+def _bars_reply(request: Request, answer: Answer, wanted: BarsRequest) -> HttpResponse:
+    is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    rendered = rendering.render(answer, wanted, accepts_gzip=is_gzip)
+    path = answer.dataset.path
+    return bars_reply(request._request, rendered, format=wanted.format, dataset_path=path)
 
 
 def _accepted(fetch: Fetch) -> Response:
@@ -231,8 +235,8 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         dataset = self.get_object()
         parameters = BarsParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
-        wanted = _negotiated(request, serving.BarsRequest(dataset.key, **parameters.part()))
-        answer = serving.Answer(dataset, is_cached=True)
+        wanted = _negotiated(request, BarsRequest(dataset.key, **parameters.part()))
+        answer = Answer(dataset, is_cached=True)
         return _bars_reply(request, answer, wanted)
 
     @schema.file_schema
@@ -240,13 +244,13 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     def file(self, request: Request, pk: str) -> HttpResponseBase:
         """Send the parquet file, whole or the part that `Range` asks for."""
         dataset = self.get_object()
-        table_path = catalog.path_to_read(dataset)
+        path = catalog.path_to_read(dataset)
         return file_reply(
             request._request,
-            table_path,
+            path,
+            stored_as=dataset.path,
             etag=f'"{dataset.content_hash[:32]}-{dataset.modified_ns:x}"',
             media_type=FORMATS["parquet"].media_type,
-            file_name=table_path.name,
         )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from datasets.bars import PRICE_COLUMNS
 from datasets.errors import InvalidRequest
-from datasets.research.frames import VALUE_COLUMNS, to_ms
+from datasets.research.frames import VALUE_COLUMNS, require_unique, to_ms
 
 
 def to_backtesting(bars: pd.DataFrame) -> pd.DataFrame:
@@ -42,6 +42,7 @@ def to_numpy(bars: pd.DataFrame) -> tuple[npt.NDArray[np.datetime64], npt.NDArra
 
 
 def _require(bars: pd.DataFrame) -> None:
+    require_unique(bars)
     missing = [name for name in PRICE_COLUMNS if name not in bars.columns]
     if missing:
         raise InvalidRequest({"bars": [f"The bars have no column {missing[0]}."]})

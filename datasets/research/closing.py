@@ -29,9 +29,14 @@ DAY_MS = 1440 * MINUTE_MS
 
 # No trading day is longer; an intraday bar ends with its trading day.
 _LONGEST_INTRADAY_DAYS = 1
-# A future's daily bar before Thanksgiving holds two days, around a weekend up to four.
-_LONGEST_DAILY_DAYS = 4
-_LONGEST_DAYS = {"1W": 7, "1M": 31}
+# By the calendar, from the first trading day of it.
+_LONGEST_DAYS = {"1D": 1, "1W": 7, "1M": 31}
+# A trading day that begins on an evening may begin on the one before a run of holidays: in
+# Osaka that of 2019-05-07 began on 04-26, eleven days before it ended.
+_LONGEST_LEAD_DAYS = 13
+
+# Two neighbours are at most so far apart, where no weekend or holiday lies between them.
+_LONGEST_GAP_MS = {"1D": 25 * 60 * MINUTE_MS, "1W": 11 * DAY_MS, "1M": 38 * DAY_MS}
 
 _LEG = re.compile(r"([01]\d|2[0-4])([0-5]\d)-([01]\d|2[0-4])([0-5]\d)")
 
@@ -50,11 +55,13 @@ class Hours:
     """An exchange's trading day.
 
     `start` is the minute of the wall clock at which it begins, `legs` the stretches of trade
-    in minutes after that, in order.
+    in minutes after that, in order. Without `has_weekend` no trading day has the date of a
+    Saturday or a Sunday.
     """
 
     start: int
     legs: tuple[tuple[int, int], ...]
+    has_weekend: bool = False
 
     @property
     def end(self) -> int:
@@ -74,8 +81,11 @@ def parse_hours(text: str) -> Hours | None:
     None for everything else: hours that differ from day to day, or none at all.
     """
     if text == "24x7":
-        return Hours(0, ((0, 1440),))
-    plain = re.sub(r":[1-7]+$", "", text)
+        return Hours(0, ((0, 1440),), has_weekend=True)
+    # The digits are days, 1 for Sunday; without them it is Monday to Friday.
+    plain, _, days = text.partition(":")
+    if not re.fullmatch(r"[1-7]*", days):
+        return None
     matches = [_LEG.fullmatch(part) for part in plain.split(",")]
     spans = [
         (int(m[1]) * 60 + int(m[2]), int(m[3]) * 60 + int(m[4])) for m in matches if m is not None
@@ -88,7 +98,9 @@ def parse_hours(text: str) -> Hours | None:
         begin = (opening - start) % 1440
         legs.append((begin, begin + ((closing - opening) % 1440 or 1440)))
     is_ordered = all(first[1] <= second[0] for first, second in zip(legs, legs[1:], strict=False))
-    return Hours(start, tuple(legs)) if is_ordered and legs[-1][1] <= 1440 else None
+    if not is_ordered or legs[-1][1] > 1440:
+        return None
+    return Hours(start, tuple(legs), has_weekend="1" in days or "7" in days)
 
 
 @lru_cache(maxsize=256)
@@ -133,11 +145,8 @@ def _own_bounds(times: Integers, clock: Clock) -> Integers:
     """Return the bounds that follow from the bar's own opening and the exchange's hours."""
     timeframe = Timeframe(clock.timeframe)
     hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
-    days = _LONGEST_DAYS.get(timeframe.value)
-    if days is not None:
-        return _days_later(times, zone, days)
     if timeframe.minutes is None:
-        return _daily_bounds(times, hours, zone)
+        return _calendar_bounds(times, timeframe, hours, zone)
     if hours is None or zone is None:
         return times + _LONGEST_INTRADAY_DAYS * DAY_MS
     return _intraday_bounds(times, timeframe.minutes * MINUTE_MS, hours, zone)
@@ -151,11 +160,16 @@ def _days_later(times: Integers, zone: ZoneInfo | None, days: int) -> Integers:
     return from_wall(to_wall(times, zone) + days * DAY_MS, zone)
 
 
-def _daily_bounds(times: Integers, hours: Hours | None, zone: ZoneInfo | None) -> Integers:
-    longest = _days_later(times, zone, _LONGEST_DAILY_DAYS)
-    # Before some holidays, an overnight market's bar goes on for a second day.
+def _calendar_bounds(
+    times: Integers, timeframe: Timeframe, hours: Hours | None, zone: ZoneInfo | None
+) -> Integers:
+    """Return the bounds of days, weeks and months."""
+    days = _LONGEST_DAYS[timeframe.value]
+    longest = _days_later(times, zone, days + _LONGEST_LEAD_DAYS)
     if hours is None or zone is None or hours.is_overnight:
         return longest
+    if timeframe is not Timeframe.DAY_1:
+        return _days_later(times, zone, days)
     since, _, day_end = _within_day(times, hours, zone)
     is_inside = since < hours.end * MINUTE_MS
     return np.where(is_inside, day_end, longest)
@@ -179,6 +193,39 @@ def _intraday_bounds(times: Integers, length: int, hours: Hours, zone: ZoneInfo)
     return bounds
 
 
+def is_spread_out(times: Integers, clock: Clock) -> bool:
+    """Return whether the rows lie too far apart to be bars of that length, one after another.
+
+    No two of them are neighbours, and the hours of trade explain at most one of the gaps.
+    """
+    timeframe = Timeframe(clock.timeframe)
+    gaps = np.diff(times)
+    if timeframe.minutes is None:
+        longest = _LONGEST_GAP_MS[timeframe.value]
+    else:
+        longest = timeframe.minutes * MINUTE_MS
+    if len(gaps) < 2 or (gaps <= longest).any():
+        return False
+    return int(np.count_nonzero(~_is_gap_explained(times, clock))) > 1
+
+
+def _is_gap_explained(times: Integers, clock: Clock) -> npt.NDArray[np.bool_]:
+    """Return after which rows but the last no bar was to be expected for a while."""
+    timeframe = Timeframe(clock.timeframe)
+    hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
+    rows = times[:-1]
+    if timeframe is Timeframe.DAY_1 and not (hours is not None and hours.has_weekend):
+        first, last = rows // DAY_MS, times[1:] // DAY_MS
+        skipped = np.busday_count((first + 1).view("M8[D]"), last.view("M8[D]"))
+        return skipped == 0
+    if timeframe.minutes is None or hours is None or zone is None:
+        return np.zeros(len(rows), dtype=bool)
+    since, _, _ = _within_day(rows, hours, zone)
+    ends = np.array([end for _, end in hours.legs], dtype=np.int64) * MINUTE_MS
+    leg_end = ends[np.minimum(np.searchsorted(ends, since, "right"), len(ends) - 1)]
+    return (since < ends[-1]) & (since + timeframe.minutes * MINUTE_MS >= leg_end)
+
+
 def _within_day(
     times: Integers, hours: Hours, zone: ZoneInfo
 ) -> tuple[Integers, Integers, Integers]:
@@ -197,6 +244,20 @@ def _within_day(
 def trading_days(times: Integers, hours: Hours, zone: ZoneInfo) -> Integers:
     """Return each bar's trading day, numbered by the date on which it begins."""
     return _within_day(times, hours, zone)[1]
+
+
+def trading_dates(numbers: Integers, hours: Hours) -> Integers:
+    """Return the date that each trading day has, as days since 1970-01-01.
+
+    A day that begins on an evening has the date of the day after; Friday evening is Monday's.
+    """
+    if not hours.is_overnight:
+        return numbers
+    dates = numbers + 1
+    weekday = (dates + 3) % 7  # 1970-01-01 was a Thursday; 0 is Monday
+    if hours.has_weekend:
+        return dates
+    return dates + np.where(weekday >= 5, 7 - weekday, 0)
 
 
 def day_starts(numbers: Integers, hours: Hours, zone: ZoneInfo) -> Integers:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from datasets.bars import BAR_COLUMNS
 from datasets.errors import InvalidRequest
-from datasets.research.closing import NEVER, Clock, close_instants
+from datasets.research.closing import NEVER, Clock, close_instants, is_spread_out
 from datasets.research.reading import CLOCK_ERROR_MS, Bars, clock_of
 from datasets.store import METADATA_KEY
 
@@ -28,7 +28,7 @@ CLOSE_TIME = "close_time"
 _INSTANT = pa.timestamp("ms", tz="UTC")
 
 
-def choose_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
+def choose_columns(columns: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the wanted columns in their usual order; the five numbers for no choice."""
     if columns is None:
         return VALUE_COLUMNS
@@ -39,6 +39,13 @@ def choose_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
         message = f"{wrong[0]!r} is no column; use some of {', '.join(allowed)}."
         raise InvalidRequest({"columns": [message]})
     return tuple(name for name in allowed if name in names)
+
+
+def check_form(form: str) -> None:
+    """Raise `InvalidRequest` unless it is one of the four words."""
+    if form not in get_args(Form):
+        allowed = ", ".join(get_args(Form))
+        raise InvalidRequest({"as_": [f"{form!r} is not allowed; use one of {allowed}."]})
 
 
 def render(bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any], form: Form) -> Any:
@@ -175,7 +182,17 @@ def clock_in(bars: pd.DataFrame | pd.Series, **given: str | None) -> Clock:
             f"Pass {', '.join(f'{name}=' for name in missing)}."
         )
         raise InvalidRequest({"bars": [message]})
-    return Clock(**{name: str(value) for name, value in values.items()})
+    clock = Clock(**{name: str(value) for name, value in values.items()})
+    if given.get("timeframe") is None and is_spread_out(index_ms(bars), clock):
+        # Taken at its word, a day made of hours would close an hour after it began.
+        message = (
+            f"The rows lie too far apart for bars of {clock.timeframe}, which their attrs say "
+            "they are; pandas' own resample and groupby keep the attrs of what they aggregate. "
+            "Use resample of this package, or add a column close_time. For bars of "
+            f"{clock.timeframe} that were picked out, pass timeframe={clock.timeframe!r}."
+        )
+        raise InvalidRequest({"bars": [message]})
+    return clock
 
 
 class Edge:
@@ -200,6 +217,13 @@ def index_ms(bars: pd.DataFrame | pd.Series) -> Integers:
     if np.any(np.diff(times) <= 0):
         raise InvalidRequest({"bars": ["The bars are not in strictly increasing order of time."]})
     return times
+
+
+def require_unique(bars: pd.DataFrame) -> None:
+    """Raise `InvalidRequest` where two columns have one name."""
+    if not bars.columns.is_unique:
+        name = bars.columns[bars.columns.duplicated()][0]
+        raise InvalidRequest({"bars": [f"The bars have more than one column {name!r}."]})
 
 
 def close_times(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +42,7 @@ def load(
     session: str = "regular",
     adjustment: str = "splits",
     closed: bool = True,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     as_: Form = "pandas",
     fetch: Fetching = "never",
     source: str | None = None,
@@ -102,6 +101,7 @@ def load(
         The dataset is not the one in the lock file.
     """
     check_fetching(fetch)
+    frames.check_form(as_)
     chosen = choose_columns(columns)
     key = parse_key(
         source, symbol, timeframe, n_bars=n_bars, session=session, adjustment=adjustment
@@ -192,15 +192,19 @@ def to_instant(value: Instant | None, name: str) -> int | None:
     """Return an instant in ms, rounded up: no bar opens between two of them."""
     if value is None:
         return None
+    message = f"{value!r} is no instant, such as '2025-01-31' or '2025-01-31T14:30+01:00'."
+    # pandas would take a number for nanoseconds since 1970.
+    if isinstance(value, (int, float, np.number)):
+        raise InvalidRequest({name: [message]})
     try:
         moment = pd.Timestamp(value)
+        if pd.isna(moment):
+            raise ValueError(value)
+        utc = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+        whole = utc.as_unit("ms")
     except (TypeError, ValueError) as error:
-        message = f"{value!r} is no instant, such as '2025-01-31' or '2025-01-31T14:30+01:00'."
         raise InvalidRequest({name: [message]}) from error
-    if pd.isna(moment):
-        raise InvalidRequest({name: ["NaT is no instant."]})
-    utc = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-    return math.ceil(utc.as_unit("ns").value / 1_000_000)
+    return round(whole.timestamp() * 1000) + (whole < utc)
 
 
 def catalog(

@@ -24,6 +24,7 @@ from datasets.research.closing import (
     is_within,
     parse_hours,
     parse_zone,
+    trading_dates,
     trading_days,
 )
 from datasets.research.frames import (
@@ -34,6 +35,7 @@ from datasets.research.frames import (
     close_times,
     drop_forming,
     index_ms,
+    require_unique,
     to_ms,
     utc_index,
 )
@@ -47,7 +49,8 @@ _ORDER = {"1D": 1, "1W": 2, "1M": 3}
 class _Windows:
     """For each bar the stretch of time of the longer bar that it belongs to.
 
-    `opens` is when that bar opens: a week that begins with a holiday, after its start.
+    No two of them have the same end. `starts` is when the first bar of a whole one opens, and
+    `opens` when the longer bar does: a week that begins with a holiday, after its start.
     """
 
     starts: Integers
@@ -88,6 +91,7 @@ def resample(
     base_timeframe = Timeframe.parse(clock.timeframe)
     check_longer(base_timeframe, target)
     known, zone = _known_hours(clock)
+    require_unique(bars)
     closed, n_outside = _usable(bars, target, known, zone)
     times = index_ms(closed)
     closes = to_ms(
@@ -147,12 +151,11 @@ def _windows(times: Integers, target: Timeframe, hours: Hours, zone: ZoneInfo) -
         starts = np.where(after, day_end + (times - day_end) // length * length, starts)
         ends = np.where(after, starts + length, np.minimum(starts + length, day_end))
         return _Windows(starts, ends, starts)
-    own = day_starts(days, hours, zone)
-    if target is Timeframe.DAY_1:
-        return _Windows(own, day_ends(days, hours, zone), own)
-    # An overnight market's day has the date on which it ends.
+    own, dates = day_starts(days, hours, zone), trading_dates(days, hours)
     lead = int(hours.is_overnight)
-    first, following = _period(days + lead, target)
+    if target is Timeframe.DAY_1:
+        return _Windows(own, day_ends(dates - lead, hours, zone), own)
+    first, following = _period(dates, target)
     starts, ends = (day_starts(dates - lead, hours, zone) for dates in (first, following))
     return _Windows(starts, ends, own)
 
@@ -170,7 +173,7 @@ def _period(dates: Integers, target: Timeframe) -> tuple[Integers, Integers]:
 def _aggregate(
     bars: pd.DataFrame, times: Integers, closes: Integers, windows: _Windows, following: int
 ) -> pd.DataFrame:
-    begin = np.flatnonzero(np.diff(windows.starts, prepend=windows.starts[:1] - 1))
+    begin = np.flatnonzero(np.diff(windows.ends, prepend=windows.ends[:1] - 1))
     stop = np.append(begin[1:], len(times))[: len(begin)]
     chosen = np.ones(len(begin), dtype=bool)
     if len(begin):
@@ -239,7 +242,7 @@ def align(
     bars: pd.DataFrame | pd.Series,
     higher: pd.DataFrame | pd.Series,
     *,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     suffix: str | None = None,
     at: Literal["close", "open"] = "close",
 ) -> pd.DataFrame:
@@ -270,15 +273,34 @@ def align(
     left = bars.to_frame() if isinstance(bars, pd.Series) else bars
     known = higher.to_frame() if isinstance(higher, pd.Series) else higher
     known = drop_forming(known)
+    names = _joinable(known, columns)
+    ending = f"_{known.attrs.get('timeframe', 'higher')}" if suffix is None else suffix
+    twice = [name for name in left.columns if name in {f"{known_as}{ending}" for known_as in names}]
+    if twice:
+        message = f"The bars have a column {twice[0]!r} already; give another suffix."
+        raise InvalidRequest({"suffix": [message]})
     asked_at = index_ms(left) if at == "open" else _closes_ms(left)
     # The newest row whose bar had closed; -1 where none had.
     position = np.searchsorted(np.maximum.accumulate(_closes_ms(known)), asked_at, "right") - 1
-    names = [name for name in (columns or known.columns) if name != CLOSE_TIME]
-    ending = f"_{known.attrs.get('timeframe', 'higher')}" if suffix is None else suffix
     taken = _rows_at(known[names], position).set_axis(left.index)
     joined = left.join(taken.add_suffix(ending))
     joined.attrs = left.attrs
     return joined
+
+
+def _joinable(known: pd.DataFrame, columns: str | Sequence[str] | None) -> list[Any]:
+    """Return the columns of the longer timeframe that are wanted, without when it closes."""
+    there = [name for name in known.columns if name != CLOSE_TIME]
+    require_unique(known)
+    if columns is None:
+        return there
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    wrong = [name for name in wanted if name not in there]
+    if wrong:
+        allowed = ", ".join(map(str, there))
+        message = f"{wrong[0]!r} is no column of the longer timeframe; use some of {allowed}."
+        raise InvalidRequest({"columns": [message]})
+    return wanted
 
 
 def _rows_at(frame: pd.DataFrame, position: npt.NDArray[np.intp]) -> pd.DataFrame:

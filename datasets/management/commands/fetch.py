@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from datasets import fetching, serving
+from datasets.answers import BarsRequest
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
 from datasets.models import Dataset, Fetch
@@ -165,7 +166,7 @@ def _read_symbols(path: Path | None) -> list[str]:
 
 def _start(jobs: list[Job], *, refresh: bool) -> None:
     for job in jobs:
-        answer = None if refresh else serving.find_cached(serving.BarsRequest(job.key))
+        answer = None if refresh else serving.find_cached(BarsRequest(job.key))
         if answer is not None and not answer.is_stale:
             job.dataset = answer.dataset
         else:

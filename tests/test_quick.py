@@ -1,0 +1,240 @@
+"""The short way to cached bars gives what the long way gives, or leaves the request to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from datasets import quick, rendering
+from datasets.answers import BarsRequest
+from datasets.lane import Lane
+from datasets.models import Dataset
+from datasets.store import Store
+from tests.processes import wait_until
+
+MakeDataset = Callable[..., Dataset]
+OHLC = "/api/tv/ohlc?symbol=BTCUSDT&exchange=BINANCE&n_bars=300"
+GZIP = {"Accept-Encoding": "gzip"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_rendered() -> None:
+    rendering.rendered.clear()
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets `short` for each request answered the short way, else `long`."""
+    taken: list[str] = []
+    find_ready = quick.find_ready
+
+    def watched(request: BarsRequest, *, is_gzip: bool) -> quick.Ready | None:
+        found = find_ready(request, is_gzip=is_gzip)
+        taken.append("short" if found else "long")
+        return found
+
+    monkeypatch.setattr("datasets.quick.find_ready", watched)
+    return taken
+
+
+def the_long_way(address: str, headers: dict[str, str]) -> Any:
+    """Ask as somebody who may have signed in; who asks is then looked into."""
+    return Client().get(address, headers=headers | {"Cookie": "sessionid=unknown"})
+
+
+def shown(response: Any) -> tuple[int, bytes, dict[str, str]]:
+    headers = dict(response.headers)
+    # Who asked was looked into, so the reply hangs on it.
+    headers["Vary"] = headers["Vary"].removesuffix(", Cookie")
+    # The framework says it with everything; it means something with a 405.
+    headers.pop("Allow", None)
+    return response.status_code, response.content, headers
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, GZIP, {"Accept": "text/csv"}], ids=["plain", "gzip", "csv"]
+)
+@pytest.mark.parametrize(
+    "query", ["", "&format=arrow", "&fields=time,close", "&start=2025-01-03&end=2025-01-04", "&max_age=1000000000"]
+)  # fmt: skip
+def test_both_ways_give_the_same_reply(
+    client: Client, make_dataset: MakeDataset, ways: list[str], query: str, headers: dict[str, str]
+) -> None:
+    make_dataset(300)
+    client.get(OHLC + query, headers=headers)
+
+    short = client.get(OHLC + query, headers=headers)
+    known = headers | {"If-None-Match": short["ETag"]}
+
+    assert shown(short) == shown(the_long_way(OHLC + query, headers))
+    assert shown(client.get(OHLC + query, headers=known)) == shown(
+        the_long_way(OHLC + query, known)
+    )
+    assert ways == ["long", "short", "short"]
+
+
+def age(dataset: Dataset, **changes: Any) -> None:
+    Dataset.objects.update(fetched_at=timezone.now() - timedelta(seconds=100), **changes)
+
+
+def invalidate(dataset: Dataset, store: Store) -> None:
+    Dataset.objects.update(state=Dataset.State.INVALIDATED)
+
+
+def delete(dataset: Dataset, store: Store) -> None:
+    (store.folder / dataset.path).unlink()
+
+
+def touch(dataset: Dataset, store: Store) -> None:
+    (store.folder / dataset.path).touch()
+
+
+@pytest.mark.parametrize("change", [invalidate, delete, touch])
+def test_a_dataset_that_is_no_longer_as_it_was_takes_the_long_way(
+    make_dataset: MakeDataset,
+    store: Store,
+    client: Client,
+    ways: list[str],
+    change: Callable[[Dataset, Store], None],
+) -> None:
+    dataset = make_dataset(300)
+    client.get(OHLC)
+
+    change(dataset, store)
+    client.get(OHLC + "&wait=0")
+
+    assert ways == ["long", "long"]
+
+
+@pytest.mark.parametrize(
+    ("query", "ttl_s", "is_pinned", "way"),
+    [
+        ("&max_age=50", 0, False, "long"),
+        ("&max_age=200", 0, False, "short"),
+        ("&max_age=50", 200, True, "long"),
+        ("", 50, False, "long"),
+        ("", 200, False, "short"),
+        ("", 50, True, "short"),
+        ("&use_cache=false", 0, False, "long"),
+    ],
+)
+def test_only_what_is_fresh_takes_the_short_way(
+    make_dataset: MakeDataset,
+    client: Client,
+    settings: Any,
+    ways: list[str],
+    query: str,
+    ttl_s: int,
+    is_pinned: bool,
+    way: str,
+) -> None:
+    dataset = make_dataset(300)
+    client.get(OHLC)
+    age(dataset, is_pinned=is_pinned)
+    settings.TV_CACHE_TTL_S = ttl_s
+
+    client.get(f"{OHLC}{query}&wait=0")
+
+    assert ways == ["long", way]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("API_ACCESS", "login"), ("TV_ENABLED", False), ("TV_SOURCE", "tradingview")]
+)  # fmt: skip
+def test_the_short_way_is_closed_where_the_settings_say_so(
+    make_dataset: MakeDataset, client: Client, settings: Any, ways: list[str], setting: str, value: Any
+) -> None:  # fmt: skip
+    make_dataset(300)
+    assert client.get(OHLC).status_code == 200
+
+    setattr(settings, setting, value)
+    response = client.get(OHLC + "&wait=0")
+
+    assert response.status_code != 200
+    assert "short" not in ways
+
+
+def test_one_read_too_many_is_refused_on_the_short_way_too(
+    make_dataset: MakeDataset, client: Client, settings: Any
+) -> None:
+    make_dataset(300)
+    settings.API_READS_PER_MINUTE = 3
+
+    found = [client.get(OHLC, REMOTE_ADDR="192.0.2.77").status_code for _ in range(5)]
+
+    assert found == [200, 200, 200, 429, 429]
+
+
+# --- the lane ----------------------------------------------------------------------------
+
+
+def run(
+    lane: Lane, name: str, order: list[str], until: threading.Event | None = None
+) -> threading.Thread:
+    def work() -> None:
+        with lane.turn():
+            order.append(name)
+            if until is not None:
+                assert until.wait(20)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_requests_run_one_after_another_in_the_order_of_arrival() -> None:
+    lane, order, end = Lane(patience_s=20), list[str](), threading.Event()
+    threads = [run(lane, "first", order, until=end)]
+    wait_until(lambda: order == ["first"], what="the first one's turn")
+    while len(threads) < 6:
+        threads.append(run(lane, str(len(threads)), order))
+        wait_until(lambda: len(lane._waiting) == len(threads) - 1, what="a place in the line")
+
+    assert order == ["first"]
+    end.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert order == ["first", "1", "2", "3", "4", "5"]
+
+
+def test_who_is_slow_is_overtaken_by_all_and_ends_without_harm() -> None:
+    lane, order, end = Lane(patience_s=0.02), list[str](), threading.Event()
+    slow = run(lane, "slow", order, until=end)
+    wait_until(lambda: order == ["slow"], what="the slow one's turn")
+
+    for name in ("a", "b"):
+        run(lane, name, order).join(20)
+    end.set()
+    slow.join(20)
+    run(lane, "after", order).join(20)
+
+    assert order == ["slow", "a", "b", "after"]
+    assert lane._running is None
+
+
+def test_who_is_about_to_wait_lets_the_next_one_in() -> None:
+    lane = Lane(patience_s=20)
+    order: list[str] = []
+
+    with lane.turn():
+        lane.leave()
+        run(lane, "next", order).join(20)
+
+    assert order == ["next"]
+    assert lane._running is None
+
+
+def test_a_turn_ends_with_an_error_too() -> None:
+    lane = Lane(patience_s=20)
+
+    with pytest.raises(ZeroDivisionError), lane.turn():
+        raise ZeroDivisionError
+
+    assert lane._running is None
