@@ -38,6 +38,8 @@ _RENEW_S = 3.0
 LEASE = timedelta(seconds=15)
 # Between two notes of how many bars have come.
 _PROGRESS_S = 0.5
+# By so much a wait becomes longer or shorter before that is noted.
+_CHANGED = timedelta(seconds=1)
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
 
@@ -110,6 +112,7 @@ def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
         state=Fetch.State.QUEUED,
         owner="",
         lease_until=None,
+        allowed_at=None,
         next_attempt_at=at,
         enqueued_at=at,
         **_error(error),
@@ -122,6 +125,7 @@ def give_up(fetch_id: int, error: FetchError) -> None:
         state=Fetch.State.FAILED,
         owner="",
         lease_until=None,
+        allowed_at=None,
         finished_at=timezone.now(),
         **_error(error),
     )
@@ -184,6 +188,7 @@ def _claim(fetch_id: int) -> _Attempt | None:
         started_at=now,
         lease_until=now + LEASE,
         next_attempt_at=None,
+        allowed_at=None,
         n_rows=0,
     )
     return _Attempt(Fetch.objects.get(pk=fetch_id), owner) if claimed else None
@@ -221,12 +226,25 @@ class _Attempt:
             raise StoreFailed(
                 f"This worker serves the source {settings.TV_SOURCE!r}, not {key.source!r}. Start one with TV_SOURCE={key.source}."
             )
-        waited_s = throttle.wait_for_token(self._still_here)
-        self.fetch.waited_ms += round(waited_s * 1000)
+        self._wait_for_token()
         started = time.monotonic()
         fetched = self._fetch(key)
         self.fetch.fetched_ms = round((time.monotonic() - started) * 1000)
         self._write_and_record(key, fetched)
+
+    def _wait_for_token(self) -> None:
+        waited_s = throttle.wait_for_token(self._note_wait)
+        self.fetch.waited_ms += round(waited_s * 1000)
+        if self.fetch.allowed_at is not None:
+            self._mine().update(allowed_at=None, waited_ms=self.fetch.waited_ms)
+
+    def _note_wait(self, seconds: float) -> None:
+        """Tell whoever watches the row when it will begin, each time that this changes."""
+        self._still_here()
+        allowed_at, noted = timezone.now() + timedelta(seconds=seconds), self.fetch.allowed_at
+        if noted is None or abs(allowed_at - noted) > _CHANGED:
+            self.fetch.allowed_at = allowed_at
+            self._mine().update(allowed_at=allowed_at)
 
     def _fetch(self, key: DatasetKey) -> FetchedBars:
         token = tokens.current_token(on_wait=self._still_here)

@@ -215,6 +215,10 @@ class Fetch(KeyedModel):
     next_attempt_at = models.DateTimeField(
         null=True, blank=True, help_text="After a failure that a retry can help, UTC."
     )
+    allowed_at = models.DateTimeField(
+        null=True, blank=True,
+        help_text="When the throttle will let it begin, as far as can be told; set while it waits, UTC.",
+    )  # fmt: skip
     started_at = models.DateTimeField(
         null=True, blank=True, help_text="Start of the last attempt, UTC."
     )

@@ -30,7 +30,7 @@ _ON_ITS_WAY_MS = 500
 
 
 def wait_for_token(
-    on_wait: Callable[[], None] = lambda: None,
+    on_wait: Callable[[float], None] = lambda seconds: None,
     *,
     purpose: str = "fetches",
     at_most_s: float = float("inf"),
@@ -39,7 +39,7 @@ def wait_for_token(
 
     At most `TV_RATE_PER_MINUTE` calls of one purpose begin in any minute, over all processes,
     and at most `TV_BURST` of them close together. `on_wait` is called a few times a second
-    and may raise to give up. Raises `RateLimited` while a cool-down lasts, and when it is
+    with the seconds that it will still take, as far as can be told, and may raise to give up. Raises `RateLimited` while a cool-down lasts, and when it is
     not allowed after `at_most_s` seconds.
     """
     started = time.monotonic()
@@ -49,13 +49,13 @@ def wait_for_token(
         item = RateItem(uuid4().hex, _now_ms(), weight=1)
         if _put(bucket, item):
             break
-        on_wait()
+        wait_s = bucket.waiting(item) / 1000  # type: ignore[operator]
+        on_wait(wait_s)
         if time.monotonic() - started > at_most_s:
             raise RateLimited(
                 f"Too many {purpose} at once (TV_RATE_PER_MINUTE); try again in a few seconds."
             )
-        wait_ms = bucket.waiting(item)
-        time.sleep(min(max(wait_ms / 1000, 0.005), _NAP_S))  # type: ignore[operator]
+        time.sleep(min(max(wait_s, 0.005), _NAP_S))
         require_no_cool_down()
     return time.monotonic() - started
 

@@ -317,3 +317,26 @@ def test_only_a_queued_fetch_is_cancelled() -> None:
     assert not fetching.cancel(fetch)
     assert run(fetch).state == "cancelled"
     assert queue() != fetch
+
+
+def test_a_fetch_that_waits_for_its_turn_says_until_when(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 60, 1
+    first, second = queue(), queue(symbol="ETHUSDT")
+    run(first)
+    seen: list[Any] = []
+    note_wait = fetching._Attempt._note_wait
+
+    def watched(self: Any, seconds: float) -> None:
+        note_wait(self, seconds)
+        seen.append(Fetch.objects.get(pk=second.pk).allowed_at)
+
+    monkeypatch.setattr(fetching._Attempt, "_note_wait", watched)
+    began = timezone.now()
+    run(second)
+
+    assert began < seen[0] < began + timedelta(seconds=3)
+    assert second.state == "succeeded"
+    assert second.allowed_at is None
+    assert 0 < second.waited_ms < 3000

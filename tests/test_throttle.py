@@ -123,7 +123,8 @@ def test_waiting_can_be_given_up() -> None:
     class GivenUp(Exception):
         pass
 
-    def give_up() -> None:
+    def give_up(seconds: float) -> None:
+        assert 0 < seconds < 60
         raise GivenUp
 
     for _ in range(2):

@@ -54,7 +54,7 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
         fields = [
             "id", "full_symbol", *KEY_FIELDS, "state", "count", "ahead", "dataset", "error", "attempts",
             "waited_ms", "fetched_ms", "stored_ms", "requested_at", "started_at", "finished_at",
-            "next_attempt_at", "requested_via",
+            "next_attempt_at", "allowed_at", "requested_via",
         ]  # fmt: skip
         read_only_fields = fields
 

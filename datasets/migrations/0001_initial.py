@@ -111,6 +111,7 @@ class Migration(migrations.Migration):
                 ('requested_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, help_text='UTC.')),
                 ('enqueued_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Last handed to the workers, UTC.')),
                 ('next_attempt_at', models.DateTimeField(blank=True, help_text='After a failure that a retry can help, UTC.', null=True)),
+                ('allowed_at', models.DateTimeField(blank=True, help_text='When the throttle will let it begin, as far as can be told; set while it waits, UTC.', null=True)),
                 ('started_at', models.DateTimeField(blank=True, help_text='Start of the last attempt, UTC.', null=True)),
                 ('finished_at', models.DateTimeField(blank=True, help_text='UTC.', null=True)),
                 ('lease_until', models.DateTimeField(blank=True, help_text='The worker is taken for dead after this, UTC.', null=True)),

@@ -103,16 +103,22 @@ function holdBack(button, seconds) {
   if (button.disabled) timers.push(setInterval(tick, TICK_MS));
 }
 
-function stepOf({ state, attempts, count, n_bars, ahead, next_attempt_at: next, error }) {
+function stepOf({ state, attempts, count, n_bars, ahead, next_attempt_at: next, allowed_at: allowed, error }) {
+  if (state === "running" && allowed) {
+    return `Waiting for its turn to call TradingView: about ${secondsUntil(allowed)} s.`;
+  }
   if (state === "running") {
     const again = attempts > 1 ? ` (attempt ${attempts})` : "";
     return count ? `Received ${wholeNumber(count)} of ${wholeNumber(n_bars)} bars${again}.` : `Fetching from the feed${again}.`;
   }
   if (error && next) {
-    const seconds = Math.max(0, Math.round((Date.parse(next) - Date.now()) / 1000));
-    return `${error.detail} Trying again in ${seconds} s.`;
+    return `${error.detail} Trying again in ${secondsUntil(next)} s.`;
   }
   return ahead ? `Queued: ${ahead} ${ahead === 1 ? "fetch is" : "fetches are"} before it.` : "Queued: next in line.";
+}
+
+function secondsUntil(moment) {
+  return Math.max(0, Math.round((Date.parse(moment) - Date.now()) / 1000));
 }
 
 function stopTimers() {

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -260,7 +261,7 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
     """A fetch that takes long shows how it gets on; the reply's form is the API's own."""
     row = {
         "state": "running", "attempts": 1, "count": 1200, "n_bars": 5000, "ahead": 0,
-        "error": None, "next_attempt_at": None,
+        "error": None, "next_attempt_at": None, "allowed_at": None,
     }  # fmt: skip
     page.route(
         "**/api/tv/ohlc?*",
@@ -268,9 +269,17 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
             status=202, json=row, headers={"Location": "/api/tv/fetches/7"}
         ),
     )
-    page.route("**/api/tv/fetches/7", lambda route: route.fulfill(json=row | {"count": 3400}))
+    waits = {"count": 0, "allowed_at": (datetime.now(UTC) + timedelta(seconds=600)).isoformat()}
+    found = iter([row | waits, row | waits])
+    page.route(
+        "**/api/tv/fetches/7",
+        lambda route: route.fulfill(json=next(found, row | {"count": 3400})),
+    )
     page.goto(f"{site}/?symbol=BINANCE:ADAUSDT")
 
+    expect(page.locator("#busy-step")).to_have_text(
+        re.compile(r"Waiting for its turn to call TradingView: about (59\d|600) s\.")
+    )
     expect(page.locator("#busy-step")).to_have_text("Received 3,400 of 5,000 bars.")
     page.keyboard.press("Escape")
 
