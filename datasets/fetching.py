@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from datasets import throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
+from datasets.leases import LEASE, Lease
 from datasets.models import Dataset, Fetch
 from datasets.store import Store, StoredFile, relative_path
 from datasets.tradingview.signin import GUEST_TOKEN
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A running attempt says that often that it lives, and is taken for dead after this silence.
-_RENEW_S = 3.0
-LEASE = timedelta(seconds=15)
 # Between two notes of how many bars have come.
 _PROGRESS_S = 0.5
 # By so much a wait becomes longer or shorter before that is noted.
@@ -200,7 +197,7 @@ class _Attempt:
     def __init__(self, fetch: Fetch, owner: str) -> None:
         self.fetch = fetch
         self.owner = owner
-        self.lease = _Lease(fetch.pk, owner)
+        self.lease = Lease(fetch.pk, owner)
         self._noted = time.monotonic()
 
     def run_translated(self) -> None:
@@ -289,10 +286,10 @@ class _Attempt:
             if not self._mine().select_for_update().values_list("pk"):
                 raise LeaseLost
             stored = get_store().write(key, fetched)
-            dataset = record(stored)
+            dataset_id = _record(stored)
             self._mine().update(
                 state=Fetch.State.SUCCEEDED,
-                dataset=dataset,
+                dataset_id=dataset_id,
                 n_rows=stored.facts.n_rows,
                 waited_ms=self.fetch.waited_ms,
                 fetched_ms=self.fetch.fetched_ms,
@@ -305,48 +302,19 @@ class _Attempt:
             )
 
 
-class _Lease:
-    """Keeps saying that this process lives, from a thread of its own.
-
-    Not from the fetch itself: that blocks in the system's name look-up and elsewhere for
-    longer than a lease lasts.
-    """
-
-    def __init__(self, fetch_id: int, owner: str) -> None:
-        self.is_lost = False
-        self._row = Fetch.objects.filter(pk=fetch_id, owner=owner, state=Fetch.State.RUNNING)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{fetch_id}", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _keep(self) -> None:
-        try:
-            while not self._ended.wait(_RENEW_S):
-                try:
-                    if not self._row.all().update(lease_until=timezone.now() + LEASE):
-                        self.is_lost = True
-                        return
-                except OperationalError as error:
-                    # The database is busy or away; the next try may still be in time.
-                    logger.warning("the lease of a fetch was not renewed: %s", error)
-        finally:
-            connection.close()
-
-
 def record(stored: StoredFile) -> Dataset:
     """Make the catalog's row say what the file says; return the row."""
+    return Dataset.objects.get(pk=_record(stored))
+
+
+def _record(stored: StoredFile) -> int:
+    """Make the catalog's row say what the file says; return its number."""
     key, values = stored.facts.key.as_dict(), row_values(stored)
-    rows = Dataset.objects.filter(**key)
-    with transaction.atomic(savepoint=False):
-        if not rows.update(**values):
-            return Dataset.objects.create(**key, **values)
-    return rows.get()
+    row = Dataset(**key, **values)
+    Dataset.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
+    )
+    return row.pk
 
 
 def row_values(stored: StoredFile) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -254,8 +255,14 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         n_inconsistent=bars.count_inconsistent(fetched.table),
         zero_volume_share=bars.zero_volume_share(fetched.table),
         largest_gap_s=bars.largest_gap_s(fetched.table),
-        tvdatafeed_version=version("tradingview-datafeed"),
+        tvdatafeed_version=_tvdatafeed_version(),
     )
+
+
+@cache
+def _tvdatafeed_version() -> str:
+    # Looked up among all installed packages, which takes longer than writing the file.
+    return version("tradingview-datafeed")
 
 
 def _replace(path: Path, table: pa.Table) -> os.stat_result:

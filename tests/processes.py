@@ -157,7 +157,7 @@ class Stack:
         port = free_port()
         running = self._start(
             "web", "-m", "granian", "--interface", "wsgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", str(workers), "--blocking-threads", "128", "--log-level", "error",
+            "--workers", str(workers), "--blocking-threads", self.env.get("WEB_THREADS", "128"), "--log-level", "error",
             "tvproject.wsgi:application", **env,
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{port}"

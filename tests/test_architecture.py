@@ -16,7 +16,7 @@ LEVELS = [
     {"errors", "lane"},
     {"bars"},
     {"tradingview", "store", "models", "formats", "rendered"},
-    {"throttle", "tokens", "research", "callers"},
+    {"throttle", "tokens", "research", "callers", "leases"},
     {"fetching", "searching"},
     {"tasks", "catalog", "status", "answers", "hits"},
     {"serving", "rendering", "sign_in", "token_admin"},
