@@ -791,7 +791,7 @@ def fault_symbol(name: str) -> str:
 
 def test_every_fault_of_a_conversation_has_a_test_here() -> None:
     tested = GOOD | ALTERED | set(STRANGE_NUMBERS) | set(ERRORS) | CLOSED | SILENT
-    assert tested | UNREADABLE | set(SHORT) | {"drip_bytes"} == CONVERSATION_FAULTS
+    assert tested | UNREADABLE | set(SHORT) | {"drip_bytes", "endless"} == CONVERSATION_FAULTS
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -882,6 +882,16 @@ def test_an_answer_may_stop_without_even_a_heartbeat(beating_feed: RunningFeed, 
                 chart.receive()
 
     assert "series_" not in json.dumps(chart.messages)
+
+
+def test_bars_may_come_again_and_again_without_an_end(feed: RunningFeed) -> None:
+    feed.arm("endless", seconds=0.02)
+    with Chart(feed) as chart:
+        chart.ask("NASDAQ:AAPL")
+        while json.dumps(chart.messages).count("timescale_update") < 4:
+            chart.receive()
+
+    assert "series_completed" not in json.dumps(chart.messages)
 
 
 def test_an_answer_may_come_byte_by_byte(feed: RunningFeed) -> None:

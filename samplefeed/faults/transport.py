@@ -43,6 +43,14 @@ async def drip(talk: Talk) -> None:
         await talk.pause(1.0)
 
 
+@conversation_fault("The bars come again and again, every `seconds` (0.2), and never the end.")
+async def endless(talk: Talk) -> None:
+    payloads = talk.reply.payloads()[:-1]
+    while talk.channel.is_open:
+        await talk.channel.send(*payloads)
+        await talk.pause(0.2)
+
+
 @conversation_fault("The answer comes byte by byte, one every `seconds` (0.05), and never ends.")
 async def drip_bytes(talk: Talk) -> None:
     talk.channel.is_muted = True
