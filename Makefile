@@ -11,11 +11,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 sum = $(shell cat $(1) | cksum | cut -d' ' -f1)
 RUN_PACKAGES := $(VENV)/.run-$(call sum,requirements.txt)
 DEV_PACKAGES := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
+EXAMPLE_PACKAGES := $(VENV)/.examples-$(call sum,requirements.txt requirements-dev.txt examples/requirements.txt)
+# What is measured against needs packages of its own, so it has a folder of its own.
+BENCH_VENV := $(VENV)/bench
+BENCH_PACKAGES := $(BENCH_VENV)/.bench-$(call sum,benchmarks/requirements.txt)
 RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-BENCHMARKS ?= fetching serving
+BENCHMARKS ?= fetching serving research
 .PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list
@@ -26,11 +30,13 @@ run: install ## Start the service on http://127.0.0.1:8000 (PORT=9000 chooses an
 
 install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
 
-test: $(DEV_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
+test: $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
-bench: $(DEV_PACKAGES) ## Measure; the results go to docs/benchmarks.md
-	@for part in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$part || exit 1; done
+bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
+	@for part in $(BENCHMARKS); do \
+	  python=$(BIN)/python; [ $$part != research ] || python=$(BENCH_VENV)/bin/python; \
+	  $$python -m benchmarks.$$part || exit 1; done
 
 lint: $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status
@@ -41,6 +47,8 @@ types: $(DEV_PACKAGES) ## Check the types
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
 	@$(LOCK) -o requirements.txt
 	@$(LOCK) --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) --extra examples -c requirements-dev.txt -o examples/requirements.txt
+	@$(LOCK) --extra bench -c requirements.txt -o benchmarks/requirements.txt
 
 clean: ## Remove all that can be made again; outputs/ is kept
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -63,6 +71,18 @@ $(DEV_PACKAGES): $(RUN_PACKAGES)
 	@echo "Installing the Python packages for development …"
 	@$(PIP) install -r requirements-dev.txt
 	@rm -f $(VENV)/.dev-* && touch $@
+
+$(EXAMPLE_PACKAGES): $(DEV_PACKAGES)
+	@echo "Installing the Python packages of the notebooks …"
+	@$(PIP) install -r examples/requirements.txt
+	@rm -f $(VENV)/.examples-* && touch $@
+
+$(BENCH_PACKAGES): | $(BIN)/python
+	@echo "Installing the Python packages that the loader is measured against …"
+	@$(PYTHON) -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install -r benchmarks/requirements.txt || { \
+	  echo "They could not be installed; leave that part out: make bench BENCHMARKS='fetching serving'" >&2; exit 1; }
+	@touch $@
 
 $(RUN_NODE): | $(BIN)/python
 	@echo "Installing the chart library …"

@@ -45,9 +45,8 @@ class Service:
 
 def execute(name: str, service: Service) -> Any:
     """Run a notebook to its end, in the examples' folder, and return it with its outputs."""
-    nbformat, nbclient = map(importlib.import_module, ("nbformat", "nbclient"))
-    notebook = nbformat.read(FOLDER / name, as_version=4)
-    client = nbclient.NotebookClient(
+    notebook = saved(name)
+    client = importlib.import_module("nbclient").NotebookClient(
         notebook,
         timeout=300,
         kernel_name="python3",
@@ -64,6 +63,18 @@ def tidy(notebook: Any) -> Any:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("language_info", None)
     return notebook
+
+
+def printed(notebook: Any) -> str:
+    """Return what the cells print, without when it was fetched: that is by the machine's clock."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "".join(output["text"] for output in outputs if output.get("name") == "stdout")
+    return re.sub(r'"fetched_at": ".*?"', '"fetched_at": "…"', text)
+
+
+def saved(name: str) -> Any:
+    """Return a notebook as it is in the examples' folder."""
+    return importlib.import_module("nbformat").read(FOLDER / name, as_version=4)
 
 
 def size_of_pictures(notebook: Any) -> list[int]:

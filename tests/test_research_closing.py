@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from datasets.errors import InvalidRequest
-from datasets.research import close_times, load
-from datasets.research.closing import Clock, Hours, close_instants, parse_hours
+from datasets.research import align, close_times, load
+from datasets.research.closing import Clock, Hours, close_instants, is_spread_out, parse_hours
+from datasets.research.frames import clock_in, index_ms
 from tests.bars import bars_table
 from tests.research import NOW, write, write_sample
 
@@ -21,7 +22,8 @@ NEW_YORK, TOKYO, UTC_ZONE = "America/New_York", "Asia/Tokyo", "Etc/UTC"
 @pytest.mark.parametrize(
     ("text", "hours"),
     [
-        ("24x7", Hours(0, ((0, 1440),))),
+        ("24x7", Hours(0, ((0, 1440),), has_weekend=True)),
+        ("1700-1700:1234567", Hours(1020, ((0, 1440),), has_weekend=True)),
         ("0930-1600", Hours(570, ((0, 390),))),
         ("0930-1600:23456", Hours(570, ((0, 390),))),
         ("0900-1130,1300-1500", Hours(540, ((0, 150), (240, 360)))),
@@ -31,6 +33,7 @@ NEW_YORK, TOKYO, UTC_ZONE = "America/New_York", "Asia/Tokyo", "Etc/UTC"
         ("0000-0000", Hours(0, ((0, 1440),))),
         ("", None),
         ("0930-1600|1000-1300:7", None),
+        ("0930-1600:8", None),
         ("1700F1-1600", None),
         ("0900-1130,1000-1500", None),
         ("2560-1600", None),
@@ -55,7 +58,7 @@ def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | Non
         ("1D", "0900-1130,1230-1530", TOKYO, "2025-01-06T00:00", None, "2025-01-06T06:30"),
         # By other hours than today's, nothing is known but the next bar.
         ("1D", "0930-1600", NEW_YORK, "2025-01-02T09:00", "2025-01-03T09:00", "2025-01-03T09:00"),
-        ("1D", "0930-1600", NEW_YORK, "2025-01-02T09:00", None, "2025-01-06T09:00"),
+        ("1D", "0930-1600", NEW_YORK, "2025-01-02T09:00", None, "2025-01-16T09:00"),
         ("1h", "0930-1600", NEW_YORK, "2025-01-02T22:00", None, "2025-01-02T23:00"),
         # Before the break nothing is cut off: a bar that runs into it may go on after it.
         ("1h", "0900-1130,1230-1530", TOKYO, "2025-01-06T01:00", None, "2025-01-06T02:00"),
@@ -65,17 +68,22 @@ def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | Non
         # Before Thanksgiving a future's day is two days long (recorded: CME_MINI:NQZ2024).
         ("1D", "1800-1700", NEW_YORK, "2024-11-27T23:00", "2024-12-01T23:00", "2024-12-01T23:00"),
         ("1D", "1800-1700", NEW_YORK, "2024-11-25T23:00", "2024-11-26T23:00", "2024-11-26T23:00"),
+        # In Osaka the day, week and month of 2019-05-07 began on the evening of 04-26.
+        ("1D", "1630-0530,0845-1515", TOKYO, "2019-04-26T07:30", "2019-05-07T07:30", "2019-05-07T07:30"),
+        ("1D", "1630-0530,0845-1515", TOKYO, "2019-04-26T07:30", None, "2019-05-10T07:30"),
+        ("1W", "1630-0530,0845-1515", TOKYO, "2019-04-26T07:30", None, "2019-05-16T07:30"),
         ("4h", "1800-1700", NEW_YORK, "2024-11-26T19:00", None, "2024-11-26T22:00"),
         # Weeks and months: the next one's opening, at most as long as they can be.
         ("1W", "0930-1600", NEW_YORK, "2025-01-06T14:30", "2025-01-13T14:30", "2025-01-13T14:30"),
         ("1W", "0930-1600", NEW_YORK, "2025-01-21T14:30", "2025-01-27T14:30", "2025-01-27T14:30"),
         ("1W", "24x7", UTC_ZONE, "2025-01-06T00:00", None, "2025-01-13T00:00"),
         ("1W", "0930-1600", NEW_YORK, "2025-03-03T14:30", None, "2025-03-10T13:30"),
-        ("1M", "1800-1700", NEW_YORK, "2025-04-30T22:00", None, "2025-05-31T22:00"),
+        ("1M", "24x7", UTC_ZONE, "2025-04-01T00:00", None, "2025-05-02T00:00"),
+        ("1M", "1800-1700", NEW_YORK, "2025-04-30T22:00", None, "2025-06-13T22:00"),
         # Nothing is known of the hours.
         ("1h", "", "", "2025-01-01T00:00", "2025-01-01T03:00", "2025-01-01T03:00"),
         ("1h", "", "", "2025-01-01T00:00", None, "2025-01-02T00:00"),
-        ("1D", "", "", "2025-01-01T00:00", None, "2025-01-05T01:00"),
+        ("1D", "", "", "2025-01-01T00:00", None, "2025-01-15T01:00"),
         ("1h", "0930-1600", "Mars/Olympus", "2025-01-01T00:00", None, "2025-01-02T00:00"),
         # Summer time ends in the night: 24 hours later by the wall clock are 25.
         ("1D", "24x7", NEW_YORK, "2025-11-02T04:00", None, "2025-11-03T05:00"),
@@ -138,7 +146,7 @@ def test_the_bar_after_the_last_one_is_known_though_it_is_left_out(tmp_path: Pat
     assert bars.index[-1] == pd.Timestamp("2026-01-06T22:00Z")
     assert close_times(bars).iloc[-1] == pd.Timestamp("2026-01-07T22:00Z")
     # Not any more once the last row is another one: then only the next row is known.
-    assert close_times(bars.iloc[:-1]).iloc[-1] == pd.Timestamp("2026-01-09T22:00Z")
+    assert close_times(bars.iloc[:-1]).iloc[-1] == pd.Timestamp("2026-01-19T22:00Z")
 
 
 def test_a_closed_last_bar_had_closed_when_it_was_fetched(tmp_path: Path) -> None:
@@ -170,3 +178,64 @@ def test_bars_that_do_not_say_what_they_are_need_it_said(tmp_path: Path) -> None
         close_times(bars.iloc[::-1], timeframe="1h", hours="24x7", timezone="UTC")
     with pytest.raises(InvalidRequest, match="not one of times"):
         close_times(bars.reset_index(), timeframe="1h", hours="24x7", timezone="UTC")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "timeframe", "rule"),
+    [
+        ("BINANCE:BTCUSDT", "1h", "2h"),
+        ("BINANCE:BTCUSDT", "1h", "1D"),
+        ("BINANCE:BTCUSDT", "4h", "1D"),
+        ("BINANCE:BTCUSDT", "1D", "2D"),
+        ("BINANCE:BTCUSDT", "1W", "MS"),
+        ("BINANCE:BTCUSDT", "1M", "YS"),
+        ("NASDAQ:AAPL", "1h", "1D"),
+        ("NASDAQ:AAPL", "4h", "1D"),
+        ("NASDAQ:AAPL", "1D", "W"),
+        ("NASDAQ:AAPL", "1D", "MS"),
+        ("TSE:7203", "1h", "1D"),
+        ("CME_MINI:ES1!", "1h", "1D"),
+        ("FX_IDC:EURUSD", "1D", "W"),
+    ],
+)
+def test_what_pandas_aggregated_is_not_taken_for_the_bars_it_was(
+    tmp_path: Path, symbol: str, timeframe: str, rule: str
+) -> None:
+    """pandas keeps `attrs`: a day of hours would count as closed an hour after it began."""
+    write_sample(tmp_path, symbol, timeframe, 60)
+    bars = load(symbol, timeframe, source="sample", folder=tmp_path)
+
+    aggregated = bars.resample(rule).last()
+    assert aggregated.attrs["timeframe"] == timeframe
+
+    with pytest.raises(InvalidRequest, match="rows lie too far apart for bars of"):
+        close_times(aggregated)
+    with pytest.raises(InvalidRequest, match="rows lie too far apart for bars of"):
+        align(bars, aggregated)
+    with pytest.raises(InvalidRequest, match="rows lie too far apart for bars of"):
+        close_times(aggregated.dropna(how="all"))
+    assert len(close_times(aggregated, timeframe="1M"))
+
+
+def test_two_days_that_pandas_made_of_hours_are_refused_as_well(tmp_path: Path) -> None:
+    write(tmp_path, 30)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    with pytest.raises(InvalidRequest, match="rows lie too far apart for bars of 1h"):
+        align(bars, bars.resample("1D").last())
+    assert len(close_times(bars.iloc[[0, 24]])) == 2
+
+
+@pytest.mark.parametrize("timeframe", ["5", "1h", "4h", "1D", "1W", "1M"])
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_any_stretch_of_bars_is_taken_for_what_it_is(
+    tmp_path: Path, symbol: str, timeframe: str
+) -> None:
+    # Over Thanksgiving, Christmas and the new year.
+    write_sample(tmp_path, symbol, timeframe, 40)
+    bars = load(symbol, timeframe, source="sample", folder=tmp_path)
+
+    times, clock = index_ms(bars), clock_in(bars)
+    for first in range(len(bars)):
+        for n_rows in (1, 2, 3, 8):
+            assert not is_spread_out(times[first : first + n_rows], clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,19 @@ import pytest
 
 from datasets.bars import BAR_COLUMNS, Instrument
 from datasets.errors import FileCorrupt, InvalidRequest
-from datasets.research import DatasetNotFound, catalog, load, to_backtesting, to_numpy, to_vectorbt
+from datasets.research import (
+    DatasetNotFound,
+    catalog,
+    load,
+    reading,
+    to_backtesting,
+    to_numpy,
+    to_vectorbt,
+)
+from datasets.research.recent import Recent
 from datasets.store import METADATA_KEY
 from tests.bars import START, bars_table
-from tests.research import write
+from tests.research import require, write, write_sample
 
 ROOT = Path(__file__).parents[1]
 
@@ -88,6 +97,8 @@ def test_attrs_say_where_the_bars_come_from(tmp_path: Path) -> None:
         ("2025-01-01T05:00", "2025-01-01T03:00", []),
         ("2026-01-01", None, []),
         (None, "2024-01-01", []),
+        ("0001-01-01", "2025-01-01T01:00", [0]),
+        ("2025-01-01T09:00", "9999-12-31", [9]),
     ],
 )
 def test_a_range_has_its_start_and_not_its_end(
@@ -223,6 +234,9 @@ def test_the_folder_is_the_one_of_the_environment(
         ({"folder": "s3://bucket/prefix"}, "folder"),
         ({"source": "../secret"}, "source"),
         ({"columns": ["Close"]}, "columns"),
+        ({"as_": "pyarrow"}, "as_"),
+        ({"start": 1_735_689_600}, "start"),
+        ({"end": 1_735_689_600.5}, "end"),
         ({"start": "yesterday-ish"}, "start"),
         ({"end": "NaT"}, "end"),
         ({"n_bars": 0}, "n_bars"),
@@ -244,7 +258,7 @@ def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], fiel
 def test_columns_are_a_choice(tmp_path: Path) -> None:
     write(tmp_path, 20)
 
-    bars = load("BINANCE:BTCUSDT", columns=["close_time", "close"], folder=tmp_path)
+    bars = load("BINANCE:BTCUSDT", columns=["close_time", "close", "close"], folder=tmp_path)
 
     assert bars.columns.tolist() == ["close", "close_time"]
     assert (bars["close_time"] - bars.index == pd.Timedelta("1h")).all()
@@ -286,7 +300,7 @@ def test_polars_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_polars_holds_the_same_bars(tmp_path: Path) -> None:
-    pytest.importorskip("polars", reason="polars is an extra")
+    require("polars")
     write(tmp_path, 30)
 
     frame = load("BINANCE:BTCUSDT", as_="polars", folder=tmp_path)
@@ -373,3 +387,78 @@ def test_bridges_rename_and_keep_the_numbers(tmp_path: Path) -> None:
     assert times[1] == np.datetime64("2025-01-01T01:00")
     with pytest.raises(InvalidRequest, match="no column open"):
         to_backtesting(bars[["close"]])
+
+
+def test_a_dataset_that_is_loaded_again_is_not_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    read = reading.read_unverified
+
+    def count(*args: Any, **options: Any) -> pa.Table:
+        counted.append(1)
+        return read(*args, **options)
+
+    monkeypatch.setattr(reading, "read_unverified", count)
+    write(tmp_path, 30)
+
+    first = load("BINANCE:BTCUSDT", folder=tmp_path)
+    first.iloc[:, :] = -1.0
+    again = load("BINANCE:BTCUSDT", columns=["close"], folder=tmp_path)
+    assert counted == [1]
+    assert (again["close"] > 0).all()
+
+    write(tmp_path, table=bars_table(30, start=START + 3600), n_bars=30)
+    anew = load("BINANCE:BTCUSDT", folder=tmp_path)
+    assert counted == [1, 1]
+    assert anew.index[0] == again.index[1]
+
+
+def test_the_tables_that_stay_decoded_take_only_so_many_bytes() -> None:
+    table = bars_table(100)
+    tables: Recent[int] = Recent(max_bytes=3 * table.nbytes)
+
+    for number in range(3):
+        tables.add(number, table)
+    tables.get(0)
+    tables.add(3, table)
+    tables.add(3, table)
+
+    assert [number for number in range(4) if tables.get(number) is not None] == [0, 2, 3]
+    tables.clear()
+    assert tables.get(0) is None
+
+
+# --- no look-ahead ------------------------------------------------------------------------
+
+SYMBOLS = ["BINANCE:BTCUSDT", "NASDAQ:AAPL", "TSE:7203", "FX_IDC:EURUSD", "CME_MINI:ES1!"]
+# In and out of trade, over Thanksgiving, a half day, and the days on which summer time changes.
+INSTANTS = [
+    datetime(2025, 3, 7, 20, 59, 30, tzinfo=UTC),
+    datetime(2025, 3, 10, 13, 45, tzinfo=UTC),
+    datetime(2025, 11, 3, 2, 17, tzinfo=UTC),
+    datetime(2025, 11, 28, 18, 5, tzinfo=UTC),
+    datetime(2025, 12, 1, 0, 0, 1, tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("timeframe", ["15", "4h", "1D", "1W"])
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_what_was_loaded_at_an_instant_is_what_later_loads_say_of_it(
+    tmp_path: Path, symbol: str, timeframe: str
+) -> None:
+    """Whatever bars come later: the closed bars of a fetch stay as they were, and were all over."""
+    where: dict[str, Any] = {"source": "sample", "folder": tmp_path}
+    for now in INSTANTS:
+        write_sample(tmp_path, symbol, timeframe, 30, now=now)
+        then = load(symbol, timeframe, n_bars=30, **where)
+
+        write_sample(tmp_path, symbol, timeframe, 1500, now=now + timedelta(days=15))
+        write_sample(tmp_path, symbol, "5", 6000, now=now + timedelta(days=15))
+        later = load(symbol, timeframe, n_bars=1500, **where)
+        minutes = load(symbol, "5", **where)
+
+        pd.testing.assert_frame_equal(then, later.loc[then.index])
+        # No trade after the fetch belongs to a bar that counted as closed.
+        after = minutes.index[minutes.index > now - timedelta(minutes=5)][0]
+        assert later.index[later.index <= after][-1] > then.index[-1]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from django.core.management import CommandError, call_command
 
-from datasets.errors import InvalidRequest
+from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research import (
     LockMismatch,
     load,
@@ -164,6 +165,76 @@ def test_a_frame_without_attrs_cannot_be_locked(tmp_path: Path) -> None:
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
     bars.attrs.clear()
 
-    with pytest.raises(InvalidRequest, match="its attrs are gone"):
-        write_lock(tmp_path / "study.lock", bars)
+    arrays = load("BINANCE:BTCUSDT", as_="numpy", folder=tmp_path)
+    for loaded in (bars, arrays):
+        with pytest.raises(InvalidRequest, match="its attrs are gone"):
+            write_lock(tmp_path / "study.lock", loaded)
     assert not (tmp_path / "study.lock").exists()
+
+
+def test_the_command_verifies_a_lock_and_exits_with_1_when_something_changed(
+    own_outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LOAD:A", "LOAD:B"):
+        write(own_outputs, 20, symbol=name)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load_panel(["LOAD:A", "LOAD:B"], folder=own_outputs))
+
+    call_command("datasets", "verify", lock=lock)
+    assert capsys.readouterr().out == "2 locked, 0 not as they were.\n"
+
+    (own_outputs / "datasets/tradingview/LOAD_B_1h_20.parquet").unlink()
+    with pytest.raises(SystemExit) as ended:
+        call_command("datasets", "verify", "--json", lock=lock)
+    assert ended.value.code == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "lock": str(lock),
+        "n_locked": 2,
+        "changes": ["LOAD:B 1h 20 (tradingview) is not there."],
+    }
+
+
+def test_the_command_refuses_what_is_no_lock_and_a_second_choice(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is not there"):
+        call_command("datasets", "verify", lock=tmp_path / "no.lock")
+    with pytest.raises(CommandError, match="name no others"):
+        call_command("datasets", "verify", "LOAD:A", lock=tmp_path / "no.lock")
+
+
+def test_where_nothing_is_at_all_every_locked_dataset_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+
+    assert verify_lock(lock, folder=tmp_path / "another machine's") == [
+        "BINANCE:BTCUSDT 1h 20 (tradingview) is not there."
+    ]
+
+
+def test_a_locked_panel_holds_the_locked_bars_and_not_what_a_file_says_of_itself(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 20)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+    path = tmp_path / "datasets/tradingview/BINANCE_BTCUSDT_1h_20.parquet"
+    changed = bars_table(20, start=START + 60).replace_schema_metadata(
+        pq.read_schema(path).metadata
+    )
+    pq.write_table(changed, path)
+
+    with pytest.raises(FileCorrupt, match="does not hold the bars that were written"):
+        load_panel(["BINANCE:BTCUSDT"], lock=lock, folder=tmp_path)
+
+
+def test_one_dataset_with_two_contents_cannot_be_locked(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    before = load("BINANCE:BTCUSDT", folder=tmp_path)
+    write(tmp_path, table=bars_table(20, start=START + 3600), n_bars=20)
+    after = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    with pytest.raises(InvalidRequest, match="loaded with two contents: .* has changed: first bar"):
+        write_lock(tmp_path / "study.lock", before, after)
+    # Of all that was loaded, the latest counts: it may have been fetched anew on purpose.
+    assert write_lock(tmp_path / "study.lock") == 1
+    assert verify_lock(tmp_path / "study.lock", folder=tmp_path) == []

@@ -5,22 +5,33 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from datasets.bars import make_table
 from datasets.errors import FileCorrupt, InvalidRequest
-from datasets.research import DatasetNotFound, load, load_panel
+from datasets.research import DatasetNotFound, close_times, load, load_panel
 from datasets.research import keeping as keeping_module
+from datasets.research import making as making_module
+from datasets.research.folders import list_folder
 from datasets.research.making import Maker
 from tests.bars import START, bars_table
 from tests.research import write, write_sample
 
+ROOT = Path(__file__).parents[1]
 NAMES = ["LOAD:A", "LOAD:B", "LOAD:C"]
 
 
@@ -121,6 +132,64 @@ def test_rows_can_be_the_instants_at_which_values_are_known(tmp_path: Path) -> N
     assert not np.isnan(row["BINANCE:BTCUSDT"])
 
 
+@pytest.mark.parametrize("symbol", ["FX_IDC:EURUSD", "CME_MINI:ES1!", "NASDAQ:AAPL"])
+@pytest.mark.parametrize("timeframe", ["1h", "1D", "1W"])
+def test_a_panel_knows_its_last_bar_no_later_than_its_dataset_does(
+    tmp_path: Path, symbol: str, timeframe: str
+) -> None:
+    # On a Sunday, with every market shut.
+    write_sample(tmp_path, symbol, timeframe, 30, now=datetime(2026, 1, 11, 12, tzinfo=UTC))
+    where: dict[str, Any] = {"source": "sample", "folder": tmp_path}
+
+    panel = load_panel([symbol], timeframe, index="close_time", **where)
+
+    assert panel.index.equals(
+        pd.DatetimeIndex(close_times(load(symbol, timeframe, **where)), name="close_time")
+    )
+
+
+@st.composite
+def studies(draw: Any) -> tuple[list[pa.Table], list[pa.Table], int]:
+    """Return datasets, the same with every bar from an instant on changed, and that instant in ms."""
+    changed_from = draw(st.integers(0, 60))
+    before, after = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        opened = draw(st.lists(st.integers(0, 60), min_size=1, max_size=40, unique=True))
+        times = START + 3600 * np.sort(np.array(opened))
+        rows = np.random.default_rng(len(opened)).uniform(1, 9, (len(times), 6))
+        rows[:, 0] = times
+        is_known = np.full(len(times), True)
+        before.append(make_table(rows, has_volume=is_known))
+        rows[times >= START + 3600 * changed_from, 1:] += 100
+        after.append(make_table(rows, has_volume=is_known))
+    return before, after, (START + 3600 * changed_from) * 1000
+
+
+@settings(max_examples=25, deadline=None)
+@given(study=studies(), join=st.sampled_from(["outer", "inner"]), is_final=st.booleans())
+def test_changing_any_future_bar_never_changes_a_past_row(
+    tmp_path_factory: pytest.TempPathFactory,
+    study: tuple[list[pa.Table], list[pa.Table], int],
+    join: Any,
+    is_final: bool,
+) -> None:
+    *both, changed_from_ms = study
+    changed_at = pd.Timestamp(changed_from_ms, unit="ms", tz="UTC")
+    folders = [tmp_path_factory.mktemp("study") for _ in both]
+    for folder, tables in zip(folders, both, strict=True):
+        for name, table in zip(NAMES, tables, strict=False):
+            write(folder, table=table, n_bars=60, symbol=name, last_bar_final=is_final)
+    names = NAMES[: len(both[0])]
+
+    for index, past in [("time", slice(None, changed_at - pd.Timedelta("1ms"))), ("close_time", slice(None, changed_at))]:  # fmt: skip
+        first, second = (
+            load_panel(names, join=join, index=index, folder=folder)  # type: ignore[arg-type]
+            for folder in folders
+        )
+        pd.testing.assert_frame_equal(first.loc[past], second.loc[past])
+        assert first.index.equals(second.index)
+
+
 def test_a_kept_panel_is_mapped_and_not_made_again(tmp_path: Path, makings: list[int]) -> None:
     write_three(tmp_path)
 
@@ -192,17 +261,108 @@ def test_changing_a_frame_never_changes_the_kept_panel(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(load_panel(NAMES, "1h", folder=tmp_path), expected)
 
 
-@pytest.mark.parametrize("name", ["values.npy", "times.npy", "symbols.json", "members.json"])
-def test_a_spoilt_panel_is_made_again(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("share", [None, 0.0, 0.6])
+@pytest.mark.parametrize("name", ["values.npy", "times.npy", "about.json", "members.json"])
+def test_a_spoilt_panel_is_made_again(
+    tmp_path: Path, makings: list[int], name: str, share: float | None
+) -> None:
+    """A file may be gone, or cut short by a machine that went down while it was written."""
     write_three(tmp_path)
     cache = tmp_path / "cache"
     expected = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
-    next(cache.glob(f"*/{name}")).unlink()
+    path = next(cache.glob(f"*/{name}"))
+    content = path.read_bytes()
+    path.unlink()
+    if share is not None:
+        path.write_bytes(content[: int(len(content) * share)])
 
     for _ in range(2):
-        pd.testing.assert_frame_equal(
-            load_panel(NAMES, "1h", folder=tmp_path, cache=cache), expected
+        panel = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
+        pd.testing.assert_frame_equal(panel, expected)
+        assert len(panel.attrs["members"]) == 3
+    assert makings == [3, 3]
+
+
+def test_datasets_of_others_may_come_and_go(tmp_path: Path, makings: list[int]) -> None:
+    write_three(tmp_path)
+    first = load_panel(NAMES, "1h", folder=tmp_path)
+
+    write(tmp_path, 20, symbol="LOAD:D")
+    write(tmp_path, 5, symbol="LOAD:A", session="extended")
+    for _ in range(2):
+        pd.testing.assert_frame_equal(load_panel(NAMES, "1h", folder=tmp_path), first)
+
+    assert makings == [3]
+
+
+def test_a_larger_dataset_that_comes_while_a_panel_is_made_is_in_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_three(tmp_path)
+    listing = list_folder(tmp_path / "datasets/tradingview")
+    write(tmp_path, 50, symbol="LOAD:A")
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(making_module, "list_folder", lambda folder: listing)
+        assert len(load_panel(NAMES, "1h", folder=tmp_path)) == 20
+    assert len(load_panel(NAMES, "1h", folder=tmp_path)) == 50
+
+
+def test_processes_that_make_one_panel_at_once_all_get_it(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    cache = tmp_path / "cache"
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from datasets.research import load_panel\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for n_bars in range(1, 11):\n"
+        f"    panel = load_panel({NAMES!r}, '1h', n_bars=n_bars, folder={str(tmp_path)!r}, cache={str(cache)!r})\n"
+        "    print(float(panel.sum().sum()))\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    expected = [
+        str(float(load_panel(NAMES, n_bars=n, folder=tmp_path, keep=False).sum().sum()))
+        for n in range(1, 11)
+    ]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert answers == [expected] * 2
+    assert len(list(cache.glob("*/values.npy"))) == 10
+    assert not list(cache.rglob("*.tmp"))
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    cache = tmp_path / "cache"
+    for name, age_s in [(".old.tmp", 30 * 86_400), (".new.tmp", 60)]:
+        left = cache / name
+        left.mkdir(parents=True)
+        (left / "values.npy").write_bytes(b"half")
+        os.utime(left, times=(time.time() - age_s,) * 2)
+
+    load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
+
+    assert [path.name for path in cache.glob(".*")] == [".new.tmp"]
 
 
 def test_a_panel_is_right_where_nothing_can_be_kept(tmp_path: Path) -> None:
@@ -274,12 +434,25 @@ def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], fiel
 
 
 def test_many_members_need_no_more_than_a_few_open_files(tmp_path: Path) -> None:
-    names = [f"LOAD:S{number}" for number in range(200)]
+    names = [f"LOAD:S{number}" for number in range(60)]
     for name in names:
         write(tmp_path, 5, symbol=name, fetched_at=datetime(2025, 6, 1, tzinfo=UTC))
     before = len(list(Path("/proc/self/fd").iterdir()))
 
     panel = load_panel(names, "1h", folder=tmp_path)
 
-    assert panel.shape == (5, 200)
+    assert panel.shape == (5, 60)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+
+
+def test_a_panel_that_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    load_panel(NAMES, "1h", folder=tmp_path, cache=tmp_path / "cache")
+    (there,) = (path.parent for path in (tmp_path / "cache").glob("*/values.npy"))
+    before, ours = there.stat().st_ino, there.with_name(".ours.tmp")
+    shutil.copytree(there, ours)
+
+    keeping_module.Keeper(there.parent)._put(ours, there.name)
+
+    # Who reads it just now finds all of its files.
+    assert there.stat().st_ino == before

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.errors import InvalidRequest
-from datasets.research import align, close_times, load, resample
+from datasets.research import align, close_times, load, resample, to_backtesting
 from tests.bars import bars_table
 from tests.research import NOW, write, write_sample
 
@@ -54,7 +54,8 @@ def test_what_is_resampled_is_what_the_feed_has(
     write_sample(tmp_path, symbol, target, 3000, now=now)
     theirs = load(symbol, target, source="sample", folder=tmp_path)
 
-    ours = resample(load(symbol, base, source="sample", folder=tmp_path), target)
+    bars = load(symbol, base, source="sample", folder=tmp_path)
+    ours = resample(bars, target)
 
     # All of theirs that our shorter bars reach back to, but the last ones that may go on.
     assert len(ours) >= 5
@@ -62,8 +63,11 @@ def test_what_is_resampled_is_what_the_feed_has(
     assert ours.index.equals(same.index)
     assert len(theirs.loc[ours.index[-1] :]) <= 2
     pd.testing.assert_frame_equal(ours[COLUMNS], same[COLUMNS], check_flags=False)
-    # And none of them was known earlier than the feed's own bar.
-    assert (ours["close_time"] >= close_times(same) - pd.Timedelta("64h")).all()
+    # And none of them was known before its last short bar had closed, nor after the next began.
+    row = ours.index.searchsorted(bars.index, "right") - 1
+    is_in = (row >= 0) & (row < len(ours) - 1)
+    last_close = close_times(bars)[is_in].groupby(row[is_in]).max()
+    assert (ours["close_time"].iloc[last_close.index].to_numpy() >= last_close.to_numpy()).all()
     assert (ours["close_time"].iloc[:-1].to_numpy() <= ours.index[1:].to_numpy()).all()
 
 
@@ -123,7 +127,7 @@ def test_an_unknown_volume_makes_the_sum_unknown(tmp_path: Path) -> None:
     ("base", "target"), [("1h", "1h"), ("1h", "30"), ("45", "1h"), ("1D", "4h"), ("1W", "1M")]
 )
 def test_bars_that_do_not_add_up_are_refused(tmp_path: Path, base: str, target: str) -> None:
-    write(tmp_path, 10, timeframe=base)
+    write(tmp_path, 2, timeframe=base)
 
     with pytest.raises(InvalidRequest, match="do not add up"):
         resample(load("BINANCE:BTCUSDT", base, folder=tmp_path), target)
@@ -207,8 +211,80 @@ def test_features_of_a_longer_timeframe_can_be_joined(tmp_path: Path) -> None:
 
     assert joined["mean_daily"].iloc[95] == pytest.approx(days["close"].iloc[1:4].mean())
     assert "close_time_daily" not in joined
+    assert align(hours, days, columns="close").columns[-1] == "close_1D"
     with pytest.raises(InvalidRequest, match="use close or open"):
         align(hours, days, at="noon")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"columns": ["typical"]}, "columns"),
+        ({"columns": ["close_time"]}, "columns"),
+        ({"suffix": ""}, "suffix"),
+        ({"at": "noon"}, "at"),
+    ],
+)
+def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], field: str) -> None:
+    write(tmp_path, 72)
+    hours = load("BINANCE:BTCUSDT", folder=tmp_path)
+
+    with pytest.raises(InvalidRequest) as refused:
+        align(hours, resample(hours, "1D"), **options)
+
+    assert list(refused.value.errors) == [field]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, 72)
+    hours = load("BINANCE:BTCUSDT", folder=tmp_path)
+    days = resample(hours, "1D")
+
+    with pytest.raises(InvalidRequest, match="more than one column 'open'"):
+        resample(pd.concat([hours, hours], axis=1), "1D")
+    with pytest.raises(InvalidRequest, match="more than one column 'open'"):
+        align(hours, pd.concat([days, days], axis=1))
+    with pytest.raises(InvalidRequest, match="more than one column 'open'"):
+        to_backtesting(pd.concat([hours, hours], axis=1))
+
+
+# A night session on Friday belongs to Monday.
+OSAKA = {"hours": "1630-0530,0845-1515", "timezone": "Asia/Tokyo"}
+
+
+def osaka_hours() -> pd.DataFrame:
+    """Return two weeks of hourly bars, as far as Osaka trades on them; from a Monday's night session."""
+    index = pd.date_range("2025-01-06T07:30Z", periods=24 * 14, freq="1h", name="time")
+    local = index.tz_convert("Asia/Tokyo")
+    opened = local.hour * 60 + local.minute
+    is_open = ((opened >= 990) & (local.day_of_week < 5)) | (
+        (opened < 330) & (local.day_of_week.isin([1, 2, 3, 4, 5]))
+    )
+    is_open |= (opened >= 510) & (opened < 915) & (local.day_of_week < 5)
+    index = index[is_open]
+    values = np.arange(len(index) * 5, dtype=float).reshape(-1, 5)
+    bars = pd.DataFrame(values, index=index, columns=COLUMNS)
+    bars.attrs.update(timeframe="1h", session_hours=OSAKA["hours"], timezone=OSAKA["timezone"])
+    return bars
+
+
+def test_a_night_session_on_friday_belongs_to_monday() -> None:
+    bars = osaka_hours()
+
+    days, weeks = resample(bars, "1D"), resample(bars, "1W")
+
+    opened = pd.DatetimeIndex(days.index).tz_convert("Asia/Tokyo")
+    closed = pd.DatetimeIndex(days["close_time"]).tz_convert("Asia/Tokyo")
+    assert opened.strftime("%a %H:%M").tolist()[:5] == [
+        f"{day} 16:30" for day in ("Mon", "Tue", "Wed", "Thu", "Fri")
+    ]
+    assert closed.strftime("%a %H:%M").tolist()[:5] == [
+        f"{day} 15:15" for day in ("Tue", "Wed", "Thu", "Fri", "Mon")
+    ]
+    # Nothing of Friday's night counts into the week before, made of hours or of days.
+    monday = days.index[opened.strftime("%a") == "Fri"][0]
+    assert weeks.index[-1] == monday
+    assert weeks["open"].iloc[-1] == days.loc[monday, "open"]
 
 
 # --- no look-ahead ------------------------------------------------------------------------
@@ -222,7 +298,7 @@ def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
     hours = draw(st.sampled_from(sorted(MARKETS)))
     first = draw(st.integers(0, 24 * 14))
     kept = draw(st.lists(st.booleans(), min_size=30, max_size=200))
-    offsets = first + np.flatnonzero([True, *kept])
+    offsets = first + np.flatnonzero([True, True, *kept])
     # From a week before summer time begins in New York.
     index = pd.DatetimeIndex(
         pd.Timestamp("2025-03-02T00:30Z") + offsets * pd.Timedelta("1h"), name="time"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from datasets.bars import Timeframe
-from datasets.errors import SymbolNotFound
+from datasets.errors import InvalidRequest, SymbolNotFound
 from datasets.research import DatasetNotFound, ServiceFailed, catalog, load, load_panel
 from datasets.research import service as service_module
 from samplefeed.bars import bars_for
@@ -159,21 +159,64 @@ def test_no_service_is_said_in_one_sentence() -> None:
         catalog(url=url)
 
 
-def test_a_service_that_asks_who_one_is_is_told(stack: Stack, tmp_path: Path) -> None:
-    os.environ.pop("STATE_DIR", None)
-    locked = Stack(stack.folder, stack.feed, API_ACCESS="login")
+@pytest.fixture(scope="module")
+def closed(stack: Stack) -> tuple[str, dict[str, str]]:
+    """A web server on the same data that asks who one is, and tokens by their scope."""
     script = (
-        "from django.contrib.auth.models import User;"
-        "User.objects.create_user('reader', password='a long secret')"
+        "from django.contrib.auth.models import User\n"
+        "from datasets.models import ApiToken\n"
+        "reader = User.objects.create_user('reader', password='a long secret')\n"
+        "for scope in ('read', 'fetch'):\n"
+        "    token = ApiToken(name=scope, user=reader, scope=scope)\n"
+        "    print(scope, token.renew())\n"
+        "    token.save()\n"
     )
-    locked.manage("shell", "-c", script)
-    locked.start_web()
-    try:
-        load("LOAD:WHO", n_bars=10, fetch="missing", source="sample", url=stack.url)
-        with pytest.raises(ServiceFailed):
-            load("LOAD:WHO", source="sample", url=locked.url)
-        bars = load("LOAD:WHO", source="sample", url=locked.url, token=("reader", "a long secret"))
-    finally:
-        locked.stop()
+    lines = stack.manage("shell", "--no-imports", "-c", script).stdout.split()
+    open_url = stack.url
+    stack.start_web(API_ACCESS="login")
+    closed_url, stack.url = stack.url, open_url
+    return closed_url, dict(zip(lines[::2], lines[1::2], strict=True))
 
-    assert len(bars) == 9
+
+def test_a_service_that_asks_who_one_is_is_told(
+    stack: Stack, closed: tuple[str, dict[str, str]]
+) -> None:
+    url, tokens = closed
+    load("LOAD:WHO", n_bars=10, fetch="missing", source="sample", url=stack.url)
+
+    with pytest.raises(ServiceFailed, match=r"asks who you are: .* Pass token=\."):
+        load("LOAD:WHO", source="sample", url=url)
+    with pytest.raises(ServiceFailed, match="no such token"):
+        load("LOAD:WHO", source="sample", url=url, token="tv_wrong")
+    for token in (("reader", "a long secret"), tokens["read"]):
+        assert len(load("LOAD:WHO", source="sample", url=url, token=token)) == 9
+        assert catalog(url=url, token=token)["full_symbol"].eq("LOAD:WHO").sum() == 1
+
+
+def test_a_token_goes_as_far_as_its_scope(stack: Stack, closed: tuple[str, dict[str, str]]) -> None:
+    url, tokens = closed
+    wanted: dict[str, Any] = {"n_bars": 12, "fetch": "missing", "source": "sample", "url": url}
+
+    with pytest.raises(ServiceFailed, match="do not go that far"):
+        load("LOAD:SCOPE", **wanted, token=tokens["read"])
+    assert len(load("LOAD:SCOPE", **wanted, token=tokens["fetch"])) == 11
+
+
+def test_a_copy_whose_tag_is_another_ones_is_brought_again(stack: Stack, own_cache: Path) -> None:
+    bars = load("LOAD:TAG", n_bars=20, fetch="missing", source="sample", url=stack.url)
+    (path,) = own_cache.rglob("LOAD_TAG_1h_20.parquet")
+    # Another process put its older copy in place, after our tag was written.
+    other = path.with_name("older")
+    other.write_bytes(path.read_bytes()[:-1] + b"?")
+    other.replace(path)
+
+    again = load("LOAD:TAG", source="sample", url=stack.url)
+
+    assert again.equals(bars)
+
+
+def test_a_folder_and_an_address_are_two_places(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="leave folder or url out"):
+        load("BINANCE:BTCUSDT", folder=tmp_path, url="http://127.0.0.1:8000")
+    with pytest.raises(InvalidRequest, match="leave folder or url out"):
+        catalog(folder=tmp_path, url="http://127.0.0.1:8000")

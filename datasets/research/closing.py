@@ -132,12 +132,19 @@ def from_wall(wall: Integers, zone: ZoneInfo) -> Integers:
     return local.tz_convert("UTC").tz_localize(None).as_unit("ms").asi8
 
 
-def close_instants(times: Integers, clock: Clock, *, next_ms: int = NEVER) -> Integers:
+def close_instants(
+    times: Integers, clock: Clock, *, next_ms: int = NEVER, closed_by_ms: int = NEVER
+) -> Integers:
     """Return for each bar, by its opening in ms, the instant at which it has closed for sure.
 
-    `times` is in order; `next_ms` is the opening of the bar after the last one, if it is known.
+    `times` is in order; of the last one may be known when the bar after it opens, `next_ms`,
+    and an instant at which it had closed, `closed_by_ms`.
     """
-    following = np.append(times[1:], np.int64(next_ms)) if len(times) else times
+    if not len(times):
+        return times
+    following = np.append(times[1:], np.int64(next_ms))
+    if closed_by_ms > times[-1]:
+        following[-1] = min(next_ms, closed_by_ms)
     return np.minimum(_own_bounds(times, clock), following)
 
 
@@ -193,10 +200,11 @@ def _intraday_bounds(times: Integers, length: int, hours: Hours, zone: ZoneInfo)
     return bounds
 
 
-def is_spread_out(times: Integers, clock: Clock) -> bool:
+def is_spread_out(times: Integers, clock: Clock, *, n_gaps: int = 2) -> bool:
     """Return whether the rows lie too far apart to be bars of that length, one after another.
 
-    No two of them are neighbours, and the hours of trade explain at most one of the gaps.
+    No two of them are neighbours, and so many gaps or more are not explained by the hours of
+    trade: one may be a holiday.
     """
     timeframe = Timeframe(clock.timeframe)
     gaps = np.diff(times)
@@ -204,9 +212,9 @@ def is_spread_out(times: Integers, clock: Clock) -> bool:
         longest = _LONGEST_GAP_MS[timeframe.value]
     else:
         longest = timeframe.minutes * MINUTE_MS
-    if len(gaps) < 2 or (gaps <= longest).any():
+    if len(gaps) < n_gaps or (gaps <= longest).any():
         return False
-    return int(np.count_nonzero(~_is_gap_explained(times, clock))) > 1
+    return int(np.count_nonzero(~_is_gap_explained(times, clock))) >= n_gaps
 
 
 def _is_gap_explained(times: Integers, clock: Clock) -> npt.NDArray[np.bool_]:
@@ -215,15 +223,19 @@ def _is_gap_explained(times: Integers, clock: Clock) -> npt.NDArray[np.bool_]:
     hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
     rows = times[:-1]
     if timeframe is Timeframe.DAY_1 and not (hours is not None and hours.has_weekend):
-        first, last = rows // DAY_MS, times[1:] // DAY_MS
-        skipped = np.busday_count((first + 1).view("M8[D]"), last.view("M8[D]"))
-        return skipped == 0
+        dates = (times if zone is None else to_wall(times, zone)) // DAY_MS
+        dates = dates + int(hours is not None and hours.is_overnight)
+        n_skipped = np.busday_count((dates[:-1] + 1).view("M8[D]"), dates[1:].view("M8[D]"))
+        none_skipped: npt.NDArray[np.bool_] = n_skipped == 0
+        return none_skipped
     if timeframe.minutes is None or hours is None or zone is None:
         return np.zeros(len(rows), dtype=bool)
     since, _, _ = _within_day(rows, hours, zone)
     ends = np.array([end for _, end in hours.legs], dtype=np.int64) * MINUTE_MS
     leg_end = ends[np.minimum(np.searchsorted(ends, since, "right"), len(ends) - 1)]
-    return (since < ends[-1]) & (since + timeframe.minutes * MINUTE_MS >= leg_end)
+    until_end = leg_end - since
+    is_at_end: npt.NDArray[np.bool_] = until_end <= timeframe.minutes * MINUTE_MS
+    return is_at_end & (until_end > 0)
 
 
 def _within_day(

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -25,8 +25,10 @@ _NAME = re.compile(r"(.+)_(\d+)((?:_extended)?(?:_dividends|_none)?)" + re.escap
 # A listing taken this soon after the folder's last change may miss a change of the same tick.
 _SETTLED_NS = 100_000_000
 
-# (what stands before the number of bars, what stands after it) -> the numbers there are.
-Numbers = dict[tuple[str, str], list[int]]
+# A file's number of bars, and its name.
+Numbered = tuple[int, str]
+# (what stands before the number of bars, what stands after it) -> the files there are.
+Files = dict[tuple[str, str], list[Numbered]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,6 @@ class Place:
     @property
     def folder(self) -> Path:
         return self.datasets / self.source
-
-    def path(self, key: DatasetKey) -> Path:
-        """Return where the key's file is, or would be."""
-        return self.datasets / relative_path(key)
 
 
 def outputs_folder(folder: str | Path | None = None) -> Path:
@@ -71,13 +69,20 @@ def state_folder(outputs: Path) -> Path:
     return outputs / "state"
 
 
+def check_source(source: str | None) -> str:
+    """Return the source's name, the usual one for None; raise for what is no name."""
+    if source is not None and not re.fullmatch(r"[a-z0-9-]+", source):
+        raise InvalidRequest({"source": [f"{source!r} is no source, such as 'tradingview'."]})
+    return DEFAULT_SOURCE if source is None else source
+
+
 def find_place(folder: str | Path | None = None, source: str | None = None) -> Place:
     """Return the place of a source; raise where there is none, never take another instead.
 
     Without a source it is `tradingview`. Sample bars are invented and must be asked for.
     """
     datasets = outputs_folder(folder) / "datasets"
-    wanted = source or DEFAULT_SOURCE
+    wanted = check_source(source)
     if (datasets / wanted).is_dir():
         return Place(datasets, wanted)
     sources = list_sources(datasets)
@@ -100,7 +105,8 @@ def list_sources(datasets: Path) -> list[str]:
 def list_keys(place: Place) -> list[DatasetKey]:
     """Return the key of every file that is named as a dataset, sorted by name."""
     found = []
-    for name in sorted(path.name for path in place.folder.iterdir()):
+    names = sorted(path.name for path in place.folder.iterdir()) if place.folder.is_dir() else []
+    for name in names:
         try:
             found.append(key_of(f"{place.source}/{name}"))
         except ValueError:
@@ -112,16 +118,20 @@ def list_keys(place: Place) -> list[DatasetKey]:
 class Listing:
     """The datasets' names in one folder, as they were at one moment."""
 
-    numbers: Numbers
+    files: Files
     # The same for as long as no dataset comes or goes.
     digest: str
 
-    def numbers_of_bars(self, key: DatasetKey) -> list[int]:
-        """Return which `n_bars` there are of the key's series, largest first."""
-        name = relative_path(replace(key, n_bars=1)).partition("/")[2]
-        # The last `_1` of the name is the number: after it come at most session and adjustment.
-        head, _, tail = name.removesuffix(SUFFIX).rpartition("_1")
-        return self.numbers.get((head, tail), [])
+    def files_of(self, key: DatasetKey) -> list[Numbered]:
+        """Return the files of which one answers for the key, the largest number first.
+
+        With `n_bars` 0 these are all of its series; else the one with just so many bars, or
+        the next larger one, whose newest bars answer.
+        """
+        match = _NAME.fullmatch(relative_path(key).partition("/")[2])
+        files = self.files.get((match[1], match[3]), []) if match is not None else []
+        enough = [file for file in files if file[0] >= key.n_bars]
+        return enough[-1:] if key.n_bars else enough
 
 
 _listings: dict[Path, tuple[int, Listing]] = {}
@@ -132,7 +142,7 @@ def list_folder(folder: Path) -> Listing:
     try:
         changed_ns = folder.stat().st_mtime_ns
     except FileNotFoundError:
-        return Listing({}, "")
+        return Listing({}, digest="")
     kept = _listings.get(folder)
     if kept is not None and kept[0] == changed_ns:
         return kept[1]
@@ -144,14 +154,14 @@ def list_folder(folder: Path) -> Listing:
 
 
 def _listing_of(names: list[str]) -> Listing:
-    numbers: Numbers = {}
+    files: Files = {}
     matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
     for match in matches:
-        numbers.setdefault((match[1], match[3]), []).append(int(match[2]))
-    for each in numbers.values():
+        files.setdefault((match[1], match[3]), []).append((int(match[2]), match[0]))
+    for each in files.values():
         each.sort(reverse=True)
     digest = hashlib.blake2b("\n".join(match[0] for match in matches).encode(), digest_size=16)
-    return Listing(numbers, digest.hexdigest())
+    return Listing(files, digest.hexdigest())
 
 
 def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:

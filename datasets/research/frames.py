@@ -60,10 +60,8 @@ def render(bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any], for
 
 def closes_of(bars: Bars) -> Integers:
     """Return when each of the bars closes, in ms."""
-    closes = close_instants(bars.times, clock_of(bars.facts), next_ms=bars.next_ms)
-    if len(closes) and bars.closed_by_ms != NEVER:
-        closes[-1] = min(int(closes[-1]), bars.closed_by_ms)
-    return closes
+    clock = clock_of(bars.facts)
+    return close_instants(bars.times, clock, next_ms=bars.next_ms, closed_by_ms=bars.closed_by_ms)
 
 
 def utc_index(instants: Integers, name: str = "time") -> pd.DatetimeIndex:
@@ -183,7 +181,9 @@ def clock_in(bars: pd.DataFrame | pd.Series, **given: str | None) -> Clock:
         )
         raise InvalidRequest({"bars": [message]})
     clock = Clock(**{name: str(value) for name, value in values.items()})
-    if given.get("timeframe") is None and is_spread_out(index_ms(bars), clock):
+    # What pandas resampled has a frequency, and what was loaded has none.
+    n_gaps = 2 if getattr(bars.index, "freq", None) is None else 1
+    if given.get("timeframe") is None and is_spread_out(index_ms(bars), clock, n_gaps=n_gaps):
         # Taken at its word, a day made of hours would close an hour after it began.
         message = (
             f"The rows lie too far apart for bars of {clock.timeframe}, which their attrs say "
@@ -256,10 +256,7 @@ def close_times(
 def _closes_in(bars: pd.DataFrame | pd.Series, clock: Clock) -> Integers:
     times = index_ms(bars)
     edge = Edge(bars, times)
-    closes = close_instants(times, clock, next_ms=edge.next_ms)
-    if len(closes) and edge.closed_by_ms != NEVER:
-        closes[-1] = min(int(closes[-1]), edge.closed_by_ms)
-    return closes
+    return close_instants(times, clock, next_ms=edge.next_ms, closed_by_ms=edge.closed_by_ms)
 
 
 def drop_forming(bars: pd.DataFrame) -> pd.DataFrame:

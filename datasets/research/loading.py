@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -17,8 +16,8 @@ from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research import frames, locks
 from datasets.research.errors import DatasetNotFound
 from datasets.research.folders import (
-    DEFAULT_SOURCE,
     Place,
+    check_source,
     find_place,
     list_keys,
     list_sources,
@@ -126,7 +125,7 @@ def _rendered(
 ) -> Any:
     with opened:
         bars = read_part(opened, part)
-    provenance = provenance_of(bars, f"{place.source}/{opened.path.name}")
+    provenance = provenance_of(bars, f"{place.source}/{opened.name}")
     locks.note(opened.facts)
     return render(bars, columns, provenance, form)
 
@@ -141,6 +140,7 @@ def prepare(
     token: str | tuple[str, str] | None,
 ) -> tuple[Place, list[DatasetKey]]:
     """Return where the keys' files are, after fetching or copying what is to be, and the keys."""
+    _require_one_place(folder, url)
     if url is None and fetch == "never":
         return find_place(folder, source), list(keys)
     with Service(url or local_address(), token) as service:
@@ -148,6 +148,12 @@ def prepare(
             return service.mirror(keys, fetch=fetch)
         service.bring(keys, _known_here(keys, source, folder), fetch=fetch)
     return find_place(folder, source), list(keys)
+
+
+def _require_one_place(folder: str | Path | None, url: str | None) -> None:
+    if url is not None and folder is not None:
+        message = "What a service sends is kept in a cache of its own; leave folder or url out."
+        raise InvalidRequest({"folder": [message]})
 
 
 def _known_here(
@@ -175,10 +181,8 @@ def parse_key(
     adjustment: str,
 ) -> DatasetKey:
     """Return the key that these spell; its `n_bars` is 0 where any number will do."""
-    if source is not None and not re.fullmatch(r"[a-z0-9-]+", source):
-        raise InvalidRequest({"source": [f"{source!r} is no source, such as 'tradingview'."]})
     key = DatasetKey.parse(
-        source=DEFAULT_SOURCE if source is None else source,
+        source=check_source(source),
         symbol=symbol,
         timeframe=timeframe,
         n_bars=1 if n_bars is None else n_bars,
@@ -218,6 +222,7 @@ def catalog(
 
     A file that cannot be read has a row too; `state` says so.
     """
+    _require_one_place(folder, url)
     if url is not None:
         with Service(url, token) as service:
             rows = [_row_of_service(row) for row in service.list_datasets(source=source)]
@@ -249,9 +254,8 @@ def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
         opened = open_dataset(place, key)
     except (FileCorrupt, DatasetNotFound):
         return row | {"state": "corrupt", "bytes": np.nan}
-    with opened:
-        facts = opened.facts
-    row |= facts["instrument"] | facts
+    opened.close()
+    row |= opened.facts["instrument"] | opened.facts
     return row | {"state": "ready", "bytes": opened.identity[2]}
 
 

@@ -174,8 +174,14 @@ def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
     loaded
         Frames of `load` and `load_panel`. Without any, all that this process has loaded.
     """
-    entries = list(_entries(loaded) if loaded else _all_noted())
-    by_key = {_key(entry): entry for entry in entries}
+    by_key: dict[DatasetKey, dict[str, Any]] = {}
+    for entry in _entries(loaded) if loaded else _all_noted():
+        before = by_key.get(_key(entry), entry)
+        # Frames of a study belong together; in a whole session the latest counts.
+        if loaded and before["content_hash"] != entry["content_hash"]:
+            message = f"It was loaded with two contents: {_change(before, entry)} Load it once."
+            raise InvalidRequest({"loaded": [message]})
+        by_key[_key(entry)] = entry
     chosen = [by_key[key] for key in sorted(by_key, key=str)]
     document = {"format": LOCK_FORMAT, "datasets": chosen}
     path = Path(path)
@@ -191,10 +197,12 @@ def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
 
 def _entries(loaded: Iterable[pd.DataFrame | pd.Series]) -> Iterable[dict[str, Any]]:
     for frame in loaded:
-        if "members" in frame.attrs:
-            yield from frame.attrs["members"].entries
-        elif "content_hash" in frame.attrs:
-            said = {str(name): value for name, value in frame.attrs.items()}
+        # An arrow table or an array has none.
+        attrs = getattr(frame, "attrs", {})
+        if "members" in attrs:
+            yield from attrs["members"].entries
+        elif "content_hash" in attrs:
+            said = {str(name): value for name, value in attrs.items()}
             base = said.get("resampled_from") or said["timeframe"]
             yield entry_of(said | {"timeframe": base}, said)
         else:

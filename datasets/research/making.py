@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from threading import Lock
@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
-from datasets.research.closing import close_instants
-from datasets.research.folders import Place, list_folder, not_found
+from datasets.research.closing import NEVER, close_instants
+from datasets.research.folders import Listing, Numbered, Place, list_folder, not_found
 from datasets.research.keeping import Keeper, Kept
 from datasets.research.reading import (
     Identity,
     OpenFile,
     clock_of,
-    find_dataset,
+    closed_by,
     is_final,
+    open_best,
     read_unverified,
     times_of,
     verify,
@@ -31,6 +32,8 @@ from datasets.research.reading import (
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+_Wanted = tuple[DatasetKey, list[Numbered]]
 
 # More of them only get into each other's way: Python runs one at a time between the decodings.
 _N_THREADS = min(4, os.cpu_count() or 1)
@@ -76,28 +79,34 @@ class Maker:
         self._shape = shape
         self._keeper = keeper
 
-    def kept(self, series: Series) -> Kept | None:
-        """Return the panel from where it is kept; None where it is not, or is another now."""
+    def kept(self, series: Series, keys: Callable[[], Sequence[DatasetKey]]) -> Kept | None:
+        """Return the panel from where it is kept; None where it is not, or is another now.
+
+        `keys` makes the keys of the series, which is only needed when datasets came or went.
+        """
         if self._keeper is None:
             return None
         listing = list_folder(self._place.folder)
-        return self._keeper.find(self._request(series), self._place.folder, listing.digest)
+
+        def members() -> str:
+            return _members(listing, keys())
+
+        return self._keeper.find(self._request(series), self._place.folder, listing.digest, members)
 
     def make(self, keys: Sequence[DatasetKey], series: Series, *, is_verified: bool) -> Kept:
         """Make the panel of these keys, and keep it."""
         listing = list_folder(self._place.folder)
-        numbers = [
-            max((n for n in listing.numbers_of_bars(key) if n >= key.n_bars), default=0)
-            for key in keys
-        ]
-        missing = [key for key, number in zip(keys, numbers, strict=True) if not number]
+        files = [listing.files_of(key) for key in keys]
+        missing = [key for key, some in zip(keys, files, strict=True) if not some]
         if missing:
             raise not_found(self._place, missing)
-        grid = _Grid(len(keys), max(numbers))
-        members = self._read_all(keys, grid, is_verified=is_verified)
+        # A file has at most as many bars as were asked for, and the largest number is first.
+        grid = _Grid(len(keys), max(some[0][0] for some in files))
+        members = self._read_all(list(zip(keys, files, strict=True)), grid, is_verified=is_verified)
         times, values = grid.merged(self._shape.join)
+        contents = [hashlib.sha256(member.document).hexdigest() for member in members]
         panel = Kept(
-            name=_digest([[self._content(member) for member in members], astuple(self._shape)]),
+            name=_digest([contents, astuple(self._shape)]),
             times=times,
             values=values,
             symbols=[member.full_symbol for member in members],
@@ -110,41 +119,34 @@ class Maker:
         # What a lock or a service chose cannot be known from the words alone.
         if all(key.n_bars == (series.n_bars or 0) for key in keys):
             identities = [member.identity for member in members]
-            self._keeper.remember(self._request(series), kept.name, identities, listing.digest)
+            self._keeper.remember(
+                self._request(series),
+                kept.name,
+                identities,
+                listing.digest,
+                _members(listing, keys),
+            )
         return kept
 
     def _request(self, series: Series) -> str:
         words = [series.timeframe, series.n_bars, series.session, series.adjustment]
         return _digest([str(self._place.folder), series.symbols, words, astuple(self._shape)])
 
-    def _content(self, member: _Member) -> list[Any]:
-        """Return what of a member the panel's content follows from."""
-        facts, shape = member.facts, self._shape
-        return [
-            member.full_symbol,
-            facts["content_hash"],
-            # The same bars may come with another word on how they end, or on the hours.
-            shape.closed and not is_final(facts),
-            astuple(clock_of(facts)) if shape.index == "close_time" else None,
-            # What is said of the members is kept with the panel.
-            facts["fetched_at"],
-        ]
-
     def _read_all(
-        self, keys: Sequence[DatasetKey], grid: _Grid, *, is_verified: bool
+        self, wanted: Sequence[_Wanted], grid: _Grid, *, is_verified: bool
     ) -> list[_Member]:
         def read_some(first: int) -> list[_Member]:
             return [
-                self._read(key, grid, row, is_verified=is_verified)
-                for row, key in list(enumerate(keys))[first::_N_THREADS]
+                self._read(wanted[row], grid, row, is_verified=is_verified)
+                for row in range(first, len(wanted), _N_THREADS)
             ]
 
         with ThreadPoolExecutor(_N_THREADS) as pool:
             parts = list(pool.map(read_some, range(_N_THREADS)))
-        return [parts[row % _N_THREADS][row // _N_THREADS] for row in range(len(keys))]
+        return [parts[row % _N_THREADS][row // _N_THREADS] for row in range(len(wanted))]
 
-    def _read(self, key: DatasetKey, grid: _Grid, row: int, *, is_verified: bool) -> _Member:
-        with find_dataset(self._place, key) as opened:
+    def _read(self, wanted: _Wanted, grid: _Grid, row: int, *, is_verified: bool) -> _Member:
+        with open_best(self._place, *wanted) as opened:
             if is_verified:
                 verify(opened, read_unverified(opened, BAR_COLUMNS))
             digest, times = grid.times_like(opened)
@@ -153,11 +155,19 @@ class Maker:
         facts, shape = opened.facts, self._shape
         first = max(0, len(times) - shape.n_bars) if shape.n_bars else 0
         last = len(times) - (shape.closed and not is_final(facts))
-        clock = clock_of(facts) if shape.index == "close_time" else None
-        if clock is not None:
-            times = close_instants(times, clock)
-        grid.add(row, (digest, first, last, clock), times[first:last], values[first:last])
+        kind: tuple[Hashable, ...] = (digest, first, last)
+        if shape.index == "close_time":
+            is_known = bool(len(times)) and is_final(facts)
+            closed = closed_by(facts) if is_known else NEVER
+            times = close_instants(times, clock_of(facts), closed_by_ms=closed)
+            kind = (*kind, clock_of(facts), int(times[-1]))
+        grid.add(row, kind, times[first:last], values[first:last])
         return _Member(opened.full_symbol, facts, opened.document, opened.identity)
+
+
+def _members(listing: Listing, keys: Sequence[DatasetKey]) -> str:
+    """Return what stands for the files that may answer for the keys."""
+    return _digest([listing.files_of(key) for key in keys])
 
 
 def _digest(value: Any) -> str:

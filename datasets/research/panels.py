@@ -64,6 +64,9 @@ def load_panel(
         it from there the next time, until a member's file changes.
     verify
         Compare each file with its hash; reading one column trusts what the file says of itself.
+        With `lock` it is always done.
+    start, end
+        Which rows, by the index: with `index="close_time"` the instants of closing.
 
     The other parameters are those of `load`.
 
@@ -75,24 +78,27 @@ def load_panel(
     """
     check_fetching(fetch)
     shape = Shape(*_check(field, join, index), closed=closed, n_bars=n_bars or 0)
+    bounds = (to_instant(start, "start"), to_instant(end, "end"))
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     series = Series(names, timeframe, n_bars, session, adjustment)
     if lock is None and url is None and fetch == "never" and keep and not verify:
         place = find_place(folder, source)
-        panel = Maker(place, shape, _keeper(place, cache)).kept(series)
-        if panel is not None:
-            return _frame(panel, to_instant(start, "start"), to_instant(end, "end"), index)
+        maker = Maker(place, shape, _keeper(place, cache))
+        kept = maker.kept(series, lambda: _parse_keys(series, source))
+        if kept is not None:
+            return _frame(kept, bounds, index)
     keys = _parse_keys(series, source)
     locked = locks.read_lock(lock) if lock is not None else None
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
     place, keys = prepare(keys, fetch=fetch, source=source, folder=folder, url=url, token=token)
     maker = Maker(place, shape, _keeper(place, cache) if keep else None)
-    panel = maker.make(keys, series, is_verified=verify)
+    # What is locked is the content, and not what the file says of it.
+    panel = maker.make(keys, series, is_verified=verify or locked is not None)
     if locked is not None:
         for facts in Members(panel.members):
             locked.check(facts)
-    return _frame(panel, to_instant(start, "start"), to_instant(end, "end"), index)
+    return _frame(panel, bounds, index)
 
 
 def _parse_keys(series: Series, source: str | None) -> list[DatasetKey]:
@@ -135,7 +141,8 @@ def _keeper(place: Place, cache: str | Path | None) -> Keeper:
     return Keeper(state_folder(place.datasets.parent) / "panels")
 
 
-def _frame(panel: Kept, start_ms: int | None, end_ms: int | None, index: str) -> pd.DataFrame:
+def _frame(panel: Kept, bounds: tuple[int | None, int | None], index: str) -> pd.DataFrame:
+    start_ms, end_ms = bounds
     first = 0 if start_ms is None else int(np.searchsorted(panel.times, start_ms))
     last = len(panel.times) if end_ms is None else int(np.searchsorted(panel.times, end_ms))
     last = max(first, last)

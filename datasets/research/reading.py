@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import mmap
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +21,9 @@ from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.errors import FileCorrupt
 from datasets.research.closing import NEVER, Clock, close_instants
 from datasets.research.errors import DatasetNotFound
-from datasets.research.folders import Place, list_folder, not_found
-from datasets.store import METADATA_FORMAT, METADATA_KEY
+from datasets.research.folders import Numbered, Place, list_folder, not_found
+from datasets.research.recent import Recent
+from datasets.store import METADATA_FORMAT, METADATA_KEY, relative_path
 
 Integers = npt.NDArray[np.int64]
 # What tells a file from the one that replaces it: path, inode, bytes, time of change in ns.
@@ -31,14 +33,16 @@ Identity = tuple[str, int, int, int]
 CLOCK_ERROR_MS = 3_600_000
 # Files whose bars were compared with their hash in this process.
 _verified: set[Identity] = set()
+# A sweep loads the same few datasets again and again: the latest of them stay decoded.
+decoded: Recent[Identity] = Recent(max_bytes=64_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A dataset's file, open; it stays the same bars when the file is replaced meanwhile."""
+    """A dataset's file, mapped; it stays the same bars when the file is replaced meanwhile."""
 
-    path: Path
-    source: pa.MemoryMappedFile
+    name: str
+    source: pa.BufferReader
     file: pq.ParquetFile
     facts: dict[str, Any]
     # The same as it stands in the file.
@@ -54,85 +58,85 @@ class OpenFile:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.file.close()
         self.source.close()
 
 
 def open_dataset(place: Place, key: DatasetKey) -> OpenFile:
-    """Open the key's file. Raises `DatasetNotFound` or `FileCorrupt`."""
-    path = place.path(key)
+    """Open the key's own file. Raises `DatasetNotFound` or `FileCorrupt`."""
+    return _open(place, key, (key.n_bars, relative_path(key).partition("/")[2]))
+
+
+def _open(place: Place, key: DatasetKey, numbered: Numbered) -> OpenFile:
+    n_bars, name = numbered
+    path = f"{place.folder}/{name}"
     try:
-        status = path.stat()
-        source = pa.memory_map(str(path))
-        file = pq.ParquetFile(source)
+        identity, source = _map(path)
     except FileNotFoundError:
         raise not_found(place, [key]) from None
+    try:
+        file = pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:
-        # Too many open files, or a disk that does not answer, says nothing of this file.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        raise FileCorrupt(f"{path.name} is no readable parquet file.") from error
-    document, facts = _facts_of(file, path)
-    if not _is_of(key, facts["key"]):
-        raise FileCorrupt(f"{path.name} is the file of another dataset: {facts['key']}.")
-    identity = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
-    return OpenFile(path, source, file, facts, document, identity)
+        raise FileCorrupt(f"{name} is no readable parquet file.") from error
+    document, facts = _facts_of(file, name)
+    said = facts["key"]
+    if said.get("n_bars") != n_bars or any(said.get(part) != getattr(key, part) for part in _KEY):
+        raise FileCorrupt(f"{name} is the file of another dataset: {said}.")
+    return OpenFile(name, source, file, facts, document, identity)
 
 
-def _is_of(key: DatasetKey, said: dict[str, Any]) -> bool:
-    names = ("source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment")
-    return all(said.get(name) == getattr(key, name) for name in names)
+_KEY = ("source", "exchange", "symbol", "timeframe", "session", "adjustment")
 
 
-def _facts_of(file: pq.ParquetFile, path: Path) -> tuple[bytes, dict[str, Any]]:
+def _map(path: str) -> tuple[Identity, pa.BufferReader]:
+    """Map a file, with what tells it from any other; of one descriptor, so that both belong together."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        status = os.fstat(descriptor)
+        # What is empty cannot be mapped.
+        content = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) if status.st_size else b""
+    finally:
+        os.close(descriptor)
+    identity = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+    return identity, pa.BufferReader(pa.py_buffer(content))
+
+
+def _facts_of(file: pq.ParquetFile, name: str) -> tuple[bytes, dict[str, Any]]:
     schema = file.schema_arrow
     try:
         document = (schema.metadata or {})[METADATA_KEY]
         facts: dict[str, Any] = json.loads(document)
         version = facts["format"]
     except (KeyError, TypeError, ValueError) as error:
-        raise FileCorrupt(f"{path.name} does not say which dataset it is.") from error
+        raise FileCorrupt(f"{name} does not say which dataset it is.") from error
     if version != METADATA_FORMAT:
-        raise FileCorrupt(f"{path.name} is of the format {version}, which is not known here.")
+        raise FileCorrupt(f"{name} is of the format {version}, which is not known here.")
     if schema.names != list(BAR_COLUMNS):
-        raise FileCorrupt(f"{path.name} does not have the columns of a dataset.")
+        raise FileCorrupt(f"{name} does not have the columns of a dataset.")
     return document, facts
 
 
 def find_dataset(place: Place, key: DatasetKey) -> OpenFile:
-    """Open the dataset that answers for the key.
-
-    With `n_bars` 0 it is the one with the most bars, of equal ones the one fetched last.
-    Else the one with just so many, or the next larger one, whose newest bars answer.
-    """
-    numbers = list_folder(place.folder).numbers_of_bars(key)
-    if key.n_bars:
-        enough = [number for number in numbers if number >= key.n_bars]
-        if not enough:
-            raise not_found(place, [key])
-        return open_dataset(place, replace(key, n_bars=enough[-1]))
-    if not numbers:
-        raise not_found(place, [key])
-    return _largest(place, key, numbers)
+    """Open the dataset that answers for the key. Raises `DatasetNotFound` or `FileCorrupt`."""
+    return open_best(place, key, list_folder(place.folder).files_of(key))
 
 
-def _largest(place: Place, key: DatasetKey, numbers: Sequence[int]) -> OpenFile:
-    if len(numbers) == 1:
-        return open_dataset(place, replace(key, n_bars=numbers[0]))
+def open_best(place: Place, key: DatasetKey, files: Sequence[Numbered]) -> OpenFile:
+    """Open, of these files of one series, the one with the most bars; of equal ones the latest."""
+    if len(files) == 1:
+        return _open(place, key, files[0])
     best: OpenFile | None = None
-    found: OpenFile | None
-    for number in numbers:
+    for numbered in files:
         # A file has at most as many bars as were asked for, so a smaller one cannot win.
-        if best is not None and best.facts["n_rows"] > number:
+        if best is not None and best.facts["n_rows"] > numbered[0]:
             break
-        try:
-            found = open_dataset(place, replace(key, n_bars=number))
-        except DatasetNotFound:  # deleted since the folder was listed
-            continue
-        if best is None or _rank(found) > _rank(best):
-            best, found = found, best
-        if found is not None:
-            found.__exit__()
+        # One deleted since the folder was listed is no candidate.
+        with suppress(DatasetNotFound):
+            found = _open(place, key, numbered)
+            best = found if best is None or _rank(found) > _rank(best) else best
     if best is None:
         raise not_found(place, [key])
     return best
@@ -144,7 +148,10 @@ def _rank(opened: OpenFile) -> tuple[int, datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which bars of a dataset: the newest `n_bars` of those within [start, end), in ms."""
+    """Which bars of a dataset: of its newest `n_bars`, 0 for all, those within [start, end), in ms.
+
+    A last one that is forming counts among the newest, also where `closed` leaves it out.
+    """
 
     columns: tuple[str, ...] = BAR_COLUMNS
     start_ms: int | None = None
@@ -183,9 +190,7 @@ def read_part(opened: OpenFile, part: Part) -> Bars:
         facts=opened.facts,
         forming_ms=int(times[-1]) if at_end and is_forming else NEVER,
         next_ms=NEVER if at_end else int(times[last]),
-        closed_by_ms=NEVER
-        if is_forming or not at_end
-        else _closed_by(opened.facts) + CLOCK_ERROR_MS,
+        closed_by_ms=closed_by(opened.facts) if at_end and not is_forming else NEVER,
     )
 
 
@@ -206,10 +211,13 @@ class _Reading:
     def __init__(self, opened: OpenFile, names: Sequence[str]) -> None:
         self._opened = opened
         self._names = list(names)
-        self._table: pa.Table | None = None
+        self._table = decoded.get(opened.identity)
+        if self._table is not None:
+            return
         if opened.identity not in _verified:
             self._table = read_unverified(opened, BAR_COLUMNS)
             verify(opened, self._table)
+            decoded.add(opened.identity, self._table)
         elif opened.file.num_row_groups == 1:
             self._table = read_unverified(opened, tuple(dict.fromkeys(["time", *names])))
 
@@ -250,18 +258,24 @@ def read_unverified(
             return reader.read_row_groups(groups, column_indices=positions, use_threads=False)
         return reader.read_all(column_indices=positions, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise FileCorrupt(f"{opened.path.name} cannot be read to its end.") from error
+        raise FileCorrupt(f"{opened.name} cannot be read to its end.") from error
 
 
 def verify(opened: OpenFile, table: pa.Table) -> None:
     """Compare the bars with the file's hash, once for each version of it in this process."""
     if not table.schema.remove_metadata().equals(bars.BAR_SCHEMA):
-        raise FileCorrupt(f"{opened.path.name} does not have the columns of a dataset.")
+        raise FileCorrupt(f"{opened.name} does not have the columns of a dataset.")
     if bars.content_hash(table) != opened.facts["content_hash"]:
         raise FileCorrupt(
-            f"{opened.path.name} does not hold the bars that were written; fetch it again."
+            f"{opened.name} does not hold the bars that were written; fetch it again."
         )
     _verified.add(opened.identity)
+
+
+def forget() -> None:
+    """Let go of what this process knows of files: all are read and compared anew."""
+    decoded.clear()
+    _verified.clear()
 
 
 def clock_of(facts: dict[str, Any]) -> Clock:
@@ -281,10 +295,15 @@ def is_final(facts: dict[str, Any]) -> bool:
     # The feed did not say, so only a bar that must have been over counts as closed.
     last = to_ms(facts["last_time"])
     closed_at = int(close_instants(np.array([last], dtype=np.int64), clock_of(facts))[0])
-    return closed_at <= _closed_by(facts)
+    return closed_at <= _known_until(facts)
 
 
-def _closed_by(facts: dict[str, Any]) -> int:
+def closed_by(facts: dict[str, Any]) -> int:
+    """Return an instant by which a last bar that is final had closed, in ms."""
+    return _known_until(facts) + CLOCK_ERROR_MS
+
+
+def _known_until(facts: dict[str, Any]) -> int:
     """Return up to which instant the feed knew the exchange when the dataset was fetched."""
     return to_ms(facts["fetched_at"]) - 1000 * int(facts["instrument"].get("delay_s") or 0)
 

@@ -95,7 +95,11 @@ def resample(
     closed, n_outside = _usable(bars, target, known, zone)
     times = index_ms(closed)
     closes = to_ms(
-        pd.DatetimeIndex(close_times(closed, timeframe=base, hours=hours, timezone=timezone))
+        pd.DatetimeIndex(
+            close_times(
+                closed, timeframe=clock.timeframe, hours=clock.hours, timezone=clock.timezone
+            )
+        )
     )
     windows = _windows(times, target, known, zone)
     following = _earliest_following(bars, times, base_timeframe, known, zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ class Service:
         if isinstance(token, tuple):
             self._session.auth = token
         elif token is not None:
-            self._session.headers["Authorization"] = f"Token {token}"
+            self._session.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +82,9 @@ class Service:
         """Copy what the service holds for the keys; return where that is, and its own keys."""
         place = Place(self._cache_folder() / "datasets", keys[0].source)
         there = self._find(keys)
-        for key in self.bring(keys, there, fetch=fetch):
-            there |= self._find([key])
+        brought = self.bring(keys, there, fetch=fetch)
+        if brought:
+            there |= self._find(brought)
         missing = [key for key in keys if key not in there]
         if missing:
             raise self._not_found(missing)
@@ -127,17 +129,13 @@ class Service:
         if relative_path(_key_of(row)) != row["path"]:
             raise ServiceFailed(f"{self.url} names a file {row['path']!r} that is no dataset's.")
         tag_path = path.with_name(f"{path.name}.etag")
-        headers = {}
-        if path.exists() and tag_path.exists():
-            headers["If-None-Match"] = tag_path.read_text()
+        headers = _unless_changed(path, tag_path)
         answer = self._ask("GET", f"/api/tv/datasets/{row['id']}/file", headers=headers)
         if answer.status_code == 304:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The tag goes first: without one, the file is simply asked for again.
-        tag_path.unlink(missing_ok=True)
-        _replace(path, answer.content)
-        _replace(tag_path, answer.headers.get("ETag", "").encode())
+        copied = _replace(path, answer.content)
+        _replace(tag_path, json.dumps([*copied, answer.headers.get("ETag", "")]).encode())
 
     def _cache_folder(self) -> Path:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -284,13 +282,33 @@ def _key_of(row: Mapping[str, Any]) -> DatasetKey:
     return DatasetKey.parse(**{name: row[name] for name in names})
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> list[int]:
+    """Put a file in its place at once; return what tells it from another."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         temporary.write_bytes(content)
+        identity = _identity(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    return identity
+
+
+def _identity(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
+    """Return the header that asks whether a copy is still right; none where there is no copy.
+
+    A tag counts only for the very file it came with: another process may have replaced either.
+    """
+    try:
+        *copied, tag = json.loads(tag_path.read_bytes())
+        return {"If-None-Match": str(tag)} if tag and copied == _identity(path) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _problem(answer: requests.Response, url: str) -> DatasetsError:
@@ -302,6 +320,8 @@ def _problem(answer: requests.Response, url: str) -> DatasetsError:
         return ServiceFailed(f"{url} answered {answer.status_code} {answer.reason}.")
     if code == "invalid_request":
         return InvalidRequest(document.get("errors") or {"request": [detail]})
+    if code == "not_authenticated":
+        return ServiceFailed(f"{url} asks who you are: {detail} Pass token=.")
     return _of_code(code, detail)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -25,6 +26,7 @@ from datasets import catalog, fetching, serving
 from datasets.bars import split_symbol
 from datasets.errors import InvalidRequest, StoreError
 from datasets.models import Dataset
+from datasets.research.locks import read_lock, verify_lock
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -83,10 +85,32 @@ class Command(BaseCommand):
     # --- checking and mending -----------------------------------------------------------
 
     def _verify(self, options: dict[str, Any]) -> None:
+        if options["lock"] is not None:
+            self._verify_lock(options)
+            return
         readable = _selected(options).filter(state=Dataset.State.READY)
         findings = [catalog.verify(dataset) for dataset in readable.iterator()]
         self._report(findings, options)
         if any(finding.outcome != "ok" for finding in findings):
+            sys.exit(1)
+
+    def _verify_lock(self, options: dict[str, Any]) -> None:
+        path: Path = options["lock"]
+        if options["names"] or options["timeframe"] or options["state"]:
+            raise CommandError("--lock says itself which datasets; name no others.")
+        try:
+            n_locked = len(read_lock(path).entries)
+            changes = verify_lock(path, folder=settings.OUTPUTS_DIR)
+        except InvalidRequest as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            document = {"lock": str(path), "n_locked": n_locked, "changes": changes}
+            self.stdout.write(json.dumps(document, indent=1))
+        else:
+            for sentence in changes:
+                self.stdout.write(sentence)
+            self.stdout.write(f"{n_locked} locked, {len(changes)} not as they were.")
+        if changes:
             sys.exit(1)
 
     def _rebuild(self, options: dict[str, Any]) -> None:
@@ -254,6 +278,13 @@ def _selection(action: ArgumentParser) -> None:
     action.add_argument("--state", choices=Dataset.State.values, help="only in this state")
 
 
+def _verifying(action: ArgumentParser) -> None:
+    _selection(action)
+    action.add_argument(
+        "--lock", type=Path, metavar="FILE", help="those of a study's lock file, with its hashes"
+    )
+
+
 def _named(action: ArgumentParser) -> None:
     action.add_argument("names", nargs="+", metavar="ID|EXCHANGE:SYMBOL", help="which ones")
     action.add_argument("-t", "--timeframe", help="only of this timeframe")
@@ -296,7 +327,7 @@ _ACTIONS = {
 _ARGUMENTS = {
     "list": _selection,
     "show": _named,
-    "verify": _selection,
+    "verify": _verifying,
     "rebuild": _no_more,
     "prune": _pruning,
     "invalidate": _named,
