@@ -1,4 +1,4 @@
-"""Part 3: one dataset and panels of up to a thousand, against what else could be used.
+"""Part 4: one dataset and panels of up to a thousand, against what else could be used.
 
 polars and ArcticDB come with benchmarks/requirements.txt; what is not installed is left out.
 """

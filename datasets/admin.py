@@ -74,6 +74,8 @@ class DatasetAdmin(ReadOnlyAdmin):
         "exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state", "quality", "source", "pinned",
     )  # fmt: skip
     list_display_links = ("symbol",)
+    # Not by what has two or three values: that is what the filters are for.
+    sortable_by = ("exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state")
     list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
     search_fields = ("symbol", "exchange", "content_hash")
     search_help_text = "Symbol, exchange or the beginning of a content hash"
@@ -95,6 +97,10 @@ class DatasetAdmin(ReadOnlyAdmin):
             "lightweight-charts/lightweight-charts.standalone.production.js",
             "js/admin-preview.js",
         ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
+        """Leave the widest column to the page that shows it: sorting carries all others along."""
+        return super().get_queryset(request).defer("instrument")
 
     # --- columns ------------------------------------------------------------------------
 

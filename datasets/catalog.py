@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from datasets import fetching
 from datasets.errors import FileCorrupt, FileMissing, StoreError
@@ -149,10 +149,19 @@ def choose_prunable(
     return sorted(chosen.values(), key=lambda dataset: dataset.fetched_at)
 
 
-def remove(dataset: Dataset) -> None:
-    """Delete the dataset's file, then its row."""
-    fetching.get_store().delete(dataset.path)
-    dataset.delete()
+def remove(dataset: Dataset) -> bool:
+    """Delete the dataset's file, then its row; return False for one pinned or fetched since."""
+    # Choosing among many takes a while, in which somebody may come to want one of them.
+    with transaction.atomic():
+        unchanged = Dataset.objects.select_for_update().filter(
+            pk=dataset.pk, is_pinned=False, fetched_at=dataset.fetched_at
+        )
+        row = unchanged.first()
+        if row is None:
+            return False
+        fetching.get_store().delete(row.path)
+        row.delete()
+    return True
 
 
 def _over_budget(total_bytes: int) -> Iterator[Dataset]:
@@ -197,7 +206,9 @@ def _set_unreadable(dataset: Dataset, error: StoreError) -> None:
     if state == Dataset.State.CORRUPT:
         kept = fetching.get_store().quarantine(dataset.path)
         logger.error("dataset %s: %s It was moved to %s.", dataset.pk, error, kept)
-    Dataset.objects.filter(pk=dataset.pk).exclude(state=Dataset.State.INVALIDATED).update(
+    # The row of a file that was fetched or deleted meanwhile is left alone.
+    rows = Dataset.objects.filter(pk=dataset.pk)
+    rows.filter(modified_ns=dataset.modified_ns).exclude(state=Dataset.State.INVALIDATED).update(
         state=state
     )
-    dataset.refresh_from_db(fields=["state"])
+    dataset.state = rows.values_list("state", flat=True).first() or state

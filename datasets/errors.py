@@ -181,7 +181,7 @@ class FeedClosed(FetchError):
 
 
 class FeedProtocol(FetchError):
-    """The feed said something that PROTOCOL knows as an error, or that it does not know."""
+    """The feed reported an error of the protocol, or said something that is not known."""
 
     code = "feed_protocol"
 

@@ -148,6 +148,8 @@ class Dataset(KeyedModel):
         indexes = [
             # The lists' orders, with the id last so that pages have definite bounds.
             models.Index(fields=["-fetched_at", "-id"], name="dataset_fetched"),
+            models.Index(fields=["-last_time", "-id"], name="dataset_last_time"),
+            models.Index(fields=["source", "-fetched_at", "-id"], name="dataset_source"),
             models.Index(fields=["exchange"], name="dataset_exchange"),
             models.Index(fields=["state"], name="dataset_state"),
         ]

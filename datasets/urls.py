@@ -5,9 +5,10 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from datasets import views
+from datasets import catalog_pages, fetch_pages, views
 from datasets.api import views as api
 from datasets.api.exceptions import api_not_found
+from datasets.api.reference import error_reference
 from datasets.sign_in import SignInForm
 
 router = SimpleRouter(trailing_slash=False)
@@ -26,6 +27,10 @@ login = LoginView.as_view(
 
 urlpatterns = [
     path("", views.chart, name="chart"),
+    path("datasets/", catalog_pages.datasets, name="datasets"),
+    path("datasets/<int:pk>/", catalog_pages.dataset, name="dataset"),
+    path("datasets/<int:pk>/closes.svg", catalog_pages.sparkline, name="sparkline"),
+    path("fetches/", fetch_pages.fetches, name="fetches"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),
     path("healthz", views.healthz, name="healthz"),
@@ -33,5 +38,6 @@ urlpatterns = [
     path("api/tv/", include(router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
+    path("api/docs/errors", error_reference, name="api-errors"),
     re_path(r"^api/(?P<path>.*)$", api_not_found),
 ]

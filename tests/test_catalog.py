@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -186,3 +187,38 @@ def test_recording_a_file_again_keeps_what_the_file_does_not_know(
     again = fetching.record(fetching.get_store().write(dataset.key, fetched_bars(bars_table(5))))
 
     assert (again.pk, again.hits, again.is_pinned, again.n_rows) == (dataset.pk, 7, True, 5)
+
+
+@pytest.mark.parametrize("change", [{"is_pinned": True}, {"fetched_at": datetime.now(UTC)}])
+def test_a_dataset_that_was_pinned_or_fetched_after_it_was_chosen_is_not_pruned(
+    make_dataset: MakeDataset, store: Store, change: dict[str, Any]
+) -> None:
+    chosen = make_dataset()
+    Dataset.objects.update(**change)
+
+    assert not catalog.remove(chosen)
+    assert (store.folder / chosen.path).exists()
+    assert Dataset.objects.exists()
+
+
+def test_a_dataset_that_is_pruned_while_it_is_read_is_missing(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    assert catalog.remove(Dataset.objects.get())
+
+    with pytest.raises(FileMissing):
+        catalog.read(dataset)
+
+    assert dataset.state == State.MISSING
+
+
+def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    early = make_dataset()
+    Dataset.objects.update(modified_ns=early.modified_ns + 1)
+    store.delete(early.path)
+
+    with pytest.raises(FileMissing):
+        catalog.read(early)
+
+    assert Dataset.objects.get().state == State.READY

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from datasets.api.parameters import OhlcParameters, SymbolParameters
-from datasets.errors import all_codes
+from datasets.api.reference import entries
 from datasets.formats import FORMATS
 from datasets.management.commands.datasets import _ACTIONS
 from datasets.urls import router
@@ -48,7 +49,7 @@ def test_an_example_is_a_value_that_is_allowed(name: str) -> None:
         SETTINGS[name].read(EXAMPLES[name])
 
 
-@pytest.mark.parametrize("level", range(8))
+@pytest.mark.parametrize("level", range(len(LEVELS) - 1))
 def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -> None:
     guide = (BASE_DIR / "CONTRIBUTING.md").read_text()
     shown = " ".join(re.findall(rf"^\| {level} \| (.*?) \|", guide, re.M))
@@ -59,16 +60,19 @@ def test_the_guide_for_contributors_shows_each_module_at_its_level(level: int) -
 def test_every_error_code_is_documented() -> None:
     page = (BASE_DIR / "docs" / "api.md").read_text()
 
-    internal = {
-        "error",
-        "refused",
-        "fetch_failed",
-        "store_unreadable",
-        "file_missing",
-        "file_corrupt",
-    }
-    for code in set(all_codes()) - internal:
-        assert f"`{code}`" in page, code
+    for entry in entries():
+        assert f"| {entry.status} | `{entry.code}` |" in page, entry.code
+
+
+def test_what_an_error_points_to_is_there(client: Client) -> None:
+    reply = client.get("/api/tv/nothing").json()
+    address, _, code = reply["type"].partition("#")
+
+    page = client.get(address).content.decode()
+
+    assert f'id="{code}"' in page
+    for entry in entries():
+        assert f'id="{entry.code}"' in page
 
 
 def test_every_query_parameter_and_format_is_documented() -> None:

@@ -80,11 +80,18 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
     return response
 
 
+def status_of(kind: type[errors.DatasetsError]) -> int:
+    """Return the HTTP status that this kind of error gets."""
+    return _status_and_title(kind)[0]
+
+
+def _status_and_title(kind: type[errors.DatasetsError]) -> tuple[int, str]:
+    found = ((status, title) for known, status, title in _STATUS if issubclass(kind, known))
+    return next(found, (500, "Error"))
+
+
 def _of_datasets_error(error: errors.DatasetsError) -> HttpResponse:
-    status, title = next(
-        ((status, title) for kind, status, title in _STATUS if isinstance(error, kind)),
-        (500, "Error"),
-    )
+    status, title = _status_and_title(type(error))
     return problem(
         status,
         code=error.code,

@@ -18,6 +18,7 @@ from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
 from datasets.api.parameters import BarsParameters, OhlcParameters, SymbolParameters
+from datasets.api.reference import entries
 from datasets.api.serializers import (
     DatasetSerializer,
     FetchSerializer,
@@ -75,7 +76,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="What happened, what it means, and what to do next.")
-    code = serializers.CharField()
+    code = serializers.ChoiceField([entry.code for entry in entries()])
     retryable = serializers.BooleanField()
     errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()),

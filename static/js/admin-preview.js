@@ -1,4 +1,6 @@
-// Draws a dataset's bars on its page in the admin.
+// Draws a dataset's bars on its own page, and on the one in the admin.
+
+const LINES = "rgba(128, 128, 128, 0.2)";
 
 async function drawPreview(element) {
   const reply = await fetch(element.dataset.barsUrl);
@@ -12,8 +14,11 @@ async function drawPreview(element) {
   const style = getComputedStyle(document.body);
   const chart = createChart(element, {
     autoSize: true,
-    layout: { background: { color: "transparent" }, textColor: style.color, attributionLogo: true },
-    timeScale: { timeVisible: true },
+    layout: { background: { color: "transparent" }, textColor: style.color, attributionLogo: true, fontFamily: style.fontFamily, panes: { separatorColor: LINES } },
+    // In between, as it stands on light pages and on dark ones.
+    grid: { vertLines: { color: LINES }, horzLines: { color: LINES } },
+    rightPriceScale: { borderColor: LINES },
+    timeScale: { timeVisible: true, borderColor: LINES },
   });
   const minMove = instrument.pricescale ? (instrument.minmov || 1) / instrument.pricescale : 0.01;
   const precision = Math.max(0, Math.round(Math.log10(instrument.pricescale || 100)));

@@ -1,12 +1,13 @@
 // The chart itself: bars, volume and studies in the chart library's panes.
 
 import {
-  AreaSeries, BarSeries, CandlestickSeries, ColorType, createChartEx, createSeriesMarkers, CrosshairMode,
+  ColorType, createChartEx, createSeriesMarkers, CrosshairMode,
   defaultHorzScaleBehavior, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { BreakLines, findBreaks } from "./breaks.js";
-import { heikinAshi, isIntraday, priceStep } from "./bars.js";
+import { isIntraday, priceStep } from "./bars.js";
 import { priceFormat } from "./numbers.js";
+import { lineData, mainData, mainSeries, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
 import { color, fontFamily } from "./theme.js";
 import { Labels, tradingDayOf } from "./times.js";
@@ -290,36 +291,4 @@ export class BarChart {
       crosshair: { vertLine: crosshair, horzLine: crosshair },
     });
   }
-}
-
-function mainSeries(type) {
-  const [up, down, accent] = [color("--up"), color("--down"), color("--accent")];
-  if (type === "line") return [LineSeries, { color: accent, lineWidth: 2 }];
-  if (type === "area") return [AreaSeries, { lineColor: accent, lineWidth: 2, topColor: color("--area-top"), bottomColor: color("--area-bottom") }];
-  if (type === "bars") return [BarSeries, { upColor: up, downColor: down, thinBars: false }];
-  return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
-}
-
-function mainData(type, bars, isForming) {
-  if (type === "line" || type === "area") return lineData(bars.time, bars.close);
-  const { open, high, low, close } = type === "heikin-ashi" ? heikinAshi(bars) : bars;
-  const data = Array.from(bars.time, (time, i) => ({ time, open: open[i], high: high[i], low: low[i], close: close[i] }));
-  // Hollow: what is still forming is not filled in yet.
-  if (isForming && type !== "bars") data.at(-1).color = "transparent";
-  return data;
-}
-
-function lineData(time, values) {
-  const data = [];
-  for (let i = 0; i < time.length; i++) if (values[i] !== null) data.push({ time: time[i], value: values[i] });
-  return data;
-}
-
-function volumeData({ time, open, close, volume }) {
-  const [up, down] = [color("--volume-up"), color("--volume-down")];
-  const data = [];
-  for (let i = 0; i < time.length; i++) {
-    if (volume[i] !== null) data.push({ time: time[i], value: volume[i], color: close[i] >= open[i] ? up : down });
-  }
-  return data;
 }

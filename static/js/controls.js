@@ -14,7 +14,7 @@ export function fillControls(view) {
   element("zone").value = view.zone;
   for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
   element("breaks").checked = view.breaks;
-  element("compare").value = view.compare;
+  element("compare").value = element("compare").dataset.shown = view.compare;
   fillStudies(view.studies);
   showCount(view);
 }

@@ -13,6 +13,7 @@ const element = (name) => document.getElementById(name);
 export function showFacts(shown, { url, query }) {
   element("facts-list").replaceChildren(...factsOf(shown).map(fact));
   element("facts-actions").hidden = false;
+  element("details").href = element("details").dataset.address.replace("/0/", `/${shown.dataset}/`);
   for (const link of element("downloads").querySelectorAll("a")) {
     link.href = barsUrl(url, query, { format: link.dataset.format });
   }

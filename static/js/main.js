@@ -4,16 +4,16 @@
 import { formatAddress, readAddress, SERIES_DEFAULTS, VIEW_DEFAULTS } from "./address.js";
 import { cancelFetch, isAbort, loadBars } from "./api.js";
 import { BarChart } from "./chart.js";
-import { loadOther } from "./compare.js";
+import { Comparison } from "./compare.js";
 import { enableFor, fillControls, markRange, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, showFacts, showRows } from "./facts.js";
-import { barInWords, hideLegend, showBar, showLegend } from "./legend.js";
+import { barInWords, hideLegend, showLegend } from "./legend.js";
 import { keep, keepRecent, recall } from "./memory.js";
+import { Mover } from "./moving.js";
 import { showBusy, showEmpty, showNothing, showProblem, showProgress } from "./overlay.js";
 import { fillForm, hasSymbol, markFields, readForm, stepTimeframe, watchForm } from "./panel.js";
 import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
-import { rangeOf } from "./ranges.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
 import { shownOf } from "./shown.js";
@@ -28,11 +28,11 @@ let series = null; // what is shown, or being loaded
 let drawn = null; // what is shown
 let view = { ...VIEW_DEFAULTS };
 let request = null; // the AbortController of the load on its way
-let otherRequest = null; // the same for the symbol that it is compared with
 let queued = null; // the address of the fetch that it waits for, while that is queued
 let saidState = null; // the state of that fetch that was announced last
-let pointed = null; // the bar under the crosshair
-const chart = new BarChart(element("chart"), { onCrosshair: (index) => pointAt(index) });
+const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
+const comparison = new Comparison(chart, ohlcUrl);
+const mover = new Mover(chart, { onRange: (range) => [(view.range = range), writeAddress()], say });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -86,7 +86,8 @@ function draw(reply) {
   fillForm(series);
   const started = performance.now();
   chart.show(shownOf(reply, series), view.range);
-  performance.measure("draw", { start: started });
+  // The library paints with the next frame; the one after that begins when it has.
+  requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
   showNothing();
   showView();
   enableFor(chart.shown.bars);
@@ -99,22 +100,8 @@ function draw(reply) {
 
 /** Draw the other symbol, where one is asked for. */
 async function compare() {
-  otherRequest?.abort();
-  const controller = (otherRequest = new AbortController());
-  const { shown } = chart;
-  if (shown.other) chart.compare(null);
-  element("compare-problem").hidden = true;
-  if (!view.compare) return pointAt(pointed);
-  try {
-    const other = await loadOther(view.compare, { url: ohlcUrl, series: drawn, bars: shown.bars, signal: controller.signal });
-    if (controller.signal.aborted || chart.shown !== shown) return;
-    chart.compare(other);
-    pointAt(pointed);
-  } catch (error) {
-    if (isAbort(error)) return;
-    element("compare-problem").textContent = error.message;
-    element("compare-problem").hidden = false;
-  }
+  await comparison.show(view.compare, drawn);
+  mover.refresh();
 }
 
 function fail(problem) {
@@ -147,7 +134,7 @@ function backToDrawn() {
 
 /** Draw nothing: what was drawn is not what the form and the address say. */
 function clear() {
-  otherRequest?.abort();
+  comparison.stop();
   drawn = null;
   chart.clear();
   hideLegend();
@@ -163,17 +150,14 @@ function showView() {
   const { shown } = chart;
   document.title = `${shown.fullSymbol} ${shown.timeframeLabel} · Dataset service`;
   showLegend(shown, view);
-  pointAt(null);
+  mover.pointAt(null);
   showFacts(shown, { url: ohlcUrl, query: series });
   element("chart").setAttribute("aria-label", `${shown.fullSymbol}, ${shown.timeframeLabel}, ${shown.bars.length} bars. Newest: ${barInWords(shown, shown.bars.length - 1)}`);
 }
 
-function pointAt(index) {
-  pointed = index;
-  if (chart.shown) showBar(chart.shown, index);
-}
-
 function change(changes) {
+  // A box that a choice has filled says once more that it was changed, when it loses the focus.
+  if (changes.compare === view.compare && "compare" in changes) return;
   // Two prices have nothing in common but their changes.
   if (changes.compare) changes = { ...changes, scale: "percent" };
   view = { ...view, ...changes };
@@ -210,56 +194,16 @@ function nameOf({ symbol, exchange, timeframe }) {
   return `${exchange ? `${exchange}:` : ""}${symbol} ${timeframe}`;
 }
 
-// --- moving over the bars ----------------------------------------------------------------
-
-function moveOver(step) {
-  if (!chart.shown) return;
-  const last = chart.shown.bars.length - 1;
-  const index = Math.min(last, Math.max(0, (pointed ?? last + (step < 0 ? 1 : 0)) + step));
-  chart.pointAt(index);
-  pointAt(index);
-  say(barInWords(chart.shown, index));
-}
-
-function showPreset(name) {
-  const range = rangeOf(name, chart.shown.bars);
-  if (range) chart.showRange(range);
-  else chart.showAll();
-  markRange(name);
-  keepRange();
-}
-
-/** Put what is in sight into the address, so that a link shows the same part. */
-function keepRange() {
-  // After the chart has moved: it does so with the next frame.
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    const range = chart.shown && chart.visibleRange();
-    if (!range) return;
-    view.range = range;
-    writeAddress();
-  }));
-}
-
-function movedByHand() {
-  markRange(null);
-  keepRange();
-}
-
-const onChart = (action) => () => chart.shown && action();
-
-const CHART_KEYS = {
-  ArrowLeft: () => moveOver(-1),
-  ArrowRight: () => moveOver(1),
-  Home: onChart(() => showPreset("all")),
-  End: onChart(() => [chart.showNewest(), movedByHand()]),
-};
-
 // --- wiring ------------------------------------------------------------------------------
 
 function choose({ symbol, exchange = "" }) {
   form.elements.symbol.value = symbol;
   form.elements.exchange.value = exchange;
   submit();
+}
+
+function chooseOther({ symbol, exchange = "" }) {
+  change({ compare: exchange ? `${exchange}:${symbol}` : symbol });
 }
 
 function toggleFullScreen() {
@@ -272,30 +216,22 @@ function watchPage() {
   watchControls(change);
   watchTheme(() => [chart.refreshTheme(), chart.shown && showView()]);
   new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose });
+  new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther });
   element("busy-stop").addEventListener("click", stop);
   element("problem-retry").addEventListener("click", () => open(series, {}));
   element("fetch-again").addEventListener("click", () => open(series, { isFresh: true }));
   element("save-png").addEventListener("click", () => savePicture(chart));
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
-  element("ranges").addEventListener("click", ({ target }) => target.dataset.range && showPreset(target.dataset.range));
   element("full-screen").hidden = !document.fullscreenEnabled;
   element("full-screen").addEventListener("click", toggleFullScreen);
   document.addEventListener("fullscreenchange", () => element("full-screen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
-  watchChart();
+  mover.watch(element("chart"), element("ranges"));
   watchKeys(KEYS);
   // A jump within the page, such as the skip link, is none to another chart.
   addEventListener("popstate", () => location.search !== address() && start());
 }
 
-function watchChart() {
-  const stage = element("chart");
-  for (const name of ["wheel", "pointerup", "touchend"]) stage.addEventListener(name, () => chart.shown && movedByHand(), { passive: true });
-  stage.addEventListener("keydown", (event) => {
-    if (!CHART_KEYS[event.key]) return;
-    event.preventDefault();
-    CHART_KEYS[event.key]();
-  });
-}
+const onChart = (action) => () => chart.shown && action();
 
 const KEYS = {
   "/": () => element("symbol").focus(),
@@ -305,9 +241,9 @@ const KEYS = {
   l: () => change({ scale: toggledScale("log", view.scale) }),
   p: () => change({ scale: toggledScale("percent", view.scale) }),
   i: () => element("studies").togglePopover(),
-  "+": onChart(() => [chart.zoom(0.8), movedByHand()]),
-  "=": onChart(() => [chart.zoom(0.8), movedByHand()]),
-  "-": onChart(() => [chart.zoom(1.25), movedByHand()]),
+  "+": () => mover.zoom(0.8),
+  "=": () => mover.zoom(0.8),
+  "-": () => mover.zoom(1.25),
   f: () => document.fullscreenEnabled && toggleFullScreen(),
   s: onChart(() => savePicture(chart)),
   t: switchTheme,

@@ -5,9 +5,8 @@ const MARGIN = 8;
 
 /** Place every popover of the page when it opens: as a sheet on a phone, else under its button. */
 export function placePopovers() {
-  for (const popover of document.querySelectorAll("[popover]")) {
-    popover.addEventListener("toggle", ({ newState }) => newState === "open" && place(popover));
-  }
+  // On its way down: the event does not bubble, and rows with popovers may come later.
+  document.addEventListener("toggle", ({ target, newState }) => newState === "open" && target.popover && place(target), true);
 }
 
 function place(popover) {
@@ -16,5 +15,8 @@ function place(popover) {
   popover.classList.toggle("popover-sheet", isPhone);
   const left = Math.min(button.left, innerWidth - popover.offsetWidth - MARGIN);
   popover.style.left = isPhone ? "0" : `${Math.max(MARGIN, left)}px`;
-  popover.style.top = isPhone ? "auto" : `${button.bottom + GAP}px`;
+  // Above the button where there is no room below.
+  const isLow = button.bottom + GAP + popover.offsetHeight > innerHeight && button.top > popover.offsetHeight + GAP;
+  const top = isLow ? button.top - GAP - popover.offsetHeight : button.bottom + GAP;
+  popover.style.top = isPhone ? "auto" : `${top}px`;
 }

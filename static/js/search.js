@@ -61,7 +61,7 @@ export class SymbolBox {
 
   #show(choices, heading = "") {
     [this.#choices, this.#active] = [choices, -1];
-    this.#list.replaceChildren(...choices.map(optionOf));
+    this.#list.replaceChildren(...choices.map((choice, index) => optionOf(choice, this.#idOf(index))));
     this.#list.dataset.heading = heading;
     this.#list.hidden = choices.length === 0;
     this.#input.setAttribute("aria-expanded", String(choices.length > 0));
@@ -79,6 +79,8 @@ export class SymbolBox {
       this.#choose(this.#active);
     } else if (event.key === "Escape" && this.#choices.length) {
       event.stopPropagation();
+      // Else the browser would close the panel that the box may stand in.
+      event.preventDefault();
       this.close();
     }
   }
@@ -90,13 +92,17 @@ export class SymbolBox {
       option.setAttribute("aria-selected", String(i === this.#active));
       if (i === this.#active) option.scrollIntoView({ block: "nearest" });
     });
-    this.#input.setAttribute("aria-activedescendant", `symbol-option-${this.#active}`);
+    this.#input.setAttribute("aria-activedescendant", this.#idOf(this.#active));
   }
 
   #pressed(event) {
     event.preventDefault();
     const option = event.target.closest("[role=option]");
     if (option) this.#choose([...this.#list.children].indexOf(option));
+  }
+
+  #idOf(index) {
+    return `${this.#list.id}-${index}`;
   }
 
   #choose(index) {
@@ -106,9 +112,9 @@ export class SymbolBox {
   }
 }
 
-function optionOf({ symbol, exchange, description, type, timeframe }, index) {
+function optionOf({ symbol, exchange, description, type, timeframe }, id) {
   const option = document.createElement("li");
-  option.id = `symbol-option-${index}`;
+  option.id = id;
   option.role = "option";
   option.setAttribute("aria-selected", "false");
   for (const [className, text] of [["option-symbol", symbol], ["option-name", description], ["option-place", [type, exchange].filter(Boolean).join(" · ")], ["visually-hidden", timeframe]]) {

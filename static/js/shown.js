@@ -11,6 +11,7 @@ export function shownOf(reply, series) {
     timeframeLabel: labelOf(reply.timeframe),
     fullSymbol: reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol,
     source: reply.source,
+    dataset: reply.dataset,
     fetchedAt: reply.fetched_at,
     isNew: reply.isNew,
     isStale: reply.stale === true,

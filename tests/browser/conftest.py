@@ -21,6 +21,8 @@ from tvproject.env import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "outputs" / "browser-tests"
+SCREENSHOTS = ROOT / "docs" / "screenshots"
+MAX_SCREENSHOT_BYTES = 250_000
 START_S, STOP_S = 60, 30
 # As root, without a graphics card, and without the browser's own calls to its maker.
 CHROMIUM_ARGUMENTS = [
@@ -162,3 +164,31 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when == "call":
         item.call_report = report  # type: ignore[attr-defined]
     return report
+
+
+def serious_findings(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with the page that keeps somebody from using it."""
+    path = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.exists():
+        missing("axe-core is not installed (npm ci).")
+    page.evaluate(path.read_text())
+    results = page.evaluate("axe.run()")
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for violation in results["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def save_screenshot(page: Page, name: str) -> None:
+    """Keep a picture of the page, small and no wider than its window."""
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"]  # type: ignore[index]
+    # The bars are new every hour, so the committed ones are replaced only when asked.
+    path = SCREENSHOTS / f"{name}.png"
+    if path.exists() and os.environ.get("UPDATE_SCREENSHOTS") != "1":
+        path = KEPT / path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+    assert path.stat().st_size < MAX_SCREENSHOT_BYTES

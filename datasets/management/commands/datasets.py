@@ -143,8 +143,7 @@ class Command(BaseCommand):
             )
         chosen = catalog.choose_prunable(**rules)
         if not options["dry_run"]:
-            for dataset in chosen:
-                catalog.remove(dataset)
+            chosen = [dataset for dataset in chosen if catalog.remove(dataset)]
         freed = sum(dataset.bytes for dataset in chosen)
         verb = "would be removed" if options["dry_run"] else "removed"
         self._say(options, f"{len(chosen)} datasets {verb}, {freed} bytes.", chosen)

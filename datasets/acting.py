@@ -1,0 +1,71 @@
+"""What staff do to several datasets at once, written into the admin's log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+
+from datasets import serving
+from datasets.errors import DatasetsError
+from datasets.models import Dataset
+
+
+@dataclass(slots=True)
+class Done:
+    """What was done, in a sentence, and why not to the others."""
+
+    sentence: str
+    refusals: list[str] = field(default_factory=list)
+
+
+def may(user: User | AnonymousUser, action: str) -> bool:
+    """Return whether the user may do it: staff with the model's permission, as in the admin."""
+    return bool(user.is_active and user.is_staff and user.has_perm(f"datasets.{action}_dataset"))
+
+
+def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Done:
+    """Do `fetch` or `invalidate` to each; one that refuses does not keep the others from it.
+
+    Raises `PermissionDenied`.
+    """
+    if isinstance(user, AnonymousUser) or action not in ("fetch", "invalidate"):
+        raise PermissionDenied
+    if not may(user, action):
+        raise PermissionDenied
+    name = user.get_username()
+
+    def fetch(dataset: Dataset) -> None:
+        serving.request_fetch(dataset.key, via="page", by=name)
+
+    if action == "fetch":
+        return _do_each(
+            user, datasets, fetch, log="Fetch again.", done="queued to be fetched again"
+        )
+    return _do_each(user, datasets, serving.invalidate, log="Invalidated.", done="invalidated")
+
+
+def _do_each(
+    user: User,
+    datasets: list[Dataset],
+    change: Callable[[Dataset], object],
+    *,
+    log: str,
+    done: str,
+) -> Done:
+    changed, refusals = [], []
+    for dataset in datasets:
+        try:
+            change(dataset)
+        except DatasetsError as error:
+            refusals.append(f"{dataset}: {error}")
+        else:
+            changed.append(dataset)
+    if changed:
+        text = f"{log} (one of {len(changed)})"
+        LogEntry.objects.log_actions(user.pk, changed, CHANGE, text)
+    number = len(changed)
+    return Done(f"{number} {'dataset' if number == 1 else 'datasets'} {done}.", refusals)

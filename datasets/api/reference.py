@@ -1,0 +1,55 @@
+"""The page that an error's `type` leads to: every code, what it means, and whether to try again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from datasets import errors
+from datasets.api.exceptions import status_of
+
+# Their classes are answered by a fetch, or stand for others.
+_NEVER_IN_A_REPLY = {
+    *("error", "refused", "fetch_failed", "store_unreadable", "file_missing", "file_corrupt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code."""
+
+    code: str
+    status: int
+    meaning: str
+    retryable: bool
+
+
+# What the framework raises, and what nobody foresaw.
+_OTHERS = [
+    Entry("not_authenticated", 401, "Sign in, or the credentials are wrong or have expired.", False),
+    Entry("internal_error", 500, "An error of this service that nobody foresaw; its log says what it was.", False),
+]  # fmt: skip
+
+
+def entries() -> list[Entry]:
+    """Return every code that a reply can hold, by status and name."""
+    ours = [
+        Entry(code, status_of(error), _meaning(error), error.retryable)
+        for code, error in errors.all_codes().items()
+        if code not in _NEVER_IN_A_REPLY
+    ]
+    return sorted([*ours, *_OTHERS], key=lambda entry: (entry.status, entry.code))
+
+
+def _meaning(error: type[errors.DatasetsError]) -> str:
+    return (error.__doc__ or "").partition("\n")[0].replace("`", "")
+
+
+# It tells nothing of the data.
+@login_not_required
+def error_reference(request: HttpRequest) -> HttpResponse:
+    """Show every code."""
+    return render(request, "errors.html", {"entries": entries()})

@@ -1,0 +1,127 @@
+"""The page of the fetches: what is on its way, what came of the others, and why."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from datasets import fetching, listing, wording
+from datasets.models import Dataset, Fetch
+from datasets.snippets import chart_address
+
+_STATES = {
+    "": "All",
+    "active": "On their way",
+    Fetch.State.SUCCEEDED.value: "Succeeded",
+    Fetch.State.FAILED.value: "Failed",
+    Fetch.State.CANCELLED.value: "Cancelled",
+}
+# Beyond so many the place in the queue is of no use to anybody.
+_MAX_PLACES = 10_000
+
+
+class FetchesFilter(forms.Form):
+    """What the list of fetches can be narrowed by; empty is everything."""
+
+    q = forms.CharField(required=False, max_length=100, label="Search")
+    state = forms.ChoiceField(required=False, choices=list(_STATES.items()))
+
+    def rows(self) -> QuerySet[Fetch]:
+        """Return the fetches that are asked for; none when a filter says what there is not."""
+        rows = Fetch.objects.all()
+        if not self.is_valid():
+            return rows.none()
+        state = self.cleaned_data["state"]
+        if state:
+            rows = rows.filter(state__in=Fetch.ACTIVE if state == "active" else [state])
+        for word in self.cleaned_data["q"].replace(":", " ").split():
+            rows = rows.filter(symbol__icontains=word) | rows.filter(exchange__icontains=word)
+        return rows
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def fetches(request: HttpRequest) -> HttpResponse:
+    """The list of fetches, newest first; a POST cancels the one that it names."""
+    may_cancel = _may_cancel(request)
+    if request.method == "POST":
+        if not may_cancel:
+            raise PermissionDenied
+        return _cancel(request)
+    wanted = FetchesFilter(request.GET)
+    page = listing.page_of(
+        wanted.rows(),
+        order=["-requested_at", "-pk"],
+        number=listing.page_number(request.GET.get("page", "")),
+    )
+    queue = list(_queued()[:_MAX_PLACES])
+    # A dataset that has gone since must not be led to.
+    there = set(
+        Dataset.objects.filter(pk__in={fetch.dataset_id for fetch in page.rows}).values_list(
+            "pk", flat=True
+        )
+    )
+    context = {
+        "filter": wanted,
+        "states": _STATES.items(),
+        "state": request.GET.get("state", ""),
+        "q": request.GET.get("q", ""),
+        "page": page,
+        "rows": [_row(fetch, queue, there) for fetch in page.rows],
+        "n_queued": len(queue),
+        "n_running": Fetch.objects.filter(state=Fetch.State.RUNNING).count(),
+        "previous": listing.address(request, page=page.number - 1),
+        "next": listing.address(request, page=page.number + 1),
+        "may_cancel": may_cancel,
+    }
+    return render(request, "fetches.html", context)
+
+
+def _queued() -> QuerySet[Fetch, int]:
+    return (
+        Fetch.objects.filter(state=Fetch.State.QUEUED).order_by("pk").values_list("pk", flat=True)
+    )
+
+
+def _row(fetch: Fetch, queue: list[int], there: set[int]) -> dict[str, Any]:
+    return {
+        "fetch": fetch,
+        "full_symbol": fetch.key.full_symbol,
+        "timeframe": wording.label_of(fetch.timeframe),
+        "bars": f"{fetch.n_bars:,}",
+        "outcome": wording.outcome_of(fetch, ahead=bisect_left(queue, fetch.pk)),
+        "chart": chart_address(fetch),
+        "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
+        "is_queued": fetch.state == Fetch.State.QUEUED,
+        "can_be_asked_again": fetch.state in (Fetch.State.CANCELLED, Fetch.State.FAILED),
+    }
+
+
+def _may_cancel(request: HttpRequest) -> bool:
+    """Return whether the caller may cancel: whoever may fetch through the API may."""
+    return settings.API_ACCESS == "open" or request.user.is_authenticated
+
+
+def _cancel(request: HttpRequest) -> HttpResponse:
+    text = request.POST.get("cancel", "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    found = Fetch.objects.filter(pk=number).first()
+    if found is None:
+        messages.error(request, "There is no such fetch.")
+    elif fetching.cancel(found):
+        messages.success(request, f"The fetch of {found} is cancelled.")
+    else:
+        found.refresh_from_db()
+        messages.warning(
+            request,
+            f"The fetch of {found} is {found.state} already; only a queued one can be cancelled.",
+        )
+    return HttpResponseRedirect(request.get_full_path())

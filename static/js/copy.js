@@ -1,0 +1,46 @@
+// Buttons that copy the text that they carry.
+
+const SAID_MS = 1500;
+
+/** Make every `[data-copy]` button work, also those that come later. */
+export function watchCopyButtons() {
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest?.("[data-copy]");
+    if (button) say(button, (await copy(button.dataset.copy)) ? "Copied" : "Not copied");
+  });
+}
+
+async function copy(text) {
+  // Browsers give the clipboard only to pages from this machine and to those over HTTPS.
+  if (!navigator.clipboard) return copyBySelection(text);
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+function copyBySelection(text) {
+  const area = document.createElement("textarea");
+  const focused = document.activeElement;
+  [area.value, area.className] = [text, "visually-hidden"];
+  // Where the focus is: an open dialog lets nothing outside of it have it.
+  (focused?.parentElement ?? document.body).append(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  return isDone;
+}
+
+function say(button, word) {
+  button.dataset.label ??= button.textContent;
+  button.textContent = word;
+  document.getElementById("said").textContent = word;
+  clearTimeout(Number(button.dataset.timer));
+  button.dataset.timer = setTimeout(() => {
+    button.textContent = button.dataset.label;
+    document.getElementById("said").textContent = "";
+  }, SAID_MS);
+}

@@ -1,0 +1,45 @@
+// The page of the fetches, kept up to date for as long as somebody looks at it.
+
+import { isBusy, watchFilters } from "./filters.js";
+import { askFor, replaceParts } from "./live.js";
+
+// While something is on its way, and while nothing is.
+const BUSY_MS = 1000;
+const QUIET_MS = 5000;
+const button = document.getElementById("live");
+const isLive = () => button.getAttribute("aria-pressed") === "true";
+
+let timer = null;
+
+function wait() {
+  clearTimeout(timer);
+  const isActive = Number(document.getElementById("queue").dataset.active) > 0;
+  timer = setTimeout(update, isActive ? BUSY_MS : QUIET_MS);
+}
+
+async function update() {
+  if (isLive() && !document.hidden && !isBusy()) {
+    const asked = location.href;
+    try {
+      const fresh = await askFor(asked);
+      // Not over what a filter has brought in the meantime.
+      if (asked === location.href && !isBusy() && isLive()) replaceParts(fresh);
+      button.classList.remove("is-lost");
+      button.title = "Stop following";
+    } catch {
+      button.classList.add("is-lost");
+      button.title = "The service does not answer; still trying";
+    }
+  }
+  wait();
+}
+
+watchFilters();
+button.hidden = false;
+button.addEventListener("click", () => {
+  button.setAttribute("aria-pressed", String(!isLive()));
+  button.title = isLive() ? "Stop following" : "Follow the fetches";
+  if (isLive()) update();
+});
+document.addEventListener("visibilitychange", () => !document.hidden && update());
+wait();

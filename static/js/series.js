@@ -1,0 +1,41 @@
+// Bars as the chart library's series want them, in the colours of the page.
+
+import { AreaSeries, BarSeries, CandlestickSeries, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { heikinAshi } from "./bars.js";
+import { color } from "./theme.js";
+
+/** Return the library's series and its colours for a chart type. */
+export function mainSeries(type) {
+  const [up, down, accent] = [color("--up"), color("--down"), color("--accent")];
+  if (type === "line") return [LineSeries, { color: accent, lineWidth: 2 }];
+  if (type === "area") return [AreaSeries, { lineColor: accent, lineWidth: 2, topColor: color("--area-top"), bottomColor: color("--area-bottom") }];
+  if (type === "bars") return [BarSeries, { upColor: up, downColor: down, thinBars: false }];
+  return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
+}
+
+/** Return the bars as that series wants them. */
+export function mainData(type, bars, isForming) {
+  if (type === "line" || type === "area") return lineData(bars.time, bars.close);
+  const { open, high, low, close } = type === "heikin-ashi" ? heikinAshi(bars) : bars;
+  const data = Array.from(bars.time, (time, i) => ({ time, open: open[i], high: high[i], low: low[i], close: close[i] }));
+  // Hollow: what is still forming is not filled in yet.
+  if (isForming && type !== "bars") data.at(-1).color = "transparent";
+  return data;
+}
+
+/** Return the points of a line; where there is no value there is no point. */
+export function lineData(time, values) {
+  const data = [];
+  for (let i = 0; i < time.length; i++) if (values[i] !== null) data.push({ time: time[i], value: values[i] });
+  return data;
+}
+
+/** Return the volumes, each in the colour of its bar. */
+export function volumeData({ time, open, close, volume }) {
+  const [up, down] = [color("--volume-up"), color("--volume-down")];
+  const data = [];
+  for (let i = 0; i < time.length; i++) {
+    if (volume[i] !== null) data.push({ time: time[i], value: volume[i], color: close[i] >= open[i] ? up : down });
+  }
+  return data;
+}

@@ -1,0 +1,186 @@
+"""The pages that list datasets and fetches, in a real browser against the real stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
+
+ADMIN = ("admin", "a password of the tests")
+# The site is shared with other tests: bars of 45 minutes are these tests' own.
+SERIES = [
+    "symbol=BINANCE:BTCUSDT&n_bars=3000", "symbol=NASDAQ:AAPL&timeframe=1D&n_bars=700",
+    "symbol=OANDA:EURUSD&timeframe=15&n_bars=900", "symbol=BINANCE:ETHUSDT&timeframe=4h&n_bars=500",
+    "symbol=NASDAQ:MSFT&timeframe=45&n_bars=200", "symbol=NASDAQ:AAPL&timeframe=45&n_bars=600",
+    "symbol=NASDAQ:AAPL&timeframe=45&n_bars=600&session=extended",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def filled(site: str, browser: Browser) -> str:
+    """The site, with some datasets and a failed fetch."""
+    context = browser.new_context()
+    for series in SERIES:
+        assert context.request.get(f"{site}/api/tv/ohlc?{series}&wait=60").ok
+    assert context.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:NOSUCH&wait=60").status == 500
+    context.close()
+    return site
+
+
+@pytest.fixture
+def quiet(page: Page, site: str) -> Iterator[Page]:
+    """A page on which nothing is refused, no error is written and no other host is asked."""
+    hosts: set[str] = set()
+    errors: list[str] = []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    yield page
+    assert errors == []
+    assert hosts - {""} == {urlsplit(site).netloc}
+
+
+def sign_in(page: Page, site: str, address: str) -> None:
+    page.goto(f"{site}/login/?next={address}")
+    page.get_by_label("Username").fill(ADMIN[0])
+    page.get_by_label("Password").fill(ADMIN[1])
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site}{address}")
+
+
+def wait_for_drawings(page: Page) -> None:
+    """Wait until every drawing in sight has come; raises when one cannot be shown."""
+    page.evaluate(
+        """Promise.all([...document.images]
+          .filter((image) => image.getBoundingClientRect().top < innerHeight)
+          .map((image) => image.decode()))"""
+    )
+
+
+def test_the_list_is_searched_as_one_types_and_the_address_says_it(
+    quiet: Page, filled: str
+) -> None:
+    quiet.goto(f"{filled}/datasets/?timeframe=45")
+    wait_for_drawings(quiet)
+    # With the scripts there, the filters act by themselves.
+    expect(quiet.get_by_role("button", name="Filter")).to_be_hidden()
+
+    quiet.keyboard.press("/")
+    quiet.keyboard.type("apple")
+
+    expect(quiet.locator("#results tbody tr")).to_have_count(2)
+    expect(quiet).to_have_url(re.compile(r"\?q=apple&timeframe=45$"))
+    expect(quiet.get_by_label("Search")).to_be_focused()
+    quiet.get_by_label("State", exact=True).select_option("corrupt")
+    expect(quiet.get_by_role("heading", name="Nothing found")).to_be_visible()
+    quiet.get_by_label("State", exact=True).select_option("ready")
+    quiet.get_by_role("link", name="NASDAQ:AAPL", exact=True).first.click()
+    expect(quiet.locator(".chart-preview canvas").first).to_be_visible()
+
+
+def test_the_list_works_without_javascript(
+    filled: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(java_script_enabled=False).new_page()
+    page.goto(f"{filled}/datasets/?timeframe=45")
+
+    page.get_by_label("Search").fill("microsoft")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("#results tbody tr")).to_have_count(1)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Get NASDAQ:MSFT, 45m, 200 bars").click()
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.suggested_filename == "NASDAQ_MSFT_45_200.csv"
+    page.get_by_role("link", name="Clear").click()
+    page.get_by_role("link", name="Size").click()
+    expect(page.locator("[aria-sort=descending]")).to_have_text("Size↓")
+    page.goto(f"{filled}/fetches/")
+    expect(page.get_by_role("link", name="Reload")).to_be_visible()
+
+
+def test_lines_are_copied(filled: str, open_context: Callable[..., BrowserContext]) -> None:
+    context = open_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{filled}/datasets/?exchange=OANDA&timeframe=15")
+
+    page.get_by_role("button", name="Get OANDA:EURUSD, 15m, 900 bars").click()
+    page.get_by_role("button", name="curl").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl -fOJ 'http://127.0.0.1:")
+    assert "symbol=EURUSD&exchange=OANDA&timeframe=15&n_bars=900&format=csv" in copied
+
+
+def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> None:
+    sign_in(quiet, filled, "/datasets/?timeframe=45")
+    expect(quiet.get_by_role("button", name="Fetch again")).to_be_disabled()
+
+    quiet.get_by_label("Choose all on this page").check()
+    expect(quiet.locator("#chosen")).to_have_text("3 chosen")
+    quiet.get_by_label("Choose NASDAQ:MSFT").uncheck()
+    quiet.get_by_role("button", name="Fetch again").click()
+
+    expect(quiet.locator(".message")).to_have_text("2 datasets queued to be fetched again.")
+    expect(quiet).to_have_url(re.compile("timeframe=45"))
+    quiet.goto(f"{filled}/fetches/")
+    rows = quiet.locator("#fetch-rows tr")
+    expect(rows.first).to_contain_text("admin (page)")
+    # Without anybody reloading the page.
+    expect(rows.nth(0)).to_contain_text("succeeded")
+    expect(rows.nth(1)).to_contain_text("succeeded")
+
+
+def test_a_new_fetch_appears_by_itself_and_the_rest_stays(quiet: Page, filled: str) -> None:
+    quiet.goto(f"{filled}/fetches/")
+    quiet.locator("#fetch-rows tr").last.evaluate("row => { row.isTheSame = true }")
+    quiet.get_by_label("Search").focus()
+
+    quiet.request.get(f"{filled}/api/tv/ohlc?symbol=BINANCE:DOTUSDT&n_bars=150&wait=60")
+
+    expect(quiet.locator("#fetch-rows tr").first).to_contain_text("150 bars in")
+    assert quiet.locator("#fetch-rows tr").last.evaluate("row => row.isTheSame")
+    expect(quiet.get_by_label("Search")).to_be_focused()
+    quiet.get_by_role("button", name="Live").click()
+    expect(quiet.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_each_page_looks_right_and_axe_finds_nothing_serious(
+    theme: str, device: str, filled: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    viewport = PHONE if device == "phone" else DESKTOP
+    page = open_context(viewport=viewport, color_scheme=theme).new_page()
+    sign_in(page, filled, "/datasets/")
+    wait_for_drawings(page)
+    kind = f"{'phone-' if device == 'phone' else ''}{theme}"
+
+    save_screenshot(page, f"datasets-{kind}")
+    assert serious_findings(page) == []
+    page.get_by_role("button", name="Get ").first.click()
+    assert serious_findings(page) == []
+    page.goto(f"{filled}/datasets/?q=nothing+like+it")
+    assert serious_findings(page) == []
+    page.goto(f"{filled}/datasets/1/")
+    expect(page.locator(".chart-preview canvas").first).to_be_visible()
+    save_screenshot(page, f"dataset-{kind}")
+    assert serious_findings(page) == []
+    page.goto(f"{filled}/fetches/")
+    expect(page.get_by_role("button", name="Live")).to_be_visible()
+    save_screenshot(page, f"fetches-{kind}")
+    assert serious_findings(page) == []
+
+
+def test_a_dataset_that_there_is_not_leads_on(page: Page, filled: str) -> None:
+    reply = page.goto(f"{filled}/datasets/987654/")
+
+    assert reply is not None and reply.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no dataset 987654")
+    assert serious_findings(page) == []
+    page.get_by_role("link", name="All datasets").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Datasets")
