@@ -20,13 +20,11 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import catalog, fetching, serving, token_admin  # noqa: F401
+from datasets import catalog, fetching, listing, serving, token_admin  # noqa: F401
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
 from datasets.sign_in import AdminSignInForm
 
-# Beyond so many rows a list says "more than": counting all of them would cost more than showing 50.
-_COUNTED = 5_000
 # One download holds at most so many bytes, as it is made in memory.
 _MAX_DOWNLOAD_BYTES = 200 * 1024 * 1024
 
@@ -41,19 +39,19 @@ admin.site.login_form = AdminSignInForm
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than `_COUNTED` rows, however many there are."""
+    """Counts no further than `listing.COUNTED` rows, however many there are."""
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by()[: _COUNTED + 1].count())
+        return int(rows.order_by()[: listing.COUNTED + 1].count())
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows are written by the service alone."""
 
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = listing.PER_PAGE
     paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:

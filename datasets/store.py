@@ -154,8 +154,13 @@ class Store:
             yield path.relative_to(self.folder).as_posix()
 
     def delete(self, path: str) -> None:
-        """Delete the file at `path` (relative), if it is there."""
-        (self.folder / path).unlink(missing_ok=True)
+        """Delete the file at `path` (relative), if it is there. Raises `StoreFailed`."""
+        try:
+            (self.folder / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFailed(
+                f"{path} could not be deleted: {error.strerror}. It is still there, and in the catalog."
+            ) from error
 
     def quarantine(self, path: str) -> Path:
         """Move the file at `path` (relative), if it is there, away and return where it is then.

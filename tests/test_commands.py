@@ -92,6 +92,20 @@ def test_prune_says_what_it_would_do_before_it_does_it(
     assert len(list(store.all_paths())) == 1
 
 
+def test_prune_says_what_it_could_not_delete_and_keeps_its_row(
+    run: Run, make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset()
+    path = store.folder / dataset.path
+    path.unlink()
+    path.mkdir()
+
+    with pytest.raises(CommandError, match="could not be deleted"):
+        run("datasets", "prune", "--keep-newest", "0")
+
+    assert Dataset.objects.filter(pk=dataset.pk).exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

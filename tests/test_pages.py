@@ -317,6 +317,14 @@ def test_fetches_say_what_came_of_them_and_what_to_do(client: Client, db: None) 
     assert f'name="cancel" value="{second.pk}"' in page
 
 
+def test_who_asked_is_shown_to_staff_alone(client: Client, staff: User) -> None:
+    Fetch.objects.create(**a_key().as_dict(), requested_via="api", requested_by="192.0.2.7")
+
+    assert "192.0.2.7" not in client.get("/fetches/").content.decode()
+    client.force_login(staff)
+    assert "192.0.2.7 (api)" in client.get("/fetches/").content.decode()
+
+
 def test_fetches_are_narrowed(client: Client, db: None) -> None:
     Fetch.objects.create(**a_key(symbol="OLD").as_dict(), requested_via="api", state="cancelled")
     fetching.open_fetch(a_key(symbol="NEW"), via="api")

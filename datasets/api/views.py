@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import catalog, fetching, rendering, searching, serving, status
+from datasets import catalog, fetching, listing, rendering, searching, serving, status
 from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
 from datasets.api.access import count_fetch, requester, require_fetch
@@ -158,14 +158,7 @@ class DatasetFilter(django_filters.FilterSet):
         ]
 
     def search(self, queryset: QuerySet[Dataset], name: str, value: str) -> QuerySet[Dataset]:
-        words = value.replace(":", " ").split()
-        for word in words:
-            queryset = queryset.filter(
-                Q(symbol__icontains=word)
-                | Q(exchange__icontains=word)
-                | Q(instrument__description__icontains=word)
-            )
-        return queryset
+        return listing.search(queryset, value)
 
 
 class FetchFilter(django_filters.FilterSet):

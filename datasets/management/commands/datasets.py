@@ -24,7 +24,7 @@ from rich.table import Table
 
 from datasets import catalog, fetching, serving
 from datasets.bars import split_symbol
-from datasets.errors import InvalidRequest, StoreError
+from datasets.errors import InvalidRequest, StoreError, StoreFailed
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
 
@@ -143,7 +143,10 @@ class Command(BaseCommand):
             )
         chosen = catalog.choose_prunable(**rules)
         if not options["dry_run"]:
-            chosen = [dataset for dataset in chosen if catalog.remove(dataset)]
+            try:
+                chosen = [dataset for dataset in chosen if catalog.remove(dataset)]
+            except StoreFailed as error:
+                raise CommandError(str(error)) from error
         freed = sum(dataset.bytes for dataset in chosen)
         verb = "would be removed" if options["dry_run"] else "removed"
         self._say(options, f"{len(chosen)} datasets {verb}, {freed} bytes.", chosen)
