@@ -69,7 +69,7 @@ STEPS = {
     "synced": Step(os, "fsync", is_after=True, n_strays=1),
     "renamed": Step(Path, "replace", is_after=True, file="new"),
     "folder synced": Step(store.Store, "write", is_after=True, file="new"),
-    "row recorded": Step(fetching, "record", is_after=True, file="new"),
+    "row recorded": Step(fetching, "_record", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
         BaseDatabaseWrapper, "_commit", is_after=True, file="new", fetch="succeeded"
