@@ -159,7 +159,9 @@ def remove(dataset: Dataset) -> bool:
         row = unchanged.first()
         if row is None:
             return False
-        fetching.get_store().delete(row.path)
+        # A worker may have put a new file there that it has not recorded yet.
+        if not fetching.get_store().delete(row.path, fetched_at=row.fetched_at):
+            return False
         row.delete()
     return True
 
@@ -205,10 +207,19 @@ def _set_unreadable(dataset: Dataset, error: StoreError) -> None:
     state = Dataset.State.MISSING if isinstance(error, FileMissing) else Dataset.State.CORRUPT
     if state == Dataset.State.CORRUPT:
         kept = fetching.get_store().quarantine(dataset.path)
-        logger.error("dataset %s: %s It was moved to %s.", dataset.pk, error, kept)
+        if kept is None:
+            logger.warning("dataset %s: %s It is another file by now.", dataset.pk, error)
+        else:
+            logger.error("dataset %s: %s It was moved to %s.", dataset.pk, error, kept)
+            _set_state(dataset, state)
+    else:
+        _set_state(dataset, state)
+    found = Dataset.objects.filter(pk=dataset.pk).values_list("state", flat=True).first()
+    dataset.state = found or state
+
+
+def _set_state(dataset: Dataset, state: Dataset.State) -> None:
     # The row of a file that was fetched or deleted meanwhile is left alone.
-    rows = Dataset.objects.filter(pk=dataset.pk)
-    rows.filter(modified_ns=dataset.modified_ns).exclude(state=Dataset.State.INVALIDATED).update(
-        state=state
-    )
-    dataset.state = rows.values_list("state", flat=True).first() or state
+    Dataset.objects.filter(pk=dataset.pk, modified_ns=dataset.modified_ns).exclude(
+        state=Dataset.State.INVALIDATED
+    ).update(state=state)

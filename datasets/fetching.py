@@ -25,7 +25,8 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
 from datasets.leases import LEASE, Lease
 from datasets.models import Dataset, Fetch
-from datasets.store import Store, StoredFile, relative_path
+from datasets.paths import relative_path
+from datasets.store import Store, StoredFile
 from datasets.tradingview.signin import GUEST_TOKEN
 
 if TYPE_CHECKING:

@@ -8,54 +8,23 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets import bars
-from datasets.bars import Adjustment, DatasetKey, FetchedBars, Instrument, Session, Timeframe
-from datasets.errors import FileCorrupt, FileMissing, InvalidRequest, StoreFailed
-
-# One JSON document under this key of the parquet file's own metadata.
-METADATA_KEY = b"tradingview_dataset"
-METADATA_FORMAT = 1
-SUFFIX = ".parquet"
-# Longest file name that common file systems hold, in bytes.
-MAX_NAME_BYTES = 255
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What a dataset's file says of itself."""
-
-    key: DatasetKey
-    content_hash: str
-    n_rows: int
-    first_time: datetime
-    last_time: datetime
-    last_bar_final: bool | None
-    fetched_at: datetime
-    instrument: Instrument
-    is_limited: bool
-    n_duplicates: int
-    n_inconsistent: int
-    zero_volume_share: float | None
-    largest_gap_s: int | None
-    tvdatafeed_version: str
+from datasets.bars import DatasetKey, FetchedBars
+from datasets.errors import FileCorrupt, FileMissing, StoreFailed
+from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
+from datasets.paths import SUFFIX, relative_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,53 +34,6 @@ class StoredFile:
     facts: FileFacts
     bytes: int
     modified_ns: int
-
-
-def relative_path(key: DatasetKey) -> str:
-    """Return the key's file below the datasets folder, such as `sample/BINANCE_BTCUSDT_1h_5000.parquet`.
-
-    Two keys never share a path, also where the file system folds case, and no key leaves
-    the folder: whatever a file name cannot hold is percent-encoded.
-    """
-    parts = [key.exchange, _encode(key.symbol), key.timeframe.value, str(key.n_bars)]
-    if key.session is not Session.REGULAR:
-        parts.append(key.session.value)
-    if key.adjustment is not Adjustment.SPLITS:
-        parts.append(key.adjustment.value)
-    name = "_".join(parts) + SUFFIX
-    if len(name) > MAX_NAME_BYTES:
-        raise InvalidRequest({"symbol": ["This symbol is too long for a file name."]})
-    return f"{key.source}/{name}"
-
-
-def _encode(symbol: str) -> str:
-    # `_` separates the parts of the name, and dots in a row would read as a parent folder.
-    encoded = quote(symbol, safe="!").replace("_", "%5F").replace("~", "%7E")
-    return re.sub(r"\.(?=\.)|(?<=\.)\.", "%2E", encoded)
-
-
-def key_of(path: str) -> DatasetKey:
-    """Return the key whose `relative_path` is `path`; raise `ValueError` for any other text."""
-    source, _, name = path.partition("/")
-    parts = name.removesuffix(SUFFIX).split("_")
-    adjustment, session = Adjustment.SPLITS, Session.REGULAR
-    if parts[-1] in (Adjustment.DIVIDENDS, Adjustment.NONE):
-        adjustment = Adjustment(parts.pop())
-    if parts[-1] == Session.EXTENDED:
-        session = Session(parts.pop())
-    *exchange, symbol, timeframe, n_bars = parts
-    key = DatasetKey(
-        source=source,
-        exchange="_".join(exchange),
-        symbol=unquote(symbol),
-        timeframe=Timeframe(timeframe),
-        n_bars=int(n_bars),
-        session=session,
-        adjustment=adjustment,
-    )
-    if relative_path(key) != path:
-        raise ValueError(f"{path!r} is not the path of a dataset")
-    return key
 
 
 class Store:
@@ -139,12 +61,11 @@ class Store:
         path = self.path(key)
         with _store_failures(path):
             facts = describe(key, fetched)
-            metadata = {METADATA_KEY: json.dumps(_to_json(facts), sort_keys=True).encode()}
-            table = fetched.table.replace_schema_metadata(metadata)
+            table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
             path.parent.mkdir(parents=True, exist_ok=True)
             # Opened first: once the file is replaced nothing may be missing any more.
             with _opened(path.parent) as folder:
-                status = _replace(path, table)
+                status = self._replace(path, table)
                 os.fsync(folder)
         return StoredFile(facts, status.st_size, status.st_mtime_ns)
 
@@ -153,27 +74,40 @@ class Store:
         for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
             yield path.relative_to(self.folder).as_posix()
 
-    def delete(self, path: str) -> None:
-        """Delete the file at `path` (relative), if it is there. Raises `StoreFailed`."""
+    def delete(self, path: str, *, fetched_at: datetime) -> bool:
+        """Delete the file at `path` (relative), if it is there and was fetched at that instant.
+
+        Returns False when a file of another fetch is there, which stays. What is no dataset
+        is deleted. Raises `StoreFailed`.
+        """
         try:
-            (self.folder / path).unlink(missing_ok=True)
+            with self._alone(), suppress(FileMissing):
+                if self._is_of_another_fetch(path, fetched_at):
+                    return False
+                (self.folder / path).unlink()
         except OSError as error:
             raise StoreFailed(
                 f"{path} could not be deleted: {error.strerror}. It is still there, and in the catalog."
             ) from error
+        return True
 
-    def quarantine(self, path: str) -> Path:
-        """Move the file at `path` (relative), if it is there, away and return where it is then.
+    def quarantine(self, path: str) -> Path | None:
+        """Move the file at `path` (relative) away; return where it is then.
 
-        Nothing is lost: it lies under `quarantine/` beside the datasets, with the time in its name.
+        Returns None, and moves nothing, when a whole dataset or nothing is there by now.
+        Nothing is lost: it lies under `quarantine/` beside the datasets, with the time in
+        its name.
         """
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         target = self.folder.parent / "quarantine" / f"{path}.{stamp}"
-        with _store_failures(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
+        with _store_failures(target), self._alone(), suppress(FileMissing):
+            try:
+                self._read_once(path)
+            except FileCorrupt:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / path).rename(target)
-        return target
+                return target
+        return None
 
     def remove_strays(self) -> int:
         """Remove temporary files whose writer is dead; return how many there were."""
@@ -231,6 +165,36 @@ class Store:
             raise FileCorrupt(f"{path} does not hold the bars that were written.")
         return table, facts
 
+    def _is_of_another_fetch(self, path: str, fetched_at: datetime) -> bool:
+        try:
+            with _open(self.folder / path) as file:
+                return _facts_of(file, path).fetched_at != fetched_at
+        except FileCorrupt:
+            return False
+
+    def _replace(self, path: Path, table: pa.Table) -> os.stat_result:
+        while True:
+            # In the same folder, so that the replacing is one rename.
+            temporary = path.parent / f".{uuid4().hex}.tmp"
+            try:
+                status = _write_durably(table, temporary)
+                if status is not None:
+                    with self._alone():
+                        temporary.replace(path)
+                    return status
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other process from putting a file in its place, or taking one from it.
+
+        Else a look at a file and what follows from it may be about two different files.
+        """
+        with (self.folder / ".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def version(self, path: str) -> tuple[int, int]:
         """Return size and modification time (ns) of the file at `path` (relative).
 
@@ -241,46 +205,6 @@ class Store:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileMissing(f"{path} is not there.") from error
         return status.st_size, status.st_mtime_ns
-
-
-def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
-    """Return what the file of `fetched` will say of itself."""
-    times = fetched.table["time"]
-    return FileFacts(
-        key=key,
-        content_hash=bars.content_hash(fetched.table),
-        n_rows=fetched.table.num_rows,
-        first_time=times[0].as_py(),
-        last_time=times[-1].as_py(),
-        last_bar_final=fetched.last_bar_final,
-        fetched_at=fetched.fetched_at,
-        instrument=fetched.instrument,
-        is_limited=fetched.is_limited,
-        n_duplicates=fetched.n_duplicates,
-        n_inconsistent=bars.count_inconsistent(fetched.table),
-        zero_volume_share=bars.zero_volume_share(fetched.table),
-        largest_gap_s=bars.largest_gap_s(fetched.table),
-        tvdatafeed_version=_tvdatafeed_version(),
-    )
-
-
-@cache
-def _tvdatafeed_version() -> str:
-    # Looked up among all installed packages, which takes longer than writing the file.
-    return version("tradingview-datafeed")
-
-
-def _replace(path: Path, table: pa.Table) -> os.stat_result:
-    while True:
-        # In the same folder, so that the replacing is one rename.
-        temporary = path.parent / f".{uuid4().hex}.tmp"
-        try:
-            status = _write_durably(table, temporary)
-            if status is not None:
-                temporary.replace(path)
-                return status
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
@@ -340,26 +264,6 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
 def _facts_of(file: pq.ParquetFile, path: str) -> FileFacts:
     metadata = file.schema_arrow.metadata or {}
     try:
-        return _from_json(json.loads(metadata[METADATA_KEY]))
+        return from_document(metadata[METADATA_KEY])
     except (KeyError, TypeError, ValueError) as error:
         raise FileCorrupt(f"{path} does not say which dataset it is.") from error
-
-
-def _to_json(facts: FileFacts) -> dict[str, Any]:
-    document = asdict(facts) | {"format": METADATA_FORMAT, "key": facts.key.as_dict()}
-    for name in ("first_time", "last_time", "fetched_at"):
-        document[name] = document[name].isoformat()
-    return document
-
-
-def _from_json(document: dict[str, Any]) -> FileFacts:
-    if document.pop("format") != METADATA_FORMAT:
-        raise ValueError("unknown format")
-    for name in ("first_time", "last_time", "fetched_at"):
-        document[name] = datetime.fromisoformat(document[name])
-    key = document.pop("key")
-    key["timeframe"] = Timeframe(key["timeframe"])
-    key["session"] = Session(key["session"])
-    key["adjustment"] = Adjustment(key["adjustment"])
-    instrument = Instrument.from_dict(document.pop("instrument"))
-    return FileFacts(key=DatasetKey(**key), instrument=instrument, **document)

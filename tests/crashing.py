@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from datasets import catalog, fetching, hits, rendering, serving, store, throttle
+from datasets import catalog, fetching, hits, paths, rendering, serving, store, throttle
 from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars, content_hash
 from datasets.formats import RENDERERS
@@ -261,7 +261,7 @@ def prepare(task: Outcome) -> Fetch:
         _keep_old(key)
     else:
         Dataset.objects.filter(**key.as_dict()).delete()
-        fetching.get_store().delete(store.relative_path(key))
+        fetching.get_store().path(key).unlink(missing_ok=True)
     # One that a failed test has left behind.
     Fetch.objects.filter(state__in=Fetch.ACTIVE).delete()
     fetch, is_new = fetching.open_fetch(key, via="api")
@@ -425,7 +425,7 @@ def new_bars(n_bars: int) -> pa.Table:
 
 
 def _in_file(task: Outcome) -> str:
-    path = store.relative_path(key_of(task))
+    path = paths.relative_path(key_of(task))
     if not (folder() / path).exists():
         return "none"
     return _name_of(content_hash(fetching.get_store().read(path)[0]), task)

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
-from datasets.store import Store, relative_path
+from datasets.paths import relative_path
+from datasets.store import Store
 from samplefeed.bars import Request, make_bars
 from samplefeed.facts import resolved_facts
 from samplefeed.instruments import find_instrument

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "datasets"
 LEVELS = [
     {"errors", "lane"},
     {"bars"},
+    {"paths", "facts"},
     {"tradingview", "store", "models", "formats", "rendered"},
     {"throttle", "tokens", "research", "callers", "leases", "wording", "listing", "snippets"},
     {"fetching", "searching"},
@@ -50,7 +51,7 @@ EDGES = {
     "celery": {"tasks"},
     "rest_framework": {"api", "urls"},
 }
-WITHOUT_DJANGO = {"errors", "bars", "tradingview", "store", "formats", "research"}
+WITHOUT_DJANGO = {"errors", "bars", "tradingview", "paths", "facts", "store", "formats", "research"}
 
 
 def part_of(path: Path) -> str:

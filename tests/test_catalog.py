@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ def test_a_file_deleted_by_hand_makes_its_row_missing(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset()
-    store.delete(dataset.path)
+    (store.folder / dataset.path).unlink()
 
     with pytest.raises(FileMissing):
         catalog.read(dataset)
@@ -104,7 +106,7 @@ def test_an_invalidated_dataset_stays_invalidated_when_its_file_is_missing(
 ) -> None:
     dataset = make_dataset()
     Dataset.objects.update(state=State.INVALIDATED)
-    store.delete(dataset.path)
+    (store.folder / dataset.path).unlink()
 
     assert list(catalog.find_missing()) == []
     assert Dataset.objects.get().state == State.INVALIDATED
@@ -201,6 +203,49 @@ def test_a_dataset_that_was_pinned_or_fetched_after_it_was_chosen_is_not_pruned(
     assert Dataset.objects.exists()
 
 
+def test_a_file_that_a_worker_has_not_recorded_yet_is_not_pruned(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    chosen = make_dataset()
+    store.write(chosen.key, fetched_bars(bars_table(5), fetched_at=datetime.now(UTC)))
+
+    assert not catalog.remove(chosen)
+    assert store.read(chosen.path)[0].num_rows == 5
+    assert Dataset.objects.exists()
+
+
+def test_a_copied_file_and_one_that_is_no_dataset_are_pruned(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    copied, broken = make_dataset(300), make_dataset(400)
+    os.utime(store.folder / copied.path)
+    (store.folder / broken.path).write_bytes(b"nothing")
+
+    assert catalog.remove(copied)
+    assert catalog.remove(broken)
+    assert list(store.all_paths()) == []
+
+
+def test_a_corrupt_file_that_is_replaced_before_it_is_moved_away_stays(
+    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    (store.folder / dataset.path).write_bytes(b"nothing")
+    quarantine = Store.quarantine
+
+    def after_a_fetch(self: Store, path: str) -> Path | None:
+        store.write(dataset.key, fetched_bars(bars_table(5)))
+        return quarantine(self, path)
+
+    monkeypatch.setattr(Store, "quarantine", after_a_fetch)
+
+    with pytest.raises(FileCorrupt):
+        catalog.read(dataset)
+
+    assert dataset.state == Dataset.objects.get().state == State.READY
+    assert catalog.read(dataset).num_rows == 5
+
+
 def test_a_dataset_that_is_pruned_while_it_is_read_is_missing(make_dataset: MakeDataset) -> None:
     dataset = make_dataset()
     assert catalog.remove(Dataset.objects.get())
@@ -216,7 +261,7 @@ def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
 ) -> None:
     early = make_dataset()
     Dataset.objects.update(modified_ns=early.modified_ns + 1)
-    store.delete(early.path)
+    (store.folder / early.path).unlink()
 
     with pytest.raises(FileMissing):
         catalog.read(early)

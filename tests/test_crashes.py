@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from datasets.errors import StoreFailed
-from datasets.store import Store, relative_path
+from datasets.paths import relative_path
+from datasets.store import Store
 from tests.bars import a_key, bars_table, fetched_bars
 from tests.crashing import STEPS
 from tests.processes import ROOT, Feed, Stack, wait_until

@@ -314,7 +314,7 @@ def test_a_deleted_file_is_noticed_by_the_next_read(
 ) -> None:
     dataset = make_dataset(300)
     client.get(OHLC)
-    store.delete(dataset.path)
+    (store.folder / dataset.path).unlink()
 
     assert client.get(f"{OHLC}&wait=0").status_code == 202
     assert Dataset.objects.get().state == "missing"

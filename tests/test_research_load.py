@@ -17,6 +17,7 @@ import pytest
 
 from datasets.bars import BAR_COLUMNS, Instrument
 from datasets.errors import FileCorrupt, InvalidRequest
+from datasets.facts import METADATA_KEY
 from datasets.research import (
     DatasetNotFound,
     catalog,
@@ -27,7 +28,6 @@ from datasets.research import (
     to_vectorbt,
 )
 from datasets.research.recent import Recent
-from datasets.store import METADATA_KEY
 from tests.bars import START, bars_table
 from tests.research import require, write, write_sample
 

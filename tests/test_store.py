@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import string
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ from hypothesis import strategies as st
 
 from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, FileMissing, InvalidRequest, StoreFailed
-from datasets.store import Store, key_of, relative_path
+from datasets.paths import key_of, relative_path
+from datasets.store import Store
 from tests.bars import a_key, bars_table, fetched_bars
+from tests.processes import wait_until
 
 printable = "".join(char for char in string.printable if "!" <= char <= "~")
 keys = st.builds(
@@ -127,6 +133,35 @@ def test_no_temporary_file_stays(store: Store) -> None:
     assert [path.name for path in (store.folder / "sample").iterdir()] == [
         "BINANCE_BTCUSDT_1h_300.parquet"
     ]
+
+
+@pytest.mark.parametrize("change", ["write", "delete", "quarantine"])
+def test_one_process_at_a_time_changes_what_is_there(store: Store, change: str) -> None:
+    key, path = a_key(), relative_path(a_key())
+    facts = store.write(key, fetched_bars(bars_table(3))).facts
+    changes: dict[str, Callable[[], object]] = {
+        "write": lambda: store.write(key, fetched_bars(bars_table(5))),
+        "delete": lambda: store.delete(path, fetched_at=facts.fetched_at),
+        "quarantine": lambda: store.quarantine(path),
+    }
+    if change == "quarantine":
+        (store.folder / path).write_bytes(b"nothing")
+    before = store.version(path)
+    changing = threading.Thread(target=changes[change])
+
+    with (store.folder / ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        changing.start()
+        wait_until(lambda: _waits_for_its_turn(changing), what="the change")
+        assert store.version(path) == before
+    changing.join(timeout=10)
+
+    assert not (store.folder / path).exists() or store.version(path) != before
+
+
+def _waits_for_its_turn(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code is Store._alone.__wrapped__.__code__  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])

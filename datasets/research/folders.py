@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import InvalidRequest
+from datasets.paths import SUFFIX, key_of, relative_path
 from datasets.research.errors import DatasetNotFound
-from datasets.store import SUFFIX, key_of, relative_path
 
 DEFAULT_SOURCE = "tradingview"
 # What the command fetches when no number of bars was asked for.

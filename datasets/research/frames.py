@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from datasets.bars import BAR_COLUMNS
 from datasets.errors import InvalidRequest
+from datasets.facts import METADATA_KEY
 from datasets.research.closing import NEVER, Clock, close_instants, is_spread_out
 from datasets.research.reading import CLOCK_ERROR_MS, Bars, clock_of
-from datasets.store import METADATA_KEY
 
 Integers = npt.NDArray[np.int64]
 Form = Literal["pandas", "arrow", "polars", "numpy"]

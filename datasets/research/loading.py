@@ -13,6 +13,7 @@ import pandas as pd
 
 from datasets.bars import DatasetKey
 from datasets.errors import FileCorrupt, InvalidRequest
+from datasets.paths import relative_path
 from datasets.research import frames, locks
 from datasets.research.errors import DatasetNotFound
 from datasets.research.folders import (
@@ -26,7 +27,6 @@ from datasets.research.folders import (
 from datasets.research.frames import Form, choose_columns, provenance_of, render
 from datasets.research.reading import OpenFile, Part, find_dataset, open_dataset, read_part
 from datasets.research.service import Fetching, Service, check_fetching, local_address
-from datasets.store import relative_path
 
 Instant = str | date | datetime | pd.Timestamp
 

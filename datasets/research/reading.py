@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 from datasets import bars
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.errors import FileCorrupt
+from datasets.facts import METADATA_FORMAT, METADATA_KEY
+from datasets.paths import relative_path
 from datasets.research.closing import NEVER, Clock, close_instants
 from datasets.research.errors import DatasetNotFound
 from datasets.research.folders import Numbered, Place, list_folder, not_found
 from datasets.research.recent import Recent
-from datasets.store import METADATA_FORMAT, METADATA_KEY, relative_path
 
 Integers = npt.NDArray[np.int64]
 # What tells a file from the one that replaces it: path, inode, bytes, time of change in ns.

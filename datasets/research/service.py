@@ -17,9 +17,9 @@ import requests
 
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
+from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
 from datasets.research.folders import DEFAULT_N_BARS, Place
-from datasets.store import relative_path
 
 Fetching = Literal["never", "missing", "stale"]
 _FETCHING = ("never", "missing", "stale")

@@ -1,0 +1,86 @@
+"""What a dataset's file says of itself, as one JSON document in its own metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+
+from datasets import bars
+from datasets.bars import Adjustment, DatasetKey, FetchedBars, Instrument, Session, Timeframe
+
+# The document stands under this key of the parquet file's metadata.
+METADATA_KEY = b"tradingview_dataset"
+METADATA_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a dataset's file says of itself."""
+
+    key: DatasetKey
+    content_hash: str
+    n_rows: int
+    first_time: datetime
+    last_time: datetime
+    last_bar_final: bool | None
+    fetched_at: datetime
+    instrument: Instrument
+    is_limited: bool
+    n_duplicates: int
+    n_inconsistent: int
+    zero_volume_share: float | None
+    largest_gap_s: int | None
+    tvdatafeed_version: str
+
+
+def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
+    """Return what the file of `fetched` will say of itself."""
+    times = fetched.table["time"]
+    return FileFacts(
+        key=key,
+        content_hash=bars.content_hash(fetched.table),
+        n_rows=fetched.table.num_rows,
+        first_time=times[0].as_py(),
+        last_time=times[-1].as_py(),
+        last_bar_final=fetched.last_bar_final,
+        fetched_at=fetched.fetched_at,
+        instrument=fetched.instrument,
+        is_limited=fetched.is_limited,
+        n_duplicates=fetched.n_duplicates,
+        n_inconsistent=bars.count_inconsistent(fetched.table),
+        zero_volume_share=bars.zero_volume_share(fetched.table),
+        largest_gap_s=bars.largest_gap_s(fetched.table),
+        tvdatafeed_version=_tvdatafeed_version(),
+    )
+
+
+@cache
+def _tvdatafeed_version() -> str:
+    # Looked up among all installed packages, which takes longer than writing the file.
+    return version("tradingview-datafeed")
+
+
+def to_document(facts: FileFacts) -> bytes:
+    """Return the facts as the document that the file carries."""
+    document = asdict(facts) | {"format": METADATA_FORMAT, "key": facts.key.as_dict()}
+    for name in ("first_time", "last_time", "fetched_at"):
+        document[name] = document[name].isoformat()
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def from_document(text: bytes) -> FileFacts:
+    """Return what a document says; raise `TypeError`, `KeyError` or `ValueError` if it is none of ours."""
+    document = json.loads(text)
+    if document.pop("format") != METADATA_FORMAT:
+        raise ValueError("unknown format")
+    for name in ("first_time", "last_time", "fetched_at"):
+        document[name] = datetime.fromisoformat(document[name])
+    key = document.pop("key")
+    key["timeframe"] = Timeframe(key["timeframe"])
+    key["session"] = Session(key["session"])
+    key["adjustment"] = Adjustment(key["adjustment"])
+    instrument = Instrument.from_dict(document.pop("instrument"))
+    return FileFacts(key=DatasetKey(**key), instrument=instrument, **document)
