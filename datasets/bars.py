@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self, TypeVar
@@ -208,10 +208,13 @@ class DatasetKey:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the key as JSON-ready values, field by field."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(getattr(self, name)) for name in KEY_FIELDS}
 
     def __str__(self) -> str:
         return f"{self.full_symbol} {self.timeframe} {self.n_bars}"
+
+
+KEY_FIELDS = tuple(field.name for field in fields(DatasetKey))
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -246,6 +249,10 @@ class Instrument:
     # Seconds by which the feed lags the exchange; 0 for a live one.
     delay_s: int = 0
     has_volume: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts field by field; all are JSON-ready."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -343,10 +350,10 @@ def content_hash(table: pa.Table) -> str:
     """
     digest = hashlib.sha256(b"bars-1")
     digest.update(str(table.num_rows).encode())
-    digest.update(table["time"].cast(pa.int64()).to_numpy().astype("<i8").tobytes())
+    digest.update(table["time"].cast(pa.int64()).to_numpy().astype("<i8", copy=False).data)
     for name in PRICE_COLUMNS:
-        digest.update(table[name].to_numpy().astype("<f8").tobytes())
+        digest.update(table[name].to_numpy().astype("<f8", copy=False).data)
     volume = table["volume"].combine_chunks()
-    digest.update(volume.is_valid().to_numpy(zero_copy_only=False).tobytes())
-    digest.update(volume.fill_null(0.0).to_numpy().astype("<f8").tobytes())
+    digest.update(volume.is_valid().to_numpy(zero_copy_only=False).data)
+    digest.update(volume.fill_null(0.0).to_numpy().astype("<f8", copy=False).data)
     return digest.hexdigest()

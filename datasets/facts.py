@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -65,7 +65,12 @@ def _tvdatafeed_version() -> str:
 
 def to_document(facts: FileFacts) -> bytes:
     """Return the facts as the document that the file carries."""
-    document = asdict(facts) | {"format": METADATA_FORMAT, "key": facts.key.as_dict()}
+    document = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    document |= {
+        "format": METADATA_FORMAT,
+        "key": facts.key.as_dict(),
+        "instrument": facts.instrument.as_dict(),
+    }
     for name in ("first_time", "last_time", "fetched_at"):
         document[name] = document[name].isoformat()
     return json.dumps(document, sort_keys=True).encode()

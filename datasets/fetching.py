@@ -9,21 +9,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict
 from datetime import timedelta
 from functools import cache as remember
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from datasets import throttle, tokens
+from datasets import leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
-from datasets.leases import LEASE, Lease
+from datasets.leases import Lease
 from datasets.models import Dataset, Fetch
 from datasets.paths import relative_path
 from datasets.store import Store, StoredFile
@@ -56,25 +54,23 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
 
     However many ask at once, one row is made: the others get the same one.
     """
-    active = Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
     for _ in range(3):
-        found = active.first()
-        if found is not None:
-            return found, False
         try:
             with transaction.atomic():
                 return Fetch.objects.create(
                     **key.as_dict(), requested_via=via, requested_by=by[:150]
                 ), True
         except IntegrityError:
-            # Another caller got there first; unless it has ended already, it is found now.
-            continue
+            # There is one already; unless it has ended meanwhile, it is found now.
+            found = _active(key).first()
+            if found is not None:
+                return found, False
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 
 
 def is_on_its_way(key: DatasetKey) -> bool:
     """Return whether a fetch of the key is queued or running."""
-    return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE).exists()
+    return _active(key).exists()
 
 
 def run_fetch(fetch_id: int) -> None:
@@ -93,7 +89,7 @@ def run_fetch(fetch_id: int) -> None:
     except LeaseLost:
         logger.warning("fetch %s: taken over by another worker", fetch_id)
     except FetchError as error:
-        if not attempt.is_still_ours():
+        if not attempt.lease.extend():
             # What ended ours says nothing of the attempt that runs now.
             logger.warning("fetch %s: taken over by another worker: %s", fetch_id, error)
             return
@@ -167,6 +163,10 @@ def lost_fetches(*, at_most: int) -> list[int]:
     ]
 
 
+def _active(key: DatasetKey) -> QuerySet[Fetch]:
+    return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
+
+
 def _running(fetch_id: int) -> QuerySet[Fetch]:
     return Fetch.objects.filter(pk=fetch_id, state=Fetch.State.RUNNING)
 
@@ -177,28 +177,16 @@ def _error(error: FetchError) -> dict[str, str | bool]:
 
 def _claim(fetch_id: int) -> _Attempt | None:
     """Make the row ours, or return None: another worker got there first."""
-    now, owner = timezone.now(), uuid4().hex
-    is_free = Q(state=Fetch.State.QUEUED) | Q(state=Fetch.State.RUNNING, lease_until__lt=now)
-    claimed = Fetch.objects.filter(is_free, pk=fetch_id).update(
-        state=Fetch.State.RUNNING,
-        owner=owner,
-        attempts=F("attempts") + 1,
-        started_at=now,
-        lease_until=now + LEASE,
-        next_attempt_at=None,
-        allowed_at=None,
-        n_rows=0,
-    )
-    return _Attempt(Fetch.objects.get(pk=fetch_id), owner) if claimed else None
+    claimed = leases.claim(fetch_id)
+    return _Attempt(*claimed) if claimed else None
 
 
 class _Attempt:
     """One attempt at one fetch, which this process owns as long as it renews its lease."""
 
-    def __init__(self, fetch: Fetch, owner: str) -> None:
+    def __init__(self, fetch: Fetch, lease: Lease) -> None:
         self.fetch = fetch
-        self.owner = owner
-        self.lease = Lease(fetch.pk, owner)
+        self.lease = lease
         self._noted = time.monotonic()
 
     def run_translated(self) -> None:
@@ -212,10 +200,6 @@ class _Attempt:
                 f"The fetch could not be carried out on this machine: {reason}. "
                 "Nothing was changed; mend that, then fetch again."
             ) from error
-
-    def is_still_ours(self) -> bool:
-        """Return whether no other worker has the fetch; none can take it for a while then."""
-        return bool(self._mine().update(lease_until=timezone.now() + LEASE))
 
     def run(self) -> None:
         """Do what the row asks for."""
@@ -278,13 +262,15 @@ class _Attempt:
             raise LeaseLost
 
     def _mine(self) -> QuerySet[Fetch]:
-        return Fetch.objects.filter(pk=self.fetch.pk, owner=self.owner, state=Fetch.State.RUNNING)
+        return Fetch.objects.filter(
+            pk=self.fetch.pk, owner=self.lease.owner, state=Fetch.State.RUNNING
+        )
 
     def _write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
         started = time.monotonic()
         with transaction.atomic():
-            # The lock on our row keeps a worker that took over from writing in between.
-            if not self._mine().select_for_update().values_list("pk"):
+            # This locks our row too, so that no worker takes over and writes in between.
+            if not self.lease.extend():
                 raise LeaseLost
             stored = get_store().write(key, fetched)
             dataset_id = _record(stored)
@@ -332,7 +318,7 @@ def row_values(stored: StoredFile) -> dict[str, Any]:
         "last_time": facts.last_time,
         "last_bar_final": facts.last_bar_final,
         "fetched_at": facts.fetched_at,
-        "instrument": asdict(facts.instrument),
+        "instrument": facts.instrument.as_dict(),
         "is_limited": facts.is_limited,
         "n_duplicates": facts.n_duplicates,
         "n_inconsistent": facts.n_inconsistent,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -22,13 +24,31 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)
 _RENEW_S = 3.0
 
+_TABLE, _QUEUED, _RUNNING = Fetch._meta.db_table, Fetch.State.QUEUED, Fetch.State.RUNNING
+# By hand, so that a fetch is claimed and read in one step, and as Django takes several times
+# the statements' own time to write them.
+_CLAIM = f"""
+    UPDATE {_TABLE} SET
+        state = '{_RUNNING.value}', owner = %(owner)s, attempts = attempts + 1,
+        started_at = %(now)s, lease_until = %(until)s, next_attempt_at = NULL,
+        allowed_at = NULL, n_rows = 0
+    WHERE id = %(id)s AND (
+        state = '{_QUEUED.value}' OR (state = '{_RUNNING.value}' AND lease_until < %(now)s)
+    ) RETURNING *
+"""
+_EXTEND = f"""
+    UPDATE {_TABLE} SET lease_until = %(until)s
+    WHERE id = %(id)s AND owner = %(owner)s AND state = '{_RUNNING.value}'
+"""
+
 
 class Lease:
     """One attempt's claim on its fetch's row, renewed inside the `with` block."""
 
     def __init__(self, fetch_id: int, owner: str) -> None:
+        self.owner = owner
         self.is_lost = False
-        self._mine = Fetch.objects.filter(pk=fetch_id, owner=owner, state=Fetch.State.RUNNING)
+        self._fetch_id = fetch_id
 
     def __enter__(self) -> None:
         _keeper.add(self)
@@ -36,14 +56,44 @@ class Lease:
     def __exit__(self, *error: object) -> None:
         _keeper.remove(self)
 
+    def extend(self) -> bool:
+        """Say that the attempt lives; return False when another worker has taken the fetch over.
+
+        After True nobody takes it over for a while, nor before the end of the transaction.
+        """
+        values = {
+            "id": self._fetch_id,
+            "owner": self.owner,
+            "until": _as_driver_takes(timezone.now() + LEASE),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(_EXTEND, values)
+            return bool(cursor.rowcount)
+
     def renew(self) -> None:
         """Say that the attempt lives; find out when another worker has taken the fetch over."""
         try:
-            if not self._mine.all().update(lease_until=timezone.now() + LEASE):
-                self.is_lost = True
+            self.is_lost = not self.extend()
         except OperationalError as error:
             # The database is busy or away; the next try may still be in time.
             logger.warning("the lease of a fetch was not renewed: %s", error)
+
+
+def claim(fetch_id: int) -> tuple[Fetch, Lease] | None:
+    """Make the fetch ours if it is queued or its worker has died; None if it is another's."""
+    now, owner = timezone.now(), uuid4().hex
+    values = {
+        "id": fetch_id,
+        "owner": owner,
+        "now": _as_driver_takes(now),
+        "until": _as_driver_takes(now + LEASE),
+    }
+    claimed = list(Fetch.objects.raw(_CLAIM, values))
+    return (claimed[0], Lease(fetch_id, owner)) if claimed else None
+
+
+def _as_driver_takes(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 class _Keeper:

@@ -10,9 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
-
-KEY_FIELDS = ("source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment")
+from datasets.bars import KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
 
 
 class KeyedModel(models.Model):

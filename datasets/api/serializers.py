@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from datasets.api.parameters import MAX_SYMBOLS, SeriesParameters
-from datasets.models import KEY_FIELDS, Dataset, Fetch
+from datasets.bars import KEY_FIELDS
+from datasets.models import Dataset, Fetch
 
 _ERROR = {
     "type": "object",

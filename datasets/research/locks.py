@@ -11,14 +11,13 @@ from uuid import uuid4
 
 import pandas as pd
 
-from datasets.bars import BAR_COLUMNS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import BAR_COLUMNS, KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research.errors import DatasetNotFound, LockMismatch
 from datasets.research.folders import Place, outputs_folder
 from datasets.research.reading import OpenFile, open_dataset, read_unverified, verify
 
 LOCK_FORMAT = 1
-_KEY_FIELDS = ("source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment")
 _FACTS = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")
 
 
@@ -60,7 +59,7 @@ def _all_noted() -> Iterable[dict[str, Any]]:
 
 def entry_of(key: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a lock file says of one dataset."""
-    return {name: key[name] for name in _KEY_FIELDS} | {name: facts[name] for name in _FACTS}
+    return {name: key[name] for name in KEY_FIELDS} | {name: facts[name] for name in _FACTS}
 
 
 def _key(entry: Mapping[str, Any]) -> DatasetKey:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,8 @@ class FeedClient:
         self.deadline_s = deadline_s
         self._lock = threading.Lock()
         self._idle: tuple[Connection, str] | None = None
+        self._idle_since = 0.0
+        # One for many fetches: starting a thread for each costs more than all else here.
         self._timer: threading.Timer | None = None
 
     def fetch_bars(
@@ -102,6 +105,9 @@ class FeedClient:
         """Close the kept connection, if there is one."""
         with self._lock:
             self._forget_idle()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def _fetch(
         self,
@@ -132,9 +138,9 @@ class FeedClient:
         with self._lock:
             self._forget_idle()
             self._idle = (connection, token)
-            self._timer = threading.Timer(KEEP_IDLE_S, self.close)
-            self._timer.daemon = True
-            self._timer.start()
+            self._idle_since = time.monotonic()
+            if self._timer is None:
+                self._look_again(KEEP_IDLE_S)
 
     def _take_idle(self, token: str) -> Connection | None:
         with self._lock:
@@ -142,13 +148,26 @@ class FeedClient:
                 self._forget_idle()
                 return None
             connection, self._idle = self._idle[0], None
-            self._forget_idle()
             return connection
 
-    def _forget_idle(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _look_again(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._close_if_idle)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            if self._timer is not threading.current_thread():
+                # Cancelled, though too late to stop it.
+                return
             self._timer = None
+            left_s = self._idle_since + KEEP_IDLE_S - time.monotonic()
+            if left_s <= 0:
+                self._forget_idle()
+            elif self._idle is not None:
+                self._look_again(left_s)
+
+    def _forget_idle(self) -> None:
         if self._idle is not None:
             self._idle[0].close()
             self._idle = None
