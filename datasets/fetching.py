@@ -11,6 +11,7 @@ import os
 import time
 from datetime import timedelta
 from functools import cache as remember
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -46,7 +47,12 @@ class LeaseLost(Exception):
 
 def get_store() -> Store:
     """Return the store under the configured outputs folder."""
-    return Store(settings.OUTPUTS_DIR / "datasets")
+    return _store_below(settings.OUTPUTS_DIR)
+
+
+@remember
+def _store_below(folder: Path) -> Store:
+    return Store(folder / "datasets")
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:

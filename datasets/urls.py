@@ -26,6 +26,8 @@ login = LoginView.as_view(
 )
 
 urlpatterns = [
+    # First, as most requests are for it.
+    path("api/tv/", include(router.urls)),
     path("", views.chart, name="chart"),
     path("datasets/", catalog_pages.datasets, name="datasets"),
     path("datasets/<int:pk>/", catalog_pages.dataset, name="dataset"),
@@ -35,7 +37,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
-    path("api/tv/", include(router.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     path("api/docs/errors", error_reference, name="api-errors"),

@@ -9,6 +9,6 @@ handler404 = "datasets.error_pages.not_found"
 handler500 = "datasets.error_pages.server_error"
 
 urlpatterns = [
-    path("admin/", admin.site.urls),
     path("", include("datasets.urls")),
+    path("admin/", admin.site.urls),
 ]
