@@ -16,8 +16,8 @@ from benchmarks import load
 from benchmarks.measuring import machine, publish, table
 from tests.processes import Feed, Stack, free_port, wait_until
 
-SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
-ROUNDS = 3
+SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
+ROUNDS = 7
 GZIP = "Accept-Encoding: gzip\r\n"
 
 
@@ -70,18 +70,26 @@ def cold() -> None:
     import django
 
     django.setup()
-    from django.test import Client
+    from django.core.wsgi import get_wsgi_application
+    from django.test import RequestFactory
 
     from datasets.rendering import rendered
 
-    client = Client(SERVER_NAME="localhost")
+    answer = get_wsgi_application()
     for headers in ({}, {"Accept-Encoding": "gzip"}):
         taken = []
         for _ in range(40):
             rendered.clear()
+            environ = (
+                RequestFactory(SERVER_NAME="localhost")
+                .get(ohlc("B5000", 5000), headers=headers)
+                .environ
+            )
+            statuses: list[str] = []
             before = time.process_time()
-            assert client.get(ohlc("B5000", 5000), headers=headers).status_code == 200
+            answer(environ, lambda status, *_, said=statuses: said.append(status))  # type: ignore[misc]
             taken.append((time.process_time() - before) * 1000)
+            assert statuses == ["200 OK"]
         print(f"{median(taken):.1f}")
 
 
