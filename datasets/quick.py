@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.utils import timezone
 
 from datasets import fetching, rendering
@@ -89,10 +89,19 @@ def _smallest(request: BarsRequest, plan: _Plan) -> _Row | None:
         # What is pinned is kept on purpose, so no general rule makes it too old.
         sql += " AND (is_pinned OR fetched_at >= %s)"
         values.append(_ago(settings.TV_CACHE_TTL_S))
-    with connection.cursor() as cursor:
-        cursor.execute(sql + _SMALLEST, values)
-        found = cursor.fetchone()
-    return found and _Row(*found)
+    found = _fetch_one(sql + _SMALLEST, values)
+    return _Row(*found) if found else None
+
+
+def _fetch_one(sql: str, values: list[str | int]) -> tuple[Any, ...] | None:
+    """Ask the driver itself: Django's cursor takes three times as long as the query."""
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        if database.vendor == "sqlite":
+            sql = sql.replace("%s", "?")
+        found: tuple[Any, ...] | None = database.connection.execute(sql, values).fetchone()
+        return found
 
 
 def _ago(seconds: int) -> str:
