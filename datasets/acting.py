@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -42,20 +42,22 @@ def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Don
         serving.request_fetch(dataset.key, via="page", by=name)
 
     if action == "fetch":
-        return _do_each(
-            user, datasets, fetch, log="Fetch again.", done="queued to be fetched again"
-        )
-    return _do_each(user, datasets, serving.invalidate, log="Invalidated.", done="invalidated")
+        return do_each(user, datasets, fetch, log="Fetch again.", done="queued to be fetched again")
+    return do_each(user, datasets, serving.invalidate, log="Invalidated.", done="invalidated")
 
 
-def _do_each(
+def do_each(
     user: User,
-    datasets: list[Dataset],
+    datasets: Iterable[Dataset],
     change: Callable[[Dataset], object],
     *,
     log: str,
     done: str,
 ) -> Done:
+    """Do it to every dataset; one that refuses does not keep the others from it.
+
+    `log` is what the admin's history says of each, `done` what was done to so many.
+    """
     changed, refusals = [], []
     for dataset in datasets:
         try:
@@ -64,8 +66,12 @@ def _do_each(
             refusals.append(f"{dataset}: {error}")
         else:
             changed.append(dataset)
-    if changed:
-        text = f"{log} (one of {len(changed)})"
-        LogEntry.objects.log_actions(user.pk, changed, CHANGE, text)
+    note(user, changed, log)
     number = len(changed)
     return Done(f"{number} {'dataset' if number == 1 else 'datasets'} {done}.", refusals)
+
+
+def note(user: User, datasets: list[Dataset], text: str) -> None:
+    """Write into the admin's history of each that it was done, and to how many at once."""
+    if datasets:
+        LogEntry.objects.log_actions(user.pk, datasets, CHANGE, f"{text} (one of {len(datasets)})")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -20,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import catalog, fetching, listing, serving, token_admin  # noqa: F401
+from datasets import acting, catalog, fetching, listing, serving, token_admin  # noqa: F401
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
 from datasets.sign_in import AdminSignInForm
@@ -195,11 +196,13 @@ class DatasetAdmin(ReadOnlyAdmin):
         def fetch(dataset: Dataset) -> None:
             serving.request_fetch(dataset.key, via="admin", by=request.user.get_username())
 
-        self._do_each(request, queryset, fetch, log="Fetch again.", done="{} fetches queued.")
+        self._do_each(
+            request, queryset, fetch, log="Fetch again.", done="queued to be fetched again"
+        )
 
     @admin.action(description="Invalidate", permissions=["invalidate"])
     def invalidate(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        done = "{} datasets invalidated; they are fetched again when asked for."
+        done = "invalidated, to be fetched again when asked for"
         self._do_each(request, queryset, serving.invalidate, log="Invalidated.", done=done)
 
     @admin.action(description="Verify the files", permissions=["verify"])
@@ -211,7 +214,7 @@ class DatasetAdmin(ReadOnlyAdmin):
             if finding.outcome != "ok":
                 bad.append(f"{dataset}: {finding.outcome}. {finding.detail}")
 
-        self._do_each(request, queryset, verify, log="Verified.", done="{} datasets verified.")
+        self._do_each(request, queryset, verify, log="Verified.", done="verified")
         for sentence in bad:
             messages.error(request, sentence)
 
@@ -239,7 +242,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         except DatasetsError as error:
             messages.error(request, str(error))
             return None
-        self._log(request, datasets, "Downloaded.")
+        acting.note(_user(request), datasets, "Downloaded.")
         if len(paths) == 1:
             return FileResponse(paths[0].open("rb"), as_attachment=True)
         archive = io.BytesIO()
@@ -258,9 +261,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         def change(dataset: Dataset) -> None:
             Dataset.objects.filter(pk=dataset.pk).update(is_pinned=is_pinned)
 
-        self._do_each(
-            request, queryset, change, log=f"{word}.", done=f"{{}} datasets {word.lower()}."
-        )
+        self._do_each(request, queryset, change, log=f"{word}.", done=word.lower())
 
     def _do_each(
         self,
@@ -271,21 +272,16 @@ class DatasetAdmin(ReadOnlyAdmin):
         log: str,
         done: str,
     ) -> None:
-        """Do it to every chosen dataset; one that refuses does not keep the others from it."""
-        changed = []
-        for dataset in queryset:
-            try:
-                change(dataset)
-            except DatasetsError as error:
-                messages.error(request, f"{dataset}: {error}")
-            else:
-                changed.append(dataset)
-        self._log(request, changed, log)
-        messages.success(request, done.format(len(changed)))
+        outcome = acting.do_each(_user(request), queryset, change, log=log, done=done)
+        for refusal in outcome.refusals:
+            messages.error(request, refusal)
+        messages.success(request, outcome.sentence)
 
-    def _log(self, request: HttpRequest, datasets: list[Dataset], text: str) -> None:
-        for dataset in datasets:
-            self.log_change(request, dataset, f"{text} (one of {len(datasets)})")
+
+def _user(request: HttpRequest) -> User:
+    """Return who is signed in; the admin lets in nobody else."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 @admin.register(Fetch)
@@ -310,4 +306,5 @@ class FetchAdmin(ReadOnlyAdmin):
         cancelled = [fetch for fetch in queryset if fetching.cancel(fetch)]
         for fetch in cancelled:
             self.log_change(request, fetch, f"Cancelled. (one of {len(cancelled)})")
-        messages.success(request, f"{len(cancelled)} fetches cancelled.")
+        noun = "fetch" if len(cancelled) == 1 else "fetches"
+        messages.success(request, f"{len(cancelled)} {noun} cancelled.")

@@ -158,7 +158,7 @@ def test_fetching_again_queues_a_fetch_and_is_logged(
     with django_capture_on_commit_callbacks(execute=True):
         page = act(operator, "fetch_again", *datasets).content.decode()
 
-    assert "2 fetches queued." in page
+    assert "2 datasets queued to be fetched again." in page
     assert len(queued) == 2
     assert Fetch.objects.first().requested_via == "admin"  # type: ignore[union-attr]
     assert {entry.get_change_message() for entry in LogEntry.objects.all()} == {
@@ -174,7 +174,7 @@ def test_one_pinned_dataset_does_not_keep_the_others_from_being_fetched(
 
     page = act(operator, "fetch_again", *datasets).content.decode()
 
-    assert "1 fetches queued." in page
+    assert "1 dataset queued to be fetched again." in page
     assert "is pinned" in page
 
 
@@ -215,21 +215,54 @@ def test_nothing_can_be_added_changed_or_deleted_by_hand(
     assert operator.post(f"{LIST}{dataset.pk}/change/", {"state": "corrupt"}).status_code == 403
 
 
-@pytest.mark.parametrize("action", ["fetch_again", "invalidate", "verify", "pin"])
+@pytest.mark.parametrize(
+    ("action", "codename"),
+    [
+        ("fetch_again", "fetch_dataset"),
+        ("invalidate", "invalidate_dataset"),
+        ("verify", "verify_dataset"),
+        ("pin", "pin_dataset"),
+        ("unpin", "pin_dataset"),
+    ],
+)
 def test_each_action_needs_its_permission(
-    client: Client, make_dataset: MakeDataset, action: str
+    client: Client, make_dataset: MakeDataset, queued: list[int], action: str, codename: str
 ) -> None:
     dataset = make_dataset(10)
-    viewer = User.objects.create_user("bob", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_dataset"))
-    client.force_login(viewer)
+    staff = User.objects.create_user("bob", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_dataset"))
+    client.force_login(staff)
 
     page = client.get(LIST).content.decode()
     act(client, action, dataset)
 
     assert f'value="{action}"' not in page
+    assert 'value="download"' in page
     assert not LogEntry.objects.exists()
-    assert not Fetch.objects.exists()
+
+    staff.user_permissions.add(Permission.objects.get(codename=codename))
+    act(client, action, dataset)
+
+    assert LogEntry.objects.count() == 1
+
+
+def test_who_may_not_look_may_not_download(client: Client, make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(10)
+    client.force_login(User.objects.create_user("bob", is_staff=True))
+
+    assert act(client, "download", dataset).status_code == 403
+
+
+def test_cancelling_needs_the_permission_to_fetch(client: Client, db: None) -> None:
+    fetch = Fetch.objects.create(**a_key().as_dict(), requested_via="api")
+    staff = User.objects.create_user("bob", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_fetch"))
+    client.force_login(staff)
+
+    client.post("/admin/datasets/fetch/", {"action": "cancel", "_selected_action": [fetch.pk]})
+
+    fetch.refresh_from_db()
+    assert fetch.state == "queued"
 
 
 def test_every_field_has_a_help_text() -> None:
