@@ -417,6 +417,8 @@ def new_bars(n_bars: int) -> pa.Table:
     if not path.exists():
         key = a_key(n_bars=n_bars)
         fetched = fetching._client().fetch_bars(key)
+        # The fetch that is to be killed opens a connection of its own.
+        fetching._client().close()
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, fetched.table.schema) as out:
             out.write_table(fetched.table)
