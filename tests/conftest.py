@@ -14,6 +14,7 @@ from django.core.cache import cache
 from datasets import fetching
 from datasets.models import Dataset
 from datasets.store import Store
+from tests import servers
 from tests.bars import a_key, bars_table, fetched_bars
 from tests.processes import Feed
 
@@ -59,15 +60,16 @@ def clean_feed(feed: Feed) -> Feed:
 
 
 @pytest.fixture(scope="session")
-def need() -> Callable[[str], str]:
+def need() -> servers.Need:
     """Return a function that finds a program, and skips the test where there is none.
 
     With REQUIRE_ALL=1 a missing program fails instead.
     """
 
     def find(name: str) -> str:
-        # Debian keeps PostgreSQL's servers out of the path.
-        places = [os.environ.get("PATH", ""), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+        # Debian keeps PostgreSQL's servers out of the path, and RabbitMQ's out of all but root's.
+        debian = ["/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+        places = [os.environ.get("PATH", ""), *debian]
         program = shutil.which(name, path=os.pathsep.join(places))
         if program is None:
             reason = f"{name} is not installed on this machine"
@@ -77,3 +79,17 @@ def need() -> Callable[[str], str]:
         return program
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(need: servers.Need) -> Iterator[str]:
+    """The database `postgres` of a PostgreSQL server of our own, one for all tests."""
+    with servers.postgresql(need) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(need: servers.Need) -> Iterator[str]:
+    """An empty Redis of our own."""
+    with servers.redis(need) as url:
+        yield url

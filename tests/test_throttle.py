@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +10,9 @@ import pytest
 import requests
 
 from datasets import errors, throttle
-from tests.processes import Feed, Stack, free_port, wait_until
+from tests.processes import Feed, Stack, wait_until
 
 SYMBOLS = [f"LOAD:S{number}" for number in range(20)]
-
-
-@pytest.fixture
-def redis_url(tmp_path: Path, need: Any) -> Iterator[str]:
-    """A Redis server of our own on a free port."""
-    program = need("redis-server")
-    port = free_port()
-    server = subprocess.Popen(
-        [program, "--port", str(port), "--save", "", "--dir", str(tmp_path)],
-        stdout=subprocess.DEVNULL,
-    )
-    from redis import Redis
-    from redis.exceptions import ConnectionError as NotYet
-
-    client = Redis(port=port)
-
-    def answers() -> bool:
-        try:
-            return bool(client.ping())
-        except NotYet:
-            return False
-
-    wait_until(answers, what="Redis' first answer")
-    yield f"redis://127.0.0.1:{port}/0"
-    client.close()
-    server.terminate()
-    server.wait(timeout=10)
 
 
 def most_in_any_window(moments: list[float], seconds: float) -> int:
