@@ -5,23 +5,21 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from django.db import connection
 from django.test import Client
 
 from datasets import hits, rendering, serving
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import START, bars_table, fetched_bars
+from tests.statements import statements
 
 MakeDataset = Callable[..., Dataset]
 OHLC = "/api/tv/ohlc?symbol=BTCUSDT&exchange=BINANCE&n_bars=300"
@@ -411,26 +409,6 @@ def test_a_cached_read_is_one_query(client: Client, make_dataset: MakeDataset) -
         assert client.get(OHLC).status_code == 200
 
     assert len(seen) == 1
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """Collect what the database is asked, whoever asks it."""
-    seen: list[str] = []
-    driver = connection.connection
-    if connection.vendor == "sqlite":
-        driver.set_trace_callback(seen.append)
-        yield seen
-        driver.set_trace_callback(None)
-        return
-    execute = type(driver.cursor()).execute
-
-    def watched(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        seen.append(str(query))
-        return execute(cursor, query, *arguments, **options)
-
-    with patch.object(type(driver.cursor()), "execute", watched):
-        yield seen
 
 
 def test_hits_are_counted(client: Client, make_dataset: MakeDataset) -> None:
