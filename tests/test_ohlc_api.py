@@ -108,6 +108,12 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(
     assert not Fetch.objects.exists()
 
 
+def test_all_that_is_wrong_is_named_at_once(client: Client, db: None) -> None:
+    response = client.get("/api/tv/ohlc?symbol=BTCUSDT&timeframe=7h&n_bars=0&foo=1&wait=1&wait=2")
+
+    assert set(response.json()["errors"]) == {"timeframe", "n_bars", "foo", "wait"}
+
+
 def as_rows(table: pa.Table) -> list[dict[str, Any]]:
     return table.to_pylist()
 

@@ -29,18 +29,23 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
-        names = set(data)
         errors = {
             name: [f"There is no such parameter; known are {', '.join(self.fields)}."]
-            for name in sorted(names - set(self.fields))
+            for name in sorted(set(data) - set(self.fields))
         }
         if isinstance(data, QueryDict):
             twice = [name for name in data if len(data.getlist(name)) > 1]
             errors |= {name: ["This parameter was given more than once."] for name in twice}
             data = data.dict()
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            # All at once: who mends one should not be told of the next only then.
+            wrong: Any = error.detail
+            raise serializers.ValidationError(wrong | errors) from error
         if errors:
             raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)
+        return values
 
 
 class SymbolParameters(StrictSerializer):
