@@ -1,4 +1,4 @@
-"""What the database is asked, also by code that asks its driver and not Django."""
+"""What the database is asked, whoever asks it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import connection
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect what the database is asked, whoever asks it."""
+    """Collect each statement, also those of the driver itself, which Django does not count."""
     seen: list[str] = []
     driver = connection.connection
     if connection.vendor == "sqlite":
