@@ -296,14 +296,15 @@ def make_table(values: npt.NDArray[np.float64], *, has_volume: npt.NDArray[np.bo
 
 # TradingView writes 1e+100 where it has no value.
 NO_VALUE = 1e100
+# 0001-01-01 and 10000-01-01; outside of them Python has no date.
+_FIRST_SECOND, _END_SECOND = -62135596800, 253402300800
 
 
 def check_numbers(values: npt.NDArray[np.float64], *, has_volume: npt.NDArray[np.bool_]) -> None:
     """Raise `BadBars` unless every row, shape (n, 6 or more), can be a bar; name one that cannot."""
     times, prices, volumes = values[:, 0], values[:, 1:5], values[has_volume, 5]
-    # 9999-12-31 in seconds; beyond it neither pandas nor Python has a date.
-    if not np.all(np.isfinite(times) & (np.abs(times) < 253402300800)):
-        raise BadBars("A bar has a time that is no date. Nothing was stored.")
+    if not np.all((times >= _FIRST_SECOND) & (times < _END_SECOND)):
+        raise BadBars("A bar has a time that is no date.")
     fractional = times != np.floor(times)
     if fractional.any():
         raise BadBars(f"A bar's time, {times[fractional][0]}, is not a whole second.")

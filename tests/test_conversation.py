@@ -7,8 +7,6 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datasets.bars import FetchedBars
 from datasets.errors import (
@@ -25,9 +23,7 @@ from datasets.tradingview import frames
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
 from tests.bars import a_key
 from tests.recordings import csv_rows, messages_of_list, recording, spread_payloads
-
-CHART = "cs_ours"
-NOW = 1_787_292_487
+from tests.wire import CHART, NOW, bar, completed, update
 
 
 def conversation(n_bars: int = 300, **changes: Any) -> Conversation:
@@ -45,20 +41,6 @@ def ours(payload: dict[str, Any], series: str, symbol: str) -> dict[str, Any]:
     if message.get("p") and str(message["p"][0]).startswith("cs_"):
         message["p"][0] = CHART
     return message
-
-
-def update(bars: list[Any], method: str = "timescale_update", **series: Any) -> dict[str, Any]:
-    body = {"s": [{"i": index, "v": bar} for index, bar in enumerate(bars)], **series}
-    return {"m": method, "p": [CHART, {SERIES_ID: body}], "t": NOW}
-
-
-def completed(**details: Any) -> dict[str, Any]:
-    return {"m": "series_completed", "p": [CHART, SERIES_ID, "streaming", "s1", details], "t": NOW}
-
-
-def bar(time: float, price: float = 10.0, volume: float | None = 5.0) -> list[float]:
-    numbers = [time, price, price + 1, price - 1, price]
-    return numbers if volume is None else [*numbers, volume]
 
 
 def result_of(*messages: dict[str, Any], n_bars: int = 300) -> FetchedBars:
@@ -194,6 +176,24 @@ def test_the_last_bar_is_final_once_its_close_has_passed(
     assert result_of(update([bar(60)], **status), completed()).last_bar_final is is_final
 
 
+def test_what_comes_with_older_bars_says_nothing_of_the_last_one() -> None:
+    fetched = result_of(
+        update([bar(960)], lbs={"bar_close_time": NOW + 60}),
+        update([bar(60)], lbs={"bar_close_time": 120}),
+        completed(),
+    )
+
+    assert fetched.last_bar_final is False
+
+
+def test_of_a_new_bar_that_comes_without_its_close_nothing_is_known() -> None:
+    fetched = result_of(
+        update([bar(900)], lbs={"bar_close_time": 960}), update([bar(960)], "du"), completed()
+    )
+
+    assert fetched.last_bar_final is None
+
+
 def test_frames_of_other_sessions_and_series_are_passed_over() -> None:
     talk = conversation()
     foreign = update([bar(1)])
@@ -264,6 +264,18 @@ def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
     assert talk.result().table.num_rows == 3
 
 
+def test_a_feed_that_sends_its_oldest_bar_again_and_again_is_not_asked_for_ever() -> None:
+    talk = conversation(5)
+    talk.handle(update([bar(240), bar(300)]))
+    talk.handle(completed())
+
+    talk.ask_for_more()
+    talk.handle(update([bar(240)]))
+    talk.handle(completed())
+
+    assert talk.wants_more() == 0
+
+
 def test_the_named_limit_ends_the_asking() -> None:
     talk = conversation(5)
     talk.handle(update([bar(60)]))
@@ -332,6 +344,12 @@ def test_a_study_error_is_not_fatal() -> None:
         [60, 1, 2, 1, 1, 5, 6, 7],
         [60.5, 1, 2, 1, 1, 5],
         [60, 1, 2, 1, 1, "5"],
+        [60, True, 2, 1, 1, 5],
+        [60, 10**400, 2, 1, 1, 5],
+        [-62135596801, 1, 2, 1, 1, 5],
+        [253402300800, 1, 2, 1, 1, 5],
+        {"t": 60, "o": 1, "h": 2, "l": 1, "c": 1, "v": 5},
+        "60,1,2,1,1,5",
         [],
         None,
     ],
@@ -339,40 +357,3 @@ def test_a_study_error_is_not_fatal() -> None:
 def test_a_bar_that_is_none_is_refused_when_it_arrives(numbers: Any) -> None:
     with pytest.raises(BadBars):
         conversation().handle(update([bar(0), numbers]))
-
-
-# --- any bars in any frames --------------------------------------------------------------
-
-finite = st.floats(min_value=-1e12, max_value=1e12)
-bar_lists = st.dictionaries(
-    st.integers(-10_000, 100_000).map(lambda step: step * 60),
-    st.tuples(finite, finite, finite, finite, st.none() | st.floats(min_value=0, max_value=1e15)),
-    min_size=1,
-    max_size=30,
-)
-
-
-@given(bar_lists, st.data())
-def test_any_bars_cut_into_any_frames_come_back_the_same(
-    bars: dict[int, Any], data: st.DataObject
-) -> None:
-    ordered = [[float(time), *(n for n in bars[time] if n is not None)] for time in sorted(bars)]
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(ordered)), max_size=4)))
-    overlap = data.draw(st.integers(0, 2))
-    messages = []
-    for start, end in zip([0, *cuts], [*cuts, len(ordered)], strict=True):
-        payload = frames.encode(**_named(update(ordered[max(start - overlap, 0) : end])))
-        messages += [frames.decode(part) for part in frames.split_message(payload.encode())]
-
-    fetched = result_of(*messages, completed(), n_bars=len(ordered))
-
-    columns = [
-        fetched.table[name].to_pylist() for name in ("open", "high", "low", "close", "volume")
-    ]
-    expected = [bars[time] for time in sorted(bars)]
-    assert times(fetched) == sorted(bars)
-    assert list(zip(*columns, strict=True)) == expected
-
-
-def _named(message: dict[str, Any]) -> dict[str, Any]:
-    return {"method": message["m"], "parameters": message["p"]}

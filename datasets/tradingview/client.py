@@ -1,7 +1,7 @@
 """Fetch bars: tvDatafeed's own `get_hist` drives, our socket and parser do the work.
 
-`get_hist` sends the messages and asks for text until "series_completed". It calls four
-methods of its class that are private by name only; `_Driver` replaces them, and
+`get_hist` sends the messages, reads until "series_completed", and has a table made of that.
+It calls four methods of its class that are private by name only; `_Driver` replaces them, and
 tests/test_tvdatafeed_names.py pins the names. Called bare it would take a cut connection
 for a short success, a refusal for no data, and UTC for local time.
 """
@@ -12,12 +12,13 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tvDatafeed import Interval, TvDatafeed
 
 from datasets.bars import DatasetKey, FetchedBars, Timeframe
-from datasets.errors import BadBars, DatasetsError, FeedClosed
+from datasets.errors import BadBars, FeedClosed
 from datasets.tradingview import frames
 from datasets.tradingview.connection import Connection, Watch, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
@@ -192,7 +193,6 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         self._is_signed_in = is_signed_in
         self._on_message = on_message
         self._conversation = Conversation(key, self.chart_session, on_bars)
-        self._error: DatasetsError | None = None
 
     def fetch(self) -> FetchedBars:
         """Let `get_hist` drive, then take leave of the chart session."""
@@ -223,17 +223,11 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         self._send(method, parameters)
 
     def recv(self) -> str:
-        """Carry on until the reply is whole, or has failed; end `get_hist`'s loop either way."""
-        try:
-            self._converse()
-        except DatasetsError as error:
-            # `get_hist` would catch it, log it and go on; `__create_df` raises it.
-            self._error = error
+        """End `get_hist`'s loop: it would log any error in it and take what has come for the whole."""
         return "series_completed"
 
     def _TvDatafeed__create_df(self, raw_data: str, symbol: str) -> FetchedBars:
-        if self._error is not None:
-            raise self._error
+        self._converse()
         return self._conversation.result()
 
     # --- ours ---------------------------------------------------------------------------
@@ -248,13 +242,13 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         return json.dumps(description, separators=(",", ":"))
 
     def _send(self, method: str, parameters: list[Any]) -> None:
-        try:
+        # What the feed said before it closed may still be there to read: why it did. After
+        # that, reading raises the same.
+        with suppress(FeedClosed):
             self._connection.send(frames.encode(method, parameters))
-        except FeedClosed as error:
-            # What the feed said before it closed may still be there to read: why it did.
-            self._error = self._error or error
 
     def _converse(self) -> None:
+        """Carry on until the reply is whole; raises what the feed says instead, and what hinders it."""
         conversation = self._conversation
         while True:
             self._take_message(self._connection.receive())
@@ -262,7 +256,6 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
                 continue
             n_more = conversation.wants_more()
             if not n_more:
-                self._error = None
                 return
             conversation.ask_for_more()
             self._send("request_more_data", [self.chart_session, SERIES_ID, n_more])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from websocket import (
@@ -15,7 +15,6 @@ from websocket import (
     WebSocketBadStatusException,
     WebSocketConnectionClosedException,
     WebSocketException,
-    WebSocketProxyException,
     WebSocketTimeoutException,
 )
 from websocket._http import connect as open_socket
@@ -106,8 +105,8 @@ class _GuardedSocket:
         data = self._recv_in_slices(size)
         self._received += len(data)
         if self._received > MAX_MESSAGE_BYTES:
-            raise FeedProtocol(
-                f"TradingView sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB; it was not read further."
+            raise frames.not_understood(
+                f"sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB, which was not read further"
             )
         if self._received - self._counted >= _PROGRESS_BYTES:
             self._counted = self._received
@@ -158,7 +157,7 @@ class Connection:
         if opcode == ABNF.OPCODE_CLOSE:
             raise FeedClosed(_closed_sentence)
         if opcode != ABNF.OPCODE_TEXT:
-            raise FeedProtocol("TradingView sent a binary message; its chart socket speaks text.")
+            raise frames.not_understood("sent a binary message; its chart socket speaks text")
         return bytes(message.data)
 
     def close(self) -> None:
@@ -180,9 +179,13 @@ def _closed_errors() -> Iterator[None]:
     except WebSocketConnectionClosedException as error:
         raise FeedClosed(_closed_sentence) from error
     except WebSocketTimeoutException as error:
-        raise FeedTimeout("TradingView took nothing from us for too long.") from error
+        raise FeedTimeout(
+            "TradingView took nothing from us for too long. Nothing was stored; it can be tried again."
+        ) from error
     except WebSocketException as error:
-        raise FeedProtocol(f"TradingView broke the WebSocket protocol: {error}.") from error
+        raise frames.not_understood(
+            f"broke the WebSocket protocol: {frames.printable(str(error))}"
+        ) from error
     except OSError as error:
         raise FeedClosed(_closed_sentence) from error
 
@@ -214,12 +217,12 @@ def _open_raw(url: str, watch: Watch, host: str) -> Any:
     options.timeout = watch.left()
     try:
         return open_socket(url, options, proxy_info(), None)[0]
-    except (
-        OSError,
-        WebSocketAddressException,
-        WebSocketProxyException,
-        WebSocketTimeoutException,
-    ) as error:
+    except (OSError, WebSocketException) as error:
+        if isinstance(error, TimeoutError) and "handshake" in str(error):
+            raise FeedTimeout(
+                f"{host} takes connections and then says nothing for {watch.silence_s:g} s (TV_TIMEOUT_S). "
+                "Nothing was stored; it can be tried again."
+            ) from error
         raise FeedUnreachable(
             f"{host} cannot be reached: {_reason(error)}. Check the network and TV_WS_URL; it can be tried again."
         ) from error
@@ -246,7 +249,9 @@ def _upgrade_errors(host: str) -> Iterator[None]:
                 raise _refused(host, error.status_code) from error
     except FeedProtocol as error:
         # Whatever answered there is no chart socket.
-        raise FeedUnreachable(f"{host} answered without a WebSocket. Check TV_WS_URL.") from error
+        raise FeedUnreachable(
+            f"{host} answered without a WebSocket. Check TV_WS_URL; it can be tried again."
+        ) from error
 
 
 def _refused(host: str, status: int) -> FeedUnreachable | RateLimited:
@@ -264,6 +269,8 @@ def payloads(message: bytes, connection: Connection) -> Iterator[bytes]:
     """Yield a message's payloads; answer heartbeats on the way with the identical frame."""
     for payload in frames.split_message(message):
         if payload.startswith(frames.HEARTBEAT):
-            connection.send(frames.frame(payload.decode("ascii", "replace")))
+            # Where the feed has gone meanwhile, what it said before is still to be read.
+            with suppress(FeedClosed):
+                connection.send(frames.frame(payload.decode("ascii", "replace")))
         else:
             yield payload

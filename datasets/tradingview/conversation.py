@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,13 @@ import numpy.typing as npt
 from datasets.bars import NO_VALUE, DatasetKey, FetchedBars, Instrument, check_numbers, make_table
 from datasets.errors import BadBars, NoData
 from datasets.tradingview import refusals
+from datasets.tradingview.frames import printable
 
 # As tvDatafeed's `get_hist` names them.
 SERIES_ID = "s1"
 SYMBOL_ID = "symbol_1"
+# What every reader of JSON takes for a whole number.
+_LARGEST_WHOLE = 2**53
 
 
 class Conversation:
@@ -48,7 +53,8 @@ class Conversation:
         self._batches: list[npt.NDArray[np.float64]] = []
         self._n_rows = 0
         self._n_updates = 0
-        self._n_rows_before_more = -1
+        self._n_unique_before_more = -1
+        self._newest = -math.inf
         self._bar_close_time: float | None = None
         self._server_time = time.time()
 
@@ -76,22 +82,24 @@ class Conversation:
         TradingView does not say whether a short reply is all there is, so it is asked until
         an answer brings nothing new, or names the limit.
         """
-        missing = self.key.n_bars - self._n_unique()
-        brought_nothing = self._n_rows_before_more == self._n_rows
-        if missing <= 0 or self.is_limited or brought_nothing or not self._n_rows:
+        n_unique = self._n_unique()
+        missing = self.key.n_bars - n_unique
+        brought_nothing = self._n_unique_before_more == n_unique
+        if missing <= 0 or self.is_limited or brought_nothing or not n_unique:
             return 0
         return missing
 
     def ask_for_more(self) -> None:
         """Note that older bars have been asked for; the reply is complete again after them."""
-        self._n_rows_before_more = self._n_rows
+        self._n_unique_before_more = self._n_unique()
         self.is_complete = False
 
     def result(self) -> FetchedBars:
         """Return the whole reply; raise `NoData` for one without bars, `BadBars` for bad ones."""
         if not self._n_rows:
             raise NoData(
-                f"TradingView knows {self.key.full_symbol} and has no bars of it at {self.key.timeframe}."
+                f"TradingView knows {self.key.full_symbol} and has no bars of it at {self.key.timeframe}. "
+                "Choose another timeframe, or look whether the symbol is still traded."
             )
         rows, n_duplicates = self._merged()
         rows = rows[-self.key.n_bars :]
@@ -112,7 +120,7 @@ class Conversation:
         return self._bar_close_time < self._server_time
 
     def _n_unique(self) -> int:
-        if len(self._batches) == 1:
+        if len(self._batches) < 2:
             return self._n_rows
         return len(np.unique(np.concatenate([batch[:, 0] for batch in self._batches])))
 
@@ -151,14 +159,25 @@ class Conversation:
         )
         if not isinstance(series, dict):
             return 0
-        status = series.get("lbs")
-        if isinstance(status, dict) and isinstance(status.get("bar_close_time"), int | float):
-            self._bar_close_time = status["bar_close_time"]
         bars = series.get("s")
         if not bars:
             return 0
-        self._batches.append(read_rows(bars))
-        return len(self._batches[-1])
+        rows = read_rows(bars)
+        self._batches.append(rows)
+        self._note_last_bar(float(rows[:, 0].max()), series.get("lbs"))
+        return len(rows)
+
+    def _note_last_bar(self, newest: float, status: Any) -> None:
+        """Keep when the newest bar of all closes; what comes with older bars says nothing of it."""
+        if newest < self._newest:
+            return
+        close_time = status.get("bar_close_time") if isinstance(status, dict) else None
+        if isinstance(close_time, int | float):
+            self._bar_close_time = close_time
+        elif newest > self._newest:
+            # Of this one nothing is known; the bar before it is another.
+            self._bar_close_time = None
+        self._newest = newest
 
     def _on_series_completed(self, parameters: list[Any]) -> None:
         if len(parameters) < 2 or parameters[1] != SERIES_ID:
@@ -201,9 +220,11 @@ def read_rows(bars: Any) -> npt.NDArray[np.float64]:
     """
     try:
         values = [bar["v"] for bar in bars]
-        lengths = set(map(len, values))
     except (TypeError, KeyError) as error:
         raise BadBars("A bar came without its numbers.") from error
+    if not set(map(type, values)) <= {list}:
+        raise BadBars("A bar came without its numbers.")
+    lengths = set(map(len, values))
     if not lengths <= {5, 6, 7}:
         raise BadBars(f"A bar has {sorted(lengths - {5, 6, 7})[0]} numbers; 5 to 7 are known.")
     if len(lengths) > 1 or lengths == {7}:
@@ -218,17 +239,18 @@ def read_rows(bars: Any) -> npt.NDArray[np.float64]:
 
 
 def _to_numbers(values: list[list[Any]]) -> npt.NDArray[np.float64]:
-    numbers = np.array(values)
-    if numbers.dtype.kind not in "fi":
-        # A null volume is "no value"; a null or a text anywhere else is no bar.
+    if not set(map(type, chain.from_iterable(values))) <= {float, int}:
+        # A null volume is "no value"; a null, a text or a truth value anywhere else is no bar.
         values = [
             [*value[:5], *(NO_VALUE if number is None else number for number in value[5:])]
             for value in values
         ]
         if any(type(number) not in (int, float) for value in values for number in value):
             raise BadBars("A bar has a price or a time that is no number.")
-        numbers = np.array(values, dtype=np.float64)
-    return numbers.astype(np.float64)
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError as error:
+        raise BadBars("A bar has a number that is too large to be one.") from error
 
 
 def read_instrument(facts: dict[str, Any]) -> Instrument:
@@ -236,11 +258,11 @@ def read_instrument(facts: dict[str, Any]) -> Instrument:
 
     def text(name: str) -> str:
         value = facts.get(name)
-        return value[:200] if isinstance(value, str) else ""
+        return printable(value) if isinstance(value, str) else ""
 
     def whole(name: str) -> int | None:
         value = facts.get(name)
-        return value if isinstance(value, int) else None
+        return value if isinstance(value, int) and abs(value) <= _LARGEST_WHOLE else None
 
     return Instrument(
         pro_name=text("pro_name"),

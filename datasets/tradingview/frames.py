@@ -16,6 +16,14 @@ from datasets.errors import FeedProtocol
 HEARTBEAT = b"~h~"
 
 
+def not_understood(what: str) -> FeedProtocol:
+    """Return the error of something that TradingView is not known to say; `what` completes its sentence."""
+    return FeedProtocol(
+        f"TradingView {what}. Nothing was stored. Something in between may change what it sends, or its "
+        "protocol has changed: `pytest -m tvdata` records what comes."
+    )
+
+
 def encode(method: str, parameters: list[Any]) -> str:
     """Return one framed message. The encoder escapes all but ASCII, so its length is plain."""
     return frame(json.dumps({"m": method, "p": parameters}, separators=(",", ":")))
@@ -38,7 +46,7 @@ def split_message(data: bytes) -> list[bytes]:
     try:
         utf16 = data.decode().encode("utf-16-le")
     except UnicodeDecodeError as error:
-        raise FeedProtocol("TradingView sent text that is not UTF-8.") from error
+        raise not_understood("sent text that is not UTF-8") from error
     try:
         payloads = [payload.decode("utf-16-le").encode() for payload in _split(utf16, _UTF16)]
     except (FeedProtocol, UnicodeDecodeError):
@@ -58,8 +66,13 @@ def decode(payload: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         message = _decode_leniently(payload)
     if not isinstance(message, dict):
-        raise FeedProtocol(f"TradingView sent {_shown(payload)}, which is no message.")
+        raise not_understood(f"sent {_shown(payload)}, which is no message")
     return message
+
+
+def printable(text: str) -> str:
+    """Return what of a text can be shown and stored anywhere, of bounded length."""
+    return "".join(char for char in text[:1000] if char.isprintable())[:200]
 
 
 @contextmanager
@@ -83,7 +96,7 @@ def _decode_leniently(payload: bytes) -> Any:
     try:
         return json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise FeedProtocol(f"TradingView sent {_shown(payload)}, which is no JSON.") from error
+        raise not_understood(f"sent {_shown(payload)}, which is no JSON") from error
 
 
 def _shown(payload: bytes) -> str:
@@ -110,10 +123,10 @@ def _split(data: bytes, reading: _Reading) -> list[bytes]:
     while position < len(data):
         header = reading.header.match(data, position)
         if header is None:
-            raise FeedProtocol(f"TradingView sent {_shown(data[position:])}, which is no frame.")
+            raise not_understood(f"sent {_shown(data[position:])}, which is no frame")
         length = int(header[1].replace(b"\x00", b"")) * reading.unit
         position = header.end() + length
         if position > len(data):
-            raise FeedProtocol("TradingView sent a frame that is longer than its message.")
+            raise not_understood("sent a frame that is longer than its message")
         payloads.append(data[header.end() : position])
     return payloads

@@ -13,6 +13,7 @@ from datasets.errors import (
     SymbolNotFound,
     TimeframeUnavailable,
 )
+from datasets.tradingview.frames import not_understood, printable
 
 # Beginnings of a `protocol_error` that means: too many calls from here.
 _TOO_MANY = ("banned", "user connections limit", "max state sessions", "max sessions rate")
@@ -32,7 +33,8 @@ def symbol_error(parameters: list[Any], full_symbol: str) -> FetchError:
             f"{f' ({group})' if group else ''}. Sign in with an account that may."
         )
     return FeedProtocol(
-        f"TradingView refuses {full_symbol} for a reason not known here: {reason!r}."
+        f"TradingView refuses {full_symbol} for a reason not known here: {reason!r}. "
+        "Nothing was stored. See whether its own chart shows the symbol."
     )
 
 
@@ -52,13 +54,16 @@ def series_error(parameters: list[Any], full_symbol: str, timeframe: str) -> Fet
         return TimeframeUnavailable(
             f"{full_symbol} has no bars at {timeframe}. Choose another timeframe."
         )
-    return FeedProtocol(f"TradingView refuses the bars for a reason not known here: {reason!r}.")
+    return FeedProtocol(
+        f"TradingView refuses the bars for a reason not known here: {reason!r}. "
+        f"Nothing was stored. See whether its own chart shows {full_symbol} at {timeframe}."
+    )
 
 
 def critical_error(parameters: list[Any]) -> FetchError:
     """Return the error of a `critical_error` of our own chart session."""
     reason = " ".join(_text(parameters, index) for index in range(1, len(parameters)))
-    return FeedProtocol(f"TradingView did not understand the request: {reason[:200]!r}.")
+    return not_understood(f"did not take the request: {reason[:200]!r}")
 
 
 def protocol_error(parameters: list[Any]) -> FetchError:
@@ -74,10 +79,9 @@ def protocol_error(parameters: list[Any]) -> FetchError:
             f"TradingView refuses because of too many calls ({reason!r}). "
             "All workers pause; it is tried again after the cool-down."
         )
-    return FeedProtocol(f"TradingView reports an error in the conversation: {reason!r}.")
+    return not_understood(f"reports an error in the conversation: {reason!r}")
 
 
 def _text(parameters: list[Any], index: int) -> str:
     """Return one parameter as printable text of bounded length, "" where there is none."""
-    value = parameters[index] if index < len(parameters) else ""
-    return "".join(char for char in str(value) if char.isprintable())[:200]
+    return printable(str(parameters[index])) if index < len(parameters) else ""
