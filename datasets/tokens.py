@@ -50,9 +50,9 @@ def credentials() -> Credentials:
 def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: None) -> str:
     """Return a token that TradingView should accept; sign in when there is none.
 
-    `refused` is a token that TradingView has just refused: it is not returned again. Waits
-    while another worker signs in. Raises what `sign_in` raises, also while the cool-down
-    after an earlier refusal lasts.
+    `refused` is a token that TradingView has just refused: it is not returned again, unless
+    there is nothing to sign in with. Waits while another worker signs in. Raises what
+    `sign_in` raises, also while the cool-down after an earlier refusal lasts.
     """
     wanted = credentials()
     if wanted.kind in ("guest", "token"):
@@ -61,19 +61,25 @@ def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: No
     deadline = time.monotonic() + 2 * _LOCK.total_seconds()
     while True:
         kept = _kept_token(fingerprint, refused)
-        if kept is not None:
-            return kept.value
+        if kept:
+            return kept
         _raise_refusal(fingerprint)
         owner = _lock()
         if owner:
             try:
-                return _as_lock_holder(wanted, fingerprint, refused).value
+                return _as_lock_holder(wanted, fingerprint, refused)
             finally:
                 _unlock(owner)
         if time.monotonic() > deadline:
             raise FeedTimeout("Another worker's sign-in did not end. It can be tried again.")
         on_wait()
         time.sleep(_NAP_S)
+
+
+def note_refusal(error: SignInError) -> None:
+    """Open the cool-down of a refused sign-in, for a fresh token that the chart socket refuses."""
+    cache.delete(_CACHE_KEY)
+    _note_refusal(_fingerprint(credentials()), error)
 
 
 def sign_in_state() -> dict[str, str | None]:
@@ -97,18 +103,16 @@ def sign_in_state() -> dict[str, str | None]:
     }
 
 
-def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> Token:
-    """Sign in, unless the lock's last holder has just done so."""
+def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> str:
+    """Sign in, unless the lock's last holder has just done so; return the token."""
     kept = _kept_token(fingerprint, refused)
-    if kept is not None:
+    if kept:
         return kept
     _raise_refusal(fingerprint)
     try:
         token = sign_in(wanted, settings.TV_SITE_URL)
     except (SignInError, RateLimited) as error:
-        error.retry_after_s = REFUSED_COOL_DOWN.total_seconds()
-        until = timezone.now() + REFUSED_COOL_DOWN
-        _note(fingerprint, refused_code=error.code, refused_message=str(error), refused_until=until)
+        _note_refusal(fingerprint, error)
         raise
     _keep(token, fingerprint)
     _note(
@@ -118,7 +122,13 @@ def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> Toke
         refused_until=None,
         signed_in_at=timezone.now(),
     )
-    return token
+    return token.value
+
+
+def _note_refusal(fingerprint: str, error: SignInError | RateLimited) -> None:
+    error.retry_after_s = REFUSED_COOL_DOWN.total_seconds()
+    until = timezone.now() + REFUSED_COOL_DOWN
+    _note(fingerprint, refused_code=error.code, refused_message=str(error), refused_until=until)
 
 
 def _note(fingerprint: str, **values: str | datetime | None) -> None:
@@ -162,25 +172,27 @@ def _raise_refusal(fingerprint: str) -> None:
 
 
 def _keep(token: Token, fingerprint: str) -> None:
-    lifetime = token.expires_at - time.time() - MARGIN_S
-    if lifetime <= 0:
+    now = time.time()
+    # One that ends sooner than that is used for half its life, not renewed for every fetch.
+    renew_at = max(token.expires_at - MARGIN_S, (now + token.expires_at) / 2)
+    if renew_at <= now:
         return
-    document = orjson.dumps([fingerprint, token.value, token.expires_at])
-    cache.set(_CACHE_KEY, _cipher().encrypt(document), timeout=lifetime)
+    document = orjson.dumps([fingerprint, token.value, renew_at])
+    cache.set(_CACHE_KEY, _cipher().encrypt(document), timeout=renew_at - now)
 
 
-def _kept_token(fingerprint: str, refused: str = "") -> Token | None:
-    """Return the token that is kept for these credentials, unless it is the refused one."""
+def _kept_token(fingerprint: str, refused: str = "") -> str:
+    """Return the token that is kept for these credentials; "" without one, or for the refused one."""
     sealed = cache.get(_CACHE_KEY)
     if sealed is None:
-        return None
+        return ""
     try:
-        owner, value, expires_at = orjson.loads(_cipher().decrypt(sealed))
+        owner, value, renew_at = orjson.loads(_cipher().decrypt(sealed))
     except (InvalidToken, ValueError):
         # Kept under another SECRET_KEY.
-        return None
-    is_good = owner == fingerprint and value != refused and expires_at > time.time() + MARGIN_S
-    return Token(value, expires_at) if is_good else None
+        return ""
+    is_good = owner == fingerprint and value != refused and renew_at > time.time()
+    return str(value) if is_good else ""
 
 
 def _cipher() -> Fernet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 
@@ -14,6 +15,8 @@ CHALLENGE = (
     "</html>"
 )
 _SITE = "https://www.tradingview.com"
+# Where the page sends the cookies of an account of another country, and those that are no good.
+_REDIRECTS = {"moved": "https://fr.tradingview.com/", "loop": "/"}
 
 # The answer to each user name that chooses one, as TradingView words it.
 _REFUSALS: dict[str, tuple[int, dict[str, object]]] = {
@@ -42,6 +45,8 @@ _REFUSALS: dict[str, tuple[int, dict[str, object]]] = {
     ),
     "wrong": (200, {"error": "Invalid username or password", "code": "invalid_credentials"}),
 }
+# For users and for cookies alike: how a site answers that is not well, or does not like us.
+_TROUBLES = {"hang", "drip", "html", "busy"}
 
 
 def refused_page() -> web.Response:
@@ -63,17 +68,15 @@ class Site:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
 
-    async def sign_in(self, request: web.Request) -> web.Response:
+    async def sign_in(self, request: web.Request) -> web.StreamResponse:
         """Answer a sign-in; the user's name chooses how it goes."""
         self._feed.stats.sign_ins += 1
         if not request.headers.get("Referer", "").startswith(_SITE):
             return refused_page()
         form = await request.post()
         username, password = str(form.get("username", "")), str(form.get("password", ""))
-        if username == "hang":
-            await asyncio.Event().wait()
-        if username == "html":
-            return refused_page()
+        if username in _TROUBLES:
+            return await _trouble(request, username)
         if not username or not password:
             username = "wrong"
         if username in _REFUSALS:
@@ -103,10 +106,14 @@ class Site:
         response.set_cookie("device_t", "sample-device")
         return response
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         """Answer the page; it holds a token where the cookies are good."""
         self._feed.stats.cookie_pages += 1
         session = request.cookies.get("sessionid", "")
+        if session in _TROUBLES:
+            return await _trouble(request, session)
+        if session in _REDIRECTS:
+            return web.Response(status=302, headers={"Location": _REDIRECTS[session]})
         is_known = session not in {"", "expired"}
         if session == "signed" and not request.cookies.get("sessionid_sign"):
             is_known = False
@@ -116,6 +123,24 @@ class Site:
             script = f'var user = {{"auth_token":"{token}","pro_plan":"pro_premium"}};'
         text = f"<!DOCTYPE html><html><body><script>{script}</script></body></html>"
         return web.Response(text=text, content_type="text/html")
+
+
+async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
+    if name == "html":
+        return refused_page()
+    if name == "busy":
+        return web.Response(status=503, text="<html><body>busy</body></html>")
+    response = web.StreamResponse()
+    if name == "drip":
+        # With a length, so that a client which waits for all of it waits for ever.
+        response.content_length = 1_000_000
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+    await asyncio.Event().wait()
+    return response
 
 
 def comes_from_site(request: web.Request) -> bool:

@@ -978,6 +978,7 @@ def is_taken(feed: RunningFeed, token: str) -> bool:
         ("twofactor", "2FA_required"),
         ("lockout", "locked out"),
         ("html", "CloudFront"),
+        ("busy", "busy"),
         ("wrong", "error"),
     ],
 )

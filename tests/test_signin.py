@@ -73,13 +73,29 @@ def test_half_of_a_password_sign_in_is_refused_before_anything_is_sent(clean_fee
     assert clean_feed.stats()["sign_ins"] == 0
 
 
-def test_a_site_that_never_answers_is_given_up(
-    clean_feed: Feed, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["hang", "drip"])
+@pytest.mark.parametrize("with_cookies", [False, True])
+def test_a_site_that_never_ends_its_answer_is_given_up(
+    clean_feed: Feed, monkeypatch: pytest.MonkeyPatch, how: str, with_cookies: bool
 ) -> None:
-    monkeypatch.setattr(http, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(http, "TIMEOUT_S", 0.15)
+    started = time.monotonic()
 
-    with pytest.raises(errors.FeedTimeout, match="sign-in"):
-        sign(clean_feed, username="hang", password="lovelace")
+    with pytest.raises(errors.FeedTimeout, match="It can be tried again"):
+        sign(clean_feed, **_named(how, with_cookies))
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("with_cookies", [False, True])
+def test_a_site_in_trouble_says_nothing_of_the_credentials(
+    clean_feed: Feed, with_cookies: bool
+) -> None:
+    with pytest.raises(errors.FeedUnreachable, match="HTTP 503"):
+        sign(clean_feed, **_named("busy", with_cookies))
+
+
+def _named(how: str, with_cookies: bool) -> dict[str, str]:
+    return {"session": how} if with_cookies else {"username": how, "password": "lovelace"}
 
 
 def test_a_site_that_is_not_there_is_unreachable() -> None:
@@ -106,6 +122,34 @@ def test_a_browsers_cookies_give_a_token(clean_feed: Feed, values: dict[str, str
 def test_expired_cookies_say_which_to_copy_anew(clean_feed: Feed, values: dict[str, str]) -> None:
     with pytest.raises(errors.AuthExpired, match="sessionid_sign"):
         sign(clean_feed, **values)
+
+
+def test_a_page_that_is_refused_is_no_expired_cookie(clean_feed: Feed) -> None:
+    with pytest.raises(errors.AuthFailed, match="for a robot.*TV_SESSION"):
+        sign(clean_feed, session="html")
+
+
+def test_cookies_of_another_countrys_host_say_which_it_is(clean_feed: Feed) -> None:
+    with pytest.raises(errors.AuthExpired, match=r"fr\.tradingview\.com.*TV_SITE_URL"):
+        sign(clean_feed, session="moved")
+
+
+def test_a_page_that_leads_to_itself_is_an_expired_cookie(clean_feed: Feed) -> None:
+    with pytest.raises(errors.AuthExpired, match="sessionid_sign") as caught:
+        sign(clean_feed, session="loop")
+    assert "TV_SITE_URL" not in str(caught.value)
+    assert clean_feed.stats()["cookie_pages"] == 1
+
+
+@pytest.mark.parametrize("value", ["“abc”", "a b", "abc\n", "ä"])
+@pytest.mark.parametrize("name", ["session", "session_sign"])
+def test_what_cannot_be_a_cookie_is_refused_before_it_is_sent(
+    clean_feed: Feed, name: str, value: str
+) -> None:
+    with pytest.raises(errors.AuthFailed, match=f"TV_{name.upper()} holds a character") as caught:
+        sign(clean_feed, **({"session": "abc"} | {name: value}))
+    assert value not in str(caught.value)
+    assert clean_feed.stats()["cookie_pages"] == 0
 
 
 def test_a_session_of_another_account_is_refused(clean_feed: Feed) -> None:
@@ -170,17 +214,28 @@ def test_the_kept_token_is_not_readable_where_it_is_kept(
     assert token.encode() not in sealed
 
     settings.SECRET_KEY = "another key"
-    assert tokens._kept_token(tokens._fingerprint(tokens.credentials())) is None
+    assert tokens._kept_token(tokens._fingerprint(tokens.credentials())) == ""
 
 
 @pytest.mark.django_db
-def test_a_token_about_to_end_is_renewed(configure: Configure, clean_feed: Feed) -> None:
-    configure(TV_USERNAME="shorttoken", TV_PASSWORD="lovelace")
+@pytest.mark.parametrize(
+    ("username", "still_good_s", "renewed_s"), [("ada", 14_000, 14_200), ("shorttoken", 20, 40)]
+)
+def test_a_token_is_kept_until_shortly_before_its_end_and_a_short_one_for_half_its_life(
+    configure: Configure,
+    clean_feed: Feed,
+    monkeypatch: pytest.MonkeyPatch,
+    username: str,
+    still_good_s: int,
+    renewed_s: int,
+) -> None:
+    configure(TV_USERNAME=username, TV_PASSWORD="lovelace")
+    now = time.time()
 
-    tokens.current_token()
-    tokens.current_token()
-
-    assert clean_feed.stats()["sign_ins"] == 2
+    for seconds, n_sign_ins in ((0, 1), (still_good_s, 1), (renewed_s, 2)):
+        monkeypatch.setattr(time, "time", lambda: now + seconds)  # noqa: B023
+        tokens.current_token()
+        assert clean_feed.stats()["sign_ins"] == n_sign_ins
 
 
 @pytest.mark.django_db

@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -22,6 +23,7 @@ from datasets.errors import (
     RateLimited,
     SignInError,
 )
+from datasets.tradingview.frames import printable
 from datasets.tradingview.http import request
 
 GUEST_TOKEN = "unauthorized_user_token"
@@ -121,7 +123,7 @@ def _with_password(credentials: Credentials, site_url: str) -> Token:
     if not (credentials.username and credentials.password):
         raise AuthFailed("TV_USERNAME and TV_PASSWORD belong together; one of them is not set.")
     form = {"username": credentials.username, "password": credentials.password, "remember": "on"}
-    status, body = request("POST", f"{site_url}/accounts/signin/", purpose="sign-in", data=form)
+    status, body, _ = request("POST", f"{site_url}/accounts/signin/", purpose="sign-in", data=form)
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -168,7 +170,7 @@ def _refusal(answer: dict[str, Any], status: int) -> SignInError | RateLimited:
 def _locked_out() -> RateLimited:
     return RateLimited(
         "TradingView has locked sign-in for this account or address for a while, after too many tries. "
-        "All workers pause; a cookie session (TV_SESSION) does not need to sign in."
+        "All workers pause; with cookies in TV_SESSION no password is sent."
     )
 
 
@@ -176,23 +178,44 @@ def _locked_out() -> RateLimited:
 
 
 def _with_cookies(credentials: Credentials, site_url: str) -> Token:
-    cookies = {"sessionid": credentials.session}
-    if credentials.session_sign:
-        cookies["sessionid_sign"] = credentials.session_sign
+    _check_cookie("TV_SESSION", credentials.session)
+    _check_cookie("TV_SESSION_SIGN", credentials.session_sign)
     # In a header: the cookies are for the configured host, whatever domain a jar would want.
-    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    status, page = request("GET", f"{site_url}/", purpose="sign-in", headers={"Cookie": header})
-    if status == 429:
+    header = f"sessionid={credentials.session}"
+    if credentials.session_sign:
+        header += f"; sessionid_sign={credentials.session_sign}"
+    answer = request("GET", f"{site_url}/", purpose="sign-in", headers={"Cookie": header})
+    if answer.status == 429:
         raise _locked_out()
-    if status in (403, 400):
-        raise _not_json(status)
-    found = _TOKEN.search(page.decode(errors="replace"))
-    if found is None:
-        raise AuthExpired(
-            "TradingView no longer knows the cookie session. Sign in with a browser and copy `sessionid` and "
-            "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
+    if answer.status in (400, 403):
+        raise AuthFailed(
+            f"TradingView refuses its page (HTTP {answer.status}): it takes us for a robot. Open it in a browser "
+            "on this network and copy fresh cookies into TV_SESSION and TV_SESSION_SIGN, or set TV_AUTH_TOKEN."
         )
+    found = _TOKEN.search(answer.body.decode(errors="replace"))
+    if found is None:
+        raise AuthExpired(_no_longer_known(answer.location, site_url))
     return _checked_owner(_token(found[1]), credentials.user_id)
+
+
+def _check_cookie(name: str, value: str) -> None:
+    if not re.fullmatch(r"[!-~]*", value):
+        raise AuthFailed(
+            f"{name} holds a character that no cookie has, such as a space or a typographic quotation mark. "
+            "Copy the cookie again."
+        )
+
+
+def _no_longer_known(location: str, site_url: str) -> str:
+    sentence = (
+        "TradingView no longer knows the cookie session. Sign in with a browser and copy `sessionid` and "
+        "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
+    )
+    parts = urlsplit(location)
+    if parts.hostname and parts.netloc != urlsplit(site_url).netloc:
+        # Some accounts live on the host of their country.
+        sentence += f" If they are fresh: it sends us to {printable(parts.hostname)}, which belongs into TV_SITE_URL then."
+    return sentence
 
 
 def _checked_owner(token: Token, user_id: str) -> Token:

@@ -77,7 +77,7 @@ def search_symbols(
         "text": query, "hl": "1", "exchange": exchange, "lang": "en", "search_type": type,
         "domain": "production", "start": str(start), "sort_by_country": "US",
     }  # fmt: skip
-    status, body = request(
+    status, body, _ = request(
         "GET", f"{search_url}/symbol_search/v3/", purpose="symbol search", params=parameters
     )
     if status in (403, 429):
