@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -26,7 +26,6 @@ from datasets.leases import Lease
 from datasets.models import Dataset, Fetch
 from datasets.paths import relative_path
 from datasets.store import Store, StoredFile
-from datasets.tradingview.signin import GUEST_TOKEN
 
 if TYPE_CHECKING:
     from datasets.tradingview.client import FeedClient
@@ -35,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 # Between two notes of how many bars have come.
 _PROGRESS_S = 0.5
-# By so much a wait becomes longer or shorter before that is noted.
+# By so much a wait becomes longer before that is noted, and its end comes nearer or moves away.
 _CHANGED = timedelta(seconds=1)
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
@@ -99,10 +98,23 @@ def run_fetch(fetch_id: int) -> None:
             # What ended ours says nothing of the attempt that runs now.
             logger.warning("fetch %s: taken over by another worker: %s", fetch_id, error)
             return
-        if isinstance(error, BadBars) and error.reply:
-            get_store().keep_reply(f"fetch-{fetch_id}", error.reply)
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
+        if isinstance(error, BadBars) and error.reply:
+            raise _kept(error, f"fetch-{fetch_id}") from error
         raise
+
+
+def _kept(error: BadBars, name: str) -> BadBars:
+    """Keep the message that held the bad bar, and let the error say where."""
+    get_store().keep_reply(name, error.reply)
+    return BadBars(
+        f"{error} Nothing was stored. TradingView's message is kept for the operator in rejected/{name}.txt, "
+        "beside the datasets; trying again helps once TradingView sends the bar right."
+    )
+
+
+def _ms_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
 
 
 def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
@@ -150,7 +162,11 @@ def lost_fetches(*, at_most: int) -> list[int]:
     Fetch.objects.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
         state=Fetch.State.FAILED,
         finished_at=now,
-        **_error(WorkerLost("Every worker that fetched it died. See the worker's log.")),
+        **_error(
+            WorkerLost(
+                "Every worker that fetched it died. See the worker's log; it can be tried again."
+            )
+        ),
     )
     is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - timedelta(seconds=60))
     due = Q(enqueued_at__lt=now - timedelta(seconds=5))
@@ -214,53 +230,79 @@ class _Attempt:
             raise StoreFailed(
                 f"This worker serves the source {settings.TV_SOURCE!r}, not {key.source!r}. Start one with TV_SOURCE={key.source}."
             )
-        self._wait_for_token()
-        started = time.monotonic()
+        started, waited_ms = time.monotonic(), self.fetch.waited_ms
         fetched = self._fetch(key)
-        self.fetch.fetched_ms = round((time.monotonic() - started) * 1000)
+        self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
         self._write_and_record(key, fetched)
 
-    def _wait_for_token(self) -> None:
-        waited_s = throttle.wait_for_token(self._note_wait)
-        self.fetch.waited_ms += round(waited_s * 1000)
-        if self.fetch.allowed_at is not None:
-            self._mine().update(allowed_at=None, waited_ms=self.fetch.waited_ms)
-
-    def _note_wait(self, seconds: float) -> None:
-        """Tell whoever watches the row when it will begin, each time that this changes."""
-        self._still_here()
-        allowed_at, noted = timezone.now() + timedelta(seconds=seconds), self.fetch.allowed_at
-        if noted is None or abs(allowed_at - noted) > _CHANGED:
-            self.fetch.allowed_at = allowed_at
-            self._mine().update(allowed_at=allowed_at)
-
     def _fetch(self, key: DatasetKey) -> FetchedBars:
-        token = tokens.current_token(on_wait=self._still_here)
+        throttle.require_no_cool_down()
         try:
-            return self._fetch_with(key, token)
-        except AuthExpired:
-            if token == GUEST_TOKEN:
-                raise
-            # Once: a token may end before its time, a fresh one should not.
-            return self._fetch_with(
-                key, tokens.current_token(refused=token, on_wait=self._still_here)
-            )
+            return self._fetch_signed_in(key)
         except RateLimited as error:
             # A refused sign-in has a cool-down of its own.
             if error.retry_after_s is None:
                 error.retry_after_s = throttle.cool_down(error)
             raise
 
-    def _fetch_with(self, key: DatasetKey, token: str) -> FetchedBars:
+    def _fetch_signed_in(self, key: DatasetKey) -> FetchedBars:
+        # What takes long comes before the throttle's word: between that and the call nothing does.
+        _client()
+        token = tokens.current_token(on_wait=self._still_here)
+        try:
+            return self._fetch_in_turn(key, token)
+        except AuthExpired:
+            fresh = tokens.current_token(refused=token, on_wait=self._still_here)
+            if fresh == token:
+                raise
+        # Once: a token may end before its time, a fresh one should not.
+        try:
+            return self._fetch_in_turn(key, fresh)
+        except AuthExpired as error:
+            tokens.note_refusal(error)
+            raise
+
+    def _fetch_in_turn(self, key: DatasetKey, token: str) -> FetchedBars:
+        self._wait_for_turn()
         return _client().fetch_bars(
             key, token=token, on_bars=self._progress, on_wait=self._still_here
         )
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the throttle lets us call; meanwhile the row says how long already."""
+        before_ms, started = self.fetch.waited_ms, time.monotonic()
+
+        def note(seconds: float) -> None:
+            self._note_wait(before_ms + _ms_since(started), seconds)
+
+        try:
+            throttle.wait_for_token(note)
+        finally:
+            self.fetch.waited_ms = before_ms + _ms_since(started)
+            if self.fetch.allowed_at is not None:
+                self._note(allowed_at=None, waited_ms=self.fetch.waited_ms)
+
+    def _note_wait(self, waited_ms: int, seconds: float) -> None:
+        """Tell whoever watches the row how long it has waited, and when it will begin about."""
+        self._still_here()
+        allowed_at, noted = timezone.now() + timedelta(seconds=seconds), self.fetch.allowed_at
+        is_other = noted is None or abs(allowed_at - noted) > _CHANGED
+        if is_other or waited_ms - self.fetch.waited_ms >= _CHANGED.total_seconds() * 1000:
+            self.fetch.allowed_at, self.fetch.waited_ms = allowed_at, waited_ms
+            self._note(allowed_at=allowed_at, waited_ms=waited_ms)
 
     def _progress(self, n_rows: int) -> None:
         self._still_here()
         if time.monotonic() - self._noted >= _PROGRESS_S:
             self._noted = time.monotonic()
-            self._mine().update(n_rows=n_rows)
+            self._note(n_rows=n_rows)
+
+    def _note(self, **values: Any) -> None:
+        """Show on the row how far we are; where that cannot be written now, the fetch goes on."""
+        try:
+            self._mine().update(**values)
+        except OperationalError as error:
+            logger.warning("fetch %s: its progress was not noted: %s", self.fetch.pk, error)
 
     def _still_here(self) -> None:
         """Raise `LeaseLost` when another worker has the fetch."""
@@ -286,7 +328,7 @@ class _Attempt:
                 n_rows=stored.facts.n_rows,
                 waited_ms=self.fetch.waited_ms,
                 fetched_ms=self.fetch.fetched_ms,
-                stored_ms=round((time.monotonic() - started) * 1000),
+                stored_ms=_ms_since(started),
                 finished_at=timezone.now(),
                 lease_until=None,
                 error_code="",

@@ -63,10 +63,15 @@ def wait_for_token(
 def cool_down(error: RateLimited) -> float:
     """Pause all workers after a refusal; return for how many seconds.
 
-    Each refusal within the hour doubles the pause, from 1 minute up to 30.
+    Each refusal within the hour doubles the pause, from 1 minute up to 30. Calls that were on
+    their way when a pause began are refused for the same reason: they do not lengthen it.
     """
-    cache.add(_REFUSALS, 0, timeout=3600)
-    n_refusals = cache.incr(_REFUSALS)
+    left = cool_down_left()
+    if left:
+        return left
+    # Not `incr`: with files as the cache that forgets for how long the count is to be kept.
+    n_refusals = cache.get(_REFUSALS, 0) + 1
+    cache.set(_REFUSALS, n_refusals, timeout=3600)
     seconds = min(FIRST_COOL_DOWN_S * 2 ** (n_refusals - 1), LONGEST_COOL_DOWN_S)
     cache.set(_COOL_DOWN, (time.time() + seconds, str(error)), timeout=seconds)
     return float(seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from datasets import errors, fetching, tasks, throttle
+from datasets import errors, fetching, tasks, throttle, tokens
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import a_key
@@ -123,6 +124,53 @@ def test_a_token_refused_twice_is_an_expired_sign_in(settings: Any, clean_feed: 
     assert clean_feed.stats()["sign_ins"] == 2
 
 
+def test_fresh_tokens_that_are_refused_are_not_asked_for_again_and_again(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "badtoken", "lovelace"
+
+    for n_bars in (10, 20, 30):
+        with pytest.raises(errors.AuthExpired) as caught:
+            fetching.run_fetch(queue(n_bars=n_bars).pk)
+
+    assert caught.value.retry_after_s is not None
+    assert tokens.sign_in_state()["state"] == "refused"
+    stats = clean_feed.stats()
+    assert (stats["sign_ins"], stats["connections_opened"]) == (2, 2)
+
+
+def test_a_ready_token_that_is_refused_is_not_sent_again(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_AUTH_TOKEN = "no.such.token"
+
+    with pytest.raises(errors.AuthExpired, match="TV_AUTH_TOKEN"):
+        fetching.run_fetch(queue().pk)
+    assert clean_feed.stats()["connections_opened"] == 1
+
+
+@pytest.mark.usefixtures("clean_feed")
+def test_the_call_with_a_fresh_token_waits_for_its_turn_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
+    calls: list[float] = []
+    monkeypatch.setattr(throttle, "wait_for_token", lambda on_wait: calls.append(0.0))
+
+    assert run(queue()).state == "succeeded"
+    assert len(calls) == 2
+
+
+def test_too_many_calls_after_a_stale_token_pause_all_workers_too(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "ada", "lovelace"
+    clean_feed.arm("bad_auth_token", times=1)
+    clean_feed.arm("banned", times=1)
+
+    with pytest.raises(errors.RateLimited):
+        fetching.run_fetch(queue().pk)
+    assert throttle.cool_down_left() > 50
+
+
 def test_a_refused_sign_in_never_becomes_a_guest(settings: Any, clean_feed: Feed) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "wrong", "lovelace"
 
@@ -144,16 +192,27 @@ def test_a_refusal_for_too_many_calls_pauses_all_and_says_for_how_long(clean_fee
     assert clean_feed.stats()["connections_opened"] == 1
 
 
-def test_each_refusal_doubles_the_cool_down() -> None:
-    assert [throttle.cool_down(errors.RateLimited("no")) for _ in range(7)] == [
-        60,
-        120,
-        240,
-        480,
-        960,
-        1800,
-        1800,
-    ]
+def test_each_refusal_within_the_hour_doubles_the_cool_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    pauses = []
+
+    for _ in range(7):
+        pauses.append(throttle.cool_down(errors.RateLimited("no")))
+        now += pauses[-1] + 60
+    now += 3600
+    pauses.append(throttle.cool_down(errors.RateLimited("no")))
+
+    assert pauses == [60, 120, 240, 480, 960, 1800, 1800, 60]
+
+
+def test_calls_that_were_on_their_way_when_a_cool_down_began_do_not_lengthen_it() -> None:
+    pauses = [throttle.cool_down(errors.RateLimited("no")) for _ in range(4)]
+
+    assert pauses[0] == 60
+    assert all(55 < pause <= 60 for pause in pauses)
 
 
 def test_a_worker_of_another_source_refuses(clean_feed: Feed) -> None:
@@ -319,7 +378,7 @@ def test_only_a_queued_fetch_is_cancelled() -> None:
     assert queue() != fetch
 
 
-def test_a_fetch_that_waits_for_its_turn_says_until_when(
+def test_a_fetch_that_waits_for_its_turn_says_how_long_already_and_until_when(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 60, 1
@@ -328,15 +387,16 @@ def test_a_fetch_that_waits_for_its_turn_says_until_when(
     seen: list[Any] = []
     note_wait = fetching._Attempt._note_wait
 
-    def watched(self: Any, seconds: float) -> None:
-        note_wait(self, seconds)
-        seen.append(Fetch.objects.get(pk=second.pk).allowed_at)
+    def watched(self: Any, waited_ms: int, seconds: float) -> None:
+        note_wait(self, waited_ms, seconds)
+        seen.append(Fetch.objects.get(pk=second.pk))
 
     monkeypatch.setattr(fetching._Attempt, "_note_wait", watched)
     began = timezone.now()
     run(second)
 
-    assert began < seen[0] < began + timedelta(seconds=3)
+    assert began < seen[0].allowed_at < began + timedelta(seconds=3)
+    assert 1000 <= seen[-1].waited_ms <= second.waited_ms
     assert second.state == "succeeded"
     assert second.allowed_at is None
-    assert 0 < second.waited_ms < 3000
+    assert second.waited_ms < 3000
