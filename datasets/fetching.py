@@ -233,6 +233,7 @@ class _Attempt:
         started, waited_ms = time.monotonic(), self.fetch.waited_ms
         fetched = self._fetch(key)
         self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
+        self._note_storing(fetched.table.num_rows)
         self._write_and_record(key, fetched)
 
     def _fetch(self, key: DatasetKey) -> FetchedBars:
@@ -303,6 +304,11 @@ class _Attempt:
             self._mine().update(**values)
         except OperationalError as error:
             logger.warning("fetch %s: its progress was not noted: %s", self.fetch.pk, error)
+
+    def _note_storing(self, n_rows: int) -> None:
+        """Tell whoever watches the row that all bars have come; a quick fetch is over before anybody looks."""
+        if self.fetch.fetched_ms >= _PROGRESS_S * 1000:
+            self._note(n_rows=n_rows, fetched_ms=self.fetch.fetched_ms)
 
     def _still_here(self) -> None:
         """Raise `LeaseLost` when another worker has the fetch."""

@@ -31,7 +31,7 @@ _CLAIM = f"""
     UPDATE {_TABLE} SET
         state = '{_RUNNING.value}', owner = %(owner)s, attempts = attempts + 1,
         started_at = %(now)s, lease_until = %(until)s, next_attempt_at = NULL,
-        allowed_at = NULL, n_rows = 0
+        allowed_at = NULL, n_rows = 0, fetched_ms = 0
     WHERE id = %(id)s AND (
         state = '{_QUEUED.value}' OR (state = '{_RUNNING.value}' AND lease_until < %(now)s)
     ) RETURNING *

@@ -19,7 +19,7 @@ STATES = {
     Dataset.State.CORRUPT: "The file is damaged and not served; it is fetched again when next asked for.",
 }
 _OPERATOR = "That is for whoever runs this service."
-_KEPT = "Nothing was stored. Bars that are kept already still open."
+_KEPT = "Bars that are kept already still open."
 # What an error's own sentence leaves to say; `overlay.js` says the same.
 _STEPS = {
     "no_data": "Try another timeframe, or another exchange that lists the same symbol.",
@@ -60,7 +60,7 @@ def flaws_of(dataset: Dataset) -> list[str]:
     if dataset.last_bar_final is False:
         flaws.append("last bar forming")
     if dataset.is_limited and dataset.n_rows < dataset.n_bars:
-        flaws.append(f"{dataset.n_bars:,} asked")
+        flaws.append(f"short of the {dataset.n_bars:,} asked")
     return flaws
 
 
@@ -128,6 +128,8 @@ def outcome_of(fetch: Fetch, *, ahead: int = 0) -> Outcome:
 def _running(fetch: Fetch) -> str:
     if fetch.allowed_at:
         return f"Waiting for its turn to call the feed: about {_until(fetch.allowed_at)}."
+    if fetch.fetched_ms:
+        return f"Storing {fetch.n_rows:,} bars."
     again = f", attempt {fetch.attempts}" if fetch.attempts > 1 else ""
     if fetch.n_rows:
         return f"Received {fetch.n_rows:,} of {fetch.n_bars:,} bars{again}."

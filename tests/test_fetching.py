@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from datasets import errors, fetching, tasks, throttle, tokens
+from datasets import errors, fetching, tasks, throttle, tokens, wording
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import a_key
@@ -56,6 +56,24 @@ def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> 
     assert stored.facts.content_hash == dataset.content_hash
     assert dataset.instrument["full_name"] == "BINANCE:BTCUSDT"
     assert dataset.tvdatafeed_version == "2.1.1"
+
+
+def test_a_row_says_that_its_bars_are_being_stored_when_the_fetch_took_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_PROGRESS_S", 0)
+    # Whose folder cannot be made, so that the storing never ends.
+    store.folder.mkdir(parents=True, exist_ok=True)
+    (store.folder / "sample").write_text("")
+    fetch = queue(n_bars=300)
+
+    with pytest.raises(errors.StoreFailed):
+        fetching.run_fetch(fetch.pk)
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.n_rows) == ("running", 300)
+    assert fetch.fetched_ms > 0
+    assert wording.outcome_of(fetch).sentence == "Storing 300 bars."
 
 
 def test_a_second_message_for_the_same_fetch_does_nothing(clean_feed: Feed) -> None:
