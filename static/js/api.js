@@ -45,6 +45,11 @@ export async function loadBars(url, query, { signal, isFresh = false, onFetch })
   return { ...reply, isNew: isNew || reply.cached === false };
 }
 
+/** Load bars that are kept, from their own address; resolves to the API's reply in columns. */
+export async function loadKept(url) {
+  return read(await get(url));
+}
+
 /** Return the address of the bars that `query` names. */
 export function barsUrl(url, query, { isFresh = false, waitS = null, format = "columns" } = {}) {
   const parameters = new URLSearchParams({ ...query, format });

@@ -1,5 +1,7 @@
 // Bars as the page holds them: one list a column, times in whole UNIX seconds.
 
+import { priceFormat } from "./numbers.js";
+
 const INTRADAY = /^\d+h?$/;
 
 /** Return the page's bars from the API's reply in columns. */
@@ -25,6 +27,12 @@ export function heikinAshi({ open, high, low, close, length }) {
     result.low.push(Math.min(low[i], start, average));
   }
   return result;
+}
+
+/** Return `{step, formatPrice}`: how the bars' prices move, and what writes one of them. */
+export function pricesOf(instrument, bars) {
+  const { decimals, step } = priceStep(instrument, bars);
+  return { step, formatPrice: priceFormat(decimals) };
 }
 
 /** Return `{decimals, step}` of the prices: the instrument's, else what the bars need. */

@@ -3,17 +3,19 @@
 const MIN_PX_APART = 5;
 const MINUTES = { h: 60, "": 1 };
 
-/** Return `{days, gaps}`: the bars that begin a trading day, and those before which some are missing. */
-export function findBreaks({ time, length }, { timeframe, dayOf }) {
+/**
+ * Return `{days, gaps}`: the bars that begin a trading day, and those before which some are missing.
+ * Between two days a market may have been closed, unless it never is; within one, every bar should be there.
+ */
+export function findBreaks({ time, length }, { timeframe, dayOf, isAlwaysOpen = false }) {
   const step = secondsOf(timeframe);
   const days = [];
   const gaps = [];
   let before = length ? dayOf(time[0]) : 0;
   for (let i = 1; i < length; i++) {
     const day = dayOf(time[i]);
-    // Between two days the market may have been closed; within one, every bar should be there.
     if (day !== before) days.push(i);
-    else if (time[i] - time[i - 1] > step) gaps.push(i);
+    if ((day === before || isAlwaysOpen) && time[i] - time[i - 1] > step) gaps.push(i);
     before = day;
   }
   return { days, gaps };

@@ -1,12 +1,12 @@
 // The chart itself: bars, volume and studies in the chart library's panes.
 
 import {
-  ColorType, createChartEx, createSeriesMarkers, CrosshairMode,
-  defaultHorzScaleBehavior, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
+  ColorType, createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { BreakLines, findBreaks } from "./breaks.js";
-import { isIntraday, priceStep } from "./bars.js";
-import { priceFormat } from "./numbers.js";
+import { isIntraday } from "./bars.js";
+import { PriceLines } from "./lines.js";
+import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
 import { color, fontFamily } from "./theme.js";
@@ -18,20 +18,6 @@ const RIGHT_OFFSET = 6;
 // How the panes share the height: price, volume, a study's own.
 const STRETCH = { price: 6, volume: 1.4, study: 1.6 };
 
-/** Weighs the marks of the time scale by the labels' clock, so that a day's mark is at its midnight. */
-class ShiftedTimeScale extends defaultHorzScaleBehavior() {
-  shift = () => 0;
-
-  fillWeightsForPoints(points, start) {
-    const shifted = points.map((point) => {
-      const seconds = this.key(point.time);
-      return { ...point, time: this.convertHorzItemToInternal(seconds + this.shift(seconds)) };
-    });
-    super.fillWeightsForPoints(shifted, start);
-    for (let i = start; i < points.length; i++) points[i].timeWeight = shifted[i].timeWeight;
-  }
-}
-
 /** Draws one set of bars in the chosen way. */
 export class BarChart {
   #scale = new ShiftedTimeScale();
@@ -39,6 +25,7 @@ export class BarChart {
   #main = null;
   #volume = null;
   #studySeries = [];
+  #priceLines = null;
   #breaks = null;
   #other = null;
   #shown = null;
@@ -48,7 +35,7 @@ export class BarChart {
     this.#chart = createChartEx(container, this.#scale, {
       autoSize: true,
       localization: { dateFormat: "dd MMM 'yy" },
-      timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffset: RIGHT_OFFSET, enableConflation: true, secondsVisible: false },
+      timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffsetPixels: RIGHT_OFFSET * BAR_SPACING, enableConflation: true, secondsVisible: false },
       crosshair: { mode: CrosshairMode.Normal },
     });
     this.#applyTheme();
@@ -62,8 +49,7 @@ export class BarChart {
 
   /** Draw other bars, the newest ones in sight, or those within `range` (UNIX seconds). */
   show(shown, range = null) {
-    this.#shown = { ...shown, ...priceStep(shown.instrument, shown.bars) };
-    this.#shown.formatPrice = priceFormat(this.#shown.decimals);
+    this.#shown = shown;
     this.#chart.applyOptions({ timeScale: { timeVisible: isIntraday(shown.timeframe) } });
     this.#draw();
     this.#chart.priceScale("right").applyOptions({ autoScale: true });
@@ -77,9 +63,9 @@ export class BarChart {
     this.#shown = null;
   }
 
-  /** Draw another symbol's closes as a line, one for each bar; null for none. */
+  /** Draw another symbol's closes (`values`) as a line, one for each bar; null for none. */
   compare(other) {
-    this.#shown.other = other && { ...other, stroke: color("--compare") };
+    this.#shown.other = other;
     this.#drawOther();
   }
 
@@ -172,9 +158,10 @@ export class BarChart {
   }
 
   #clear() {
-    for (const series of [...this.#studySeries, this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
-    [this.#main, this.#volume, this.#other, this.#studySeries] = [null, null, null, []];
+    this.#clearStudies();
     this.#clearBreaks();
+    for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
+    [this.#main, this.#volume, this.#other] = [null, null, null];
   }
 
   #applyLabels() {
@@ -189,12 +176,12 @@ export class BarChart {
   }
 
   #drawMain() {
-    const { bars, isForming, decimals, step, formatPrice } = this.#shown;
+    const { bars, isForming } = this.#shown;
     const { type } = this.view;
     const [definition, options] = mainSeries(type);
     this.#main = this.#chart.addSeries(definition, {
       ...options,
-      priceFormat: { type: "custom", minMove: step, formatter: formatPrice },
+      priceFormat: priceFormatOf(this.#shown),
       // Averages are no prices that anybody paid: the label at the side is the true close.
       lastValueVisible: type !== "heikin-ashi",
       priceLineColor: color(bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down"),
@@ -222,38 +209,47 @@ export class BarChart {
   }
 
   #drawStudies() {
-    for (const series of this.#studySeries) this.#chart.removeSeries(series);
-    this.#studySeries = [];
-    this.#shown.studyLines = [];
-    const ownPane = this.#volume ? 2 : 1;
-    this.view.studies.forEach((study, number) => this.#drawStudy(study, number, hasPane(study) ? ownPane : 0));
-    this.#chart.panes()[ownPane]?.setStretchFactor(STRETCH.study);
+    this.#clearStudies();
+    const { bars } = this.#shown;
+    this.#shown.studyLines = this.view.studies.map((study, number) => ({
+      study, stroke: color(`--study-${study.slot ?? number + 1}`), lines: studyLines(study, bars, this.#shown),
+    }));
+    const [paned, priced] = [[], []];
+    for (const drawn of this.#shown.studyLines) (hasPane(drawn.study) ? paned : priced).push(drawn);
+    const lines = priced.flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
+    this.#priceLines = new PriceLines(lines);
+    this.#main.attachPrimitive(this.#priceLines);
+    const pane = this.#volume ? 2 : 1;
+    for (const { stroke, lines } of paned) for (const { values } of lines) this.#drawInPane(values, stroke, pane);
+    this.#chart.panes()[pane]?.setStretchFactor(STRETCH.study);
   }
 
-  #drawStudy(study, number, pane) {
-    const { bars, step, formatPrice } = this.#shown;
-    const stroke = color(`--study-${study.slot ?? number + 1}`);
-    const lines = studyLines(study, bars, this.#shown);
-    this.#shown.studyLines.push({ study, stroke, lines });
-    for (const { values, isFaint } of lines) {
-      const series = this.#chart.addSeries(LineSeries, {
-        color: stroke, lineWidth: isFaint ? 1 : 1.5, lineStyle: LineStyle.Solid, lastValueVisible: pane > 0,
-        priceLineVisible: false, crosshairMarkerVisible: false,
-        priceFormat: pane > 0 ? { type: "price", precision: 1, minMove: 0.1 } : { type: "custom", minMove: step, formatter: formatPrice },
-        ...(pane > 0 ? { autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }) } : {}),
-      }, pane);
-      series.setData(lineData(bars.time, values));
-      if (pane > 0) for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
-      this.#studySeries.push(series);
-    }
+  /** Draw values from 0 to 100 in a pane of their own. */
+  #drawInPane(values, stroke, pane) {
+    const series = this.#chart.addSeries(LineSeries, {
+      color: stroke, lineWidth: 1.5, priceLineVisible: false, crosshairMarkerVisible: false,
+      priceFormat: { type: "price", precision: 1, minMove: 0.1 },
+      autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
+    }, pane);
+    series.setData(lineData(this.#shown.bars.time, values));
+    for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
+    this.#studySeries.push(series);
+  }
+
+  #clearStudies() {
+    for (const series of this.#studySeries) this.#chart.removeSeries(series);
+    this.#studySeries = [];
+    if (this.#priceLines) this.#main.detachPrimitive(this.#priceLines);
+    this.#priceLines = null;
   }
 
   #drawOther() {
     if (this.#other) this.#chart.removeSeries(this.#other);
     this.#other = null;
     const { other, bars } = this.#shown;
-    if (!other) return;
-    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, priceLineVisible: false });
+    if (!other?.values) return;
+    const priceFormat = priceFormatOf(other);
+    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, priceLineVisible: false, priceFormat });
     this.#other.setData(lineData(bars.time, other.values));
   }
 
@@ -262,7 +258,7 @@ export class BarChart {
     if (!this.view.breaks) return;
     const { bars, instrument, timeframe } = this.#shown;
     if (!isIntraday(timeframe)) return;
-    const found = findBreaks(bars, { timeframe, dayOf: tradingDayOf(instrument) });
+    const found = findBreaks(bars, { timeframe, dayOf: tradingDayOf(instrument), isAlwaysOpen: instrument?.session_hours === "24x7" });
     this.#breaks = new BreakLines(found, { day: color("--line-strong"), gap: color("--forming") });
     this.#chart.panes()[0].attachPrimitive(this.#breaks);
   }
@@ -291,4 +287,9 @@ export class BarChart {
       crosshair: { vertLine: crosshair, horzLine: crosshair },
     });
   }
+}
+
+/** Return the library's price format for such prices. */
+function priceFormatOf({ step, formatPrice }) {
+  return { type: "custom", minMove: step, formatter: formatPrice };
 }

@@ -2,7 +2,7 @@
 
 import { splitSymbol } from "./address.js";
 import { isAbort, loadBars } from "./api.js";
-import { barsOf } from "./bars.js";
+import { barsOf, pricesOf } from "./bars.js";
 
 const problem = document.getElementById("compare-problem");
 
@@ -10,10 +10,12 @@ const problem = document.getElementById("compare-problem");
 export class Comparison {
   #chart;
   #url;
+  #onChange;
   #request = null;
 
-  constructor(chart, url) {
-    [this.#chart, this.#url] = [chart, url];
+  /** `onChange` is called whenever there is something else to say of the other symbol. */
+  constructor(chart, { url, onChange }) {
+    [this.#chart, this.#url, this.#onChange] = [chart, url, onChange];
   }
 
   /** Draw the symbol over what is shown, which are the bars of `series`; none for an empty name. */
@@ -21,14 +23,19 @@ export class Comparison {
     this.stop();
     const { signal } = (this.#request = new AbortController());
     const { shown } = this.#chart;
-    if (shown.other) this.#chart.compare(null);
     problem.hidden = true;
+    const draw = (other) => {
+      if (signal.aborted || this.#chart.shown !== shown) return;
+      this.#chart.compare(other);
+      this.#onChange();
+    };
+    draw(name ? { fullSymbol: name, note: "loading …" } : null);
     if (!name) return;
     try {
-      const other = await loadOther(name, { url: this.#url, series, bars: shown.bars, signal });
-      if (!signal.aborted && this.#chart.shown === shown) this.#chart.compare(other);
+      draw(await loadOther(name, { url: this.#url, series, bars: shown.bars, signal }));
     } catch (error) {
       if (isAbort(error)) return;
+      draw({ fullSymbol: name, note: error.message });
       problem.textContent = error.message;
       problem.hidden = false;
     }
@@ -40,12 +47,13 @@ export class Comparison {
   }
 }
 
-/** Load the other symbol's bars like those of `series`; resolves to its name and closes. */
+/** Load the other symbol's bars like those of `series`; resolves to its name, its closes and the form of its prices. */
 async function loadOther(name, { url, series, bars, signal }) {
   const [exchange, symbol] = splitSymbol(name);
   const reply = await loadBars(url, { ...series, symbol, exchange }, { signal });
   const fullSymbol = reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol;
-  return { fullSymbol, values: asOf(bars.time, barsOf(reply)) };
+  const others = barsOf(reply);
+  return { fullSymbol, values: asOf(bars.time, others), ...pricesOf(reply.instrument, others) };
 }
 
 /**

@@ -31,7 +31,12 @@ export function watchControls(onChange) {
   element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
   element("breaks").addEventListener("change", ({ target }) => onChange({ breaks: target.checked }));
   element("compare").addEventListener("change", ({ target }) => onChange({ compare: target.value.trim().toUpperCase() }));
-  for (const line of studyLines) line.addEventListener("change", () => onChange({ studies: readStudies() }));
+  for (const line of studyLines) {
+    line.addEventListener("change", ({ target }) => {
+      if (target.type === "number") mend(target);
+      onChange({ studies: readStudies() });
+    });
+  }
   element("studies").addEventListener("submit", (event) => {
     event.preventDefault();
     element("studies").hidePopover();
@@ -61,6 +66,13 @@ export function markRange(name) {
   for (const button of element("ranges").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.range === name));
   }
+}
+
+/** Make a number that cannot be one the nearest that can: a study must not vanish over a typing error. */
+function mend(input) {
+  const { valueAsNumber: value, min, max, step, defaultValue } = input;
+  if (Number.isNaN(value)) input.value = defaultValue;
+  else input.value = Math.min(max, Math.max(min, Number(step) === 1 ? Math.round(value) : value));
 }
 
 function studyOf(line) {

@@ -5,13 +5,18 @@ import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
 import { utcMinute } from "./times.js";
 
 const N_ROWS = 30;
+const AGE_MS = 10_000;
 const SOURCES = { tradingview: "TradingView", sample: "Sample feed (synthetic)" };
 const ADJUSTMENTS = { splits: "splits", dividends: "splits and dividends", none: "nothing" };
 const element = (name) => document.getElementById(name);
+const age = document.createElement("span");
+
+let ageTimer = null;
 
 /** Write what is shown. */
 export function showFacts(shown, { url, query }) {
   element("facts-list").replaceChildren(...factsOf(shown).map(fact));
+  keepAge(shown.fetchedAt);
   element("facts-actions").hidden = false;
   element("details").href = element("details").dataset.address.replace("/0/", `/${shown.dataset}/`);
   for (const link of element("downloads").querySelectorAll("a")) {
@@ -21,8 +26,15 @@ export function showFacts(shown, { url, query }) {
   if (element("newest").open) showRows(shown);
 }
 
+/** Return where the bars come from, in words. */
+export function originOf({ isNew, isStale, tookMs }) {
+  if (isNew) return `a new fetch, done in ${(tookMs / 1000).toFixed(1)} s`;
+  return isStale ? "the cache, older than asked for" : "the cache";
+}
+
 /** Write that nothing is shown. */
 export function clearFacts() {
+  clearInterval(ageTimer);
   element("facts-list").replaceChildren(fact(["Shown", "Nothing"]));
   element("facts-actions").hidden = element("newest").hidden = true;
 }
@@ -38,28 +50,42 @@ export function showRows({ bars, labels, formatPrice }) {
 }
 
 function factsOf(shown) {
-  const { bars, instrument, fetchedAt } = shown;
-  const age = ageInWords((Date.now() - Date.parse(fetchedAt)) / 1000);
+  const { bars, fetchedAt } = shown;
   return [
     ["Source", SOURCES[shown.source] ?? shown.source],
-    ["Symbol", shown.fullSymbol, feedOf(shown)],
+    ["Feed", feedOf(shown)],
     ["Timeframe", shown.timeframeLabel],
     ["Bars", barsHeld(shown)],
     ["Range", `${utcMinute(bars.time[0])} – ${utcMinute(bars.time.at(-1))} UTC`],
-    ["Fetched", age, `${fetchedAt.slice(0, 19).replace("T", " ")} UTC`],
-    ["From", shown.isNew ? "a new fetch" : shown.isStale ? "the cache, older than asked for" : "the cache"],
+    ["Fetched", [`${fetchedAt.slice(0, 19).replace("T", " ")} UTC, `, age]],
+    ["From", originOf(shown)],
     ["Last bar", lastBar(shown)],
     ["Session", shown.session],
     ["Adjusted for", ADJUSTMENTS[shown.adjustment]],
-    ["Delay", instrument?.delay_s ? `${Math.round(instrument.delay_s / 60)} min behind the exchange` : null],
+    ["Delay", delayOf(shown)],
     ["Hash", shown.contentHash?.slice(0, 12), `SHA-256 over the bars: ${shown.contentHash}`],
   ].filter(([, text]) => text);
 }
 
-/** The feed that really answered, where that is not the symbol's own exchange. */
+/** Write how long ago that was, and go on writing it: a page may stay open for days. */
+function keepAge(fetchedAt) {
+  const write = () => (age.textContent = ageInWords((Date.now() - Date.parse(fetchedAt)) / 1000));
+  write();
+  clearInterval(ageTimer);
+  ageTimer = setInterval(write, AGE_MS);
+}
+
+/** The symbol as the feed calls it, and the feed that really answered where that is another. */
 function feedOf({ fullSymbol, instrument }) {
-  const feed = instrument?.full_name;
-  return feed && feed !== fullSymbol ? `The feed that answered: ${feed}` : "";
+  const asked = instrument?.pro_name || fullSymbol;
+  const answered = instrument?.full_name || asked;
+  return asked === answered ? asked : `${asked}, answered by ${answered}`;
+}
+
+function delayOf({ instrument }) {
+  const delay = instrument?.delay_s;
+  if (delay === null || delay === undefined) return null;
+  return delay ? `${Math.round(delay / 60)} min behind the exchange` : "none";
 }
 
 function barsHeld({ bars, nBars }) {
@@ -75,7 +101,8 @@ function lastBar({ lastBarFinal }) {
 function fact([name, text, title]) {
   const group = document.createElement("div");
   const [term, value] = [document.createElement("dt"), document.createElement("dd")];
-  [term.textContent, value.textContent] = [name, text];
+  term.textContent = name;
+  value.append(...[text].flat());
   if (title) value.title = title;
   group.append(term, value);
   return group;

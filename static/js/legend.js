@@ -2,6 +2,7 @@
 
 import { priceFormat, shortVolume, signed } from "./numbers.js";
 import { studyName } from "./studies.js";
+import { color } from "./theme.js";
 
 const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; numbers are the true bar's" };
 const percent = priceFormat(2);
@@ -67,19 +68,24 @@ function valuesOf(shown, at) {
 
 function studyAt({ study, stroke, lines }, at, { formatPrice }) {
   const write = study.kind === "rsi" ? percent : formatPrice;
-  const values = lines.map(({ values }) => (values[at] === null ? "–" : write(values[at])));
-  const node = span("", "legend-study");
-  const name = span(studyName(study), "legend-study-name");
-  name.style.color = stroke;
-  node.append(name, " ", span(values.length ? values.join("  ") : "needs intraday bars with volume", "number"));
-  return node;
+  const values = lines.map(({ values }) => valueIn(values, at, write));
+  return named(studyName(study), stroke, values.length ? values.join("  ") : "needs intraday bars with volume");
 }
 
-function otherAt({ fullSymbol, values, stroke }, at) {
+/** The other symbol's close; until there is one, what keeps it. */
+function otherAt({ fullSymbol, values, note, formatPrice }, at) {
+  return named(fullSymbol, color("--compare"), note ?? valueIn(values, at, formatPrice));
+}
+
+function valueIn(values, at, write) {
+  return values[at] === null ? "–" : write(values[at]);
+}
+
+function named(name, stroke, text) {
   const node = span("", "legend-study");
-  const name = span(fullSymbol, "legend-study-name");
-  name.style.color = stroke;
-  node.append(name, " ", span(values[at] === null ? "–" : String(values[at]), "number"));
+  const label = span(name, "legend-study-name");
+  label.style.color = stroke;
+  node.append(label, " ", span(text, "number"));
   return node;
 }
 

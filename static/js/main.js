@@ -5,8 +5,8 @@ import { formatAddress, readAddress, SERIES_DEFAULTS, VIEW_DEFAULTS } from "./ad
 import { cancelFetch, isAbort, loadBars } from "./api.js";
 import { BarChart } from "./chart.js";
 import { Comparison } from "./compare.js";
-import { enableFor, fillControls, markRange, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
-import { clearFacts, showFacts, showRows } from "./facts.js";
+import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
+import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
 import { keep, keepRecent, recall } from "./memory.js";
 import { Mover } from "./moving.js";
@@ -16,7 +16,7 @@ import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
-import { shownOf } from "./shown.js";
+import { labelOf, shownOf } from "./shown.js";
 import { showSuggestions } from "./suggestions.js";
 import { switchTheme, watchTheme } from "./theme.js";
 
@@ -30,8 +30,9 @@ let view = { ...VIEW_DEFAULTS };
 let request = null; // the AbortController of the load on its way
 let queued = null; // the address of the fetch that it waits for, while that is queued
 let saidState = null; // the state of that fetch that was announced last
+let retry = null; // asks once more for what went wrong
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
-const comparison = new Comparison(chart, ohlcUrl);
+const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
 const mover = new Mover(chart, { onRange: (range) => [(view.range = range), writeAddress()], say });
 
 // --- loading -----------------------------------------------------------------------------
@@ -52,12 +53,13 @@ async function open(wanted, { isFresh = false, isNewEntry = false } = {}) {
   markFields([]);
   writeAddress({ isNewEntry });
   begin(nameOf(wanted));
+  const started = performance.now();
   try {
     const reply = await loadBars(ohlcUrl, wanted, { signal, isFresh, onFetch: follow });
     // The body may have been read before the newer request came.
-    if (!signal.aborted) draw(reply);
+    if (!signal.aborted) draw(reply, { tookMs: performance.now() - started });
   } catch (error) {
-    if (!isAbort(error)) fail(error);
+    if (!isAbort(error)) fail(error, { isFresh });
   } finally {
     if (request === controller) request = null;
     if (!request) element("stage").removeAttribute("aria-busy");
@@ -79,34 +81,31 @@ function begin(name) {
   say(`Loading ${name}.`);
 }
 
-function draw(reply) {
+function draw(reply, { tookMs }) {
   // As the API spells it: two spellings of one symbol are one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
   drawn = series;
   fillForm(series);
   const started = performance.now();
-  chart.show(shownOf(reply, series), view.range);
+  chart.show(shownOf(reply, { series, tookMs }), view.range);
   // The library paints with the next frame; the one after that begins when it has.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
   showNothing();
   showView();
   enableFor(chart.shown.bars);
-  markRange(null);
+  mover.reset();
   writeAddress();
   remember(reply);
-  compare();
-  say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${chart.shown.isNew ? "newly fetched" : "from the cache"}.`);
+  comparison.show(view.compare, drawn);
+  say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${originOf(chart.shown)}.`);
 }
 
-/** Draw the other symbol, where one is asked for. */
-async function compare() {
-  await comparison.show(view.compare, drawn);
-  mover.refresh();
-}
-
-function fail(problem) {
-  clear();
-  showProblem(problem);
+function fail(problem, { isFresh }) {
+  // A new fetch that failed has changed nothing: the bars that are drawn are still those of the form.
+  const canGoBack = isFresh && series === drawn;
+  if (!canGoBack) clear();
+  retry = () => open(series, { isFresh });
+  showProblem(problem, { canGoBack });
   markFields(problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []));
   // The alert itself is read out.
   say("");
@@ -114,7 +113,7 @@ function fail(problem) {
 }
 
 function stop() {
-  if (!request) return;
+  if (!request) return goBack();
   request.abort();
   request = null;
   element("stage").removeAttribute("aria-busy");
@@ -122,6 +121,11 @@ function stop() {
   if (chart.shown) backToDrawn();
   else showEmpty();
   say(queued ? "Cancelled." : "No longer waiting. A fetch that has begun goes on, and its bars will be kept.");
+}
+
+/** Leave a problem for the chart, where there still is one. */
+function goBack() {
+  if (drawn) showNothing();
 }
 
 /** Make form and address say what is still drawn. */
@@ -167,7 +171,7 @@ function change(changes) {
   if (!chart.shown) return;
   showView();
   writeAddress();
-  if ("compare" in changes) compare();
+  if ("compare" in changes) comparison.show(view.compare, drawn);
 }
 
 function writeAddress({ isNewEntry = false } = {}) {
@@ -191,7 +195,7 @@ function say(text) {
 }
 
 function nameOf({ symbol, exchange, timeframe }) {
-  return `${exchange ? `${exchange}:` : ""}${symbol} ${timeframe}`;
+  return `${exchange ? `${exchange}:` : ""}${symbol} ${labelOf(timeframe)}`;
 }
 
 // --- wiring ------------------------------------------------------------------------------
@@ -215,10 +219,11 @@ function watchPage() {
   watchForm(submit);
   watchControls(change);
   watchTheme(() => [chart.refreshTheme(), chart.shown && showView()]);
-  new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose });
-  new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther });
+  new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose, say });
+  new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther, say });
   element("busy-stop").addEventListener("click", stop);
-  element("problem-retry").addEventListener("click", () => open(series, {}));
+  element("problem-retry").addEventListener("click", () => retry());
+  element("problem-back").addEventListener("click", goBack);
   element("fetch-again").addEventListener("click", () => open(series, { isFresh: true }));
   element("save-png").addEventListener("click", () => savePicture(chart));
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));

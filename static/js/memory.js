@@ -21,7 +21,7 @@ export function keep(name, value) {
   }
 }
 
-/** Return the symbols drawn last, newest first: `{symbol, exchange, timeframe, description}`. */
+/** Return the symbols drawn last, newest first: `{symbol, exchange, description}`. */
 export function recentSymbols() {
   const kept = recall("recent", []);
   return Array.isArray(kept) ? kept.filter((entry) => typeof entry?.symbol === "string") : [];

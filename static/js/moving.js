@@ -4,12 +4,17 @@ import { markRange } from "./controls.js";
 import { barInWords, showBar } from "./legend.js";
 import { rangeOf } from "./ranges.js";
 
+// The chart goes on moving after a finger has left it; what it comes to rest at is kept.
+const REST_MS = 150;
+
 /** Moves over the bars of `chart`; `onRange` gets what is in sight, `say` what a reader should hear. */
 export class Mover {
   #chart;
   #onRange;
   #say;
   #pointed = null; // the bar under the crosshair
+  #isByHand = false; // else what comes into sight is the chart's own doing
+  #timer = null;
 
   constructor(chart, { onRange, say }) {
     [this.#chart, this.#onRange, this.#say] = [chart, onRange, say];
@@ -17,9 +22,17 @@ export class Mover {
 
   /** Listen to the mouse and the keys over `stage`, and to the buttons of `ranges`. */
   watch(stage, ranges) {
-    for (const name of ["wheel", "pointerup", "touchend"]) stage.addEventListener(name, () => this.#chart.shown && this.#movedByHand(), { passive: true });
+    for (const name of ["wheel", "pointerdown", "touchstart"]) stage.addEventListener(name, () => (this.#isByHand = true), { passive: true });
+    this.#chart.watchRange(() => this.#isByHand && this.#moved());
     stage.addEventListener("keydown", (event) => this.#keyPressed(event));
     ranges.addEventListener("click", ({ target }) => target.dataset.range && this.#showPreset(target.dataset.range));
+  }
+
+  /** Other bars are shown: nobody has moved over them yet. */
+  reset() {
+    this.#isByHand = false;
+    clearTimeout(this.#timer);
+    markRange(null);
   }
 
   /** Write the bar under the crosshair into the legend; the newest for null. */
@@ -36,8 +49,8 @@ export class Mover {
   /** Zoom by `factor`. */
   zoom(factor) {
     if (!this.#chart.shown) return;
+    this.#isByHand = true;
     this.#chart.zoom(factor);
-    this.#movedByHand();
   }
 
   #keyPressed(event) {
@@ -45,7 +58,7 @@ export class Mover {
       ArrowLeft: () => this.#step(-1),
       ArrowRight: () => this.#step(1),
       Home: () => this.#showPreset("all"),
-      End: () => [this.#chart.showNewest(), this.#movedByHand()],
+      End: () => this.#showNewest(),
     }[event.key];
     if (!action) return;
     event.preventDefault();
@@ -53,6 +66,7 @@ export class Mover {
   }
 
   #step(step) {
+    this.#isByHand = true;
     const last = this.#chart.shown.bars.length - 1;
     const index = Math.min(last, Math.max(0, (this.#pointed ?? last + (step < 0 ? 1 : 0)) + step));
     this.#chart.pointAt(index);
@@ -61,23 +75,30 @@ export class Mover {
   }
 
   #showPreset(name) {
+    this.reset();
     const range = rangeOf(name, this.#chart.shown.bars);
     if (range) this.#chart.showRange(range);
     else this.#chart.showAll();
     markRange(name);
-    this.#keepRange();
+    this.#keepLater();
   }
 
-  #movedByHand() {
+  #showNewest() {
+    this.reset();
+    this.#chart.showNewest();
+    this.#onRange(null);
+  }
+
+  #moved() {
     markRange(null);
-    this.#keepRange();
+    this.#keepLater();
   }
 
-  #keepRange() {
-    // After the chart has moved: it does so with the next frame.
-    requestAnimationFrame(() => requestAnimationFrame(() => {
+  #keepLater() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
       const range = this.#chart.shown && this.#chart.visibleRange();
       if (range) this.#onRange(range);
-    }));
+    }, REST_MS);
   }
 }

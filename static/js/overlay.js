@@ -8,7 +8,7 @@ const TICK_MS = 100;
 const element = (name) => document.getElementById(name);
 
 const OPERATOR = "That is for whoever runs this service.";
-const KEPT = "Nothing was stored. Bars that are kept already still open.";
+const KEPT = "Bars that are kept already still open.";
 // For each stable code: a heading, and what the API's own sentence leaves to say.
 const WORDS = {
   invalid_request: ["This cannot be fetched", "Change what is marked and press Enter."],
@@ -40,13 +40,20 @@ let timers = [];
 /** Show nothing over the chart. */
 export function showNothing() {
   stopTimers();
-  for (const name of ["empty", "busy", "problem"]) element(`overlay-${name}`).hidden = true;
+  showOnly(null);
 }
 
 /** Show that there is nothing to see yet. */
 export function showEmpty() {
-  showNothing();
-  element("overlay-empty").hidden = false;
+  stopTimers();
+  showOnly("empty");
+}
+
+/** Show one overlay. The focus must not be lost with a button that goes. */
+function showOnly(wanted) {
+  const hadFocus = document.activeElement?.closest(".overlay") ?? null;
+  for (const name of ["empty", "busy", "problem"]) element(`overlay-${name}`).hidden = name !== wanted;
+  if (hadFocus?.hidden) (wanted === "busy" ? element("busy-stop") : element("chart")).focus({ preventScroll: true });
 }
 
 /** Show that bars are on their way, with the seconds since now. */
@@ -61,10 +68,7 @@ export function showBusy(name) {
   };
   tick();
   timers.push(setInterval(tick, TICK_MS));
-  timers.push(setTimeout(() => {
-    element("overlay-empty").hidden = element("overlay-problem").hidden = true;
-    element("overlay-busy").hidden = false;
-  }, BUSY_AFTER_MS));
+  timers.push(setTimeout(() => showOnly("busy"), BUSY_AFTER_MS));
 }
 
 /** Show how a fetch gets on; returns the sentence. */
@@ -77,9 +81,9 @@ export function showProgress(fetched) {
   return sentence;
 }
 
-/** Show what went wrong; "Try again" only where that can help. */
-export function showProblem(problem) {
-  showNothing();
+/** Show what went wrong; "Try again" only where that can help, and a way back where bars are still drawn. */
+export function showProblem(problem, { canGoBack = false } = {}) {
+  stopTimers();
   const [title, step] = WORDS[problem.code] ?? [problem.title ?? "Something went wrong", ""];
   element("problem-title").textContent = title;
   element("problem-detail").textContent = problem.message;
@@ -89,7 +93,8 @@ export function showProblem(problem) {
   const retry = element("problem-retry");
   retry.hidden = !problem.isRetryable;
   if (problem.isRetryable) holdBack(retry, problem.retryAfterS);
-  element("overlay-problem").hidden = false;
+  element("problem-back").hidden = !canGoBack;
+  showOnly("problem");
 }
 
 function holdBack(button, seconds) {
@@ -103,11 +108,13 @@ function holdBack(button, seconds) {
   if (button.disabled) timers.push(setInterval(tick, TICK_MS));
 }
 
-function stepOf({ state, attempts, count, n_bars, ahead, next_attempt_at: next, allowed_at: allowed, error }) {
+function stepOf({ state, attempts, count, n_bars, fetched_ms: fetchedMs, ahead, next_attempt_at: next, allowed_at: allowed, error }) {
   if (state === "running" && allowed) {
     return `Waiting for its turn to call TradingView: about ${secondsUntil(allowed)} s.`;
   }
   if (state === "running") {
+    // Only then it is known how long the fetching took.
+    if (fetchedMs) return `Storing ${wholeNumber(count)} bars.`;
     const again = attempts > 1 ? ` (attempt ${attempts})` : "";
     return count ? `Received ${wholeNumber(count)} of ${wholeNumber(n_bars)} bars${again}.` : `Fetching from the feed${again}.`;
   }

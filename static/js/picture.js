@@ -1,9 +1,10 @@
 // The chart as a PNG that says what it shows, also when it is passed on without the page.
 
+import { studyName } from "./studies.js";
 import { color, fontFamily } from "./theme.js";
 import { utcMinute } from "./times.js";
 
-const [MARGIN, TITLE_PX, TEXT_PX] = [12, 15, 12];
+const [MARGIN, GAP, TITLE_PX, TEXT_PX] = [12, 6, 15, 12];
 
 /** Save the chart as an image file. */
 export function savePicture(chart) {
@@ -20,7 +21,8 @@ export function savePicture(chart) {
 
 function framed(picture, shown) {
   const ratio = devicePixelRatio || 1;
-  const head = Math.round((MARGIN * 2 + TITLE_PX + TEXT_PX + 6) * ratio);
+  const lines = linesOf(shown);
+  const head = Math.round((MARGIN * 1.5 + lines.reduce((height, { px }) => height + px + GAP, 0)) * ratio);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [picture.width, picture.height + head];
   const context = canvas.getContext("2d");
@@ -28,14 +30,33 @@ function framed(picture, shown) {
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(picture, 0, head);
   context.scale(ratio, ratio);
-  write(context, `${shown.fullSymbol} · ${shown.timeframeLabel}`, { y: MARGIN + TITLE_PX, font: `600 ${TITLE_PX}px ${fontFamily()}`, fill: color("--text") });
-  write(context, caption(shown), { y: MARGIN + TITLE_PX + TEXT_PX + 6, font: `${TEXT_PX}px ${fontFamily()}`, fill: color("--muted") });
+  let y = MARGIN - GAP;
+  for (const { px, weight = 400, words } of lines) {
+    y += px + GAP;
+    context.font = `${weight} ${px}px ${fontFamily()}`;
+    write(context, words, y);
+  }
   return canvas;
 }
 
-function write(context, text, { y, font, fill }) {
-  [context.font, context.fillStyle] = [font, fill];
-  context.fillText(text, MARGIN, y);
+/** Return the lines over the chart; each word is `[text, colour]`. */
+function linesOf(shown) {
+  const drawn = shown.studyLines.map(({ study, stroke }) => [studyName(study), stroke]);
+  if (shown.other?.values) drawn.push([shown.other.fullSymbol, color("--compare")]);
+  return [
+    { px: TITLE_PX, weight: 600, words: [[`${shown.fullSymbol} · ${shown.timeframeLabel}`, color("--text")]] },
+    { px: TEXT_PX, words: [[caption(shown), color("--muted")]] },
+    { px: TEXT_PX, weight: 600, words: drawn },
+  ].filter(({ words }) => words.length);
+}
+
+function write(context, words, y) {
+  let x = MARGIN;
+  for (const [text, fill] of words) {
+    context.fillStyle = fill;
+    context.fillText(text, x, y);
+    x += context.measureText(text).width + MARGIN;
+  }
 }
 
 function caption({ source, fetchedAt, isForming, bars }) {

@@ -5,6 +5,7 @@ import { recentSymbols } from "./memory.js";
 
 const DEBOUNCE_MS = 250;
 const MAX_SHOWN = 12;
+const NOTHING = "Nothing found. Enter asks for it as it is typed.";
 
 /** Makes a text input a combobox over `list`. */
 export class SymbolBox {
@@ -12,14 +13,16 @@ export class SymbolBox {
   #list;
   #url;
   #onChoose;
+  #say;
   #choices = [];
   #active = -1;
   #timer = null;
   #controller = null;
   #hasSearch = true;
 
-  constructor({ input, list, url, onChoose }) {
-    [this.#input, this.#list, this.#url, this.#onChoose] = [input, list, url, onChoose];
+  /** `onChoose` gets the symbol chosen, `say` what somebody who does not see the list should hear. */
+  constructor({ input, list, url, onChoose, say }) {
+    [this.#input, this.#list, this.#url, this.#onChoose, this.#say] = [input, list, url, onChoose, say];
     input.addEventListener("input", () => this.#typed());
     input.addEventListener("focus", () => input.select());
     input.addEventListener("click", () => this.#typed());
@@ -31,17 +34,20 @@ export class SymbolBox {
 
   /** Close the list and forget what was being searched. */
   close() {
-    clearTimeout(this.#timer);
-    this.#controller?.abort();
+    this.#forget();
     this.#show([]);
   }
 
   #typed() {
-    clearTimeout(this.#timer);
-    this.#controller?.abort();
+    this.#forget();
     const query = this.#input.value.trim();
     if (!query || query === this.#input.dataset.shown) return this.#show(recentSymbols(), "Recent");
     if (this.#hasSearch) this.#timer = setTimeout(() => this.#search(query), DEBOUNCE_MS);
+  }
+
+  #forget() {
+    clearTimeout(this.#timer);
+    this.#controller?.abort();
   }
 
   async #search(query) {
@@ -50,7 +56,7 @@ export class SymbolBox {
     try {
       const { signal } = this.#controller;
       const found = await findSymbols(this.#url, { query: text, exchange }, { signal });
-      if (!signal.aborted) this.#show(found.slice(0, MAX_SHOWN));
+      if (!signal.aborted) this.#show(found.slice(0, MAX_SHOWN), found.length ? "" : NOTHING);
     } catch (error) {
       if (isAbort(error)) return;
       // Exchange and symbol by hand is always possible, so the box does not complain.
@@ -63,9 +69,10 @@ export class SymbolBox {
     [this.#choices, this.#active] = [choices, -1];
     this.#list.replaceChildren(...choices.map((choice, index) => optionOf(choice, this.#idOf(index))));
     this.#list.dataset.heading = heading;
-    this.#list.hidden = choices.length === 0;
+    this.#list.hidden = choices.length === 0 && heading !== NOTHING;
     this.#input.setAttribute("aria-expanded", String(choices.length > 0));
     this.#input.removeAttribute("aria-activedescendant");
+    if (!this.#list.hidden) this.#say(choices.length ? `${choices.length} ${choices.length === 1 ? "symbol" : "symbols"}. ${heading}` : heading);
   }
 
   #keyPressed(event) {
@@ -74,10 +81,11 @@ export class SymbolBox {
       event.preventDefault();
       if (this.#choices.length) this.#activate(this.#active + step);
       else if (step > 0) this.#typed();
-    } else if (event.key === "Enter" && this.#active >= 0) {
+    } else if (event.key === "Enter") {
+      if (this.#active < 0) return this.close();
       event.preventDefault();
       this.#choose(this.#active);
-    } else if (event.key === "Escape" && this.#choices.length) {
+    } else if (event.key === "Escape" && !this.#list.hidden) {
       event.stopPropagation();
       // Else the browser would close the panel that the box may stand in.
       event.preventDefault();
@@ -112,12 +120,12 @@ export class SymbolBox {
   }
 }
 
-function optionOf({ symbol, exchange, description, type, timeframe }, id) {
+function optionOf({ symbol, exchange, description, type }, id) {
   const option = document.createElement("li");
   option.id = id;
   option.role = "option";
   option.setAttribute("aria-selected", "false");
-  for (const [className, text] of [["option-symbol", symbol], ["option-name", description], ["option-place", [type, exchange].filter(Boolean).join(" · ")], ["visually-hidden", timeframe]]) {
+  for (const [className, text] of [["option-symbol", symbol], ["option-name", description], ["option-place", [type, exchange].filter(Boolean).join(" · ")]]) {
     const part = document.createElement("span");
     part.className = className;
     part.textContent = text ?? "";

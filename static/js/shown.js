@@ -1,11 +1,13 @@
 // What the page knows of the bars that it shows: the API's reply, in the page's own words.
 
-import { barsOf } from "./bars.js";
+import { barsOf, pricesOf } from "./bars.js";
 
-/** Return the bars of `reply` with all that is said of them; `series` is what was asked for. */
-export function shownOf(reply, series) {
+/** Return the bars of `reply` with all that is said of them; `series` was asked for and came after `tookMs`. */
+export function shownOf(reply, { series, tookMs }) {
+  const bars = barsOf(reply);
   return {
-    bars: barsOf(reply),
+    bars,
+    ...pricesOf(reply.instrument, bars),
     instrument: reply.instrument,
     timeframe: reply.timeframe,
     timeframeLabel: labelOf(reply.timeframe),
@@ -14,6 +16,7 @@ export function shownOf(reply, series) {
     dataset: reply.dataset,
     fetchedAt: reply.fetched_at,
     isNew: reply.isNew,
+    tookMs,
     isStale: reply.stale === true,
     isForming: reply.last_bar_final === false,
     isLimited: reply.is_limited === true,
@@ -25,7 +28,7 @@ export function shownOf(reply, series) {
   };
 }
 
-/** The label of the timeframe's button. */
-function labelOf(timeframe) {
-  return document.querySelector(`[name=timeframe][value="${timeframe}"]`).nextSibling.textContent;
+/** Return a timeframe as its button writes it: minutes say so. */
+export function labelOf(timeframe) {
+  return /\d$/.test(timeframe) ? `${timeframe}m` : timeframe;
 }

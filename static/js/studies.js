@@ -4,13 +4,16 @@ import { bollinger, ema, rsi, sma, vwap } from "./indicators.js";
 import { isIntraday } from "./bars.js";
 import { tradingDayOf } from "./times.js";
 
+// A window is so many whole bars; a width so many deviations.
+const PERIOD = { least: 2, most: 1000, isWhole: true };
+const WIDTH = { least: 0.5, most: 10 };
 // For each kind: its short name, its parameters' bounds, and its lines.
 const KINDS = {
-  sma: { name: "SMA", bounds: [[2, 1000]], lines: ({ close }, [period]) => [{ values: sma(close, period) }] },
-  ema: { name: "EMA", bounds: [[2, 1000]], lines: ({ close }, [period]) => [{ values: ema(close, period) }] },
-  bb: { name: "BB", bounds: [[2, 1000], [0.5, 10]], lines: bandLines },
+  sma: { name: "SMA", bounds: [PERIOD], lines: ({ close }, [period]) => [{ values: sma(close, period) }] },
+  ema: { name: "EMA", bounds: [PERIOD], lines: ({ close }, [period]) => [{ values: ema(close, period) }] },
+  bb: { name: "BB", bounds: [PERIOD, WIDTH], lines: bandLines },
   vwap: { name: "VWAP", bounds: [], lines: vwapLines },
-  rsi: { name: "RSI", bounds: [[2, 1000]], isPane: true, lines: ({ close }, [period]) => [{ values: rsi(close, period) }] },
+  rsi: { name: "RSI", bounds: [PERIOD], isPane: true, lines: ({ close }, [period]) => [{ values: rsi(close, period) }] },
 };
 const MAX_STUDIES = 8;
 
@@ -37,12 +40,16 @@ export function hasPane({ kind }) {
 /** Whether the parameters are within their bounds. */
 export function isValid({ kind, parameters }) {
   const bounds = KINDS[kind]?.bounds;
-  return bounds?.length === parameters.length && bounds.every(([least, most], i) => parameters[i] >= least && parameters[i] <= most);
+  return bounds?.length === parameters.length && bounds.every((bound, i) => isWithin(bound, parameters[i]));
 }
 
 /** Return the study's lines as `{values, isFaint}`; none where the bars do not allow it. */
 export function studyLines(study, bars, { instrument, timeframe }) {
   return KINDS[study.kind].lines(bars, study.parameters, { instrument, timeframe });
+}
+
+function isWithin({ least, most, isWhole }, value) {
+  return value >= least && value <= most && (!isWhole || Number.isInteger(value));
 }
 
 function parseStudy(text) {

@@ -5,6 +5,7 @@ import { keep } from "./memory.js";
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
 const probe = document.getElementById("theme-switch").appendChild(document.createElement("span"));
+probe.hidden = true;
 
 /** Return "dark" or "light", as the page looks now. */
 export function currentTheme() {
@@ -23,10 +24,13 @@ export function fontFamily() {
   return getComputedStyle(document.body).fontFamily;
 }
 
-/** Change between light and dark. */
+/** Change between light and dark. What the system has chosen itself is not kept: it may change its mind. */
 export function switchTheme() {
-  root.dataset.theme = currentTheme() === "dark" ? "light" : "dark";
-  keep("theme", root.dataset.theme);
+  const wanted = currentTheme() === "dark" ? "light" : "dark";
+  const isUsual = wanted === (system.matches ? "dark" : "light");
+  if (isUsual) delete root.dataset.theme;
+  else root.dataset.theme = wanted;
+  keep("theme", isUsual ? null : wanted);
   announce();
 }
 

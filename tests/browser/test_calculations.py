@@ -180,6 +180,18 @@ def test_days_begin_at_the_exchanges_midnight_and_gaps_are_within_days(
     assert found == {"days": [4], "gaps": [3]}
 
 
+def test_a_market_that_never_closes_misses_bars_between_days_too(call: Callable[..., Any]) -> None:
+    bars = {"time": [hour * 3600 for hour in [22, 23, 26, 27]], "length": 4}
+
+    found = call(
+        "breaks",
+        "m.findBreaks(given, { timeframe: '1h', dayOf: (time) => Math.floor(time / 86400), isAlwaysOpen: true })",
+        bars,
+    )
+
+    assert found == {"days": [2], "gaps": [2]}
+
+
 def test_another_symbols_close_is_the_newest_one_known_at_a_bar(call: Callable[..., Any]) -> None:
     other = {"time": [5, 10, 20], "close": [1.0, 2.0, 3.0], "length": 3}
 
@@ -206,6 +218,8 @@ def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> Non
     assert call("studies", "m.formatStudies(m.parseStudies(given))", text) == text
 
 
-@pytest.mark.parametrize("text", ["", "sma", "sma:1", "sma:x", "constructor:1", "bb:20", "rsi:1:2"])
+@pytest.mark.parametrize(
+    "text", ["", "sma", "sma:1", "sma:20.5", "sma:x", "constructor:1", "bb:20", "rsi:1:2"]
+)
 def test_what_is_no_study_is_left_out(call: Callable[..., Any], text: str) -> None:
     assert call("studies", "m.parseStudies(given)", text) == []

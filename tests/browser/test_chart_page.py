@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -84,7 +85,10 @@ def test_typing_a_symbol_and_enter_leads_to_candles(page: Page, site: str) -> No
     }
     facts = facts_of(page)
     assert facts["Source"] == "Sample feed (synthetic)"
-    assert (facts["Bars"], facts["Timeframe"], facts["From"]) == ("300", "1h", "a new fetch")
+    assert (facts["Bars"], facts["Timeframe"], facts["Feed"]) == ("300", "1h", "BINANCE:ETHUSDT")
+    assert re.fullmatch(r"a new fetch, done in \d+\.\d s", facts["From"])
+    # What was typed is being searched no more.
+    expect(page.locator("#symbol-list")).to_be_hidden()
     expect(page.locator(".banner")).to_contain_text("These bars are synthetic")
     expect(page.locator("#tv-attr-logo")).to_have_attribute("href", re.compile("tradingview.com"))
 
@@ -174,6 +178,32 @@ def test_a_failure_that_passes_offers_try_again(page: Page, site: str) -> None:
     expect_bars(page, "BINANCE:XRPUSDT")
 
 
+def test_a_new_fetch_that_fails_leaves_the_chart_as_it_was(page: Page, site: str) -> None:
+    problem = {"title": "", "detail": "The feed is down.", "code": "feed_unreachable", "retryable": True}  # fmt: skip
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=500, content_type="application/problem+json", body=json.dumps(problem))
+
+    page.route("**/api/tv/ohlc?*use_cache=false*", refuse)
+    page.get_by_role("button", name="Fetch again").click()
+    expect(page.get_by_role("alert")).to_contain_text("The feed is down.")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Back to the chart")).to_be_visible()
+
+    page.get_by_role("button", name="Back to the chart").click()
+
+    # It was a new fetch that was tried again, and no look into the cache.
+    assert len(asked) == 2
+    expect_bars(page, "BINANCE:BTCUSDT")
+    assert facts_of(page)["Bars"] == "300"
+    # The button that had the focus is gone.
+    expect(page.locator("#chart")).to_be_focused()
+
+
 def test_a_link_opens_the_same_chart(
     page: Page, site: str, open_context: Callable[..., BrowserContext]
 ) -> None:
@@ -240,14 +270,126 @@ def test_the_second_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     assert query_of(page)["compare"].endswith(":AAPL")
 
 
-def test_day_breaks_are_drawn_on_request(page: Page, site: str) -> None:
+def test_a_second_symbol_that_cannot_be_had_says_why(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300&compare=BINANCE:NOSUCH")
+
+    expect_bars(page, "BINANCE:BTCUSDT")
+    expect(page.locator("#legend-studies")).to_contain_text("does not know BINANCE:NOSUCH")
+
+
+def bars_reply(closes: list[float], **instrument: Any) -> dict[str, Any]:
+    """Return the API's reply in columns with flat bars at these prices, one an hour."""
+    times = [1_700_000_400 + 3600 * i for i in range(len(closes))]
+    columns = {"open": closes, "high": closes, "low": closes, "close": closes}
+    return {
+        "symbol": "FLAT", "exchange": "TEST", "timeframe": "1h", "count": len(closes), "dataset": 1,
+        "ohlc": {"time": times, **columns, "volume": [1.0] * len(closes)}, "source": "sample", "cached": True,
+        "fetched_at": "2026-01-01T00:00:00Z", "last_bar_final": True, "content_hash": "0" * 64,
+        "session": "regular", "adjustment": "splits", "instrument": instrument,
+    }  # fmt: skip
+
+
+MEAN_HEIGHT = """
+(wanted) => {
+  let [sum, count] = [0, 0];
+  for (const canvas of document.querySelectorAll("#chart canvas")) {
+    const { width, height } = canvas;
+    if (!width || !height) continue;
+    const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    for (let i = 0; i < pixels.length; i += 4) {
+      if (![0, 1, 2].every((part) => Math.abs(pixels[i + part] - wanted[part]) < 8) || pixels[i + 3] < 250) continue;
+      [sum, count] = [sum + Math.floor(i / 4 / width), count + 1];
+    }
+  }
+  return sum / count;
+}
+"""
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "percent"])
+def test_an_average_stays_with_its_bars_on_every_scale(scale: str, page: Page, site: str) -> None:
+    """In per cent too, where the average's own first value is another than the bars'."""
+    page.route(
+        "**/api/tv/ohlc?*", lambda route: route.fulfill(json=bars_reply([100.0] + [300.0] * 59))
+    )
+    page.goto(f"{site}/?symbol=TEST:FLAT&scale={scale}&studies=sma:2")
+    expect_bars(page, "TEST:FLAT")
+
+    average = page.evaluate(MEAN_HEIGHT, [0xC2, 0x41, 0x0C])
+    last_price = page.evaluate(MEAN_HEIGHT, [0x0B, 0x7F, 0x70])
+
+    assert average == pytest.approx(last_price, abs=4)
+
+
+def test_what_the_feed_calls_things_is_no_markup(page: Page, site: str) -> None:
+    hostile = "<img src=x onerror='window.isHit = true'>"
+    reply = bars_reply([1.0] * 30, description=hostile, pro_name=hostile, full_name="X:Y")
+    found = {"symbol": hostile, "exchange": hostile, "description": hostile, "type": hostile}
+    page.route("**/api/tv/ohlc?*", lambda route: route.fulfill(json=reply | {"symbol": hostile}))
+    page.route("**/api/tv/symbols?*", lambda route: route.fulfill(json={"symbols": [found]}))
+    page.goto(f"{site}/?symbol=FLAT&compare=OTHER&n_bars=30")
+    expect(page.locator("#legend-name")).to_contain_text(hostile)
+
+    page.get_by_label("Symbol", exact=True).press_sequentially("img")
+
+    expect(page.locator("#symbol-list [role=option]")).to_contain_text(hostile)
+    assert page.locator("main img").count() == 0
+    assert page.evaluate("window.isHit") is None
+
+
+def test_a_number_that_no_study_takes_is_mended(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300&studies=sma:20")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    page.get_by_role("button", name="Indicators").click()
+    period = page.get_by_label("Moving average: period").first
+
+    for typed, mended in [("5000", "1000"), ("", "20"), ("7.4", "7")]:
+        period.fill(typed)
+        period.press("Tab")
+        expect(page.locator("#legend-studies")).to_contain_text(f"SMA {mended}")
+        expect(period).to_have_value(mended)
+
+
+def test_the_menu_works_in_full_screen(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    page.keyboard.press("f")
+    expect(page.get_by_role("button", name="Full screen")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("i")
+    page.get_by_label("RSI", exact=True).check()
+
+    expect(page.locator("#legend-studies")).to_contain_text("RSI 14")
+
+
+def test_where_one_has_moved_to_is_in_the_address_wherever_the_mouse_is_let_go(
+    page: Page, site: str
+) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    box = page.locator("#chart").bounding_box()
+    assert box is not None
+
+    page.mouse.move(box["x"] + 300, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 700, box["y"] + 100, steps=4)
+    page.mouse.move(box["x"] + 700, 5, steps=2)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("&from="))
+
+    page.locator("#chart").focus()
+    page.keyboard.press("End")
+    expect(page).not_to_have_url(re.compile("&from="))
+
+
+def test_session_breaks_are_drawn_on_request(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=15&n_bars=300")
     expect_bars(page, "NASDAQ:AAPL")
 
     before = page.locator("#chart").screenshot()
 
     page.get_by_role("button", name="Indicators").click()
-    page.get_by_label("Day breaks and missing bars").check()
+    page.get_by_label("Session breaks and gaps").check()
     page.keyboard.press("Escape")
 
     expect(page.locator("#studies")).to_be_hidden()
@@ -279,7 +421,7 @@ def test_a_newer_request_wins(page: Page, site: str) -> None:
 def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
     """A fetch that takes long shows how it gets on; the reply's form is the API's own."""
     row = {
-        "state": "running", "attempts": 1, "count": 1200, "n_bars": 5000, "ahead": 0,
+        "state": "running", "attempts": 1, "count": 1200, "n_bars": 5000, "ahead": 0, "fetched_ms": 0,
         "error": None, "next_attempt_at": None, "allowed_at": None,
     }  # fmt: skip
     page.route(
@@ -289,21 +431,35 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
         ),
     )
     waits = {"count": 0, "allowed_at": (datetime.now(UTC) + timedelta(seconds=600)).isoformat()}
-    found = iter([row | waits, row | waits])
-    page.route(
-        "**/api/tv/fetches/7",
-        lambda route: route.fulfill(json=next(found, row | {"count": 3400})),
-    )
-    page.goto(f"{site}/?symbol=BINANCE:ADAUSDT")
+    found = iter([row | {"state": "queued", "ahead": 2}, row | waits, row | {"count": 3400}])
+    stored = row | {"count": 5000, "fetched_ms": 900}
+    page.route("**/api/tv/fetches/7", lambda route: route.fulfill(json=next(found, stored)))
+    page.add_init_script(NOTE_STEPS)
+    page.goto(f"{site}/?symbol=BINANCE:ADAUSDT&timeframe=5")
 
-    expect(page.locator("#busy-step")).to_have_text(
-        re.compile(r"Waiting for its turn to call TradingView: about (59\d|600) s\.")
+    expect(page.locator("#busy-step")).to_have_text("Storing 5,000 bars.")
+    assert re.fullmatch(
+        r"(Asking the service\.\n)?Received 1,200 of 5,000 bars\.\nQueued: 2 fetches are before it\.\n"
+        r"(Waiting for its turn to call TradingView: about (59\d|600) s\.\n)+"
+        r"Received 3,400 of 5,000 bars\.\nStoring 5,000 bars\.",
+        page.evaluate("window.steps.join('\\n')"),
     )
-    expect(page.locator("#busy-step")).to_have_text("Received 3,400 of 5,000 bars.")
+    expect(page.locator("#busy-title")).to_have_text("Loading BINANCE:ADAUSDT 5m")
     page.keyboard.press("Escape")
 
     expect(page.locator("#overlay-busy")).to_be_hidden()
     expect(page.locator("#overlay-empty")).to_be_visible()
+
+
+# Every step that was shown, also for less time than anybody looks.
+NOTE_STEPS = """
+window.steps = [];
+document.addEventListener("DOMContentLoaded", () => {
+  const step = document.getElementById("busy-step");
+  new MutationObserver(() => window.steps.at(-1) !== step.textContent && window.steps.push(step.textContent))
+    .observe(step, { childList: true });
+});
+"""
 
 
 def test_a_price_near_two_hundred_thousandths_is_readable(page: Page, site: str) -> None:
@@ -385,8 +541,18 @@ def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("#symbol-list [aria-selected=true]")).to_have_count(1)
     option.click()
-
     expect(page.locator("#legend-name")).to_contain_text("Apple Inc.")
+
+    page.get_by_label("Symbol", exact=True).fill("")
+    page.get_by_label("Symbol", exact=True).press_sequentially("btc")
+    expect(page.get_by_role("option").filter(has_text="Bitcoin").first).to_be_visible()
+    expect(page.locator("#status")).to_contain_text(" symbols.")
+    page.get_by_label("Symbol", exact=True).press("Enter")
+    # What lies over the chart is gone with the question.
+    expect(page.locator("#symbol-list")).to_be_hidden()
+    page.get_by_label("Symbol", exact=True).fill("zzzzzz")
+    expect(page.locator("#status")).to_have_text("Nothing found. Enter asks for it as it is typed.")
+    expect(page.locator("#symbol-list")).to_be_visible()
 
 
 def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
@@ -397,6 +563,10 @@ def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
     page.reload()
 
     expect(page.get_by_role("button", name="Dark theme")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.get_by_role("button", name="Dark theme").click()
+    # As the system has it again, so that the page changes with the system.
+    page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
 
 
@@ -486,6 +656,13 @@ def test_the_first_candles_of_a_cached_dataset_come_soon(
     assert seen_ms < 5000
 
 
+NOTE_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => (window.shifted += value)))
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "theme", "is_phone"),
     [
@@ -499,8 +676,11 @@ def test_the_page_looks_right_in(
     name: str, theme: str, is_phone: bool, site: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(viewport=PHONE if is_phone else DESKTOP, color_scheme=theme).new_page()
+    page.add_init_script(NOTE_SHIFTS)
 
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000&studies=sma:20,ema:21,rsi:14")
     expect_bars(page, "BINANCE:BTCUSDT")
 
     save_screenshot(page, name)
+    # Nothing has moved as the bars came.
+    assert page.evaluate("window.shifted") < 0.005
