@@ -48,7 +48,8 @@ def svg(closes: npt.NDArray[np.float64]) -> str:
     stroke = _UP if values[-1] >= values[0] else _DOWN
     foot = f"{WIDTH - _MARGIN},{HEIGHT} {_MARGIN},{HEIGHT}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        # Stretched to any shape, with a line as thin as before: where there are no scripts, it is the chart.
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" preserveAspectRatio="none">'
         f'<polygon points="{line} {foot}" fill="{stroke}" fill-opacity=".14"/>'
-        f'<polyline points="{line}" fill="none" stroke="{stroke}" stroke-width="1.5" stroke-linejoin="round"/></svg>'
+        f'<polyline points="{line}" fill="none" stroke="{stroke}" stroke-width="1.5" stroke-linejoin="round" vector-effect="non-scaling-stroke"/></svg>'
     )

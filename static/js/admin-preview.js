@@ -1,4 +1,4 @@
-// Draws a dataset's bars on its own page, and on the one in the admin.
+// Draws a dataset's bars on its page in the admin.
 
 const LINES = "rgba(128, 128, 128, 0.2)";
 

@@ -98,8 +98,42 @@ def test_the_list_works_without_javascript(
     page.get_by_role("link", name="Clear").click()
     page.get_by_role("link", name="Size").click()
     expect(page.locator("[aria-sort=descending]")).to_have_text("Size↓")
+    page.goto(f"{filled}/datasets/1/")
+    expect(page.get_by_role("img", name="Closes of ")).to_be_visible()
+    expect(page.locator(".chart-preview")).to_be_hidden()
     page.goto(f"{filled}/fetches/")
     expect(page.get_by_role("link", name="Reload")).to_be_visible()
+    page.goto(filled)
+    expect(page.get_by_role("heading", name="The chart needs JavaScript")).to_be_visible()
+    # A form that could do nothing.
+    expect(page.locator("#fetch-form")).to_be_hidden()
+
+
+def test_no_page_is_wider_than_its_window(filled: str, page: Page) -> None:
+    # A name that is long, and in one piece.
+    long = "BINANCE:BTCUSDT/BINANCE:ETHUSDT&n_bars=20"
+    assert page.request.get(f"{filled}/api/tv/ohlc?symbol={long}&wait=60").ok
+    sign_in(page, filled, "/datasets/")
+
+    for address in ["/datasets/", "/fetches/", "/datasets/1/", "/?symbol=BINANCE:BTCUSDT&n_bars=3000"]:  # fmt: skip
+        page.goto(f"{filled}{address}")
+        for width in [320, 390, 760, 900, 1081, 1280]:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
+
+
+def test_a_phone_can_order_the_list(
+    filled: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(viewport=PHONE).new_page()
+    page.goto(f"{filled}/datasets/?timeframe=45")
+
+    page.get_by_role("link", name="Bars").click()
+
+    expect(page.locator("[aria-sort=descending]")).to_have_text("Bars↓")
+    expect(page.locator("#results tbody .col-bars").last).to_contain_text("200")
+    # What it is worth is told here too.
+    expect(page.locator("#results tbody .col-quality").first).to_be_visible()
 
 
 def test_lines_are_copied(filled: str, open_context: Callable[..., BrowserContext]) -> None:

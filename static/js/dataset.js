@@ -1,0 +1,23 @@
+// The page of one dataset: its bars, drawn as the chart page draws them.
+
+import { loadKept } from "./api.js";
+import { BarChart } from "./chart.js";
+import { shownOf } from "./shown.js";
+import { watchTheme } from "./theme.js";
+
+const preview = document.querySelector(".chart-preview");
+
+async function draw() {
+  const reply = await loadKept(preview.dataset.barsUrl);
+  const chart = new BarChart(preview, { onCrosshair: () => {} });
+  chart.show(shownOf(reply, { series: {} }));
+  chart.showAll();
+  watchTheme(() => chart.refreshTheme());
+}
+
+if (preview) {
+  draw().catch((problem) => {
+    preview.textContent = problem.message;
+    if (!("code" in problem)) throw problem;
+  });
+}
