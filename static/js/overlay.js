@@ -11,7 +11,7 @@ const OPERATOR = "That is for whoever runs this service.";
 const KEPT = "Bars that are kept already still open.";
 // For each stable code: a heading, and what the API's own sentence leaves to say.
 const WORDS = {
-  invalid_request: ["This cannot be fetched", "Change what is marked and press Enter."],
+  invalid_request: ["This cannot be fetched", ""],
   symbol_not_found: ["Unknown symbol", ""],
   no_data: ["No bars", "Try another timeframe, or another exchange that lists the same symbol."],
   not_permitted: ["Not permitted", ""],
@@ -84,7 +84,7 @@ export function showProgress(fetched) {
 /** Show what went wrong; "Try again" only where that can help, and a way back where bars are still drawn. */
 export function showProblem(problem, { canGoBack = false } = {}) {
   stopTimers();
-  const [title, step] = WORDS[problem.code] ?? [problem.title ?? "Something went wrong", ""];
+  const [title, step] = WORDS[problem.code] ?? [problem.title || "Something went wrong", ""];
   element("problem-title").textContent = title;
   element("problem-detail").textContent = problem.message;
   element("problem-step").textContent = step;

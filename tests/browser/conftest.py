@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tvproject.env import SETTINGS
 
@@ -31,8 +38,8 @@ CHROMIUM_ARGUMENTS = [
 ]  # fmt: skip
 # On a busy machine all is slow, and none of it is wrong.
 WAIT_MS = 20_000
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def missing(reason: str) -> NoReturn:

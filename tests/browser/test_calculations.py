@@ -98,6 +98,29 @@ def test_vwap_begins_anew_each_day_and_waits_for_volume(call: Callable[..., Any]
     assert found == [3, 5, None, 12]
 
 
+def test_heikin_ashi_bars_go_on_from_the_one_before(
+    call: Callable[..., Any], closes: pd.Series[float]
+) -> None:
+    opens = closes.shift(1, fill_value=closes[0])
+    highs, lows = np.maximum(opens, closes) + 0.01, np.minimum(opens, closes) - 0.02
+    bars = {"open": opens, "high": highs, "low": lows, "close": closes}
+
+    found = call(
+        "bars",
+        "m.heikinAshi(given)",
+        {name: prices.tolist() for name, prices in bars.items()} | {"length": N},
+    )
+
+    expected_close = (opens + highs + lows + closes) / 4
+    expected_open = [(opens[0] + closes[0]) / 2]
+    for i in range(1, N):
+        expected_open.append((expected_open[i - 1] + expected_close[i - 1]) / 2)
+    same(found["close"], expected_close)
+    same(found["open"], pd.Series(expected_open))
+    same(found["high"], pd.concat([highs, expected_close, pd.Series(expected_open)], axis=1).max(axis=1))  # fmt: skip
+    same(found["low"], pd.concat([lows, expected_close, pd.Series(expected_open)], axis=1).min(axis=1))  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("instrument", "prices", "decimals", "step"),
     [

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expect
 
 from datasets.errors import FetchError, all_codes
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
@@ -555,6 +555,27 @@ def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     expect(page.locator("#symbol-list")).to_be_visible()
 
 
+def test_symbols_and_choices_are_remembered(page: Page, site: str) -> None:
+    for series in ["BINANCE:BTCUSDT&n_bars=300", "NASDAQ:AAPL&timeframe=1D&n_bars=250"]:
+        page.goto(f"{site}/?symbol={series}")
+        expect_bars(page, series.split("&")[0])
+    page.get_by_label("Chart type").select_option("area")
+
+    page.goto(site)
+
+    expect(page.locator("#suggestions button")).to_have_text(["NASDAQ:AAPL", "BINANCE:BTCUSDT"])
+    expect(page.get_by_label("1 day")).to_be_checked()
+    expect(page.get_by_label("Bars", exact=True)).to_have_value("250")
+    expect(page.get_by_label("Chart type")).to_have_value("area")
+    page.get_by_label("Symbol", exact=True).click()
+    expect(page.locator("#symbol-list [role=option]")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    assert query_of(page)["n_bars"] == "250"
+
+
 def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
     page.goto(site)
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -571,18 +592,35 @@ def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(
-    "query", ["", "?symbol=BINANCE:BTCUSDT&n_bars=300&studies=rsi:14", "?symbol=NONE"]
-)
+@pytest.mark.parametrize("query", ["", "?symbol=NONE"])
 def test_axe_finds_nothing_serious(
     theme: str, query: str, site: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(color_scheme=theme).new_page()
     page.goto(f"{site}/{query}")
-    state = "#overlay-problem" if "NONE" in query else "#legend" if query else "#overlay-empty"
-    expect(page.locator(state)).to_be_visible()
-    page.locator("#newest").evaluate("details => { details.open = true }")
+    expect(page.locator("#overlay-problem" if query else "#overlay-empty")).to_be_visible()
 
+    assert serious_findings(page) == []
+
+
+@pytest.mark.parametrize(("theme", "window"), [("light", DESKTOP), ("dark", PHONE)])
+def test_axe_finds_nothing_serious_in_what_opens(
+    theme: str, window: ViewportSize, site: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(color_scheme=theme, viewport=window).new_page()
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300&studies=sma:20,bb:20:2,vwap,rsi:14")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    page.get_by_text("Newest bars as a table").click()
+    for opening, opened in [("i", "#studies"), ("?", "#shortcuts"), ("/", "#symbol")]:
+        page.keyboard.press(opening)
+        expect(page.locator(opened)).to_be_visible()
+        if opening == "/":
+            page.keyboard.press("ArrowDown")
+            expect(page.locator("#symbol-list")).to_be_visible()
+        assert serious_findings(page) == []
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name="Options").click()
     assert serious_findings(page) == []
 
 
@@ -631,8 +669,8 @@ def test_forty_thousand_bars_draw_and_pan_quickly(page: Page, site: str) -> None
     median_ms = frames[len(frames) // 2]
     logger.info("40,000 bars: painted after %.0f ms", drawn_ms)
     logger.info("a pan over them: %.1f ms a frame, at most %.1f ms", median_ms, frames[-1])
-    assert drawn_ms < 4000
-    assert median_ms < 100
+    assert drawn_ms < 2000
+    assert median_ms < 50
     # It has moved, to older bars.
     expect(page).to_have_url(re.compile("&from="))
 

@@ -160,6 +160,7 @@ def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> 
     quiet.get_by_role("button", name="Fetch again").click()
 
     expect(quiet.locator(".message")).to_have_text("2 datasets queued to be fetched again.")
+    assert serious_findings(quiet) == []
     expect(quiet).to_have_url(re.compile("timeframe=45"))
     quiet.goto(f"{filled}/fetches/")
     rows = quiet.locator("#fetch-rows tr")
@@ -170,11 +171,13 @@ def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> 
 
 
 def test_a_new_fetch_appears_by_itself_and_the_rest_stays(quiet: Page, filled: str) -> None:
+    quiet.clock.install()
     quiet.goto(f"{filled}/fetches/")
     quiet.locator("#fetch-rows tr").last.evaluate("row => { row.isTheSame = true }")
     quiet.get_by_label("Search").focus()
 
     quiet.request.get(f"{filled}/api/tv/ohlc?symbol=BINANCE:DOTUSDT&n_bars=150&wait=60")
+    quiet.clock.run_for(6000)
 
     expect(quiet.locator("#fetch-rows tr").first).to_contain_text("150 bars in")
     assert quiet.locator("#fetch-rows tr").last.evaluate("row => row.isTheSame")
