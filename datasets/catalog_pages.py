@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
@@ -28,7 +28,12 @@ _ORDERS: dict[str, list[Any]] = {
     "last": ["last_time"],
     "fetched": ["fetched_at"],
     "size": ["bytes"],
-    "quality": [F("n_duplicates") + F("n_inconsistent")],
+    # As `wording.flaws_of` tells of them: bars that are wrong, bars that are missing, a bar that is not final.
+    "quality": [
+        F("n_duplicates") + F("n_inconsistent"),
+        Case(When(is_limited=True, n_rows__lt=F("n_bars"), then=Value(1)), default=Value(0)),
+        Case(When(last_bar_final=False, then=Value(1)), default=Value(0)),
+    ],
     "hits": ["hits"],
 }
 _USUAL_ORDER = "-fetched"

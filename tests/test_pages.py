@@ -121,6 +121,20 @@ def test_the_list_is_ordered_both_ways_and_pages_do_not_overlap(
         assert (len(first), len(second), len({*first, *second})) == (50, 10, 60)
 
 
+def test_the_most_flawed_come_first_and_each_flaw_is_named(client: Client, db: None) -> None:
+    wrong, short, forming, good = rows_of(4)
+    wrong.n_inconsistent = 2
+    short.is_limited, short.n_bars = True, 5000
+    forming.last_bar_final = False
+    Dataset.objects.bulk_create([good, forming, short, wrong])
+
+    reply = client.get("/datasets/?sort=-quality")
+
+    assert [row["flaws"] for row in reply.context["rows"]] == [
+        ["2 inconsistent"], ["short of the 5,000 asked"], ["last bar forming"], []
+    ]  # fmt: skip
+
+
 def test_timeframes_are_ordered_by_their_length(client: Client, db: None) -> None:
     Dataset.objects.bulk_create(rows_of(8))
 
@@ -198,7 +212,7 @@ def test_a_dataset_has_a_page_of_its_own(client: Client, make_dataset: MakeDatas
 
     for text in [dataset.content_hash, dataset.path, "Largest gap", "1 h", "Etc/UTC", "Next in line", "pd.read_parquet"]:  # fmt: skip
         assert text in page
-    assert 'class="chart-preview"' in page
+    assert 'class="chart-preview ' in page
 
 
 @pytest.mark.parametrize("number", ["7", "9999999999999999999999"])
