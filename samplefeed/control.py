@@ -16,6 +16,8 @@ class Stats:
     connections_open: int = 0
     conversations: int = 0
     symbols: Counter[str] = field(default_factory=Counter)
+    # Of each upgrade: `Origin` and `User-Agent`.
+    visitors: list[tuple[str, str]] = field(default_factory=list)
     create_series_at: list[float] = field(default_factory=list)
     request_more_data: int = 0
     sign_ins: int = 0

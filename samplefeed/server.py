@@ -50,6 +50,8 @@ async def chart_socket(request: web.Request) -> web.StreamResponse:
         return response
     conversation = Conversation(feed, Channel(response, transport))
     request.app[TRANSPORTS].add(transport)
+    headers = request.headers
+    feed.stats.visitors.append((headers.get("Origin", ""), headers.get("User-Agent", "")))
     feed.stats.connections_opened += 1
     feed.stats.connections_open += 1
     try:

@@ -132,6 +132,10 @@ def test_each_fault_is_its_own_named_outcome_in_time(
     assert len(str(caught.value)) > 30
 
 
+# Quicker than by themselves.
+ARGUMENTS = {"hello_late": {"seconds": 0.3}, "slow_good": {"seconds": 0.1}}
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -145,7 +149,7 @@ def test_what_is_odd_and_right_comes_back_as_it_was_sent(clean_feed: Feed, name:
     # Long closed bars: those of this minute change while the two are compared.
     good = client.fetch_bars(a_key(timeframe="1D"))
     client.close()
-    clean_feed.arm(name, times=1)
+    clean_feed.arm(name, times=1, **ARGUMENTS.get(name, {}))
 
     fetched = client.fetch_bars(a_key(timeframe="1D"))
     client.close()
@@ -373,6 +377,32 @@ def test_after_a_fault_nothing_of_it_meets_the_next_fetch(
 
 
 # --- what is asked -----------------------------------------------------------------------
+
+
+def test_we_come_as_a_page_of_tradingviews_does_and_ask_for_no_quotes(
+    client: FeedClient, clean_feed: Feed
+) -> None:
+    fetch(client)
+    client.close()
+
+    stats = clean_feed.stats()
+    ((origin, agent),) = stats["visitors"]
+    assert origin == "https://www.tradingview.com"
+    assert agent.startswith("Mozilla/5.0")
+    assert [name for name in stats["messages"] if name.startswith("quote_")] == []
+
+
+def test_a_slow_good_answer_is_waited_for_as_heartbeats_are_answered(tmp_path: Path) -> None:
+    # Whoever leaves them unanswered is dropped after 0.35 s; the answer takes longer.
+    feed = Feed(tmp_path, "--heartbeat-seconds", "0.1")
+    client = FeedClient(feed.ws_url, timeout_s=5, deadline_s=10)
+    feed.arm("slow_good", seconds=0.15)
+
+    assert fetch(client).table.num_rows == 300
+
+    client.close()
+    assert feed.stats()["heartbeats_answered"] >= 4
+    feed.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import a_key
 from tests.processes import Feed, free_port
+from tests.test_faults import FAULTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,17 +94,23 @@ def test_one_key_has_one_active_fetch(clean_feed: Feed) -> None:
     assert queue(n_bars=299) != first
 
 
-@pytest.mark.parametrize("name", ["invalid_symbol", "close_mid_frame", "nan_price", "no_bars"])
+@pytest.mark.parametrize(("name", "code"), [fault[:2] for fault in FAULTS])
 def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
-    clean_feed: Feed, store: Store, name: str
+    settings: Any, clean_feed: Feed, store: Store, name: str, code: str
 ) -> None:
     run(queue())
     before = Dataset.objects.get()
     content = (store.folder / before.path).read_bytes()
-    clean_feed.arm(name)
+    # On a connection of its own, and soon given up where nothing comes.
+    fetching._client().close()
+    settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 0.3, 0.6
+    clean_feed.arm(name, **({"bytes": 40_000_000} if name == "huge_message" else {}))
 
-    with pytest.raises(errors.FetchError):
+    with pytest.raises(errors.FetchError) as caught:
         fetching.run_fetch(queue().pk)
+    assert caught.value.code == code
+    # What happened, and what that means or what to do.
+    assert len(re.findall(r"[.;] ", str(caught.value))) >= 1
 
     after = Dataset.objects.get()
     assert (after.state, after.content_hash, after.modified_ns) == (
