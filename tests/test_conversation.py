@@ -276,6 +276,28 @@ def test_a_feed_that_sends_its_oldest_bar_again_and_again_is_not_asked_for_ever(
     assert talk.wants_more() == 0
 
 
+def test_a_bar_that_comes_twice_in_one_message_does_not_count_as_two() -> None:
+    talk = conversation(3)
+    talk.handle(update([bar(240), bar(300), bar(300)]))
+    talk.handle(completed())
+
+    assert talk.wants_more() == 1
+
+
+def test_a_feed_that_never_ends_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.tradingview.conversation._ROWS_TO_SPARE", 100)
+    talk = conversation(20)
+    for turn in range(50):
+        talk.handle(update([bar(60 * index, price=turn) for index in range(turn, 20 + turn)]))
+        assert sum(map(len, talk._batches)) <= 4 * 20 + 100
+
+    talk.handle(completed())
+    fetched = talk.result()
+    assert times(fetched) == [60 * index for index in range(49, 69)]
+    assert set(fetched.table["close"].to_pylist()) == {49.0}
+    assert fetched.n_duplicates == 50 * 20 - 69
+
+
 def test_the_named_limit_ends_the_asking() -> None:
     talk = conversation(5)
     talk.handle(update([bar(60)]))

@@ -136,6 +136,28 @@ def test_each_fault_is_its_own_named_outcome_in_time(
 ARGUMENTS = {"hello_late": {"seconds": 0.3}, "slow_good": {"seconds": 0.1}}
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux' /proc")
+def test_a_huge_message_is_not_taken_into_memory(client: FeedClient, clean_feed: Feed) -> None:
+    clean_feed.arm("huge_message")
+    before = _reset_peak_kb()
+
+    with pytest.raises(errors.FeedProtocol, match="more than 32 MB"):
+        fetch(client)
+
+    assert _peak_kb() - before < 64 * 1024
+
+
+def _reset_peak_kb() -> int:
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak_kb()
+
+
+def _peak_kb() -> int:
+    """Return the most memory that this process has held since it was reset."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
 @pytest.mark.parametrize(
     "name",
     [

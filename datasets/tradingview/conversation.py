@@ -22,6 +22,8 @@ SERIES_ID = "s1"
 SYMBOL_ID = "symbol_1"
 # What every reader of JSON takes for a whole number.
 _LARGEST_WHOLE = 2**53
+# About 5 MB of them.
+_ROWS_TO_SPARE = 100_000
 
 
 class Conversation:
@@ -53,6 +55,7 @@ class Conversation:
         self._batches: list[npt.NDArray[np.float64]] = []
         self._n_rows = 0
         self._n_updates = 0
+        self._n_merged = 0
         self._n_unique_before_more = -1
         self._newest = -math.inf
         self._bar_close_time: float | None = None
@@ -103,13 +106,14 @@ class Conversation:
             )
         rows, n_duplicates = self._merged()
         rows = rows[-self.key.n_bars :]
+        n_duplicates += self._n_merged
         return FetchedBars(
             table=make_table(rows[:, :6], has_volume=rows[:, 6] == 1.0),
             instrument=self.instrument,
             fetched_at=datetime.now(UTC).replace(microsecond=0),
             last_bar_final=self._is_last_bar_final(),
             is_limited=self.is_limited,
-            n_duplicates=n_duplicates,
+            n_duplicates=max(n_duplicates - self._n_updates, 0),
         )
 
     def _is_last_bar_final(self) -> bool | None:
@@ -120,8 +124,8 @@ class Conversation:
         return self._bar_close_time < self._server_time
 
     def _n_unique(self) -> int:
-        if len(self._batches) < 2:
-            return self._n_rows
+        if not self._batches:
+            return 0
         return len(np.unique(np.concatenate([batch[:, 0] for batch in self._batches])))
 
     def _merged(self) -> tuple[npt.NDArray[np.float64], int]:
@@ -133,8 +137,14 @@ class Conversation:
         order = np.argsort(times[::-1], kind="stable")
         rows = rows[::-1][order]
         is_first = np.append(True, np.diff(rows[:, 0]) != 0)
-        n_duplicates = len(rows) - int(is_first.sum()) - self._n_updates
-        return rows[is_first], max(n_duplicates, 0)
+        return rows[is_first], len(rows) - int(is_first.sum())
+
+    def _bound_memory(self) -> None:
+        """Merge what has come, once that is far more than can be wanted: a feed may never end."""
+        if sum(map(len, self._batches)) > 4 * self.key.n_bars + _ROWS_TO_SPARE:
+            rows, n_merged = self._merged()
+            self._batches = [rows[-self.key.n_bars :]]
+            self._n_merged += n_merged
 
     # --- one method for each message --------------------------------------------------
 
@@ -164,6 +174,7 @@ class Conversation:
             return 0
         rows = read_rows(bars)
         self._batches.append(rows)
+        self._bound_memory()
         self._note_last_bar(float(rows[:, 0].max()), series.get("lbs"))
         return len(rows)
 
