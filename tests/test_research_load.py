@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,8 @@ def test_attrs_say_where_the_bars_come_from(tmp_path: Path) -> None:
         ("2025-01-01T05:00", "2025-01-01T03:00", []),
         ("2026-01-01", None, []),
         (None, "2024-01-01", []),
+        ("2025", "2025-02", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("20250101T08", date(2025, 1, 2), [8, 9]),
         ("0001-01-01", "2025-01-01T01:00", [0]),
         ("2025-01-01T09:00", "9999-12-31", [9]),
     ],
@@ -135,13 +137,16 @@ def test_a_forming_bar_is_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert len(load("BINANCE:BTCUSDT", end="2025-01-01T05:00", folder=tmp_path)) == 5
 
 
-@pytest.mark.parametrize(("minute", "n_bars"), [(59, 9), (0, 10)])
+@pytest.mark.parametrize(
+    ("fetched", "delay_s", "n_bars"),
+    [("09:59", 0, 9), ("10:00", 0, 10), ("10:14", 900, 9), ("10:15", 900, 10)],
+)
 def test_a_last_bar_of_which_nothing_was_said_counts_only_when_it_must_be_over(
-    tmp_path: Path, minute: int, n_bars: int
+    tmp_path: Path, fetched: str, delay_s: int, n_bars: int
 ) -> None:
-    hour = 9 if minute else 10
-    fetched_at = datetime(2025, 1, 1, hour, minute, tzinfo=UTC)
-    write(tmp_path, 10, last_bar_final=None, fetched_at=fetched_at)
+    fetched_at = datetime.fromisoformat(f"2025-01-01T{fetched}Z")
+    instrument = Instrument(timezone="Etc/UTC", session_hours="24x7", delay_s=delay_s)
+    write(tmp_path, 10, last_bar_final=None, fetched_at=fetched_at, instrument=instrument)
 
     assert len(load("BINANCE:BTCUSDT", folder=tmp_path)) == n_bars
 
@@ -239,11 +244,20 @@ def test_the_folder_is_the_one_of_the_environment(
         ({"end": 1_735_689_600.5}, "end"),
         ({"start": "yesterday-ish"}, "start"),
         ({"end": "NaT"}, "end"),
+        ({"start": "01/02/2025"}, "start"),
+        ({"end": "12:00"}, "end"),
+        ({"end": "now"}, "end"),
+        ({"end": ""}, "end"),
         ({"n_bars": 0}, "n_bars"),
+        ({"n_bars": "10"}, "n_bars"),
+        ({"n_bars": 10.0}, "n_bars"),
+        ({"n_bars": True}, "n_bars"),
         ({"session": "night"}, "session"),
         ({"fetch": "always"}, "fetch"),
         ({"timeframe": "7h"}, "timeframe"),
+        ({"timeframe": 60}, "timeframe"),
         ({"lock": "no-such.lock"}, "lock"),
+        ({"lock": "."}, "lock"),
     ],
 )
 def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], field: str) -> None:
@@ -253,6 +267,13 @@ def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], fiel
         load("BINANCE:BTCUSDT", **{"folder": tmp_path} | options)
 
     assert list(refused.value.errors) == [field]
+
+
+def test_a_symbol_without_its_exchange_is_told_so(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+
+    with pytest.raises(InvalidRequest, match=r"'BTCUSDT' does not say which exchange; write it"):
+        load("BTCUSDT", folder=tmp_path)
 
 
 def test_columns_are_a_choice(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -102,6 +103,7 @@ def load(
     check_fetching(fetch)
     frames.check_form(as_)
     chosen = choose_columns(columns)
+    n_bars = to_number(n_bars)
     key = parse_key(
         source, symbol, timeframe, n_bars=n_bars, session=session, adjustment=adjustment
     )
@@ -143,7 +145,7 @@ def prepare(
     _require_one_place(folder, url)
     if url is None and fetch == "never":
         return find_place(folder, source), list(keys)
-    with Service(url or local_address(), token) as service:
+    with Service(local_address() if url is None else url, token) as service:
         if url is not None:
             return service.mirror(keys, fetch=fetch)
         service.bring(keys, _known_here(keys, source, folder), fetch=fetch)
@@ -181,15 +183,34 @@ def parse_key(
     adjustment: str,
 ) -> DatasetKey:
     """Return the key that these spell; its `n_bars` is 0 where any number will do."""
-    key = DatasetKey.parse(
-        source=check_source(source),
-        symbol=symbol,
-        timeframe=timeframe,
-        n_bars=1 if n_bars is None else n_bars,
-        session=session,
-        adjustment=adjustment,
-    )
+    words = {
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "session": session,
+        "adjustment": adjustment,
+    }
+    for name, word in words.items():
+        if not isinstance(word, str):
+            raise InvalidRequest({name: [f"{name} is {word!r}, which is no text."]})
+    try:
+        key = DatasetKey.parse(
+            source=check_source(source), n_bars=1 if n_bars is None else n_bars, **words
+        )
+    except InvalidRequest as error:
+        if list(error.errors) != ["exchange"]:
+            raise
+        message = f"{symbol!r} does not say which exchange; write it such as BINANCE:BTCUSDT."
+        raise InvalidRequest({"symbol": [message]}) from None
     return key if n_bars is not None else replace(key, n_bars=0)
+
+
+def to_number(n_bars: object) -> int | None:
+    """Return a number of bars as a plain int; raise for what is none."""
+    if n_bars is None:
+        return None
+    if not isinstance(n_bars, (int, np.integer)) or isinstance(n_bars, bool):
+        raise InvalidRequest({"n_bars": [f"{n_bars!r} is no number of bars, such as 5000."]})
+    return int(n_bars)
 
 
 def to_instant(value: Instant | None, name: str) -> int | None:
@@ -201,7 +222,7 @@ def to_instant(value: Instant | None, name: str) -> int | None:
     if isinstance(value, (int, float, np.number)):
         raise InvalidRequest({name: [message]})
     try:
-        moment = pd.Timestamp(value)
+        moment = pd.Timestamp(_parse_iso(value) if isinstance(value, str) else value)
         if pd.isna(moment):
             raise ValueError(value)
         utc = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
@@ -209,6 +230,13 @@ def to_instant(value: Instant | None, name: str) -> int | None:
     except (TypeError, ValueError) as error:
         raise InvalidRequest({name: [message]}) from error
     return round(whole.timestamp() * 1000) + (whole < utc)
+
+
+def _parse_iso(text: str) -> datetime:
+    """Read ISO 8601 and nothing else: pandas guesses which number of 01/02/2025 is the month."""
+    if re.fullmatch(r"\d{4}(-\d\d)?", text):
+        text += "-01-01"[len(text) - 4 :]
+    return datetime.fromisoformat(text)
 
 
 def catalog(
