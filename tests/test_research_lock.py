@@ -160,6 +160,17 @@ def test_a_file_that_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
         load("BINANCE:BTCUSDT", lock=tmp_path / "study.lock", folder=tmp_path)
 
 
+def test_a_lock_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+    (tmp_path / "folder").mkdir()
+
+    for path in (tmp_path / "folder", tmp_path / "no" / "study.lock"):
+        with pytest.raises(InvalidRequest, match="cannot be written"):
+            write_lock(path, bars)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_frame_without_attrs_cannot_be_locked(tmp_path: Path) -> None:
     write(tmp_path, 20)
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.bars import make_table
+from datasets.bars import Instrument, make_table
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research import DatasetNotFound, close_times, load, load_panel
 from datasets.research import keeping as keeping_module
@@ -76,6 +77,23 @@ def test_an_inner_panel_has_the_times_that_all_have(tmp_path: Path) -> None:
     outer = load_panel(NAMES, "1h", folder=tmp_path)
     pd.testing.assert_frame_equal(panel, outer.dropna())
     assert pd.DatetimeIndex(panel.index).hour.tolist() == [6, 8, 10, 12, 14, 16, 18]
+
+
+def test_an_inner_panel_without_a_common_time_is_empty(tmp_path: Path) -> None:
+    write(tmp_path, 5, symbol="LOAD:A")
+    write(tmp_path, table=bars_table(5, start=START + 86_400), n_bars=5, symbol="LOAD:B")
+
+    for _ in range(2):
+        assert load_panel(NAMES[:2], "1h", join="inner", folder=tmp_path).shape == (0, 2)
+
+
+def test_a_number_of_bars_may_be_one_of_numpy(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    numbers: Any = np.arange(3, 5)
+
+    panels = [load_panel(NAMES[:1], n_bars=n, folder=tmp_path) for n in numbers]
+
+    assert [len(panel) for panel in panels] == [3, 4]
 
 
 def test_columns_stand_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -146,6 +164,19 @@ def test_a_panel_knows_its_last_bar_no_later_than_its_dataset_does(
     assert panel.index.equals(
         pd.DatetimeIndex(close_times(load(symbol, timeframe, **where)), name="close_time")
     )
+
+
+def test_bars_that_open_together_and_close_apart_have_rows_of_their_own(tmp_path: Path) -> None:
+    """Two exchanges open their days at one instant, and one closes three hours before the other."""
+    for name, hours in [("LOAD:A", "0000-1500"), ("LOAD:B", "0000-1800")]:
+        instrument = Instrument(timezone="Etc/UTC", session_hours=hours)
+        table = bars_table(3, step=86_400)
+        write(tmp_path, table=table, n_bars=3, timeframe="1D", symbol=name, instrument=instrument)
+
+    panel = load_panel(NAMES[:2], "1D", index="close_time", folder=tmp_path)
+
+    assert pd.DatetimeIndex(panel.index).hour.tolist() == [15, 18] * 3
+    assert panel.notna().to_numpy().tolist() == [[True, False], [False, True]] * 3
 
 
 @st.composite
@@ -261,26 +292,52 @@ def test_changing_a_frame_never_changes_the_kept_panel(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(load_panel(NAMES, "1h", folder=tmp_path), expected)
 
 
-@pytest.mark.parametrize("share", [None, 0.0, 0.6])
-@pytest.mark.parametrize("name", ["values.npy", "times.npy", "about.json", "members.json"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: None,
+        lambda content: b"",
+        lambda content: content[: len(content) * 6 // 10],
+        lambda content: content[:-1],
+        lambda content: bytes(len(content)),
+        lambda content: b"no panel of ours, but long enough to be mapped",
+    ],
+)
 def test_a_spoilt_panel_is_made_again(
-    tmp_path: Path, makings: list[int], name: str, share: float | None
+    tmp_path: Path, makings: list[int], spoil: Callable[[bytes], bytes | None]
 ) -> None:
-    """A file may be gone, or cut short by a machine that went down while it was written."""
+    """It may be gone, cut short by hand, or not be one."""
     write_three(tmp_path)
     cache = tmp_path / "cache"
     expected = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
-    path = next(cache.glob(f"*/{name}"))
-    content = path.read_bytes()
+    (path,) = cache.glob("*.panel")
+    content = spoil(path.read_bytes())
     path.unlink()
-    if share is not None:
-        path.write_bytes(content[: int(len(content) * share)])
+    if content is not None:
+        path.write_bytes(content)
 
     for _ in range(2):
         panel = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
         pd.testing.assert_frame_equal(panel, expected)
         assert len(panel.attrs["members"]) == 3
     assert makings == [3, 3]
+
+
+def test_a_panel_that_did_not_get_onto_the_disk_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without waiting for the disk, a machine that goes down could leave a panel of zeros."""
+    write_three(tmp_path)
+    cache = tmp_path / "cache"
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    panel = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
+
+    pd.testing.assert_frame_equal(panel, load_panel(NAMES, "1h", folder=tmp_path, keep=False))
+    assert not [path for path in cache.iterdir() if path.name != "requests"]
 
 
 def test_datasets_of_others_may_come_and_go(tmp_path: Path, makings: list[int]) -> None:
@@ -347,22 +404,27 @@ def test_processes_that_make_one_panel_at_once_all_get_it(tmp_path: Path) -> Non
     ]
     assert [process.returncode for process in processes] == [0, 0]
     assert answers == [expected] * 2
-    assert len(list(cache.glob("*/values.npy"))) == 10
+    assert len(list(cache.glob("*.panel"))) == 10
     assert not list(cache.rglob("*.tmp"))
 
 
-def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+def test_what_a_killed_process_or_an_earlier_version_left_is_removed_once_it_is_old(
+    tmp_path: Path,
+) -> None:
     write_three(tmp_path)
     cache = tmp_path / "cache"
-    for name, age_s in [(".old.tmp", 30 * 86_400), (".new.tmp", 60)]:
-        left = cache / name
-        left.mkdir(parents=True)
-        (left / "values.npy").write_bytes(b"half")
-        os.utime(left, times=(time.time() - age_s,) * 2)
+    (cache / "requests").mkdir(parents=True)
+    for name, age_days in [(".old.tmp", 30), (".new.tmp", 0), ("requests/old.json", 8)]:
+        (cache / name).write_bytes(b"half")
+        os.utime(cache / name, times=(time.time() - 86_400 * age_days,) * 2)
+    (cache / "folder").mkdir()
+    os.utime(cache / "folder", times=(0, 0))
 
     load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
 
-    assert [path.name for path in cache.glob(".*")] == [".new.tmp"]
+    others = [path for path in cache.iterdir() if path.suffix != ".panel"]
+    assert sorted(path.name for path in others) == [".new.tmp", "requests"]
+    assert not (cache / "requests/old.json").exists()
 
 
 def test_a_panel_is_right_where_nothing_can_be_kept(tmp_path: Path) -> None:
@@ -384,7 +446,7 @@ def test_panels_that_nobody_uses_are_removed(
     for field in ("open", "high", "low"):
         load_panel(NAMES, "1h", field=field, folder=tmp_path, cache=cache)
 
-    assert len(list(cache.glob("*/values.npy"))) == 1
+    assert len(list(cache.glob("*.panel"))) == 1
     assert not list(cache.glob("*.tmp"))
 
 
@@ -421,6 +483,9 @@ def test_a_panel_can_be_sent_to_another_process(tmp_path: Path) -> None:
         ({"index": "end"}, "index"),
         ({"symbols": []}, "symbols"),
         ({"symbols": ["LOAD:A", "load:a"]}, "symbols"),
+        ({"symbols": [7]}, "symbol"),
+        ({"n_bars": 0}, "n_bars"),
+        ({"n_bars": 10.0}, "n_bars"),
     ],
 )
 def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], field: str) -> None:
@@ -443,16 +508,3 @@ def test_many_members_need_no_more_than_a_few_open_files(tmp_path: Path) -> None
 
     assert panel.shape == (5, 60)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
-
-
-def test_a_panel_that_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
-    write_three(tmp_path)
-    load_panel(NAMES, "1h", folder=tmp_path, cache=tmp_path / "cache")
-    (there,) = (path.parent for path in (tmp_path / "cache").glob("*/values.npy"))
-    before, ours = there.stat().st_ino, there.with_name(".ours.tmp")
-    shutil.copytree(there, ours)
-
-    keeping_module.Keeper(there.parent)._put(ours, there.name)
-
-    # Who reads it just now finds all of its files.
-    assert there.stat().st_ino == before

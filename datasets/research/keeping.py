@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import time
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.research.locks import entry_of
+from datasets.research.putting import put
 from datasets.research.reading import Identity
 
 Integers = npt.NDArray[np.int64]
@@ -25,7 +26,9 @@ Floats = npt.NDArray[np.float64]
 
 # Panels beyond this are removed, the ones not used for longest first.
 MAX_KEPT_BYTES = 4_000_000_000
-_TIMES, _VALUES, _MEMBERS, _ABOUT = "times.npy", "values.npy", "members.json", "about.json"
+# A panel's file: the header's length, the header (JSON, filled up with spaces), times, values, members.
+_SUFFIX = ".panel"
+_N_LENGTH, _ALIGNED_TO = 8, 64
 # After so long nobody is writing it any more, and a request is cheap to make again.
 _LEFT_OVER_S = 7 * 86_400
 
@@ -91,8 +94,9 @@ class Keeper:
         `listing` stands for all names that there are, `members` for those that may answer: a
         new one might be a better answer.
         """
+        path = self._record(request)
         try:
-            record = json.loads(self._record(request).read_bytes())
+            record = json.loads(path.read_bytes())
             is_listed_anew = record["listing"] != listing
             if is_listed_anew and record["members"] != members():
                 return None
@@ -102,67 +106,43 @@ class Keeper:
         except (OSError, KeyError, TypeError, ValueError):
             return None
         with suppress(OSError):
-            os.utime(self._record(request))
+            os.utime(path)
         if kept is not None and is_listed_anew:
             self._write_record(request, record | {"listing": listing})
         return kept
 
     def open(self, name: str) -> Kept | None:
         """Map the panel of that name; None where there is none that can be read."""
-        folder = self.folder / name
+        path = self._path(name)
         try:
-            about = json.loads((folder / _ABOUT).read_bytes())
-            symbols, n_bytes = about["symbols"], about["members_bytes"]
-            times = np.load(folder / _TIMES)
-            # Private pages: a frame can be changed, and the file cannot.
-            values = np.load(folder / _VALUES, mmap_mode="c")
-            members = (folder / _MEMBERS).read_bytes()
-        # A machine that went down may leave files that are cut short.
-        except (OSError, EOFError, KeyError, TypeError, ValueError):
-            return None
-        if values.shape != (len(symbols), len(times)) or len(members) != n_bytes:
+            with path.open("rb") as file:
+                # Private pages: a frame can be changed, and the file cannot.
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            panel = _unpack(name, mapped)
+        # One cut short, or of another version.
+        except (OSError, KeyError, TypeError, ValueError):
             return None
         with suppress(OSError):
-            os.utime(folder)
-        return Kept(name, times, np.asarray(values), symbols, members)
+            os.utime(path)
+        return panel
 
     def keep(self, panel: Kept) -> Kept:
         """Write the panel and return it as it is on disk; as it is, where nothing can be written."""
         kept = self.open(panel.name)
         if kept is not None:
             return kept
-        temporary = self.folder / f".{uuid4().hex}.tmp"
         try:
-            temporary.mkdir(parents=True)
-            np.save(temporary / _TIMES, panel.times)
-            np.save(temporary / _VALUES, panel.values)
-            (temporary / _MEMBERS).write_bytes(panel.members)
-            about = {"symbols": panel.symbols, "members_bytes": len(panel.members)}
-            (temporary / _ABOUT).write_text(json.dumps(about))
-            self._put(temporary, panel.name)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # A frame of zeros after the power failed would be worse than waiting for the disk.
+            put(self._path(panel.name), *_packed(panel), is_synced=True)
             self._thin_out(panel.name)
         except OSError:
             # A full disk or a folder of somebody else: the panel itself is right.
             return panel
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return self.open(panel.name) or panel
 
-    def _put(self, temporary: Path, name: str) -> None:
-        """Put a whole panel in its place, unless another process made the same meanwhile."""
-        target = self.folder / name
-        try:
-            temporary.rename(target)
-        except OSError:
-            if self.open(name) is not None:
-                return
-            # What is there cannot be read.
-            spoilt = target.with_name(f".{uuid4().hex}.tmp")
-            try:
-                target.rename(spoilt)
-                temporary.rename(target)
-            finally:
-                shutil.rmtree(spoilt, ignore_errors=True)
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}{_SUFFIX}"
 
     def remember(
         self,
@@ -189,27 +169,62 @@ class Keeper:
         path = self._record(request)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{uuid4().hex}.tmp")
-            temporary.write_text(json.dumps(record))
-            temporary.replace(path)
+            put(path, json.dumps(record).encode())
 
     def _thin_out(self, newest: str) -> None:
         """Remove the panels that were not used for longest, down to the allowed bytes.
 
-        So goes what a process left that was killed while it wrote, and requests of long ago.
+        So goes what a process left that was killed while it wrote, and what nobody asked for in days.
         """
-        long_ago = time.time() - _LEFT_OVER_S
-        for path in [*self.folder.glob(".*.tmp"), *self.folder.glob("requests/*")]:
-            if path.stat().st_mtime < long_ago:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        panels = [path for path in self.folder.iterdir() if (path / _VALUES).exists()]
-        panels.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        panels = [(path.stat(), path) for path in self.folder.glob(f"*{_SUFFIX}")]
+        panels.sort(key=lambda found: found[0].st_mtime_ns, reverse=True)
         total = 0
-        for path in panels:
-            total += (path / _VALUES).stat().st_size
-            if total > MAX_KEPT_BYTES and path.name != newest:
+        for status, path in panels:
+            total += status.st_size
+            if total > MAX_KEPT_BYTES and path != self._path(newest):
                 # Whoever has it mapped keeps it.
-                shutil.rmtree(path, ignore_errors=True)
+                path.unlink(missing_ok=True)
+        long_ago = time.time() - _LEFT_OVER_S
+        others = [path for path in self.folder.iterdir() if path.suffix != _SUFFIX]
+        for path in [*others, *self.folder.glob("requests/*")]:
+            if path.name != "requests" and path.stat().st_mtime < long_ago:
+                # A folder is a panel of an earlier version.
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _packed(panel: Kept) -> Iterator[bytes | memoryview]:
+    """Return a panel as the parts of its file."""
+    about = {
+        "symbols": panel.symbols,
+        "n_rows": len(panel.times),
+        "members_bytes": len(panel.members),
+    }
+    text = json.dumps(about)
+    text += " " * (-(_N_LENGTH + len(text)) % _ALIGNED_TO)
+    yield len(text).to_bytes(_N_LENGTH, "little")
+    yield text.encode()
+    yield panel.times.data
+    # Row by row: what was made with room to spare is not one stretch of memory.
+    yield from (row.data for row in panel.values)
+    yield panel.members
+
+
+def _unpack(name: str, mapped: mmap.mmap) -> Kept:
+    """Return the panel in a mapped file; raise `ValueError`, or what JSON does, for any other."""
+    start = _N_LENGTH + int.from_bytes(mapped[:_N_LENGTH], "little")
+    about = json.loads(mapped[_N_LENGTH:start])
+    symbols, n_rows = about["symbols"], about["n_rows"]
+    values_at = start + 8 * n_rows
+    members_at = values_at + 8 * n_rows * len(symbols)
+    if len(mapped) != members_at + about["members_bytes"]:
+        raise ValueError(f"{name} is cut short.")
+    return Kept(
+        name=name,
+        times=np.ndarray(n_rows, np.int64, mapped, start),
+        values=np.ndarray((len(symbols), n_rows), np.float64, mapped, values_at),
+        symbols=symbols,
+        members=mapped[members_at:],
+    )
 
 
 def _are_unchanged(folder: Path, names: Sequence[str], identities: Sequence[Sequence[int]]) -> bool:

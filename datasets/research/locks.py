@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import pandas as pd
 
@@ -15,6 +14,7 @@ from datasets.bars import BAR_COLUMNS, KEY_FIELDS, Adjustment, DatasetKey, Sessi
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research.errors import DatasetNotFound, LockMismatch
 from datasets.research.folders import Place, outputs_folder
+from datasets.research.putting import put
 from datasets.research.reading import OpenFile, open_dataset, read_unverified, verify
 
 LOCK_FORMAT = 1
@@ -158,6 +158,8 @@ def read_lock(path: str | Path) -> Lock:
     except FileNotFoundError:
         message = f"{path} is not there; write_lock({path.name!r}) makes it."
         raise InvalidRequest({"lock": [message]}) from None
+    except OSError as error:
+        raise InvalidRequest({"lock": [f"{path} cannot be read ({error.strerror})."]}) from error
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidRequest({"lock": [f"{path} is no lock file."]}) from error
     return Lock(path, entries)
@@ -183,14 +185,11 @@ def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
         by_key[_key(entry)] = entry
     chosen = [by_key[key] for key in sorted(by_key, key=str)]
     document = {"format": LOCK_FORMAT, "datasets": chosen}
-    path = Path(path)
-    # In the same folder, so that the replacing is one rename.
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
-        temporary.write_text(json.dumps(document, indent=1) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        put(Path(path), (json.dumps(document, indent=1) + "\n").encode())
+    except OSError as error:
+        message = f"{path} cannot be written ({error.strerror})."
+        raise InvalidRequest({"path": [message]}) from error
     return len(chosen)
 
 

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from datasets.bars import DatasetKey
+from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import InvalidRequest
 from datasets.research import locks
 from datasets.research.folders import Place, find_place, state_folder
 from datasets.research.frames import VALUE_COLUMNS, utc_index
 from datasets.research.keeping import Keeper, Kept, Members
-from datasets.research.loading import Instant, parse_key, prepare, to_instant
+from datasets.research.loading import Instant, parse_key, prepare, to_instant, to_number
 from datasets.research.making import Maker, Series, Shape
 from datasets.research.service import Fetching, check_fetching
 
@@ -73,11 +73,13 @@ def load_panel(
     Returns
     -------
     pd.DataFrame
-        float64, a column for each symbol in the order given, the index in UTC. `attrs["members"]`
-        says where each column comes from. Changing the frame never changes the kept panel.
+        float64, a column for each symbol in the order given, the index in UTC. `attrs` say in
+        `members` where each column comes from, and in `timeframe` how long the bars are.
+        Changing the frame never changes the kept panel.
     """
     check_fetching(fetch)
-    shape = Shape(*_check(field, join, index), closed=closed, n_bars=n_bars or 0)
+    n_bars = to_number(n_bars)
+    shape = Shape(*_check(field, join, index), closed=bool(closed), n_bars=n_bars or 0)
     bounds = (to_instant(start, "start"), to_instant(end, "end"))
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     series = Series(names, timeframe, n_bars, session, adjustment)
@@ -86,7 +88,7 @@ def load_panel(
         maker = Maker(place, shape, _keeper(place, cache))
         kept = maker.kept(series, lambda: _parse_keys(series, source))
         if kept is not None:
-            return _frame(kept, bounds, index)
+            return _frame(kept, series, bounds, index)
     keys = _parse_keys(series, source)
     locked = locks.read_lock(lock) if lock is not None else None
     if locked is not None:
@@ -98,7 +100,7 @@ def load_panel(
     if locked is not None:
         for facts in Members(panel.members):
             locked.check(facts)
-    return _frame(panel, bounds, index)
+    return _frame(panel, series, bounds, index)
 
 
 def _parse_keys(series: Series, source: str | None) -> list[DatasetKey]:
@@ -141,7 +143,9 @@ def _keeper(place: Place, cache: str | Path | None) -> Keeper:
     return Keeper(state_folder(place.datasets.parent) / "panels")
 
 
-def _frame(panel: Kept, bounds: tuple[int | None, int | None], index: str) -> pd.DataFrame:
+def _frame(
+    panel: Kept, series: Series, bounds: tuple[int | None, int | None], index: str
+) -> pd.DataFrame:
     start_ms, end_ms = bounds
     first = 0 if start_ms is None else int(np.searchsorted(panel.times, start_ms))
     last = len(panel.times) if end_ms is None else int(np.searchsorted(panel.times, end_ms))
@@ -154,5 +158,5 @@ def _frame(panel: Kept, bounds: tuple[int | None, int | None], index: str) -> pd
     )
     members = Members(panel.members)
     locks.note_many(panel.name, members)
-    frame.attrs.update(members=members)
+    frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
     return frame
