@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import requests
 
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest, SymbolNotFound
-from datasets.research import DatasetNotFound, ServiceFailed, catalog, load, load_panel
+from datasets.research import DatasetNotFound, ServiceFailed, catalog, load, load_panel, reading
 from datasets.research import service as service_module
 from samplefeed.bars import bars_for
 from tests.processes import Feed, Stack, free_port
@@ -215,8 +221,66 @@ def test_a_copy_whose_tag_is_another_ones_is_brought_again(stack: Stack, own_cac
     assert again.equals(bars)
 
 
+def test_a_copy_that_the_disk_has_spoilt_is_brought_again(stack: Stack, own_cache: Path) -> None:
+    bars = load("LOAD:ROT", n_bars=20, fetch="missing", source="sample", url=stack.url)
+    (path,) = own_cache.rglob("LOAD_ROT_1h_20.parquet")
+    # Other bytes under the same number, size and time: nothing but the bars' hash can tell.
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[100:200] = bytes(100)
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    reading.forget()
+
+    assert load("LOAD:ROT", source="sample", url=stack.url).equals(bars)
+
+
+def test_where_copies_cannot_be_kept_it_is_said(stack: Stack, own_cache: Path) -> None:
+    own_cache.write_text("in the way")
+
+    with pytest.raises(ServiceFailed, match=r"cannot be kept in .*; XDG_CACHE_HOME names another"):
+        load("LOAD:FULL", n_bars=20, fetch="missing", source="sample", url=stack.url)
+
+
+def test_what_was_copied_can_be_loaded_when_the_service_is_away(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = load("LOAD:AWAY", n_bars=20, fetch="missing", source="sample", url=stack.url)
+
+    def fail(*args: object, **options: object) -> None:
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "request", fail)
+    with pytest.raises(ServiceFailed, match="cannot be reached") as away:
+        load("LOAD:AWAY", source="sample", url=stack.url)
+    (folder,) = re.findall("folder='(.*)'", str(away.value))
+    assert load("LOAD:AWAY", source="sample", folder=folder).equals(bars)
+
+
+def test_another_server_is_not_taken_for_the_service(tmp_path: Path) -> None:
+    (tmp_path / "api/tv").mkdir(parents=True)
+    handler = partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        for content in ("<html>", "[]", "{}"):
+            (tmp_path / "api/tv/datasets").write_text(content)
+            with pytest.raises(ServiceFailed, match="is it the service"):
+                load("BINANCE:BTCUSDT", url=url)
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
 def test_a_folder_and_an_address_are_two_places(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="leave folder or url out"):
         load("BINANCE:BTCUSDT", folder=tmp_path, url="http://127.0.0.1:8000")
+    with pytest.raises(InvalidRequest, match="is no address of a service"):
+        load("BINANCE:BTCUSDT", url="")
     with pytest.raises(InvalidRequest, match="leave folder or url out"):
         catalog(folder=tmp_path, url="http://127.0.0.1:8000")

@@ -273,6 +273,17 @@ def verify(opened: OpenFile, table: pa.Table) -> None:
     _verified.add(opened.identity)
 
 
+def is_intact(place: Place, key: DatasetKey) -> bool:
+    """Return whether the key's own file is there, with the bars that were written."""
+    try:
+        with open_dataset(place, key) as opened:
+            if opened.identity not in _verified:
+                verify(opened, read_unverified(opened, BAR_COLUMNS))
+    except (DatasetNotFound, FileCorrupt):
+        return False
+    return True
+
+
 def forget() -> None:
     """Let go of what this process knows of files: all are read and compared anew."""
     decoded.clear()

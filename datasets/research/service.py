@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
-from uuid import uuid4
 
 import requests
 
@@ -20,6 +19,8 @@ from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
 from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
 from datasets.research.folders import DEFAULT_N_BARS, Place
+from datasets.research.putting import put, status_of
+from datasets.research.reading import is_intact
 
 Fetching = Literal["never", "missing", "stale"]
 _FETCHING = ("never", "missing", "stale")
@@ -116,26 +117,35 @@ class Service:
         rows: list[dict[str, Any]] = []
         address = "/api/tv/datasets"
         while True:
-            page = self._ask("GET", address, params=parameters).json()
+            page = self._ask_json("GET", address, "results", params=parameters)
             rows += page["results"]
-            if not page["next"]:
+            if not page.get("next"):
                 return rows
             # The service may know itself by another name than ours for it.
             address, parameters = "/api/tv/datasets?" + page["next"].partition("?")[2], {}
 
     def _copy(self, row: Mapping[str, Any], place: Place) -> None:
         """Bring the local copy of one file up to date."""
-        path = place.datasets / row["path"]
-        if relative_path(_key_of(row)) != row["path"]:
+        path, key = place.datasets / row["path"], _key_of(row)
+        if relative_path(key) != row["path"]:
             raise ServiceFailed(f"{self.url} names a file {row['path']!r} that is no dataset's.")
         tag_path = path.with_name(f"{path.name}.etag")
         headers = _unless_changed(path, tag_path)
+        # A copy that the disk has spoilt would else stay for as long as the service has no newer.
+        if headers and not is_intact(place, key):
+            headers = {}
         answer = self._ask("GET", f"/api/tv/datasets/{row['id']}/file", headers=headers)
         if answer.status_code == 304:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        copied = _replace(path, answer.content)
-        _replace(tag_path, json.dumps([*copied, answer.headers.get("ETag", "")]).encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            status = put(path, answer.content)
+            put(tag_path, json.dumps([*status, answer.headers.get("ETag", "")]).encode())
+        except OSError as error:
+            raise ServiceFailed(
+                f"What {self.url} sent cannot be kept in {path.parent} ({error.strerror}); "
+                "XDG_CACHE_HOME names another place."
+            ) from error
 
     def _cache_folder(self) -> Path:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -143,7 +153,7 @@ class Service:
         return Path(base) / "tradingview-datasets" / name
 
     def _not_found(self, missing: Sequence[DatasetKey]) -> DatasetNotFound:
-        source, offered = missing[0].source, self._ask("GET", "/api/tv/status").json()["source"]
+        source, offered = missing[0].source, self._source()
         names = ", ".join(f"{key.full_symbol} {key.timeframe}" for key in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         message = f"{self.url} has no bars of {names}{more} of the source {source!r}."
@@ -154,6 +164,10 @@ class Service:
             message += f" Close: {'; '.join(similar)}." if similar else ""
             message += " fetch='missing' has it fetched."
         return DatasetNotFound(message)
+
+    def _source(self) -> str:
+        """Return the source whose bars the service fetches."""
+        return str(self._ask_json("GET", "/api/tv/status", "source")["source"])
 
     def _similar(self, key: DatasetKey) -> list[str]:
         rows = self.list_datasets(source=key.source, q=key.symbol[:4])
@@ -177,7 +191,7 @@ class Service:
         wanted = [key for key in keys if _is_wanted(key, known.get(key), fetch)]
         if not wanted:
             return []
-        offered = self._ask("GET", "/api/tv/status").json()["source"]
+        offered = self._source()
         if offered != wanted[0].source:
             raise ServiceFailed(
                 f"{self.url} fetches from the source {offered!r}, not {wanted[0].source!r}; "
@@ -206,14 +220,14 @@ class Service:
                 "session": keys[0].session.value,
                 "adjustment": keys[0].adjustment.value,
             }
-            answer = self._ask("POST", "/api/tv/fetches", json=body).json()
+            answer = self._ask_json("POST", "/api/tv/fetches", "fetches", json=body)
             numbers += [int(row["id"]) for row in answer["fetches"]]
         return numbers
 
     def _await(self, number: int) -> None:
         pause, longest = _POLL_S
         while True:
-            row = self._ask("GET", f"/api/tv/fetches/{number}").json()
+            row = self._ask_json("GET", f"/api/tv/fetches/{number}", "state")
             if row["state"] == "succeeded":
                 return
             if row["state"] in ("failed", "cancelled"):
@@ -227,6 +241,17 @@ class Service:
             pause = min(pause * 1.5, longest)
 
     # --- the wire -------------------------------------------------------------------------
+
+    def _ask_json(self, method: str, address: str, part: str, **options: Any) -> dict[str, Any]:
+        """Return a reply that has this part; any other server answers something else."""
+        try:
+            document: dict[str, Any] = self._ask(method, address, **options).json()
+            document[part]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServiceFailed(
+                f"{self.url}{address} answered something else than {part!r}; is it the service?"
+            ) from error
+        return document
 
     def _ask(self, method: str, address: str, **options: Any) -> requests.Response:
         while True:
@@ -245,10 +270,14 @@ class Service:
                 method, url, timeout=TIMEOUT_S, allow_redirects=False, **options
             )
         except requests.RequestException as error:
-            raise ServiceFailed(
+            message = (
                 f"The service at {self.url} cannot be reached ({type(error).__name__}). "
                 "`make run` starts one; url= names another."
-            ) from error
+            )
+            folder = self._cache_folder()
+            if folder.is_dir():
+                message += f" Its files as they were copied: folder={str(folder)!r}."
+            raise ServiceFailed(message) from error
 
 
 def _is_wanted(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching) -> bool:
@@ -282,23 +311,6 @@ def _key_of(row: Mapping[str, Any]) -> DatasetKey:
     return DatasetKey.parse(**{name: row[name] for name in names})
 
 
-def _replace(path: Path, content: bytes) -> list[int]:
-    """Put a file in its place at once; return what tells it from another."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content)
-        identity = _identity(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return identity
-
-
-def _identity(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_ino, status.st_size, status.st_mtime_ns]
-
-
 def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
     """Return the header that asks whether a copy is still right; none where there is no copy.
 
@@ -306,7 +318,7 @@ def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
     """
     try:
         *copied, tag = json.loads(tag_path.read_bytes())
-        return {"If-None-Match": str(tag)} if tag and copied == _identity(path) else {}
+        return {"If-None-Match": str(tag)} if tag and copied == [*status_of(path)] else {}
     except (OSError, ValueError, TypeError):
         return {}
 
