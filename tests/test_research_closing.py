@@ -87,6 +87,9 @@ def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | Non
         ("1h", "0930-1600", "Mars/Olympus", "2025-01-01T00:00", None, "2025-01-02T00:00"),
         # Summer time ends in the night: 24 hours later by the wall clock are 25.
         ("1D", "24x7", NEW_YORK, "2025-11-02T04:00", None, "2025-11-03T05:00"),
+        # And where the day ends at half past one, of the two it is the later one.
+        ("1D", "2000-0130", NEW_YORK, "2025-11-02T00:00", "2025-11-02T06:30", "2025-11-02T06:30"),
+        ("2h", "0930-0130", NEW_YORK, "2025-11-02T05:00", None, "2025-11-02T06:30"),
     ],
 )  # fmt: skip
 def test_a_bar_closes_at_the_earliest_instant_that_is_sure(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.errors import InvalidRequest
-from datasets.research import align, close_times, load, resample, to_backtesting
+from datasets.research import align, close_times, load, load_panel, resample, to_backtesting
 from tests.bars import bars_table
 from tests.research import NOW, write, write_sample
 
@@ -113,6 +113,14 @@ def test_a_day_that_had_ended_when_it_was_fetched_is_whole(tmp_path: Path) -> No
     assert len(resample(bars.iloc[:-1], "1D")) == 1
 
 
+def test_a_day_may_go_on_as_long_as_the_clock_of_the_fetch_may_be_wrong(tmp_path: Path) -> None:
+    # The last hour is missing, and half an hour after it by a clock that may be an hour fast.
+    fetched_at = datetime(2025, 1, 3, 0, 30, tzinfo=UTC)
+    write(tmp_path, table=bars_table(47), n_bars=47, fetched_at=fetched_at)
+
+    assert len(resample(load("BINANCE:BTCUSDT", folder=tmp_path), "1D")) == 1
+
+
 def test_an_unknown_volume_makes_the_sum_unknown(tmp_path: Path) -> None:
     write(tmp_path, 48)
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
@@ -199,6 +207,40 @@ def test_a_forming_day_is_never_joined(tmp_path: Path) -> None:
     assert joined["close_1D"].iloc[-1] == days["close"].iloc[-2]
 
 
+def test_a_longer_bar_is_seen_from_its_close_on_to_the_minute(tmp_path: Path) -> None:
+    for timeframe, step in [("1", 60), ("1h", 3600)]:
+        write(tmp_path, table=bars_table(180, step=step), n_bars=180, timeframe=timeframe)
+    minutes = load("BINANCE:BTCUSDT", "1", folder=tmp_path)
+    hours = load("BINANCE:BTCUSDT", "1h", folder=tmp_path)
+
+    by_close, by_open = (align(minutes, hours, at=at)["close_1h"] for at in ("close", "open"))
+
+    # The minute that closes with the hour is the first to know it; the next one opens with it.
+    assert [by_close.notna().argmax(), by_open.notna().argmax()] == [59, 60]
+    assert by_close.iloc[118] == by_close.iloc[59] == hours["close"].iloc[0]
+    assert by_close.iloc[119] == hours["close"].iloc[1]
+
+
+def test_a_panel_by_its_closes_can_be_joined(tmp_path: Path) -> None:
+    names = ["NASDAQ:AAPL", "BINANCE:BTCUSDT"]
+    for name in names:
+        for timeframe in ("1h", "1D"):
+            write_sample(tmp_path, name, timeframe, 60)
+    where: dict[str, Any] = {"source": "sample", "index": "close_time", "folder": tmp_path}
+    hours, days = load_panel(names, "1h", **where), load_panel(names, "1D", **where)
+
+    joined = align(hours, days)
+
+    for name in names:
+        closes = load(name, "1D", columns="close", source="sample", folder=tmp_path)["close"]
+        closed = close_times(closes)
+        assert (days[name].dropna().to_numpy() == closes.to_numpy()).all()
+        for instant, seen in joined[f"{name}_1D"].dropna().items():
+            assert seen == closes[closed <= instant].iloc[-1]
+    with pytest.raises(InvalidRequest, match="when they closed and not when they opened"):
+        align(hours, days, at="open")
+
+
 def test_features_of_a_longer_timeframe_can_be_joined(tmp_path: Path) -> None:
     write(tmp_path, 240)
     hours = load("BINANCE:BTCUSDT", folder=tmp_path)
@@ -214,6 +256,19 @@ def test_features_of_a_longer_timeframe_can_be_joined(tmp_path: Path) -> None:
     assert align(hours, days, columns="close").columns[-1] == "close_1D"
     with pytest.raises(InvalidRequest, match="use close or open"):
         align(hours, days, at="noon")  # type: ignore[arg-type]
+
+
+def test_one_column_is_resampled_and_what_is_not_of_pandas_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, 72)
+    bars = load("BINANCE:BTCUSDT", folder=tmp_path)
+    table = load("BINANCE:BTCUSDT", as_="arrow", folder=tmp_path)
+
+    assert resample(bars["close"], "1D").equals(resample(bars, "1D")[["close", "close_time"]])
+    for wrong in (table, None):
+        with pytest.raises(InvalidRequest, match="no frame of pandas; use as_='pandas'"):
+            resample(wrong, "1D")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequest, match="higher is a .* no frame of pandas"):
+            align(bars, wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,8 @@ def clock_in(bars: pd.DataFrame | pd.Series, **given: str | None) -> Clock:
     if missing:
         message = (
             f"The bars do not say their {' and '.join(missing)}: their attrs are gone. "
-            f"Pass {', '.join(f'{name}=' for name in missing)}."
+            f"Pass {', '.join(f'{name}=' for name in missing)}, or add a column close_time: "
+            "that of close_times."
         )
         raise InvalidRequest({"bars": [message]})
     clock = Clock(**{name: str(value) for name, value in values.items()})
@@ -219,6 +220,16 @@ def index_ms(bars: pd.DataFrame | pd.Series) -> Integers:
     return times
 
 
+def as_frame(bars: object, name: str = "bars") -> pd.DataFrame:
+    """Return bars as a frame, also one column of them; raise for what is not of pandas."""
+    if isinstance(bars, pd.Series):
+        return bars.to_frame()
+    if not isinstance(bars, pd.DataFrame):
+        message = f"{name} is a {type(bars).__name__} and no frame of pandas; use as_='pandas'."
+        raise InvalidRequest({name: [message]})
+    return bars
+
+
 def require_unique(bars: pd.DataFrame) -> None:
     """Raise `InvalidRequest` where two columns have one name."""
     if not bars.columns.is_unique:
@@ -245,10 +256,13 @@ def close_times(
     Returns
     -------
     pd.Series
-        `close_time`, datetime64[ms, UTC], on the same index. Its own column where there is one.
+        `close_time`, datetime64[ms, UTC], on the same index. Its own column or index where
+        there is one.
     """
     if isinstance(bars, pd.DataFrame) and CLOSE_TIME in bars.columns:
         return bars[CLOSE_TIME]
+    if bars.index.name == CLOSE_TIME:
+        return pd.Series(bars.index, index=bars.index, name=CLOSE_TIME)
     closes = _closes_in(bars, clock_in(bars, timeframe=timeframe, hours=hours, timezone=timezone))
     return pd.Series(utc_index(closes, CLOSE_TIME), index=bars.index, name=CLOSE_TIME)
 

@@ -31,6 +31,7 @@ from datasets.research.frames import (
     CLOSE_TIME,
     VALUE_COLUMNS,
     Edge,
+    as_frame,
     clock_in,
     close_times,
     drop_forming,
@@ -59,7 +60,7 @@ class _Windows:
 
 
 def resample(
-    bars: pd.DataFrame,
+    bars: pd.DataFrame | pd.Series,
     timeframe: str,
     *,
     base: str | None = None,
@@ -74,7 +75,7 @@ def resample(
     Parameters
     ----------
     bars
-        From `load`, with any of the columns `open high low close volume`.
+        From `load`, with any of the columns `open high low close volume`, or one of them.
     timeframe
         A longer one: minutes or hours that the base divides, `1D`, `1W` or `1M`.
     base, hours, timezone
@@ -86,6 +87,7 @@ def resample(
         Index `time`, the longer bar's opening by the exchange's hours; the same columns, and
         `close_time`, before which nobody could have known the row.
     """
+    bars = as_frame(bars)
     clock = clock_in(bars, timeframe=base, hours=hours, timezone=timezone)
     target = Timeframe.parse(timeframe)
     base_timeframe = Timeframe.parse(clock.timeframe)
@@ -274,9 +276,9 @@ def align(
     """
     if at not in ("close", "open"):
         raise InvalidRequest({"at": [f"{at!r} is not allowed; use close or open."]})
-    left = bars.to_frame() if isinstance(bars, pd.Series) else bars
-    known = higher.to_frame() if isinstance(higher, pd.Series) else higher
-    known = drop_forming(known)
+    left, known = as_frame(bars), drop_forming(as_frame(higher, "higher"))
+    if at == "open" and left.index.name == CLOSE_TIME:
+        raise InvalidRequest({"at": ["These rows say when they closed and not when they opened."]})
     names = _joinable(known, columns)
     ending = f"_{known.attrs.get('timeframe', 'higher')}" if suffix is None else suffix
     twice = [name for name in left.columns if name in {f"{known_as}{ending}" for known_as in names}]
