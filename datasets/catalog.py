@@ -6,25 +6,29 @@ The files know best: each says everything of itself, and the rows follow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from datasets import fetching
-from datasets.errors import FileCorrupt, FileMissing, StoreError
+from datasets.errors import FileCorrupt, FileMissing, StoreError, StoreFailed
 from datasets.models import Dataset
-from datasets.store import StoredFile
+from datasets.store import Store, StoredFile
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What looking at one file found: `ok`, `adopted`, `missing` or `corrupt`, and a sentence."""
+    """What looking at one file found, and a sentence.
+
+    `ok`, `adopted`, `missing`, `corrupt`; `unread` where the machine could not read it now.
+    """
 
     path: str
     outcome: str
@@ -65,6 +69,8 @@ def verify(dataset: Dataset) -> Finding:
         return Finding(
             dataset.path, "missing" if isinstance(error, FileMissing) else "corrupt", str(error)
         )
+    except StoreFailed as error:
+        return Finding(dataset.path, "unread", str(error))
     if dataset.content_hash != before:
         return Finding(dataset.path, "adopted", "The file held other bars than the catalog said.")
     return Finding(dataset.path, "ok")
@@ -77,21 +83,27 @@ def adopt_files() -> Iterator[Finding]:
     """
     store = fetching.get_store()
     for path in store.all_paths():
-        row = Dataset.objects.filter(path=path).first()
         try:
-            stored = store.read(path)[1]
-        except StoreError as error:
-            if row is not None:
-                _set_unreadable(row, error)
-            elif isinstance(error, FileCorrupt):
-                store.quarantine(path)
-            yield Finding(path, "corrupt", str(error))
-            continue
-        if row is not None and _is_recorded(row, stored):
-            yield Finding(path, "ok")
-            continue
-        fetching.record(stored)
-        yield Finding(path, "adopted")
+            yield _adopt(store, path)
+        except StoreFailed as error:
+            # It says nothing of the other files.
+            yield Finding(path, "unread", str(error))
+
+
+def _adopt(store: Store, path: str) -> Finding:
+    row = Dataset.objects.filter(path=path).first()
+    try:
+        stored = store.read(path)[1]
+    except StoreError as error:
+        if row is not None:
+            _set_unreadable(row, error)
+        elif isinstance(error, FileCorrupt):
+            store.quarantine(path)
+        return Finding(path, "corrupt", str(error))
+    if row is not None and _is_recorded(row, stored):
+        return Finding(path, "ok")
+    _record(row, stored)
+    return Finding(path, "adopted")
 
 
 def find_missing() -> Iterator[Finding]:
@@ -123,29 +135,28 @@ def choose_prunable(
     keep_newest
         All but so many of the most recently fetched.
     total_bytes
-        The longest unused ones, until the others take at most so many bytes.
+        The longest unused of those that the other rules keep, until the rest take at most so
+        many bytes.
     """
     free = Dataset.objects.filter(is_pinned=False)
     chosen: dict[int, Dataset] = {}
 
-    def choose(datasets: Iterable[Dataset]) -> None:
-        chosen.update({dataset.pk: dataset for dataset in datasets})
+    def choose(datasets: QuerySet[Dataset]) -> None:
+        chosen.update(datasets.in_bulk())
 
     if fetched_before is not None:
         choose(free.filter(fetched_at__lt=fetched_before))
     if unused_since is not None:
-        choose(
-            dataset
-            for dataset in free.filter(fetched_at__lt=unused_since)
-            if _last_used(dataset) < unused_since
-        )
+        unfetched = free.filter(fetched_at__lt=unused_since)
+        choose(unfetched.exclude(last_served_at__gte=unused_since))
     if keep_newest is not None:
-        newest = Dataset.objects.order_by("-fetched_at", "-pk").values_list("pk", flat=True)[
-            :keep_newest
-        ]
-        choose(free.exclude(pk__in=list(newest)))
+        newest = Dataset.objects.order_by("-fetched_at", "-pk").values("pk")[:keep_newest]
+        choose(free.exclude(pk__in=newest))
     if total_bytes is not None:
-        choose(_over_budget(total_bytes))
+        # A missing file takes no room, and one in quarantine is not for us to delete.
+        on_disk = Dataset.objects.filter(state__in=Dataset.ON_DISK)
+        others = [dataset for dataset in on_disk if dataset.pk not in chosen]
+        chosen |= {dataset.pk: dataset for dataset in _over_budget(others, total_bytes)}
     return sorted(chosen.values(), key=lambda dataset: dataset.fetched_at)
 
 
@@ -166,10 +177,9 @@ def remove(dataset: Dataset) -> bool:
     return True
 
 
-def _over_budget(total_bytes: int) -> Iterator[Dataset]:
-    everything = sorted(Dataset.objects.all(), key=_last_used)
-    excess = sum(dataset.bytes for dataset in everything) - total_bytes
-    for dataset in everything:
+def _over_budget(datasets: list[Dataset], total_bytes: int) -> Iterator[Dataset]:
+    excess = sum(dataset.bytes for dataset in datasets) - total_bytes
+    for dataset in sorted(datasets, key=_last_used):
         if excess <= 0:
             return
         if not dataset.is_pinned:
@@ -183,7 +193,7 @@ def _last_used(dataset: Dataset) -> datetime:
 
 def _put_right(dataset: Dataset, stored: StoredFile) -> None:
     try:
-        fetching.record(stored)
+        _record(dataset, stored)
         dataset.refresh_from_db()
     except DatabaseError as error:
         # The disk is full or the database is busy: the bars are served all the same, with
@@ -191,6 +201,15 @@ def _put_right(dataset: Dataset, stored: StoredFile) -> None:
         logger.warning("dataset %s: the row could not be put right: %s", dataset.pk, error)
         for name, value in fetching.row_values(stored).items():
             setattr(dataset, name, value)
+
+
+def _record(row: Dataset | None, stored: StoredFile) -> None:
+    """Make the row say what the file says; one that was invalidated stays so until it is fetched."""
+    with transaction.atomic():
+        fetching.record(stored)
+        is_same_fetch = row is not None and row.fetched_at == stored.facts.fetched_at
+        if row is not None and is_same_fetch and row.state == Dataset.State.INVALIDATED:
+            Dataset.objects.filter(pk=row.pk).update(state=row.state)
 
 
 def _is_recorded(dataset: Dataset, stored: StoredFile) -> bool:

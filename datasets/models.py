@@ -71,6 +71,9 @@ class Dataset(KeyedModel):
         MISSING = "missing"
         CORRUPT = "corrupt"
 
+    # Where a file lies in its place.
+    ON_DISK = (State.READY, State.INVALIDATED)
+
     state = models.CharField(
         max_length=11,
         choices=State.choices,
@@ -257,13 +260,21 @@ class SignIn(models.Model):
     SINGLETON = 1
 
     # Tells whether the credentials have been changed since; says nothing about them.
-    fingerprint = models.CharField(max_length=64, blank=True)
-    locked_by = models.CharField(max_length=32, blank=True)
-    locked_until = models.DateTimeField(null=True)
-    signed_in_at = models.DateTimeField(null=True)
-    refused_code = models.CharField(max_length=32, blank=True)
-    refused_message = models.TextField(blank=True)
-    refused_until = models.DateTimeField(null=True)
+    fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="Of the credentials that were used last."
+    )
+    locked_by = models.CharField(
+        max_length=32, blank=True, help_text="The attempt that is signing in now."
+    )
+    locked_until = models.DateTimeField(
+        null=True, help_text="That attempt is taken for dead after this, UTC."
+    )
+    signed_in_at = models.DateTimeField(null=True, help_text="The last success, UTC.")
+    refused_code = models.CharField(
+        max_length=32, blank=True, help_text="Why TradingView refused; see docs/api.md."
+    )
+    refused_message = models.TextField(blank=True, help_text="The same in a sentence.")
+    refused_until = models.DateTimeField(null=True, help_text="Not tried again before this, UTC.")
 
     def __str__(self) -> str:
         return "sign-in"
@@ -302,7 +313,9 @@ class ApiToken(models.Model):
     prefix = models.CharField(
         "begins with", max_length=12, editable=False, help_text="To tell tokens apart."
     )
-    secret_hash = models.CharField(max_length=64, unique=True, editable=False)
+    secret_hash = models.CharField(
+        max_length=64, unique=True, editable=False, help_text="SHA-256 of the secret."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False, help_text="UTC.")
     expires_at = models.DateTimeField(
         default=in_ninety_days, help_text="It stops working at this instant, UTC."

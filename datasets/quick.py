@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from datasets import fetching, rendering
 from datasets.answers import BarsRequest
-from datasets.errors import StoreError
+from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset
 from datasets.rendered import Rendered
 
@@ -64,7 +64,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
         row = _smallest(request, plan)
         if row is None or fetching.get_store().version(row.path) != (row.bytes, row.modified_ns):
             return None
-    except (DatabaseError, StoreError):
+    except (DatabaseError, StoreError, StoreFailed):
         # The long way meets it too, and knows what to do.
         return None
     version = (row.id, row.modified_ns, row.content_hash)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from datasets import fetching, throttle, tokens
@@ -21,7 +21,9 @@ def describe() -> dict[str, Any]:
             Fetch.objects.filter(state__in=Fetch.ACTIVE).values_list("state").annotate(Count("pk"))
         )
     )
-    totals = Dataset.objects.aggregate(number=Count("pk"), size=Sum("bytes"))
+    totals = Dataset.objects.aggregate(
+        number=Count("pk"), size=Sum("bytes", filter=Q(state__in=Dataset.ON_DISK))
+    )
     return {
         "source": settings.TV_SOURCE,
         "version": settings.VERSION,

@@ -62,7 +62,8 @@ class Store:
         with _store_failures(path):
             facts = describe(key, fetched)
             table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.exists():
+                _make_durably(path.parent)
             # Opened first: once the file is replaced nothing may be missing any more.
             with _opened(path.parent) as folder:
                 status = self._replace(path, table)
@@ -81,7 +82,8 @@ class Store:
         is deleted. Raises `StoreFailed`.
         """
         try:
-            with self._alone(), suppress(FileMissing):
+            # The whole folder may have gone too.
+            with suppress(FileMissing, FileNotFoundError), self._alone():
                 if self._is_of_another_fetch(path, fetched_at):
                     return False
                 (self.folder / path).unlink()
@@ -198,12 +200,14 @@ class Store:
     def version(self, path: str) -> tuple[int, int]:
         """Return size and modification time (ns) of the file at `path` (relative).
 
-        Raises `FileMissing`.
+        Raises `FileMissing`, and `StoreFailed` when the machine does not let us look.
         """
         try:
             status = (self.folder / path).stat()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileMissing(f"{path} is not there.") from error
+        except OSError as error:
+            raise StoreFailed(f"{path} could not be read: {error.strerror}.") from error
         return status.st_size, status.st_mtime_ns
 
 
@@ -222,6 +226,15 @@ def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
         file.flush()
         os.fsync(file.fileno())
         return os.fstat(file.fileno())
+
+
+def _make_durably(folder: Path) -> None:
+    """Make a folder with those above it, and have a power cut leave them there."""
+    if not folder.parent.exists():
+        _make_durably(folder.parent)
+    folder.mkdir(exist_ok=True)
+    with _opened(folder.parent) as above:
+        os.fsync(above)
 
 
 @contextmanager

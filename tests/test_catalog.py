@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,7 +144,7 @@ def aged(make_dataset: MakeDataset) -> dict[str, Dataset]:
         "old": _aged(make_dataset(10), days=100),
         "old but used": _aged(make_dataset(11), days=100, served_days=1),
         "old and pinned": _aged(make_dataset(12), days=100, is_pinned=True),
-        "new": _aged(make_dataset(13), days=1),
+        "new": _aged(make_dataset(13), days=2),
     }
 
 
@@ -155,6 +156,8 @@ def aged(make_dataset: MakeDataset) -> dict[str, Dataset]:
         ({"keep_newest": 1}, {"old", "old but used"}),
         ({"total_bytes": 0}, {"old", "old but used", "new"}),
         ({"total_bytes": 10**9}, set()),
+        # What one rule lets go makes room for what the other would.
+        ({"fetched_before": timedelta(days=50), "total_bytes": 10_500}, {"old", "old but used"}),
         ({}, set()),
     ],
 )
@@ -267,3 +270,62 @@ def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
         catalog.read(early)
 
     assert Dataset.objects.get().state == State.READY
+
+
+def test_a_file_that_is_missing_takes_no_room(aged: dict[str, Dataset]) -> None:
+    Dataset.objects.filter(pk=aged["new"].pk).update(state=State.MISSING, bytes=10**9)
+
+    assert catalog.choose_prunable(total_bytes=10**6) == []
+
+
+def test_where_the_whole_folder_is_gone_its_rows_can_be_pruned(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset()
+    shutil.rmtree(store.folder)
+
+    assert catalog.remove(dataset)
+    assert not Dataset.objects.exists()
+
+
+@pytest.mark.parametrize("look", [catalog.read, lambda dataset: list(catalog.adopt_files())])
+def test_an_invalidated_dataset_whose_file_was_copied_stays_invalidated(
+    make_dataset: MakeDataset, store: Store, look: Callable[[Dataset], object]
+) -> None:
+    make_dataset()
+    Dataset.objects.update(state=State.INVALIDATED)
+    dataset = Dataset.objects.get()
+    os.utime(store.folder / dataset.path, ns=(1, 1))
+
+    look(dataset)
+
+    dataset.refresh_from_db()
+    assert (dataset.state, dataset.modified_ns) == (State.INVALIDATED, 1)
+
+
+def test_an_invalidated_dataset_is_ready_when_a_newer_file_is_there(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset()
+    Dataset.objects.update(state=State.INVALIDATED)
+    store.write(dataset.key, fetched_bars(bars_table(5), fetched_at=datetime.now(UTC)))
+
+    list(catalog.adopt_files())
+
+    assert Dataset.objects.get().state == State.READY
+
+
+def test_a_file_that_cannot_be_read_now_does_not_keep_the_others_from_being_adopted(
+    make_dataset: MakeDataset, store: Store
+) -> None:
+    unread, sound = make_dataset(10), make_dataset(20)
+    path = store.folder / unread.path
+    path.unlink()
+    path.symlink_to(path)
+    Dataset.objects.filter(pk=sound.pk).delete()
+
+    found = {finding.path: finding.outcome for finding in catalog.adopt_files()}
+
+    assert found == {unread.path: "unread", sound.path: "adopted"}
+    assert catalog.verify(unread).outcome == "unread"
+    assert set(Dataset.objects.values_list("state", flat=True)) == {State.READY}

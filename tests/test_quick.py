@@ -95,7 +95,12 @@ def touch(dataset: Dataset, store: Store) -> None:
     (store.folder / dataset.path).touch()
 
 
-@pytest.mark.parametrize("change", [invalidate, delete, touch])
+def put_out_of_reach(dataset: Dataset, store: Store) -> None:
+    delete(dataset, store)
+    (store.folder / dataset.path).symlink_to(store.folder / dataset.path)
+
+
+@pytest.mark.parametrize("change", [invalidate, delete, touch, put_out_of_reach])
 def test_a_dataset_that_is_no_longer_as_it_was_takes_the_long_way(
     make_dataset: MakeDataset,
     store: Store,

@@ -244,3 +244,22 @@ def test_a_file_that_is_no_dataset_says_so(store: Store, harm: Any) -> None:
 
     with pytest.raises(FileCorrupt):
         store.read(relative_path(key))
+
+
+def test_a_folder_that_is_new_survives_a_power_cut_with_the_file_in_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", note)
+    store.write(a_key(), fetched_bars(bars_table(3)))
+
+    above = store.folder.parent
+    file = synced.pop(2)
+    assert file.suffix == ".tmp"
+    assert synced == [above, store.folder, store.folder / "sample"]
