@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -48,12 +49,28 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return int(rows.order_by()[: listing.COUNTED + 1].count())
 
 
+class IndexedChangeList(ChangeList):
+    """Ends each order by the id in the same direction, as the indexes do."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        ordering = list(super().get_ordering(request, queryset))
+        is_rising = isinstance(ordering[0], str) and not ordering[0].startswith("-")
+        if is_rising and ordering[-1] == "-pk":
+            ordering[-1] = "pk"
+        return ordering
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows are written by the service alone."""
 
     show_full_result_count = False
+    # Each would count all rows.
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = listing.PER_PAGE
     paginator = BoundedPaginator
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return IndexedChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -81,14 +98,28 @@ class DatasetAdmin(ReadOnlyAdmin):
     actions = ("fetch_again", "invalidate", "verify", "pin", "unpin", "download")
     fieldsets = [
         (None, {"fields": ["preview"]}),
-        ("Key", {"fields": ["source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment"]}),
-        ("Bars", {"fields": ["n_rows", "first_time", "last_time", "last_bar_final", "is_limited"]}),
-        ("Quality", {"fields": ["n_duplicates", "n_inconsistent", "zero_volume_share", "largest_gap"]}),
+        ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "n_bars"), ("session", "adjustment")]}),
+        ("Bars", {"fields": ["n_rows", ("first_time", "last_time"), ("is_final", "limited")]}),
+        ("Quality", {"fields": [("n_duplicates", "n_inconsistent"), ("zero_volume", "largest_gap")]}),
         ("Instrument", {"fields": ["instrument_facts"]}),
-        ("File", {"fields": ["state", "is_pinned", "path", "size", "content_hash", "fetched_at", "tvdatafeed_version"]}),
-        ("Use", {"fields": ["hits", "last_served_at", "last_fetches"]}),
+        ("File", {"fields": [("state", "is_kept"), "path", "size", "content_hash", ("fetched_at", "tvdatafeed_version")]}),
+        ("Use", {"fields": [("hits", "last_served_at"), "last_fetches"]}),
     ]  # fmt: skip
-    readonly_fields = ("preview", "largest_gap", "instrument_facts", "size", "last_fetches")
+    readonly_fields = (
+        "preview", "is_final", "limited", "zero_volume", "largest_gap", "instrument_facts", "is_kept", "size", "last_fetches",
+    )  # fmt: skip
+    # Of what is no field of the model, or is shown in other words than it.
+    _help_texts: ClassVar = {
+        "preview": "The bars in the file, times in UTC.",
+        "is_final": "No while the newest bar was still forming; unknown if the feed did not say.",
+        "limited": "The feed said that it holds no deeper history for this account.",
+        "zero_volume": "Share of bars with a volume of 0.",
+        "largest_gap": "Longest time between two neighbouring bars.",
+        "instrument_facts": "As it was when the bars were fetched.",
+        "is_kept": "Never pruned and never replaced by a later fetch.",
+        "size": "Of the file.",
+        "last_fetches": "The ten newest fetches of this key, and what came of each.",
+    }
 
     class Media:
         css = {"all": ["admin-preview.css"]}
@@ -100,6 +131,12 @@ class DatasetAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         """Leave the widest column to the page that shows it: sorting carries all others along."""
         return super().get_queryset(request).defer("instrument")
+
+    def get_form(
+        self, request: HttpRequest, obj: Dataset | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Give a help text also to what is no field of the model."""
+        return super().get_form(request, obj, change, **kwargs | {"help_texts": self._help_texts})
 
     # --- columns ------------------------------------------------------------------------
 
@@ -146,11 +183,28 @@ class DatasetAdmin(ReadOnlyAdmin):
             reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", page, reverse("api-dataset-file", args=[dataset.pk]),
         )  # fmt: skip
 
+    @admin.display(description="last bar is final")
+    def is_final(self, dataset: Dataset) -> str:
+        return {True: "yes", False: "no", None: "unknown"}[dataset.last_bar_final]
+
+    @admin.display(description="limited by the feed")
+    def limited(self, dataset: Dataset) -> str:
+        return "yes" if dataset.is_limited else "no"
+
+    @admin.display(description="pinned")
+    def is_kept(self, dataset: Dataset) -> str:
+        return "yes" if dataset.is_pinned else "no"
+
+    @admin.display(description="share of zero volume")
+    def zero_volume(self, dataset: Dataset) -> str:
+        share = dataset.zero_volume_share
+        return "no volume is given" if share is None else f"{share:.1%}"
+
     @admin.display(description="largest gap")
     def largest_gap(self, dataset: Dataset) -> str:
         if dataset.largest_gap_s is None:
             return "none"
-        return f"{dataset.largest_gap_s / 3600:,.1f} h between two neighbouring bars"
+        return f"{dataset.largest_gap_s / 3600:,.1f} h"
 
     @admin.display(description="what TradingView says")
     def instrument_facts(self, dataset: Dataset) -> SafeString:
@@ -246,9 +300,11 @@ class DatasetAdmin(ReadOnlyAdmin):
         if len(paths) == 1:
             return FileResponse(paths[0].open("rb"), as_attachment=True)
         archive = io.BytesIO()
+        is_mixed = len({dataset.source for dataset in datasets}) > 1
         with zipfile.ZipFile(archive, "w") as file:
-            for path in paths:
-                file.write(path, path.name)
+            for dataset, path in zip(datasets, paths, strict=True):
+                # Sample bars are never to lie beside real ones, which have the same names.
+                file.write(path, dataset.path if is_mixed else path.name)
         response = HttpResponse(archive.getvalue(), content_type="application/zip")
         response["Content-Disposition"] = 'attachment; filename="datasets.zip"'
         return response

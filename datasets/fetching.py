@@ -326,6 +326,7 @@ class _Attempt:
             # This locks our row too, so that no worker takes over and writes in between.
             if not self.lease.extend():
                 raise LeaseLost
+            _refuse_pinned(key)
             stored = get_store().write(key, fetched)
             dataset_id = _record(stored)
             self._mine().update(
@@ -341,6 +342,14 @@ class _Attempt:
                 error_message="",
                 retryable=False,
             )
+
+
+def _refuse_pinned(key: DatasetKey) -> None:
+    """Raise `StoreFailed` when the dataset was pinned while its fetch waited or ran."""
+    # Locked, so that who pins it later pins what we write.
+    pinned = Dataset.objects.select_for_update().filter(**key.as_dict(), is_pinned=True)
+    if pinned.filter(state=Dataset.State.READY).first() is not None:
+        raise StoreFailed(f"{key} was pinned meanwhile and is not replaced; unpin it to fetch it.")
 
 
 def record(stored: StoredFile) -> Dataset:

@@ -104,7 +104,7 @@ def _candidates(key: DatasetKey) -> Iterable[Dataset]:
 @cache
 def _candidates_sql(names: tuple[str, ...]) -> str:
     """Return the query as Django writes it, once: composing it costs five times the query."""
-    query = Dataset.objects.filter(**dict.fromkeys(names, 1)).order_by("n_bars")[:4].query
+    query = Dataset.objects.filter(**dict.fromkeys(names, 1)).order_by("n_bars").query
     return str(query.sql_with_params()[0])
 
 
@@ -243,8 +243,16 @@ def failure(fetch: Fetch) -> FetchError:
 
 
 def invalidate(dataset: Dataset) -> None:
-    """Make the dataset one that is fetched again when next asked for; the file stays."""
-    Dataset.objects.filter(pk=dataset.pk).update(state=Dataset.State.INVALIDATED)
+    """Make the dataset one that is fetched again when next asked for; the file stays.
+
+    Raises `InvalidRequest` when it is pinned.
+    """
+    row = Dataset.objects.filter(pk=dataset.pk)
+    row.filter(is_pinned=False).update(state=Dataset.State.INVALIDATED)
+    if row.filter(is_pinned=True).exists():
+        raise InvalidRequest(
+            {"id": [f"{dataset} is pinned and is not replaced; unpin it in the admin first."]}
+        )
 
 
 def require_enabled() -> None:

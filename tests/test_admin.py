@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 
 from datasets.models import Dataset, Fetch
@@ -178,19 +180,54 @@ def test_one_pinned_dataset_does_not_keep_the_others_from_being_fetched(
     assert "is pinned" in page
 
 
-def test_invalidating_pinning_and_verifying(
+def test_verifying_finds_the_damaged_one_and_says_so(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset, damaged = make_dataset(10), make_dataset(20)
     (store.folder / damaged.path).write_bytes(b"broken")
 
-    assert "2 datasets verified." in act(operator, "verify", dataset, damaged).content.decode()
-    act(operator, "pin", dataset)
-    act(operator, "invalidate", dataset)
+    page = act(operator, "verify", dataset, damaged).content.decode()
 
-    dataset.refresh_from_db()
-    damaged.refresh_from_db()
-    assert (dataset.is_pinned, dataset.state, damaged.state) == (True, "invalidated", "corrupt")
+    assert "2 datasets verified." in page
+    assert "20: corrupt. " in page
+    assert dict(Dataset.objects.values_list("n_bars", "state")) == {10: "ready", 20: "corrupt"}
+
+
+def test_a_pinned_dataset_is_not_invalidated_until_it_is_unpinned(
+    operator: Client, make_dataset: MakeDataset
+) -> None:
+    dataset, pinned = make_dataset(10), make_dataset(20)
+    act(operator, "pin", pinned)
+
+    page = act(operator, "invalidate", dataset, pinned).content.decode()
+
+    assert "1 dataset invalidated" in page
+    assert "is pinned" in page
+    assert dict(Dataset.objects.values_list("n_bars", "state")) == {10: "invalidated", 20: "ready"}
+    act(operator, "unpin", pinned)
+    act(operator, "invalidate", pinned)
+    assert set(Dataset.objects.values_list("state", flat=True)) == {"invalidated"}
+
+
+@pytest.mark.parametrize("query", ["?o=5", "?o=-5"])
+def test_a_list_is_read_off_an_index_in_either_direction(
+    operator: Client, make_dataset: MakeDataset, query: str
+) -> None:
+    make_dataset(10)
+
+    page = operator.get(LIST + query)
+
+    plan = page.context["cl"].queryset[:50].explain()
+    assert "dataset_last_time" in plan or connection.vendor != "sqlite", plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_no_page_offers_to_count_what_each_filter_finds(
+    operator: Client, make_dataset: MakeDataset
+) -> None:
+    make_dataset(10)
+
+    assert "_facets" not in operator.get(LIST).content.decode()
 
 
 def test_one_file_is_downloaded_as_it_is_and_several_in_an_archive(
@@ -203,6 +240,16 @@ def test_one_file_is_downloaded_as_it_is_and_several_in_an_archive(
 
     assert b"".join(single) == (store.folder / first.path).read_bytes()
     assert archive.namelist() == ["BINANCE_BTCUSDT_1h_20.parquet", "BINANCE_BTCUSDT_1h_10.parquet"]
+
+
+def test_in_an_archive_sample_bars_do_not_take_the_place_of_real_ones(
+    operator: Client, make_dataset: MakeDataset
+) -> None:
+    sample, real = make_dataset(10), make_dataset(10, source="tradingview")
+
+    archive = zipfile.ZipFile(io.BytesIO(act(operator, "download", sample, real).content))
+
+    assert set(archive.namelist()) == {sample.path, real.path}
 
 
 def test_nothing_can_be_added_changed_or_deleted_by_hand(
@@ -266,9 +313,21 @@ def test_cancelling_needs_the_permission_to_fetch(client: Client, db: None) -> N
 
 
 def test_every_field_has_a_help_text() -> None:
-    for model in (Dataset, Fetch):
+    for model in apps.get_app_config("datasets").get_models():
         for field in model._meta.fields:
             assert field.help_text or field.primary_key, f"{model.__name__}.{field.name}"
+
+
+def test_every_field_of_a_datasets_page_shows_a_help_text(
+    operator: Client, make_dataset: MakeDataset
+) -> None:
+    page = operator.get(f"{LIST}{make_dataset(10).pk}/change/")
+
+    lines = [line for fieldset in page.context["adminform"] for line in fieldset]
+    fields = [shown.field for line in lines for shown in line]
+    assert len(fields) > 20
+    for field in fields:
+        assert field["help_text"], field["name"]
 
 
 def test_a_queued_fetch_can_be_cancelled(operator: Client, db: None) -> None:

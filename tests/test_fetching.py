@@ -426,3 +426,17 @@ def test_a_fetch_that_waits_for_its_turn_says_how_long_already_and_until_when(
     assert second.state == "succeeded"
     assert second.allowed_at is None
     assert second.waited_ms < 3000
+
+
+def test_a_dataset_that_is_pinned_while_its_fetch_waits_is_not_replaced(store: Store) -> None:
+    before = run(queue(n_bars=300)).dataset
+    assert before is not None
+    fetch = queue(n_bars=300)
+    Dataset.objects.update(is_pinned=True)
+
+    with pytest.raises(errors.StoreFailed, match="pinned"):
+        fetching.run_fetch(fetch.pk)
+
+    after = Dataset.objects.get()
+    assert (after.state, after.fetched_at) == ("ready", before.fetched_at)
+    assert store.version(after.path) == (before.bytes, before.modified_ns)

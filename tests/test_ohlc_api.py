@@ -427,3 +427,16 @@ def test_hits_are_counted(client: Client, make_dataset: MakeDataset) -> None:
     dataset = Dataset.objects.get()
     assert dataset.hits == 3
     assert dataset.last_served_at is not None
+
+
+def test_a_fresh_larger_dataset_is_found_behind_any_number_of_stale_ones(
+    client: Client, make_dataset: MakeDataset
+) -> None:
+    for n_bars in range(300, 306):
+        make_dataset(n_bars)
+    Dataset.objects.update(fetched_at=datetime.now(UTC) - timedelta(hours=1))
+    larger = make_dataset(500, reply={"fetched_at": datetime.now(UTC)})
+
+    body = json.loads(client.get(f"{OHLC}&max_age=600").content)
+
+    assert (body["dataset"], body["count"]) == (larger.pk, 300)

@@ -147,8 +147,7 @@ USE_TZ = True
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 # As in the API, and the same for every reader.
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = "tvproject.formats"
 
 # --- Database ----------------------------------------------------------------------------
 
