@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,10 @@ def test_prune_says_what_it_could_not_delete_and_keeps_its_row(
     [
         (["prune"], "Name a rule"),
         (["prune", "--older-than", "soon"], "90d"),
+        (["prune", "--older-than", "99999999999d"], "calendar"),
         (["prune", "--max-size", "big"], "500M"),
+        (["prune", "--keep-newest=-1"], "0 or more"),
+        (["export", "--to", "/proc/none"], "/proc/none cannot be written to"),
         (["show", "99"], "no dataset 99"),
         (["show", "NASDAQ:NOTHING"], "no dataset NASDAQ:NOTHING"),
         (["frobnicate"], "invalid choice"),
@@ -143,6 +147,78 @@ def test_export_copies_the_bars(
     assert path.stat().st_size > 0
     if file_format == "parquet":
         assert pq.read_table(path).num_rows == 300
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_export_keeps_sample_bars_apart_from_real_ones(
+    run: Run, make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    paths = [make_dataset(10).path, make_dataset(10, source="tradingview").path]
+
+    run("datasets", "export", "--to", str(tmp_path / "out"))
+
+    assert all((tmp_path / "out" / path).exists() for path in paths)
+
+
+def test_one_dataset_that_cannot_be_exported_does_not_keep_the_others_from_it(
+    run: Run, make_dataset: MakeDataset, store: Store, tmp_path: Path
+) -> None:
+    gone, there = make_dataset(10), make_dataset(20)
+    (store.folder / gone.path).unlink()
+
+    status, printed = run("datasets", "export", "--to", str(tmp_path / "out"), "--json")
+
+    assert (status, [row["id"] for row in json.loads(printed)]) == (1, [there.pk])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [Path(there.path).name]
+
+
+def test_an_export_that_fails_half_way_leaves_no_half_of_a_file(
+    run: Run, make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(10)
+
+    def write_half(table: Any, path: Path) -> None:
+        path.write_text("time,open")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.csv.write_csv", write_half)
+
+    with pytest.raises(CommandError, match="No space left"):
+        run("datasets", "export", "--to", str(tmp_path / "out"), "--format", "csv")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_table_in_a_pipe_is_whole(run: Run, make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(300, symbol="A" * 60)
+
+    assert dataset.key.full_symbol in run("datasets", "list")[1]
+    assert dataset.path in run("fetch", dataset.key.full_symbol, "-n", "300")[1]
+
+
+def test_a_pinned_dataset_does_not_keep_the_others_from_being_invalidated(
+    run: Run, make_dataset: MakeDataset
+) -> None:
+    make_dataset(10)
+    Dataset.objects.update(is_pinned=True)
+    make_dataset(20)
+
+    status, printed = run("datasets", "invalidate", "BINANCE:BTCUSDT", "--json")
+
+    assert (status, [row["state"] for row in json.loads(printed)]) == (1, ["invalidated"])
+    assert dict(Dataset.objects.values_list("n_bars", "state")) == {10: "ready", 20: "invalidated"}
+
+
+def test_verify_looks_at_a_dataset_that_is_named_whatever_its_state(
+    run: Run, make_dataset: MakeDataset, store: Store
+) -> None:
+    dataset = make_dataset(10)
+    (store.folder / dataset.path).unlink()
+    Dataset.objects.update(state="missing")
+
+    assert run("datasets", "verify") == (0, "There are no datasets.\n")
+    status, printed = run("datasets", "verify", str(dataset.pk), "--json")
+
+    assert (status, outcomes(printed)) == (1, {"missing": 1})
 
 
 @pytest.mark.parametrize(
@@ -154,6 +230,7 @@ def test_export_copies_the_bars(
         (["X:Y", "-n", "50001"], "TV_MAX_BARS"),
         (["X:Y", "-n", "0"], "below 1"),
         (["--file", "/nowhere/symbols.txt"], "No such file"),
+        (["--file", sys.executable], "no text in UTF-8"),
     ],
 )
 @pytest.mark.django_db
@@ -169,8 +246,9 @@ def test_what_is_cached_is_not_fetched_again(
     run: Run, make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
     make_dataset(300)
+    # With the mark that some editors put at the beginning.
     (tmp_path / "symbols.txt").write_text(
-        "# mine\nBINANCE:BTCUSDT  # the first\n\nbinance:btcusdt\n"
+        "BINANCE:BTCUSDT  # the first\n# mine\n\nbinance:btcusdt\n", encoding="utf-8-sig"
     )
 
     status, printed = run("fetch", "--file", str(tmp_path / "symbols.txt"), "-n", "300", "--json")
@@ -201,3 +279,22 @@ def test_a_failed_fetch_shows_in_the_table_and_in_the_exit_status(
         "outcome": "failed", "code": "symbol_not_found", "detail": "Unknown.", "retryable": False,
         "fetch": 0, "dataset": None, "count": 0, "path": None,
     }  # fmt: skip
+
+
+def test_a_pinned_dataset_is_refused_and_the_others_are_fetched(
+    run: Run, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(10)
+    Dataset.objects.update(is_pinned=True)
+
+    def finish(fetch_id: int) -> None:
+        Fetch.objects.filter(pk=fetch_id).update(state="succeeded")
+
+    monkeypatch.setattr("datasets.tasks.enqueue", finish)
+    monkeypatch.setattr("django.db.transaction.on_commit", lambda function: function())
+
+    status, printed = run("fetch", "BINANCE:BTCUSDT", "X:Y", "-n", "10", "--refresh", "--json")
+
+    rows = json.loads(printed)
+    assert (status, [row["outcome"] for row in rows]) == (1, ["refused", "succeeded"])
+    assert "is pinned" in rows[0]["detail"]

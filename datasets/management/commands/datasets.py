@@ -8,7 +8,7 @@ import shutil
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,17 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from django.utils import timezone
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from datasets import catalog, fetching, serving
 from datasets.bars import split_symbol
-from datasets.errors import InvalidRequest, StoreError, StoreFailed
+from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# Characters; more than any line of a table here has.
+_WIDE = 300
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -36,7 +38,12 @@ def _age(text: str) -> timedelta:
     match = re.fullmatch(r"(\d+)([mhdw])", text)
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        timezone.now() - age
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is longer ago than the calendar goes back") from error
+    return age
 
 
 def _size(text: str) -> int:
@@ -44,6 +51,12 @@ def _size(text: str) -> int:
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no size; write 500M or 20G")
     return int(float(match[1]) * _SIZES[match[2]])
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(f"{text!r} is no number; write 0 or more")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -57,12 +70,18 @@ class Command(BaseCommand):
             _ARGUMENTS[name](action)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._n_refused = 0
         getattr(self, f"_{options['action']}")(options)
+        if self._n_refused:
+            sys.exit(1)
 
     # --- looking ------------------------------------------------------------------------
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = [_row(dataset) for dataset in _selected(options)]
+        if not options["json"]:
+            for row in rows:
+                row["last_time"] = f"{datetime.fromisoformat(row['last_time']):%Y-%m-%d %H:%M}"
         self._print(
             rows,
             options,
@@ -88,7 +107,10 @@ class Command(BaseCommand):
         if options["lock"] is not None:
             self._verify_lock(options)
             return
-        readable = _selected(options).filter(state=Dataset.State.READY)
+        readable = _selected(options)
+        if not (options["names"] or options["state"]):
+            # What is known to be bad, or not wanted any more, is not news.
+            readable = readable.filter(state=Dataset.State.READY)
         findings = [catalog.verify(dataset) for dataset in readable.iterator()]
         self._report(findings, options)
         if any(finding.outcome != "ok" for finding in findings):
@@ -116,17 +138,17 @@ class Command(BaseCommand):
     def _rebuild(self, options: dict[str, Any]) -> None:
         findings = [*catalog.adopt_files(), *catalog.find_missing()]
         self._report(findings, options)
-        if any(finding.outcome == "corrupt" for finding in findings):
+        if any(finding.outcome in ("corrupt", "unread") for finding in findings):
             sys.exit(1)
 
     def _invalidate(self, options: dict[str, Any]) -> None:
-        datasets = list(_selected(options))
-        for dataset in datasets:
-            serving.invalidate(dataset)
+        done = self._do_each(_selected(options), serving.invalidate)
+        for dataset in done:
+            dataset.refresh_from_db()
         self._say(
             options,
-            f"{len(datasets)} datasets invalidated; they are fetched again when asked for.",
-            datasets,
+            f"{_count(done)} invalidated, to be fetched again when asked for.",
+            done,
         )
 
     def _prune(self, options: dict[str, Any]) -> None:
@@ -149,18 +171,38 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
         freed = sum(dataset.bytes for dataset in chosen)
         verb = "would be removed" if options["dry_run"] else "removed"
-        self._say(options, f"{len(chosen)} datasets {verb}, {freed} bytes.", chosen)
+        self._say(options, f"{_count(chosen)} {verb}, {freed} bytes.", chosen)
 
     def _export(self, options: dict[str, Any]) -> None:
         folder: Path = options["to"]
-        folder.mkdir(parents=True, exist_ok=True)
-        datasets = list(_selected(options))
+        chosen = _selected(options)
+        # Sample bars are never to lie beside real ones, which have the same names.
+        is_mixed = chosen.order_by().values("source").distinct().count() > 1
+
+        def export(dataset: Dataset) -> None:
+            _export_one(dataset, folder / dataset.source if is_mixed else folder, options["format"])
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            done = self._do_each(chosen, export)
+        except OSError as error:
+            raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
+        self._say(options, f"{_count(done)} exported to {folder}.", done)
+
+    def _do_each(
+        self, datasets: QuerySet[Dataset], change: Callable[[Dataset], object]
+    ) -> list[Dataset]:
+        """Do it to every dataset, say why not to some, and return the others."""
+        done = []
         for dataset in datasets:
             try:
-                _export_one(dataset, folder, options["format"])
-            except StoreError as error:
-                raise CommandError(str(error)) from error
-        self._say(options, f"{len(datasets)} datasets exported to {folder}.", datasets)
+                change(dataset)
+            except DatasetsError as error:
+                self._n_refused += 1
+                self.stderr.write(f"{dataset}: {error}")
+            else:
+                done.append(dataset)
+        return done
 
     # --- printing -----------------------------------------------------------------------
 
@@ -182,17 +224,26 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(rows, indent=1))
             return
-        table = Table(*columns)
+        table = Table(*(Column(name, overflow="fold") for name in columns))
         for row in rows:
             table.add_row(*(str(row[name]) for name in columns))
-        Console().print(table)
-        self.stdout.write(f"{len(rows)} datasets")
+        _console().print(table)
+        self.stdout.write(f"{len(rows)} {'dataset' if len(rows) == 1 else 'datasets'}")
 
     def _say(self, options: dict[str, Any], sentence: str, datasets: Iterable[Dataset]) -> None:
         if options["json"]:
             self.stdout.write(json.dumps([_row(dataset) for dataset in datasets], indent=1))
         else:
             self.stdout.write(sentence)
+
+
+def _console() -> Console:
+    """Return where tables go: as wide as the terminal, and whole into a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def _count(datasets: list[Dataset]) -> str:
+    return f"{len(datasets)} {'dataset' if len(datasets) == 1 else 'datasets'}"
 
 
 def _selected(options: dict[str, Any]) -> QuerySet[Dataset]:
@@ -240,10 +291,13 @@ def _row(dataset: Dataset) -> dict[str, Any]:
 
 def _details(dataset: Dataset) -> dict[str, Any]:
     names = (
-        "last_bar_final", "is_limited", "is_pinned", "hits", "n_duplicates", "n_inconsistent",
+        "last_bar_final", "is_limited", "is_pinned", "hits", "last_served_at", "n_duplicates", "n_inconsistent",
         "zero_volume_share", "largest_gap_s", "tvdatafeed_version", "instrument",
     )  # fmt: skip
-    return {name: getattr(dataset, name) for name in names}
+    details = {name: getattr(dataset, name) for name in names}
+    if dataset.last_served_at is not None:
+        details["last_served_at"] = dataset.last_served_at.isoformat()
+    return details
 
 
 def _before(now: datetime, age: timedelta | None) -> datetime | None:
@@ -252,17 +306,23 @@ def _before(now: datetime, age: timedelta | None) -> datetime | None:
 
 def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
     table = catalog.read(dataset)
-    name = Path(dataset.path).stem
-    if file_format == "parquet":
-        shutil.copyfile(fetching.get_store().folder / dataset.path, folder / f"{name}.parquet")
-    elif file_format == "csv":
-        pa.csv.write_csv(table, folder / f"{name}.csv")
-    else:
-        with (
-            pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
-        ):
-            writer.write_table(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    # In place only when it is whole, so that nobody takes half of one for all of it.
+    unfinished = folder / f".{Path(dataset.path).stem}.part"
+    try:
+        if file_format == "parquet":
+            shutil.copyfile(fetching.get_store().folder / dataset.path, unfinished)
+        elif file_format == "csv":
+            pa.csv.write_csv(table, unfinished)
+        else:
+            with (
+                pa.OSFile(str(unfinished), "wb") as sink,
+                pa.ipc.new_file(sink, table.schema) as writer,
+            ):
+                writer.write_table(table)
+        unfinished.replace(folder / f"{Path(dataset.path).stem}.{file_format}")
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 # --- the command line --------------------------------------------------------------------
@@ -300,7 +360,7 @@ def _pruning(action: ArgumentParser) -> None:
         "--unused-for", type=_age, metavar="AGE", help="neither served nor fetched for so long"
     )
     action.add_argument(
-        "--keep-newest", type=int, metavar="N", help="all but the N most recently fetched"
+        "--keep-newest", type=_number, metavar="N", help="all but the N most recently fetched"
     )
     action.add_argument(
         "--max-size",

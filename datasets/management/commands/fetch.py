@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from datasets import fetching, serving
 from datasets.answers import BarsRequest
@@ -26,6 +26,8 @@ from datasets.models import Dataset, Fetch
 
 _LOOK_S = 0.1
 _NO_WORKER_S = 10.0
+# Characters; more than any line of the table has.
+_WIDE = 300
 
 
 @dataclass(slots=True)
@@ -35,13 +37,18 @@ class Job:
     key: DatasetKey
     fetch: Fetch | None = None
     dataset: Dataset | None = None
+    refusal: str = ""
 
     @property
     def is_done(self) -> bool:
-        return self.dataset is not None or (self.fetch is not None and self.fetch.is_finished)
+        if self.fetch is None:
+            return self.dataset is not None or bool(self.refusal)
+        return self.fetch.is_finished
 
     @property
     def outcome(self) -> str:
+        if self.refusal:
+            return "refused"
         if self.fetch is None:
             return "cached" if self.dataset else "not asked"
         return str(self.fetch.state)
@@ -51,7 +58,7 @@ class Job:
         return self.key.as_dict() | {
             "outcome": self.outcome,
             "code": self.fetch.error_code if self.fetch else "",
-            "detail": self.fetch.error_message if self.fetch else "",
+            "detail": self.fetch.error_message if self.fetch else self.refusal,
             "retryable": self.fetch.retryable if self.fetch else False,
             "fetch": self.fetch.pk if self.fetch else None,
             "dataset": row.pk if row else None,
@@ -98,7 +105,7 @@ class Command(BaseCommand):
         # `manage.py` ends by a traceback on Ctrl-C; ours ends by saying what is done.
         interrupted = _Interruption()
         try:
-            _start(jobs, refresh=options["refresh"])
+            _start(jobs, interrupted, refresh=options["refresh"])
             _Watcher(jobs, interrupted, quiet=options["json"]).run()
         except DatasetsError as error:
             raise CommandError(str(error)) from error
@@ -133,18 +140,19 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps([job.as_dict() for job in jobs], indent=1))
             return
-        table = Table("symbol", "timeframe", "outcome", "bars", "detail", title=None)
+        detail = Column("detail", overflow="fold")
+        table = Table("symbol", "timeframe", "outcome", "bars", detail)
         for job in jobs:
             row = job.as_dict()
-            detail = row["detail"] or row["path"] or ""
             table.add_row(
                 job.key.full_symbol,
                 job.key.timeframe,
                 row["code"] or job.outcome,
                 str(row["count"]),
-                detail,
+                row["detail"] or row["path"] or "",
             )
-        Console().print(table)
+        # Whole into a file or a pipe, which have no width.
+        Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _key(symbol: str, options: dict[str, Any]) -> DatasetKey:
@@ -158,19 +166,28 @@ def _read_symbols(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        lines = path.read_text().splitlines()
+        # Some editors begin a file with a mark of its encoding.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is no text in UTF-8.") from error
     return [text for line in lines if (text := line.split("#")[0].strip())]
 
 
-def _start(jobs: list[Job], *, refresh: bool) -> None:
+def _start(jobs: list[Job], interrupted: _Interruption, *, refresh: bool) -> None:
     for job in jobs:
+        if interrupted.happened:
+            return
         answer = None if refresh else serving.find_cached(BarsRequest(job.key))
         if answer is not None and not answer.is_stale:
             job.dataset = answer.dataset
         else:
-            job.fetch = serving.request_fetch(job.key, via="command")
+            try:
+                job.fetch = serving.request_fetch(job.key, via="command")
+            except InvalidRequest as error:
+                # One that is pinned does not keep the others from being fetched.
+                job.refusal = str(error)
 
 
 def _cancel_queued(jobs: list[Job]) -> None:
