@@ -17,7 +17,6 @@ import signal
 import sys
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -340,44 +339,11 @@ def recover(task: Outcome) -> Outcome:
 
 def _lost() -> int:
     """Let the time pass after which the fetch counts as lost; return it as a sweep does."""
-    _expire()
-    (fetch_id,) = fetching.lost_fetches(at_most=10)
-    return fetch_id
-
-
-def _expire() -> Outcome:
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
-    n_lost = Fetch.objects.filter(state__in=Fetch.ACTIVE).update(enqueued_at=past)
-    return {"lost": n_lost}
-
-
-def queue(task: Outcome) -> Outcome:
-    """Ask for `number` datasets, without telling any worker."""
-    return in_a_child(lambda: _queue(task["number"]))
-
-
-def _queue(number: int) -> Outcome:
-    Fetch.objects.all().delete()
-    for n_bars in range(1000, 1000 + number):
-        fetching.open_fetch(a_key(n_bars=n_bars), via="api")
-    return {}
-
-
-def expire(task: Outcome) -> Outcome:
-    """Let the time pass after which unfinished fetches count as lost."""
-    return in_a_child(_expire)
-
-
-def take_stock(task: Outcome) -> Outcome:
-    """Check all ready datasets, and tell in which states the fetches are."""
-    return in_a_child(_take_stock)
-
-
-def _take_stock() -> Outcome:
-    _check_ready_rows()
-    states = Counter(Fetch.objects.values_list("state", flat=True))
-    return {"fetches": states, "strays": len(strays())}
+    Fetch.objects.filter(state__in=Fetch.ACTIVE).update(enqueued_at=past)
+    (fetch_id,) = fetching.lost_fetches(at_most=10)
+    return fetch_id
 
 
 def _check_ready_rows() -> None:
@@ -466,7 +432,4 @@ def _keep_old(key: DatasetKey) -> None:
 TASKS = {
     "crash": crash,
     "measure": measure,
-    "queue": queue,
-    "expire": expire,
-    "take_stock": take_stock,
 }
