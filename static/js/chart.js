@@ -6,6 +6,7 @@ import {
 import { BreakLines, findBreaks } from "./breaks.js";
 import { isIntraday } from "./bars.js";
 import { PriceLines } from "./lines.js";
+import { shortVolume } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
@@ -15,6 +16,8 @@ import { Labels, tradingDayOf } from "./times.js";
 const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
+// The library's own knows no more than billions.
+const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
 // How the panes share the height: price, volume, a study's own.
 const STRETCH = { price: 6, volume: 1.4, study: 1.6 };
 
@@ -202,7 +205,7 @@ export class BarChart {
   #drawVolume() {
     const { bars } = this.#shown;
     if (!bars.hasVolume) return;
-    this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false }, 1);
+    this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: VOLUME_FORMAT, lastValueVisible: false, priceLineVisible: false }, 1);
     this.#volume.setData(volumeData(bars));
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
     this.#chart.panes()[1].setStretchFactor(STRETCH.volume);

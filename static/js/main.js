@@ -33,6 +33,7 @@ let saidState = null; // the state of that fetch that was announced last
 let retry = null; // asks once more for what went wrong
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
 const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
+const symbolBox = new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose, say });
 const mover = new Mover(chart, { onRange: (range) => [(view.range = range), writeAddress()], say });
 
 // --- loading -----------------------------------------------------------------------------
@@ -106,7 +107,9 @@ function fail(problem, { isFresh }) {
   if (!canGoBack) clear();
   retry = () => open(series, { isFresh });
   showProblem(problem, { canGoBack });
-  markFields(problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []));
+  const wrong = problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []);
+  markFields(wrong);
+  if (wrong.includes("symbol") || wrong.includes("exchange")) symbolBox.suggest();
   // The alert itself is read out.
   say("");
   if (!("code" in problem)) throw problem;
@@ -219,8 +222,8 @@ function watchPage() {
   watchForm(submit);
   watchControls(change);
   watchTheme(() => [chart.refreshTheme(), chart.shown && showView()]);
-  new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose, say });
   new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther, say });
+  element("compare-open").addEventListener("click", () => [element("studies").showPopover(), element("compare").focus()]);
   element("busy-stop").addEventListener("click", stop);
   element("problem-retry").addEventListener("click", () => retry());
   element("problem-back").addEventListener("click", goBack);

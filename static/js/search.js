@@ -1,10 +1,12 @@
 // The symbol box: recent symbols, and a search as one types. Without the search it works by hand.
 
+import { splitSymbol } from "./address.js";
 import { findSymbols, isAbort } from "./api.js";
 import { recentSymbols } from "./memory.js";
 
 const DEBOUNCE_MS = 250;
 const MAX_SHOWN = 12;
+const MEANT = "Perhaps one of these";
 const NOTHING = "Nothing found. Enter asks for it as it is typed.";
 
 /** Makes a text input a combobox over `list`. */
@@ -38,6 +40,14 @@ export class SymbolBox {
     this.#show([]);
   }
 
+  /** Show what the search finds for what is in the box: an exchange that is missing, a symbol that was meant. */
+  suggest() {
+    this.#forget();
+    this.#input.focus();
+    // On any exchange: the one that was named may be what was wrong.
+    if (this.#hasSearch) this.#search(splitSymbol(this.#input.value)[1], MEANT);
+  }
+
   #typed() {
     this.#forget();
     const query = this.#input.value.trim();
@@ -50,13 +60,13 @@ export class SymbolBox {
     this.#controller?.abort();
   }
 
-  async #search(query) {
+  async #search(query, heading = "") {
     this.#controller = new AbortController();
     const [, exchange = "", text = query] = /^([A-Za-z0-9_]+):(.+)$/.exec(query) ?? [];
     try {
       const { signal } = this.#controller;
       const found = await findSymbols(this.#url, { query: text, exchange }, { signal });
-      if (!signal.aborted) this.#show(found.slice(0, MAX_SHOWN), found.length ? "" : NOTHING);
+      if (!signal.aborted) this.#show(found.slice(0, MAX_SHOWN), found.length || heading ? heading : NOTHING);
     } catch (error) {
       if (isAbort(error)) return;
       // Exchange and symbol by hand is always possible, so the box does not complain.

@@ -113,6 +113,25 @@ def test_an_unknown_symbol_shows_its_sentence_and_no_try_again(page: Page, site:
     expect(page.get_by_role("button", name="Try again")).to_be_hidden()
 
 
+def test_a_symbol_on_the_wrong_exchange_or_on_none_leads_to_the_right_one(
+    page: Page, site: str
+) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:BTCUSDT")
+    expect(page.locator("#problem-code")).to_have_text("symbol_not_found")
+    expect(page.locator("#symbol-list")).to_contain_text("BINANCE")
+
+    page.get_by_label("Symbol", exact=True).fill("AAPL")
+    page.get_by_label("Exchange", exact=True).fill("")
+    page.get_by_label("Exchange", exact=True).press("Enter")
+    expect(page.get_by_label("Exchange", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Symbol", exact=True)).to_be_focused()
+    expect(page.locator("#symbol-list")).to_contain_text("Apple Inc.")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+
+    expect_bars(page, "NASDAQ:AAPL")
+
+
 def test_a_wrong_field_is_marked_and_named(page: Page, site: str) -> None:
     page.goto(site)
     page.get_by_label("Symbol", exact=True).fill("BINANCE:BTCUSDT")
@@ -241,7 +260,8 @@ def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=300")
     expect_bars(page, "NASDAQ:AAPL")
 
-    page.get_by_role("button", name="Indicators").click()
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_label("Compare with")).to_be_focused()
     page.get_by_label("Compare with").fill("binance:btcusdt")
     page.get_by_label("Compare with").press("Enter")
 
@@ -544,9 +564,9 @@ def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     expect(page.locator("#legend-name")).to_contain_text("Apple Inc.")
 
     page.get_by_label("Symbol", exact=True).fill("")
-    page.get_by_label("Symbol", exact=True).press_sequentially("btc")
+    page.get_by_label("Symbol", exact=True).press_sequentially("binance:btcusdt")
     expect(page.get_by_role("option").filter(has_text="Bitcoin").first).to_be_visible()
-    expect(page.locator("#status")).to_contain_text(" symbols.")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"\d symbols?\."))
     page.get_by_label("Symbol", exact=True).press("Enter")
     # What lies over the chart is gone with the question.
     expect(page.locator("#symbol-list")).to_be_hidden()
