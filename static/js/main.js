@@ -27,6 +27,7 @@ const { ohlcUrl, symbolsUrl } = form.dataset;
 let series = null; // what is shown, or being loaded
 let drawn = null; // what is shown
 let view = { ...VIEW_DEFAULTS };
+let scaleAlone = view.scale; // the price scale without a second symbol
 let request = null; // the AbortController of the load on its way
 let queued = null; // the address of the fetch that it waits for, while that is queued
 let saidState = null; // the state of that fetch that was announced last
@@ -165,12 +166,13 @@ function showView() {
 function change(changes) {
   // A box that a choice has filled says once more that it was changed, when it loses the focus.
   if (changes.compare === view.compare && "compare" in changes) return;
-  // Two prices have nothing in common but their changes.
-  if (changes.compare) changes = { ...changes, scale: "percent" };
+  // Two prices have nothing in common but their changes. Alone again, a price is as it was before.
+  if (changes.compare && !view.compare) scaleAlone = view.scale;
+  if ("compare" in changes) changes = { ...changes, scale: changes.compare ? "percent" : scaleAlone };
   view = { ...view, ...changes };
   fillControls(view);
   chart.setView(changes);
-  keep("view", formatAddress({}, { ...view, compare: "", range: null }));
+  keep("view", formatAddress({}, { ...view, scale: view.compare ? scaleAlone : view.scale, compare: "", range: null }));
   if (!chart.shown) return;
   showView();
   writeAddress();
@@ -263,6 +265,7 @@ function start() {
   const said = readAddress();
   const remembered = said.series.symbol ? {} : readAddress(recall("view", "")).view;
   view = { ...VIEW_DEFAULTS, ...remembered, ...said.view };
+  scaleAlone = view.compare ? VIEW_DEFAULTS.scale : view.scale;
   fillControls(view);
   view.studies = readStudies();
   chart.setView(view);

@@ -257,7 +257,7 @@ def test_a_link_opens_the_same_chart(
 
 
 def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:
-    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=300")
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=300&scale=log")
     expect_bars(page, "NASDAQ:AAPL")
 
     page.get_by_role("button", name="Compare").click()
@@ -268,6 +268,13 @@ def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:
     expect(page.locator("#legend-studies")).to_contain_text("BINANCE:BTCUSDT")
     expect(page.get_by_label("Percent", exact=True)).to_be_checked()
     assert query_of(page)["compare"] == "BINANCE:BTCUSDT"
+
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_label("Compare with").fill("")
+    page.get_by_label("Compare with").press("Enter")
+    # Alone again, as it was before.
+    expect(page.get_by_label("Logarithmic")).to_be_checked()
+    expect(page.locator("#legend-studies")).to_have_text("")
 
 
 def test_the_second_symbol_is_found_as_one_types(page: Page, site: str) -> None:
