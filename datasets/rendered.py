@@ -7,6 +7,19 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from threading import Lock
 
+# In the tag of a reply that comes from a fetch and not from the cache, and says so.
+_FETCHED = "-fetched"
+
+
+def with_mark(etag: str) -> str:
+    """Return the tag of the same bars, fresh from a fetch."""
+    return f'{etag[:-1]}{_FETCHED}"'
+
+
+def without_mark(etag: str) -> str:
+    """Return the tag that the same bars have from the cache."""
+    return etag.replace(_FETCHED, "", 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:

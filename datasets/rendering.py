@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from datasets import catalog, hits
 from datasets.answers import Answer, BarsRequest
 from datasets.formats import FORMATS, RENDERERS, choose_columns
-from datasets.rendered import Rendered, RenderedCache
+from datasets.rendered import Rendered, RenderedCache, with_mark
 
 rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
 
@@ -77,10 +77,19 @@ def _instant(moment: datetime) -> pa.Scalar[Any]:
 
 def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     table = table_of(answer, request)
-    body = RENDERERS[request.format](table)
-    if FORMATS[request.format].has_envelope:
-        body = _enveloped(answer, request, table.num_rows, body)
-    return Rendered(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', is_gzip=False)
+    bars = RENDERERS[request.format](table)
+    if not FORMATS[request.format].has_envelope:
+        return Rendered(bars, _tag(bars), is_gzip=False)
+    body = _enveloped(answer, request, table.num_rows, bars)
+    if answer.is_cached:
+        return Rendered(body, _tag(body), is_gzip=False)
+    # Asked again, the client is to hear that it has these bars, though "cached" has changed.
+    cached = _enveloped(replace(answer, is_cached=True), request, table.num_rows, bars)
+    return Rendered(body, with_mark(_tag(cached)), is_gzip=False)
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def _compressed(plain: Rendered) -> Rendered:

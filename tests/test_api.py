@@ -140,11 +140,16 @@ def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
     }.items():
         part = client.get(address, headers={"Range": header})
         assert (part.status_code, part.content) == (206, expected)
-    assert client.get(address, headers={"Range": f"bytes={len(content)}-"}).status_code == 416
-    assert client.get(address, headers={"If-None-Match": whole["ETag"]}).status_code == 304
+    beyond = client.get(address, headers={"Range": f"bytes={len(content)}-"})
+    assert (beyond.status_code, beyond["Content-Range"]) == (416, f"bytes */{len(content)}")
+    assert beyond["Content-Type"] == "application/problem+json"
+    about = client.head(address, headers={"Range": "bytes=0-3"})
+    assert (about.status_code, about["Content-Length"]) == (200, str(len(content)))
+    assert b"".join(about) == b""
+    known = client.get(address, headers={"If-None-Match": whole["ETag"]})
+    assert (known.status_code, known["Content-Length"]) == (304, str(len(content)))
     outdated = client.get(address, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
-    assert outdated.status_code == 200
-    outdated.close()
+    assert (outdated.status_code, b"".join(outdated)) == (200, content)
 
 
 def test_an_nginx_in_front_is_told_which_file_to_send(

@@ -75,7 +75,7 @@ def look_once(fetch: Fetch, *, wait_s: float) -> Fetch:
 
 def check_reply(status: int, content_type: str, body: bytes) -> None:
     """Fail unless this is a success, or an error as the contract has it."""
-    if status < 400 or status == 416:
+    if status < 400:
         return
     assert content_type == "application/problem+json"
     problem = json.loads(body)
@@ -84,6 +84,7 @@ def check_reply(status: int, content_type: str, body: bytes) -> None:
         assert problem[name]
         assert isinstance(problem[name], str)
     assert isinstance(problem["retryable"], bool)
+    assert ("errors" in problem) == (status == 400)
     for messages in problem.get("errors", {}).values():
         assert messages
     if status >= 500:

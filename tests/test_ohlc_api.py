@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from datasets import hits, rendering, serving
+from datasets.answers import Answer, BarsRequest
+from datasets.api.replies import accepts_gzip, reply
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import START, bars_table, fetched_bars
@@ -73,15 +75,22 @@ def test_the_symbol_alone_may_name_its_exchange(client: Client, make_dataset: Ma
         ("", "symbol", "required"),
         ("symbol=BTCUSDT", "exchange", "required"),
         ("symbol=X:Y&timeframe=2", "timeframe", "1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
+        ("symbol=X:Y&timeframe=", "timeframe", "1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
+        ("symbol=X:Y&timeframe=1+hour+long", "timeframe", "45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
         ("symbol=X:Y&n_bars=0", "n_bars", "greater than or equal to 1"),
         ("symbol=X:Y&n_bars=50001", "n_bars", "TV_MAX_BARS"),
         ("symbol=X:Y&n_bars=many", "n_bars", "integer"),
-        ("symbol=X:Y&session=night", "session", "night"),
-        ("symbol=X:Y&adjustment=x", "adjustment", "x"),
-        ("symbol=X:Y&use_cache=perhaps", "use_cache", "boolean"),
+        (
+            "symbol=X:Y&session=night",
+            "session",
+            "'night' is not allowed; use one of regular, extended",
+        ),
+        ("symbol=X:Y&adjustment=x", "adjustment", "splits, dividends, none"),
+        ("symbol=X:Y&use_cache=perhaps", "use_cache", "true or false"),
+        ("symbol=X:Y&closed=2", "closed", "true or false"),
         ("symbol=X:Y&wait=-1", "wait", "greater than or equal to 0"),
         ("symbol=X:Y&wait=nan", "wait", ""),
-        ("symbol=X:Y&format=xml", "format", "xml"),
+        ("symbol=X:Y&format=xml", "format", "json, columns, csv, arrow, parquet"),
         ("symbol=X:Y&fields=time,price", "fields", "'price' is no column"),
         ("symbol=X:Y&start=yesterday", "start", "2025-01-31"),
         ("symbol=X:Y&timefrmae=1h", "timefrmae", "no such parameter"),
@@ -108,10 +117,22 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(
     assert not Fetch.objects.exists()
 
 
-def test_all_that_is_wrong_is_named_at_once(client: Client, db: None) -> None:
-    response = client.get("/api/tv/ohlc?symbol=BTCUSDT&timeframe=7h&n_bars=0&foo=1&wait=1&wait=2")
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", ["exchange", "symbol"]),
+        ("exchange=BINANCE", ["symbol"]),
+        ("symbol=BTCUSDT&timeframe=7h&n_bars=0&foo=1&wait=1&wait=2", ["exchange", "foo", "n_bars", "timeframe", "wait"]),
+        ("symbol=BTCUSDT&timeframe=2m&wait=x", ["exchange", "timeframe", "wait"]),
+        ("symbol=X:Y&timefrmae=1h&n_bars=0&format=json&format=csv", ["format", "n_bars", "timefrmae"]),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_named_at_once(
+    client: Client, db: None, query: str, named: list[str]
+) -> None:
+    problem = json.loads(client.get(f"/api/tv/ohlc?{query}").content)
 
-    assert set(response.json()["errors"]) == {"timeframe", "n_bars", "foo", "wait"}
+    assert sorted(problem["errors"]) == named
 
 
 def as_rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -228,6 +249,59 @@ def test_an_unchanged_dataset_is_not_sent_again(
 
     fetching.record(store.write(dataset.key, fetched_bars(bars_table(299))))
     assert client.get(OHLC, headers={"If-None-Match": first["ETag"]}).status_code == 200
+
+
+def test_bars_fresh_from_a_fetch_are_not_sent_again_from_the_cache(
+    make_dataset: MakeDataset,
+) -> None:
+    dataset = make_dataset(300)
+    wanted = BarsRequest(dataset.key)
+
+    for is_gzip in (False, True):
+        fetched, cached = (
+            rendering.render(Answer(dataset, is_cached), wanted, accepts_gzip=is_gzip)
+            for is_cached in (False, True)
+        )
+        asked = RequestFactory().get("/", headers={"If-None-Match": fetched.etag})
+        response = reply(asked, cached, media_type="")
+
+        # Not the same bytes, so not the same tag; and yet the same bars.
+        assert (fetched.body != cached.body, fetched.etag != cached.etag) == (True, True)
+        assert (response.status_code, response["ETag"]) == (304, fetched.etag)
+        assert response["Content-Length"] == str(len(cached.body))
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("text/csv, */*", "text/csv"),
+        ("*/*, text/csv", "text/csv"),
+        ("*/*;q=0.1, text/*;q=0.2", "text/csv"),
+        ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
+        ("text/csv;q=0.5, application/json;q=0.5", "text/csv"),
+        ("application/json;q=0, */*", "text/csv"),
+        ("application/json;q=0.1, application/*", "application/vnd.apache.arrow.stream"),
+        ("*/*;q=0", ""),
+        ("text/csv;q=0", ""),
+        ("image/png", ""),
+    ],
+)
+def test_accept_chooses_what_the_client_likes_best(
+    client: Client, make_dataset: MakeDataset, accept: str, media_type: str
+) -> None:
+    make_dataset(300)
+
+    response = client.get(OHLC, headers={"Accept": accept})
+
+    assert response["Content-Type"] == (media_type or "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_gzip"),
+    [("gzip;q=0, *", False), ("*", True), ("identity, *;q=0", False), ("gzip;q=0.001", True)],
+)
+def test_what_is_named_of_encodings_counts_before_the_rest(accept: str, is_gzip: bool) -> None:
+    assert accepts_gzip(accept) is is_gzip
 
 
 def test_gzip_is_negotiated_and_has_a_tag_of_its_own(

@@ -54,8 +54,9 @@ def problem(
         "code": code,
         "retryable": retryable,
     }
-    if fields is not None:
-        body["errors"] = fields
+    if status == 400:
+        # Always there, also where no one parameter is to blame.
+        body["errors"] = fields or {"request": [detail]}
     response = HttpResponse(orjson.dumps(body), status=status, content_type=PROBLEM_JSON)
     response["Cache-Control"] = "no-store"
     if retry_after_s is not None:

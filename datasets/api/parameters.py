@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -19,8 +19,6 @@ from datasets.tradingview.symbols import TYPES
 
 MAX_SYMBOLS = 1000
 MAX_WAIT_S = 60.0
-_SESSIONS = [choice.value for choice in Session]
-_ADJUSTMENTS = [choice.value for choice in Adjustment]
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -48,6 +46,22 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
 
+class Choice(serializers.ChoiceField):
+    """Names what is allowed when something else is given."""
+
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        said = f"{{input!r}} is not allowed; use one of {', '.join(choices)}."
+        super().__init__(
+            [str(name) for name in choices], error_messages={"invalid_choice": said}, **options
+        )
+
+
+class YesOrNo(serializers.BooleanField):
+    """Names what is allowed when something else is given."""
+
+    default_error_messages = {"invalid": "Write true or false."}
+
+
 class SymbolParameters(StrictSerializer):
     """The query of `GET /api/tv/symbols`."""
 
@@ -55,9 +69,7 @@ class SymbolParameters(StrictSerializer):
     exchange = serializers.CharField(
         max_length=32, default="", allow_blank=True, help_text="Only of this exchange."
     )
-    type = serializers.ChoiceField(
-        list(TYPES), allow_blank=True, default="", help_text="Only instruments of this type."
-    )
+    type = Choice(TYPES, allow_blank=True, default="", help_text="Only instruments of this type.")
     start = serializers.IntegerField(
         min_value=0, max_value=1000, default=0, help_text="Matches to pass over."
     )
@@ -70,15 +82,16 @@ class SeriesParameters(StrictSerializer):
         max_length=8,
         default="1h",
         help_text=f"Length of a bar: {', '.join(Timeframe)}; `1M` is a month.",
+        error_messages=dict.fromkeys(
+            ("blank", "max_length", "null"), f"Use one of {', '.join(Timeframe)}."
+        ),
     )
     n_bars = serializers.IntegerField(
         min_value=1, default=5000, help_text="Bars back from the newest, at most `TV_MAX_BARS`."
     )
-    session = serializers.ChoiceField(
-        _SESSIONS, default="regular", help_text="Trading hours covered."
-    )
-    adjustment = serializers.ChoiceField(
-        _ADJUSTMENTS,
+    session = Choice(Session, default="regular", help_text="Trading hours covered.")
+    adjustment = Choice(
+        Adjustment,
         default="splits",
         help_text="Corporate actions that earlier prices are adjusted for.",
     )
@@ -107,9 +120,7 @@ class SeriesParameters(StrictSerializer):
 class BarsParameters(StrictSerializer):
     """Which part of a dataset, and in which representation."""
 
-    closed = serializers.BooleanField(
-        default=False, help_text="`true` leaves out a bar that is still forming."
-    )
+    closed = YesOrNo(default=False, help_text="`true` leaves out a bar that is still forming.")
     start = serializers.CharField(
         default=None, allow_null=True, max_length=40,
         help_text="Only bars that open at or after this instant: ISO 8601 (UTC unless it says otherwise) or UNIX seconds.",
@@ -125,8 +136,8 @@ class BarsParameters(StrictSerializer):
         max_length=64,
         help_text=f"Only these columns, separated by commas, of {', '.join(BAR_COLUMNS)}.",
     )
-    format = serializers.ChoiceField(
-        list(FORMATS),
+    format = Choice(
+        FORMATS,
         default="",
         help_text="The representation; without it, the `Accept` header decides.",
     )
@@ -166,9 +177,7 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         allow_blank=True,
         help_text="Required unless the symbol names it.",
     )
-    use_cache = serializers.BooleanField(
-        default=True, help_text="`false` fetches again and replaces the dataset."
-    )
+    use_cache = YesOrNo(default=True, help_text="`false` fetches again and replaces the dataset.")
     max_age = serializers.IntegerField(
         min_value=0, max_value=10**9, default=None, allow_null=True,
         help_text="Seconds; an older dataset is fetched again.",
@@ -183,6 +192,22 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         default=30.0,
         help_text="Seconds to wait for a fetch before a 202.",
     )
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            # These two are checked together, and are named also where something else is wrong.
+            wrong = _wrong_names(data.get("symbol", ""), data.get("exchange", ""))
+            raise serializers.ValidationError({**wrong, **dict(error.detail)}) from None  # type: ignore[arg-type]
+
+
+def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
+    try:
+        DatasetKey.parse(source="", symbol=symbol, exchange=exchange)
+    except InvalidRequest as error:
+        return error.errors
+    return {}
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -11,22 +11,15 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from datasets.api.exceptions import problem
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS
-from datasets.rendered import Rendered
+from datasets.rendered import Rendered, without_mark
 
-# What `Accept` may say, and the format that it means.
-_BY_MEDIA_TYPE = {
-    "*/*": "json",
-    "application/*": "json",
-    "application/json": "json",
-    "text/csv": "csv",
-    "text/*": "csv",
-    "application/vnd.apache.arrow.stream": "arrow",
-    "application/vnd.apache.parquet": "parquet",
-}
+# What `Accept` can choose; `columns` has the media type of `json`, and is chosen by its name.
+_OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
 # More digits than any file has bytes are no range, and cost time.
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 def choose_format(name: str, accept: str) -> str:
@@ -37,26 +30,42 @@ def choose_format(name: str, accept: str) -> str:
     """
     if name:
         return name
-    ranked = sorted(_weighted(accept or "*/*"), key=lambda entry: -entry[1])
-    for media_type, weight in ranked:
-        if weight > 0 and media_type in _BY_MEDIA_TYPE:
-            return _BY_MEDIA_TYPE[media_type]
+    ranges = _weighted(accept or "*/*")
+    weight, _, _, best = max(
+        ((*_liking(chosen.media_type, ranges), chosen.name) for chosen in _OFFERED),
+        key=lambda liking: liking[:3],
+    )
+    if weight > 0:
+        return best
     allowed = ", ".join(sorted({chosen.media_type for chosen in FORMATS.values()}))
     raise InvalidRequest({"format": [f"Accept names nothing that there is; use one of {allowed}."]})
 
 
+def _liking(media_type: str, ranges: dict[str, float]) -> tuple[float, int, int]:
+    """Return how much a client likes the type; of equal weights the exact name, then the first, wins.
+
+    The narrowest range that holds the type decides: `application/json;q=0, */*` is anything but JSON.
+    """
+    names = list(ranges)
+    for breadth, name in enumerate((media_type, f"{media_type.partition('/')[0]}/*", "*/*")):
+        if name in ranges:
+            return ranges[name], -breadth, -names.index(name)
+    return 0.0, 0, 0
+
+
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether a client that sends this header takes gzip."""
-    return any(name in ("gzip", "*") and weight > 0 for name, weight in _weighted(accept_encoding))
+    """Return whether a client that sends this header takes gzip; `*` is all that it does not name."""
+    weights = _weighted(accept_encoding)
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-def _weighted(header: str) -> list[tuple[str, float]]:
+def _weighted(header: str) -> dict[str, float]:
     """Return the entries of an `Accept…` header with their weights."""
-    entries = []
+    entries = {}
     for part in header.split(","):
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-        entries.append((name, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0))
+        entries[name] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
     return entries
 
 
@@ -64,18 +73,19 @@ def reply(
     request: HttpRequest, rendered: Rendered, *, media_type: str, file_name: str = ""
 ) -> HttpResponse:
     """Return the body with its tag, or 304 when the client has it already."""
-    is_known = _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), rendered.etag)
-    response = HttpResponse(b"" if is_known else rendered.body, status=304 if is_known else 200)
-    if is_known:
+    known = _known_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), rendered.etag)
+    response = HttpResponse(b"" if known else rendered.body, status=304 if known else 200)
+    if known:
         del response["Content-Type"]
     else:
         response["Content-Type"] = media_type
-        response["Content-Length"] = str(len(rendered.body))
         if rendered.is_gzip:
             response["Content-Encoding"] = "gzip"
         if file_name:
             response["Content-Disposition"] = f'attachment; filename="{file_name}"'
-    response["ETag"] = rendered.etag
+    # Of a 304 too: it is what a 200 would have.
+    response["Content-Length"] = str(len(rendered.body))
+    response["ETag"] = known or rendered.etag
     response["Vary"] = "Accept, Accept-Encoding"
     # Kept by the client and asked about each time: a dataset may be replaced at any moment.
     response["Cache-Control"] = "private, no-cache"
@@ -91,11 +101,17 @@ def bars_reply(
     return reply(request, rendered, media_type=chosen.media_type, file_name=name)
 
 
-def _matches(header: str, etag: str) -> bool:
+def _known_tag(header: str, etag: str) -> str:
+    """Return the tag by which a client that sends this header has what `etag` stands for, or nothing.
+
+    What came fresh from a fetch is as good: it differs in saying that it did.
+    """
     if not header:
-        return False
+        return ""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return "*" in tags or etag in tags
+    if "*" in tags:
+        return etag
+    return next((tag for tag in tags if without_mark(tag) == without_mark(etag)), "")
 
 
 def file_reply(
@@ -106,9 +122,10 @@ def file_reply(
     `stored_as` is its path in the store: where an nginx in front may read the store, it gets
     just that, and sends the file. Raises `FileNotFoundError`.
     """
-    if _matches(request.headers.get("If-None-Match", ""), etag):
+    if _known_tag(request.headers.get("If-None-Match", ""), etag):
         response: HttpResponseBase = HttpResponse(status=304)
         del response["Content-Type"]
+        response["Content-Length"] = str(path.stat().st_size)
     else:
         if settings.X_ACCEL_PREFIX:
             # The rest is nginx's, ranges too.
@@ -116,8 +133,9 @@ def file_reply(
             response = HttpResponse(headers={"X-Accel-Redirect": address})
         else:
             response = _whole_or_part(request, path, etag)
-        response["Content-Type"] = media_type
-        response["Content-Disposition"] = f'attachment; filename="{path.name}"'
+        if response.status_code != 416:
+            response["Content-Type"] = media_type
+            response["Content-Disposition"] = f'attachment; filename="{path.name}"'
     response["ETag"] = etag
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private, no-cache"
@@ -127,17 +145,23 @@ def file_reply(
 def _whole_or_part(request: HttpRequest, path: Path, etag: str) -> HttpResponseBase:
     file = path.open("rb")
     size = path.stat().st_size
-    if_range = request.headers.get("If-Range", etag)
-    wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if if_range == etag else None
+    # HEAD asks about the whole.
+    is_wanted = request.method == "GET" and request.headers.get("If-Range", etag) == etag
+    wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if is_wanted else None
     if wanted is None or wanted.groups() == ("", ""):
         return FileResponse(file)
     start, end = _bounds(wanted[1], wanted[2], size)
     if start >= size or start > end:
         file.close()
-        response = HttpResponse(status=416)
-        response["Content-Range"] = f"bytes */{size}"
-        return response
+        return _no_such_part(size)
     return _part(file, start, end, size)
+
+
+def _no_such_part(size: int) -> HttpResponse:
+    detail = f"The file has {size:,} bytes, and the range holds none of them."
+    response = problem(416, code="invalid_request", title="No such part", detail=detail)
+    response["Content-Range"] = f"bytes */{size}"
+    return response
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

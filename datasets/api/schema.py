@@ -147,6 +147,7 @@ _PROBLEM_TITLES = {
     403: "Not allowed.",
     404: "There is no such thing.",
     415: "The body must be JSON.",
+    416: "The file has no such part.",
     429: "Too many requests from this client.",
     500: f"The fetch failed; `code` is one of {', '.join(FETCH_CODES)}. Or an error of this service: `internal_error`.",
     503: "`TV_ENABLED=0`.",
@@ -211,8 +212,7 @@ file_schema = extend_schema(
         (200, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
         (206, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
         304: OpenApiResponse(description="The client has this file already."),
-        416: OpenApiResponse(description="The range lies past the end."),
-        **problems(404, 500),
+        **problems(404, 416, 500),
     },
 )
 symbols_schema = extend_schema(
