@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import cache
 
@@ -17,6 +18,10 @@ from datasets.store import Store
 from tests import servers
 from tests.bars import a_key, bars_table, fetched_bars
 from tests.processes import Feed
+
+# An example that takes long says nothing on a machine that does other things too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

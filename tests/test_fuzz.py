@@ -32,9 +32,7 @@ from datasets.tradingview.symbols import SymbolMatch, SymbolPage
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
 load_all_checks()
-fuzz = settings(
-    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+fuzz = settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 MakeDataset = Callable[..., Any]
 
 

@@ -70,7 +70,7 @@ def study(folder: Path, *, closed: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(drawn=studies(), closed=st.booleans())
 def test_changing_any_future_bar_never_changes_what_a_study_knew(
     tmp_path_factory: pytest.TempPathFactory,
@@ -98,7 +98,7 @@ def test_changing_any_future_bar_never_changes_what_a_study_knew(
         pd.testing.assert_frame_equal(first[known], second[known])
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(drawn=studies())
 def test_a_forming_bar_is_in_no_part_of_a_study(
     tmp_path_factory: pytest.TempPathFactory,

@@ -196,7 +196,7 @@ def studies(draw: Any) -> tuple[list[pa.Table], list[pa.Table], int]:
     return before, after, (START + 3600 * changed_from) * 1000
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(study=studies(), join=st.sampled_from(["outer", "inner"]), is_final=st.booleans())
 def test_changing_any_future_bar_never_changes_a_past_row(
     tmp_path_factory: pytest.TempPathFactory,

@@ -366,7 +366,7 @@ def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
     return bars, cut, draw(st.sampled_from(["2h", "4h", "1D", "1W"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_changing_any_future_bar_never_changes_a_past_row(
     study: tuple[pd.DataFrame, int, str],
@@ -386,7 +386,7 @@ def test_changing_any_future_bar_never_changes_a_past_row(
     pd.testing.assert_frame_equal(joined[closes < now], joined_after[closes < now])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_what_is_known_is_the_same_without_the_future(
     study: tuple[pd.DataFrame, int, str],
