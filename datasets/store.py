@@ -62,7 +62,7 @@ class Store:
         with _store_failures(path):
             facts = describe(key, fetched)
             table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
-            if not path.parent.exists():
+            if not path.parent.is_dir():
                 _make_durably(path.parent)
             # Opened first: once the file is replaced nothing may be missing any more.
             with _opened(path.parent) as folder:
@@ -230,7 +230,7 @@ def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
 
 def _make_durably(folder: Path) -> None:
     """Make a folder with those above it, and have a power cut leave them there."""
-    if not folder.parent.exists():
+    if not folder.parent.is_dir():
         _make_durably(folder.parent)
     folder.mkdir(exist_ok=True)
     with _opened(folder.parent) as above:
