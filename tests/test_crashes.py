@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from datasets.errors import StoreFailed
@@ -81,6 +82,19 @@ def crasher(frozen_feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
+def crasher_on_postgresql(
+    frozen_feed: Feed, postgresql_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Crasher]:
+    """A crasher whose catalog is a database of its own in PostgreSQL."""
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE crashes")
+    url = postgresql_url.removesuffix("postgres") + "crashes"
+    folder = tmp_path_factory.mktemp("postgresql")
+    with _crasher(Stack(folder, frozen_feed, DATABASE_URL=url)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def crasher_on_a_small_disk(
     frozen_feed: Feed, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crasher]:
@@ -99,19 +113,30 @@ def crasher_on_a_small_disk(
 def test_a_fetch_killed_at_a_step_leaves_the_old_dataset_or_the_new_one_and_is_taken_over(
     crasher: Crasher, step: str, has_old: bool
 ) -> None:
+    for _ in range(2):
+        _kill_at(step, crasher, has_old=has_old)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_fetch_killed_at_a_step_is_taken_over_on_postgresql_too(
+    crasher_on_postgresql: Crasher, step: str
+) -> None:
+    _kill_at(step, crasher_on_postgresql, has_old=True)
+
+
+def _kill_at(step: str, crasher: Crasher, *, has_old: bool) -> None:
     expected = STEPS[step]
     file = "none" if expected.file == "old" and not has_old else expected.file
 
-    for _ in range(2):
-        left = crasher.ask("crash", step=step, has_old=has_old)
+    left = crasher.ask("crash", step=step, has_old=has_old)
 
-        assert left["killed"]
-        assert (left["fetch"], left["file"], left["strays"]) == (
-            expected.fetch,
-            file,
-            expected.n_strays,
-        )
-        assert left["attempts"] == (2 if left["fetch"] == "running" else 1)
+    assert left["killed"]
+    assert (left["fetch"], left["file"], left["strays"]) == (
+        expected.fetch,
+        file,
+        expected.n_strays,
+    )
+    assert left["attempts"] == (2 if left["fetch"] == "running" else 1)
 
 
 @pytest.mark.parametrize("since", ["fetch", "writing"])

@@ -13,7 +13,7 @@ from tests.processes import ROOT, Feed, Stack
 from tests.test_concurrency import CROWD_SECONDS, crowd
 
 # Where the catalog is read and written most.
-FILES = ("catalog", "fetching", "ohlc_api", "api", "admin", "signin")
+FILES = ("catalog", "commands", "fetching", "ohlc_api", "api", "quick", "admin", "pages", "signin")
 
 
 def test_the_same_tests_pass_on_postgresql(postgresql_url: str) -> None:
