@@ -35,15 +35,15 @@ let retry = null; // asks once more for what went wrong
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
 const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
 const symbolBox = new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose, say });
-const mover = new Mover(chart, { onRange: (range) => [(view.range = range), writeAddress()], say });
+const mover = new Mover(chart, { onRange: keepRange, say });
 
 // --- loading -----------------------------------------------------------------------------
 
 /** Load what the form says and put it into the address. */
-function submit({ isFresh = false } = {}) {
+function submit() {
   if (!hasSymbol()) return element("symbol").focus();
   view.range = null;
-  return open(readForm(), { isFresh, isNewEntry: true });
+  return open(readForm(), { isNewEntry: true });
 }
 
 async function open(wanted, { isFresh = false, isNewEntry = false } = {}) {
@@ -177,6 +177,13 @@ function change(changes) {
   showView();
   writeAddress();
   if ("compare" in changes) comparison.show(view.compare, drawn);
+}
+
+function keepRange(range) {
+  // What is still drawn while other bars are on their way says nothing of those.
+  if (request) return;
+  view.range = range;
+  writeAddress();
 }
 
 function writeAddress({ isNewEntry = false } = {}) {

@@ -22,7 +22,8 @@ export class Mover {
 
   /** Listen to the mouse and the keys over `stage`, and to the buttons of `ranges`. */
   watch(stage, ranges) {
-    for (const name of ["wheel", "pointerdown", "touchstart"]) stage.addEventListener(name, () => (this.#isByHand = true), { passive: true });
+    // On their way down: the chart moves while it handles them.
+    for (const name of ["wheel", "pointerdown", "touchstart"]) stage.addEventListener(name, () => (this.#isByHand = true), { passive: true, capture: true });
     this.#chart.watchRange(() => this.#isByHand && this.#moved());
     stage.addEventListener("keydown", (event) => this.#keyPressed(event));
     ranges.addEventListener("click", ({ target }) => target.dataset.range && this.#showPreset(target.dataset.range));

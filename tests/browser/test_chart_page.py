@@ -409,6 +409,36 @@ def test_where_one_has_moved_to_is_in_the_address_wherever_the_mouse_is_let_go(
     expect(page).not_to_have_url(re.compile("&from="))
 
 
+def test_where_one_was_in_other_bars_is_forgotten(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    page.locator("#chart").hover()
+    page.mouse.wheel(0, 300)
+    expect(page).to_have_url(re.compile("&from="))
+    page.route(re.compile(r"/api/tv/ohlc\?symbol=LTCUSDT"), lambda route: None)
+
+    # Sooner one after the other than a hand could.
+    page.evaluate(ZOOM_AND_ASK, "BINANCE:LTCUSDT")
+
+    # By then the chart's last movement would have been written down.
+    expect(page.locator("#overlay-busy")).to_be_visible()
+    assert query_of(page)["symbol"] == "LTCUSDT"
+    assert "from" not in query_of(page)
+
+
+ZOOM_AND_ASK = """
+(symbol) => {
+  const form = document.getElementById("fetch-form");
+  document.getElementById("chart").dispatchEvent(new KeyboardEvent("keydown", { key: "-", bubbles: true }));
+  const ask = () => {
+    form.elements.symbol.value = symbol;
+    form.requestSubmit();
+  };
+  requestAnimationFrame(() => requestAnimationFrame(ask));
+}
+"""
+
+
 def test_session_breaks_are_drawn_on_request(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=15&n_bars=300")
     expect_bars(page, "NASDAQ:AAPL")
