@@ -138,11 +138,18 @@ def test_a_secret_file_that_cannot_be_read_is_named(read: Read, tmp_path: Path) 
         ("TV_FOO", "docs/settings.md"),
         ("TV_PASWORD", "did you mean TV_PASSWORD?"),
         ("TV_MAX_BARS_FILE", "did you mean TV_MAX_BARS?"),
+        ("API_ACESS", "did you mean API_ACCESS?"),
+        ("API_FETCH_PER_MINUTE", "did you mean API_FETCHES_PER_MINUTE?"),
     ],
 )
 def test_an_unknown_name_is_refused(read: Read, name: str, hint: str) -> None:
     with pytest.raises(SettingsError, match=f"{name} is not a setting.*{hint}"):
         read(**{name: "1"})
+
+
+@pytest.mark.parametrize("name", ["TVX", "TV", "API", "API_KEY", "API_ACCESS_KEY", "API_ADDRESS"])
+def test_the_names_of_other_programs_are_left_alone(read: Read, name: str) -> None:
+    assert read(**{name: "1"})["API_ACCESS"] == "open"
 
 
 def test_a_file_named_env_is_read_and_the_environment_wins(read: Read, tmp_path: Path) -> None:

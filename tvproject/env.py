@@ -1,7 +1,8 @@
 """Every setting an operator can give, read from the environment and from `.env`.
 
 The table below is the whole list: docs/settings.md is checked against it, a name that
-starts with `TV_` and is not in it stops the start, and so does a value it does not allow.
+starts with `TV_` and is not in it stops the start, and so do one that is nearly an `API_`
+setting's and a value that is not allowed.
 """
 
 from __future__ import annotations
@@ -174,8 +175,12 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:
     for name in variables:
-        if name.startswith("TV_") and not _is_known(name):
-            close = difflib.get_close_matches(name, SETTINGS, n=1)
+        # Other programs have an API_KEY too; but API_ACESS=login, passed over, would leave all open.
+        likeness = {"TV": 0.6, "API": 0.9}.get(name.partition("_")[0])
+        if likeness is None or _is_known(name):
+            continue
+        close = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=likeness)
+        if close or name.startswith("TV_"):
             hint = f"; did you mean {close[0]}?" if close else "; docs/settings.md lists them all."
             raise SettingsError(f"{name} is not a setting{hint}")
 
