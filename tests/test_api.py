@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +12,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from datasets import catalog
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
+from tests.bars import bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
 
@@ -150,6 +153,46 @@ def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
     assert (known.status_code, known["Content-Length"]) == (304, str(len(content)))
     outdated = client.get(address, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
     assert (outdated.status_code, b"".join(outdated)) == (200, content)
+
+
+def test_a_file_that_is_replaced_while_it_is_asked_for_has_a_tag_of_its_own(
+    client: Client, make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    address = f"/api/tv/datasets/{dataset.pk}/file"
+    before = client.get(address)
+    b"".join(before)
+    check = catalog.path_to_read
+
+    def check_and_be_overtaken(row: Dataset) -> Path:
+        path = check(row)
+        store.write(row.key, fetched_bars(bars_table(200)))
+        return path
+
+    monkeypatch.setattr(catalog, "path_to_read", check_and_be_overtaken)
+    overtaken = client.get(address, headers={"If-None-Match": before["ETag"]})
+
+    content = (store.folder / dataset.path).read_bytes()
+    assert b"".join(overtaken) == content
+    assert overtaken["Content-Length"] == str(len(content))
+    assert overtaken["ETag"] != before["ETag"]
+
+
+def test_a_file_that_is_deleted_while_it_is_asked_for_is_a_named_error(
+    client: Client, make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    check = catalog.path_to_read
+
+    def check_and_be_overtaken(row: Dataset) -> Path:
+        path = check(row)
+        path.unlink()
+        return path
+
+    monkeypatch.setattr(catalog, "path_to_read", check_and_be_overtaken)
+    response = client.get(f"/api/tv/datasets/{dataset.pk}/file")
+
+    assert (response.status_code, response.json()["code"]) == (500, "file_missing")
 
 
 def test_an_nginx_in_front_is_told_which_file_to_send(

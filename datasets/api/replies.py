@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from datasets.api.exceptions import problem
-from datasets.errors import InvalidRequest
+from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
 from datasets.rendered import Rendered, without_mark
 
@@ -115,24 +116,30 @@ def _known_tag(header: str, etag: str) -> str:
 
 
 def file_reply(
-    request: HttpRequest, path: Path, *, stored_as: str, etag: str, media_type: str
+    request: HttpRequest, path: Path, *, stored_as: str, content_hash: str, media_type: str
 ) -> HttpResponseBase:
     """Return the file, the part of it that `Range` asks for (one range), or 304.
 
     `stored_as` is its path in the store: where an nginx in front may read the store, it gets
-    just that, and sends the file. Raises `FileNotFoundError`.
+    just that, and sends the file. Raises `FileMissing`.
     """
+    file = _open(path)
+    status = os.fstat(file.fileno())
+    # Of the file that is sent, which may have replaced the one that the row tells of.
+    etag = f'"{content_hash[:32]}-{status.st_mtime_ns:x}"'
     if _known_tag(request.headers.get("If-None-Match", ""), etag):
+        file.close()
         response: HttpResponseBase = HttpResponse(status=304)
         del response["Content-Type"]
-        response["Content-Length"] = str(path.stat().st_size)
+        response["Content-Length"] = str(status.st_size)
     else:
         if settings.X_ACCEL_PREFIX:
             # The rest is nginx's, ranges too.
+            file.close()
             address = quote(settings.X_ACCEL_PREFIX + stored_as)
             response = HttpResponse(headers={"X-Accel-Redirect": address})
         else:
-            response = _whole_or_part(request, path, etag)
+            response = _whole_or_part(request, file, status.st_size, etag)
         if response.status_code != 416:
             response["Content-Type"] = media_type
             response["Content-Disposition"] = f'attachment; filename="{path.name}"'
@@ -142,9 +149,14 @@ def file_reply(
     return response
 
 
-def _whole_or_part(request: HttpRequest, path: Path, etag: str) -> HttpResponseBase:
-    file = path.open("rb")
-    size = path.stat().st_size
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise FileMissing(f"{path.name} is not there.") from error
+
+
+def _whole_or_part(request: HttpRequest, file: BinaryIO, size: int, etag: str) -> HttpResponseBase:
     # HEAD asks about the whole.
     is_wanted = request.method == "GET" and request.headers.get("If-Range", etag) == etag
     wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if is_wanted else None

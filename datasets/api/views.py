@@ -242,7 +242,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
             request._request,
             path,
             stored_as=dataset.path,
-            etag=f'"{dataset.content_hash[:32]}-{dataset.modified_ns:x}"',
+            content_hash=dataset.content_hash,
             media_type=FORMATS["parquet"].media_type,
         )
 
