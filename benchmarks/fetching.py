@@ -84,11 +84,11 @@ def bare_socket(ws_url: str, symbol: str, n_bars: int) -> int:
 
 def our_fetch(n_bars: int, symbol: str = "BTCUSDT", exchange: str = "BINANCE") -> Any:
     """Fetch to the committed row and the durable file."""
-    from datasets import fetching
+    from datasets import fetch_queue, fetching
     from datasets.bars import DatasetKey
 
     key = DatasetKey.parse(source="sample", symbol=symbol, exchange=exchange, n_bars=n_bars)
-    fetch, _ = fetching.open_fetch(key, via="command")
+    fetch, _ = fetch_queue.open_fetch(key, via="command")
     fetching.run_fetch(fetch.pk)
 
 

@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import acting, catalog, fetching, listing, serving, token_admin  # noqa: F401
+from datasets import acting, catalog, fetch_queue, fetching, listing, serving, token_admin  # noqa: F401
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
 from datasets.sign_in import AdminSignInForm
@@ -359,7 +359,7 @@ class FetchAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel what is still queued", permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
-        cancelled = [fetch for fetch in queryset if fetching.cancel(fetch)]
+        cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
         for fetch in cancelled:
             self.log_change(request, fetch, f"Cancelled. (one of {len(cancelled)})")
         noun = "fetch" if len(cancelled) == 1 else "fetches"

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from datasets import fetching, listing, wording
+from datasets import fetch_queue, listing, wording
 from datasets.models import Dataset, Fetch
 from datasets.snippets import chart_address
 
@@ -116,7 +116,7 @@ def _cancel(request: HttpRequest) -> HttpResponse:
     found = Fetch.objects.filter(pk=number).first()
     if found is None:
         messages.error(request, "There is no such fetch.")
-    elif fetching.cancel(found):
+    elif fetch_queue.cancel(found):
         messages.success(request, f"The fetch of {found} is cancelled.")
     else:
         found.refresh_from_db()

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import Q, QuerySet
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from datasets import leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
-from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed, WorkerLost
+from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.leases import Lease
 from datasets.models import Dataset, Fetch
 from datasets.paths import relative_path
@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 _PROGRESS_S = 0.5
 # By so much a wait becomes longer before that is noted, and its end comes nearer or moves away.
 _CHANGED = timedelta(seconds=1)
-# Attempts that were begun; past it a fetch whose workers keep dying is given up.
-MAX_CLAIMS = 8
 
 
 class LeaseLost(Exception):
@@ -54,36 +52,12 @@ def _store_below(folder: Path) -> Store:
     return Store(folder / "datasets")
 
 
-def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
-    """Return the key's queued or running fetch, and whether this call has made it.
-
-    However many ask at once, one row is made: the others get the same one.
-    """
-    for _ in range(3):
-        try:
-            with transaction.atomic():
-                return Fetch.objects.create(
-                    **key.as_dict(), requested_via=via, requested_by=by[:150]
-                ), True
-        except IntegrityError:
-            # There is one already; unless it has ended meanwhile, it is found now.
-            found = _active(key).first()
-            if found is not None:
-                return found, False
-    raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
-
-
-def is_on_its_way(key: DatasetKey) -> bool:
-    """Return whether a fetch of the key is queued or running."""
-    return _active(key).exists()
-
-
 def run_fetch(fetch_id: int) -> None:
     """Do the queued fetch `fetch_id` once; the row tells what came of it.
 
     Does nothing when the row is not queued any more. Raises the `FetchError` that ended
     this attempt, after recording it; whether it is tried again is for the caller to say
-    with `retry_later` or `give_up`.
+    with `fetch_queue.retry_later` or `give_up`.
     """
     attempt = _claim(fetch_id)
     if attempt is None:
@@ -115,86 +89,6 @@ def _kept(error: BadBars, name: str) -> BadBars:
 
 def _ms_since(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
-
-
-def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
-    """Put a failed attempt's fetch back into the queue, to be tried after `delay_s` seconds."""
-    at = timezone.now() + timedelta(seconds=delay_s)
-    _running(fetch_id).update(
-        state=Fetch.State.QUEUED,
-        owner="",
-        lease_until=None,
-        allowed_at=None,
-        next_attempt_at=at,
-        enqueued_at=at,
-        **_error(error),
-    )
-
-
-def give_up(fetch_id: int, error: FetchError) -> None:
-    """End a fetch as failed."""
-    _running(fetch_id).update(
-        state=Fetch.State.FAILED,
-        owner="",
-        lease_until=None,
-        allowed_at=None,
-        finished_at=timezone.now(),
-        **_error(error),
-    )
-
-
-def cancel(fetch: Fetch) -> bool:
-    """Cancel a fetch that is still queued; return whether it was."""
-    changed = Fetch.objects.filter(pk=fetch.pk, state=Fetch.State.QUEUED).update(
-        state=Fetch.State.CANCELLED, finished_at=timezone.now()
-    )
-    return bool(changed)
-
-
-def lost_fetches(*, at_most: int) -> list[int]:
-    """Return the fetches that no worker seems to know of, and mark them as handed out now.
-
-    A queued one whose message went down with a worker, and a running one whose worker has
-    stopped renewing its lease. A fetch whose workers keep dying is given up.
-    """
-    now = timezone.now()
-    is_dead = Q(state=Fetch.State.RUNNING, lease_until__lt=now)
-    Fetch.objects.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
-        state=Fetch.State.FAILED,
-        finished_at=now,
-        **_error(
-            WorkerLost(
-                "Every worker that fetched it died. See the worker's log; it can be tried again."
-            )
-        ),
-    )
-    is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - timedelta(seconds=60))
-    due = Q(enqueued_at__lt=now - timedelta(seconds=5))
-    lost = list(
-        Fetch.objects.filter((is_dead & due) | is_forgotten)
-        .order_by("enqueued_at")
-        .values_list("pk", flat=True)[:at_most]
-    )
-    # A guarded update, so that two sweepers do not hand out the same row twice.
-    return [
-        pk
-        for pk in lost
-        if Fetch.objects.filter(pk=pk, enqueued_at__lt=now - timedelta(seconds=5)).update(
-            enqueued_at=now
-        )
-    ]
-
-
-def _active(key: DatasetKey) -> QuerySet[Fetch]:
-    return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
-
-
-def _running(fetch_id: int) -> QuerySet[Fetch]:
-    return Fetch.objects.filter(pk=fetch_id, state=Fetch.State.RUNNING)
-
-
-def _error(error: FetchError) -> dict[str, str | bool]:
-    return {"error_code": error.code, "error_message": str(error), "retryable": error.retryable}
 
 
 def _claim(fetch_id: int) -> _Attempt | None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import catalog, errors, fetching, tasks
+from datasets import catalog, errors, fetch_queue, fetching, tasks
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
@@ -60,7 +60,7 @@ def find_answer(
         stale = found
     can_wait = stale is not None and _may_serve_stale(stale.dataset, request)
     try:
-        if not fetching.is_on_its_way(request.key):
+        if not fetch_queue.is_on_its_way(request.key):
             before_fetch()
     except Refused:
         if stale is not None and can_wait:
@@ -158,7 +158,7 @@ def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch
     """Return the key's running fetch, a new one, or what a fetch that has just ended left."""
     with transaction.atomic():
         _refuse_pinned(request.key)
-        fetch, is_new = fetching.open_fetch(request.key, via=via, by=by)
+        fetch, is_new = fetch_queue.open_fetch(request.key, via=via, by=by)
         if is_new and request.use_cache:
             # Only now is it certain that none runs: one may have ended since we looked.
             found = find_cached(request)

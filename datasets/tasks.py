@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task, bootsteps, shared_task
 from django.db import OperationalError, connections
 
-from datasets import fetching
+from datasets import fetch_queue, fetching
 from datasets.errors import FetchError
 
 logger = logging.getLogger(__name__)
@@ -27,10 +27,10 @@ def fetch(self: Task[Any, None], fetch_id: int) -> None:
         fetching.run_fetch(fetch_id)
     except FetchError as error:
         if not error.retryable or self.request.retries >= MAX_ATTEMPTS - 1:
-            fetching.give_up(fetch_id, error)
+            fetch_queue.give_up(fetch_id, error)
             return
         pause_s = _pause_s(error, self.request.retries)
-        fetching.retry_later(fetch_id, error, delay_s=pause_s)
+        fetch_queue.retry_later(fetch_id, error, delay_s=pause_s)
         raise self.retry(countdown=pause_s, exc=error) from error
 
 
@@ -50,7 +50,7 @@ def enqueue(fetch_id: int) -> None:
 
 def resend_lost_fetches() -> int:
     """Hand the fetches that no worker knows of to the workers again; return how many."""
-    lost = fetching.lost_fetches(at_most=10)
+    lost = fetch_queue.lost_fetches(at_most=10)
     for fetch_id in lost:
         logger.warning("fetch %s: no worker has it; queued again", fetch_id)
         enqueue(fetch_id)

@@ -29,7 +29,17 @@ import pyarrow.parquet as pq
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from datasets import catalog, fetching, hits, paths, rendering, serving, store, throttle
+from datasets import (
+    catalog,
+    fetch_queue,
+    fetching,
+    hits,
+    paths,
+    rendering,
+    serving,
+    store,
+    throttle,
+)
 from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars, content_hash
 from datasets.formats import RENDERERS
@@ -263,7 +273,7 @@ def prepare(task: Outcome) -> Fetch:
         fetching.get_store().path(key).unlink(missing_ok=True)
     # One that a failed test has left behind.
     Fetch.objects.filter(state__in=Fetch.ACTIVE).delete()
-    fetch, is_new = fetching.open_fetch(key, via="api")
+    fetch, is_new = fetch_queue.open_fetch(key, via="api")
     assert is_new
     return fetch
 
@@ -342,7 +352,7 @@ def _lost() -> int:
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
     Fetch.objects.filter(state__in=Fetch.ACTIVE).update(enqueued_at=past)
-    (fetch_id,) = fetching.lost_fetches(at_most=10)
+    (fetch_id,) = fetch_queue.lost_fetches(at_most=10)
     return fetch_id
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from datasets import catalog, fetching, hits, rendering, serving
+from datasets import catalog, fetch_queue, fetching, hits, rendering, serving
 from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.models import Dataset, Fetch
@@ -64,7 +64,7 @@ def _work(seconds: float) -> Outcome:
 
 
 def _fetch() -> str:
-    fetch, is_new = fetching.open_fetch(random.choice(KEYS), via="api")
+    fetch, is_new = fetch_queue.open_fetch(random.choice(KEYS), via="api")
     if not is_new:
         return "joined"
     fetching.run_fetch(fetch.pk)
@@ -87,7 +87,7 @@ def _flush() -> str:
 
 
 def _sweep() -> str:
-    fetching.lost_fetches(at_most=10)
+    fetch_queue.lost_fetches(at_most=10)
     return "swept"
 
 

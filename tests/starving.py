@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from datasets import fetching, store, tasks
+from datasets import fetch_queue, fetching, store, tasks
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FetchError
 from tests.bars import fetched_bars
@@ -86,7 +86,7 @@ def _run(fetch_id: int) -> str:
 
 
 def _read(task: Outcome) -> Outcome:
-    fetching.cancel(prepare(task))
+    fetch_queue.cancel(prepare(task))
     if task.get("unrecorded"):
         fetching.get_store().write(key_of(task), fetched_bars(new_bars(task["n_bars"])))
     outcome: Outcome = {}

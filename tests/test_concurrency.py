@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from datasets import fetching, tasks
+from datasets import fetch_queue, fetching, tasks
 from datasets.errors import FeedClosed, FetchError, NoData
 from datasets.models import Fetch
 from tests.bars import a_key
@@ -65,7 +65,7 @@ def test_an_attempt_that_was_taken_over_and_then_fails_leaves_the_other_alone(
     settings: Any, monkeypatch: pytest.MonkeyPatch, error: FetchError
 ) -> None:
     """A worker that was held up for longer than its lease comes back to a dead connection."""
-    fetch, _ = fetching.open_fetch(a_key(), via="api")
+    fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
 
     def taken_over(self: Any, key: Any) -> Any:
         Fetch.objects.filter(pk=fetch.pk).update(owner="another")

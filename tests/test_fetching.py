@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from datasets import errors, fetching, tasks, throttle, tokens, wording
+from datasets import errors, fetch_queue, fetching, tasks, throttle, tokens, wording
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
 from tests.bars import a_key
@@ -32,7 +32,7 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
 
 
 def queue(**changes: Any) -> Fetch:
-    return fetching.open_fetch(a_key(**changes), via="api")[0]
+    return fetch_queue.open_fetch(a_key(**changes), via="api")[0]
 
 
 def run(fetch: Fetch) -> Fetch:
@@ -334,8 +334,8 @@ def test_a_fetch_whose_worker_died_is_handed_out_again_once() -> None:
         queue(), state="running", owner="dead", lease_until=past, enqueued_at=past, attempts=1
     )
 
-    assert fetching.lost_fetches(at_most=10) == [dead.pk]
-    assert fetching.lost_fetches(at_most=10) == []
+    assert fetch_queue.lost_fetches(at_most=10) == [dead.pk]
+    assert fetch_queue.lost_fetches(at_most=10) == []
     assert run(dead).state == "succeeded"
     assert dead.attempts == 2
 
@@ -355,22 +355,26 @@ def test_a_fetch_that_runs_or_waits_its_turn_is_left_alone() -> None:
         next_attempt_at=now + timedelta(minutes=10),
     )
 
-    assert fetching.lost_fetches(at_most=10) == []
+    assert fetch_queue.lost_fetches(at_most=10) == []
 
 
 def test_a_message_that_was_lost_is_sent_again() -> None:
     lost = _pretend(queue(), enqueued_at=timezone.now() - timedelta(minutes=2))
 
-    assert fetching.lost_fetches(at_most=10) == [lost.pk]
+    assert fetch_queue.lost_fetches(at_most=10) == [lost.pk]
 
 
 def test_a_fetch_that_kills_every_worker_is_given_up() -> None:
     past = timezone.now() - timedelta(minutes=5)
     fetch = _pretend(
-        queue(), state="running", lease_until=past, enqueued_at=past, attempts=fetching.MAX_CLAIMS
+        queue(),
+        state="running",
+        lease_until=past,
+        enqueued_at=past,
+        attempts=fetch_queue.MAX_CLAIMS,
     )
 
-    assert fetching.lost_fetches(at_most=10) == []
+    assert fetch_queue.lost_fetches(at_most=10) == []
 
     fetch.refresh_from_db()
     assert (fetch.state, fetch.error_code) == ("failed", "worker_lost")
@@ -398,8 +402,8 @@ def test_an_attempt_that_was_taken_over_writes_nothing(
 def test_only_a_queued_fetch_is_cancelled() -> None:
     fetch = queue()
 
-    assert fetching.cancel(fetch)
-    assert not fetching.cancel(fetch)
+    assert fetch_queue.cancel(fetch)
+    assert not fetch_queue.cancel(fetch)
     assert run(fetch).state == "cancelled"
     assert queue() != fetch
 

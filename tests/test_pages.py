@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets import fetching, listing, sparklines
+from datasets import fetch_queue, fetching, listing, sparklines
 from datasets.models import Dataset, Fetch
 from tests.bars import a_key
 
@@ -206,7 +206,7 @@ def test_any_prices_can_be_drawn(closes: list[float]) -> None:
 
 def test_a_dataset_has_a_page_of_its_own(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(300)
-    fetch, _ = fetching.open_fetch(dataset.key, via="api")
+    fetch, _ = fetch_queue.open_fetch(dataset.key, via="api")
 
     page = client.get(reverse("dataset", args=[dataset.pk])).content.decode()
 
@@ -318,8 +318,8 @@ def test_fetches_say_what_came_of_them_and_what_to_do(client: Client, db: None) 
     Fetch.objects.create(
         **a_key(symbol="GOOD").as_dict(), requested_via="page", state="succeeded", n_rows=300, fetched_ms=120,
     )  # fmt: skip
-    first, _ = fetching.open_fetch(a_key(symbol="FIRST"), via="api")
-    second, _ = fetching.open_fetch(a_key(symbol="SECOND"), via="api")
+    first, _ = fetch_queue.open_fetch(a_key(symbol="FIRST"), via="api")
+    second, _ = fetch_queue.open_fetch(a_key(symbol="SECOND"), via="api")
 
     page = client.get("/fetches/").content.decode()
 
@@ -341,7 +341,7 @@ def test_who_asked_is_shown_to_staff_alone(client: Client, staff: User) -> None:
 
 def test_fetches_are_narrowed(client: Client, db: None) -> None:
     Fetch.objects.create(**a_key(symbol="OLD").as_dict(), requested_via="api", state="cancelled")
-    fetching.open_fetch(a_key(symbol="NEW"), via="api")
+    fetch_queue.open_fetch(a_key(symbol="NEW"), via="api")
 
     def shown(query: str) -> list[str]:
         return [row["fetch"].symbol for row in client.get(f"/fetches/{query}").context["rows"]]
@@ -353,7 +353,7 @@ def test_fetches_are_narrowed(client: Client, db: None) -> None:
 
 
 def test_a_queued_fetch_is_cancelled_and_a_finished_one_is_not(client: Client, db: None) -> None:
-    fetch, _ = fetching.open_fetch(a_key(), via="api")
+    fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
 
     first = client.post("/fetches/?state=active", {"cancel": fetch.pk}, follow=True)
     second = client.post("/fetches/", {"cancel": fetch.pk}, follow=True)

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import catalog, fetching, listing, rendering, searching, serving, status
+from datasets import catalog, fetch_queue, listing, rendering, searching, serving, status
 from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
 from datasets.api.access import count_fetch, requester, require_fetch
@@ -279,7 +279,7 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
     def destroy(self, request: Request, pk: str) -> Response:
         """Cancel the fetch while it is still queued."""
         fetch = self.get_object()
-        if not fetching.cancel(fetch):
+        if not fetch_queue.cancel(fetch):
             fetch.refresh_from_db()
             raise InvalidRequest(
                 {"id": [f"The fetch is {fetch.state} already; only a queued one can be cancelled."]}

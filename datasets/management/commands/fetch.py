@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from datasets import fetching, serving
+from datasets import fetch_queue, serving
 from datasets.answers import BarsRequest
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
@@ -192,7 +192,7 @@ def _start(jobs: list[Job], interrupted: _Interruption, *, refresh: bool) -> Non
 
 def _cancel_queued(jobs: list[Job]) -> None:
     for job in jobs:
-        if job.fetch is not None and fetching.cancel(job.fetch):
+        if job.fetch is not None and fetch_queue.cancel(job.fetch):
             job.fetch.refresh_from_db()
 
 
