@@ -21,6 +21,11 @@ def without_mark(etag: str) -> str:
     return etag.replace(_FETCHED, "", 1)
 
 
+def is_fetched(etag: str) -> bool:
+    """Return whether it is the tag of bars fresh from a fetch."""
+    return _FETCHED in etag
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """One reply's body and what goes with it in the headers."""

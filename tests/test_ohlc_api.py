@@ -269,6 +269,9 @@ def test_bars_fresh_from_a_fetch_are_not_sent_again_from_the_cache(
         assert (fetched.body != cached.body, fetched.etag != cached.etag) == (True, True)
         assert (response.status_code, response["ETag"]) == (304, fetched.etag)
         assert response["Content-Length"] == str(len(cached.body))
+        assert response["Cache-Status"] == "datasets; hit"
+        fresh = reply(RequestFactory().get("/"), fetched, media_type="")
+        assert fresh["Cache-Status"] == "datasets; fwd=miss"
 
 
 @pytest.mark.parametrize(

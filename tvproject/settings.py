@@ -265,7 +265,14 @@ X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 CORS_ALLOWED_ORIGINS: list[str] = ENV["CORS_ALLOWED_ORIGINS"]
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range"]
-CORS_EXPOSE_HEADERS = ["Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After"]
+CORS_EXPOSE_HEADERS = [
+    "Cache-Status",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Location",
+    "Retry-After",
+]
 if CORS_ALLOWED_ORIGINS:
     # Early, so that errors carry its headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")

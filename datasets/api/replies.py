@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from datasets.api.exceptions import problem
 from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
-from datasets.rendered import Rendered, without_mark
+from datasets.rendered import Rendered, is_fetched, without_mark
 
 # What `Accept` can choose; `columns` has the media type of `json`, and is chosen by its name.
 _OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
@@ -87,6 +87,10 @@ def reply(
     # Of a 304 too: it is what a 200 would have.
     response["Content-Length"] = str(len(rendered.body))
     response["ETag"] = known or rendered.etag
+    # RFC 9211. Of a 304 too, whose reader has the body of an earlier answer.
+    response["Cache-Status"] = (
+        "datasets; fwd=miss" if is_fetched(rendered.etag) else "datasets; hit"
+    )
     response["Vary"] = "Accept, Accept-Encoding"
     # Kept by the client and asked about each time: a dataset may be replaced at any moment.
     response["Cache-Control"] = "private, no-cache"

@@ -42,7 +42,8 @@ export async function loadBars(url, query, { signal, isFresh = false, onFetch })
     response = await get(barsUrl(url, query, { waitS: FIRST_WAIT_S }), signal);
   }
   const reply = await read(response);
-  return { ...reply, isNew: isNew || reply.cached === false };
+  // Not `reply.cached`: after a 304 that is what an earlier answer said of itself.
+  return { ...reply, isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
 }
 
 /** Load bars that are kept, from their own address; resolves to the API's reply in columns. */
