@@ -51,16 +51,25 @@ def _ask(port: int, request: bytes, deadline: float) -> tuple[list[float], int]:
 
 def _read_reply(connection: socket.socket, buffer: bytearray) -> int:
     """Read one reply without keeping it; return its status."""
-    n_read = connection.recv_into(buffer)
+    n_read = _receive(connection, memoryview(buffer))
     head_end = buffer.find(b"\r\n\r\n", 0, n_read)
     while head_end < 0:
-        n_read += connection.recv_into(memoryview(buffer)[n_read:])
+        n_read += _receive(connection, memoryview(buffer)[n_read:])
         head_end = buffer.find(b"\r\n\r\n", 0, n_read)
     head = bytes(buffer[:head_end]).lower()
+    status = int(head[9:12])
     at = head.find(b"content-length:")
     left = head_end + 4 - n_read
-    if at >= 0:
+    # Of a 304 it is the length of the body that is not sent.
+    if at >= 0 and status != 304:
         left += int(head[at + 15 :].split(b"\r\n", 1)[0])
     while left > 0:
-        left -= connection.recv_into(buffer)
-    return int(head[9:12])
+        left -= _receive(connection, memoryview(buffer))
+    return status
+
+
+def _receive(connection: socket.socket, buffer: memoryview) -> int:
+    n_read = connection.recv_into(buffer)
+    if not n_read:
+        raise ConnectionError("the server closed the connection in the middle of a reply")
+    return n_read
