@@ -12,6 +12,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.forms.widgets import Script
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -122,11 +123,8 @@ class DatasetAdmin(ReadOnlyAdmin):
     }
 
     class Media:
-        css = {"all": ["admin-preview.css"]}
-        js = [
-            "lightweight-charts/lightweight-charts.standalone.production.js",
-            "js/admin-preview.js",
-        ]
+        css = {"all": ["css/colors.css", "css/admin.css"]}
+        js = [Script("js/dataset.js", type="module")]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         """Leave the widest column to the page that shows it: sorting carries all others along."""

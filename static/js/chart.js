@@ -10,7 +10,7 @@ import { shortVolume } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
-import { color, fontFamily } from "./theme.js";
+import { color, fontFamily } from "./colors.js";
 import { Labels, tradingDayOf } from "./times.js";
 
 const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };

@@ -1,9 +1,9 @@
-// The page of one dataset: its bars, drawn as the chart page draws them.
+// The page of one dataset, and its page in the admin: its bars, drawn as the chart page draws them.
 
 import { loadKept } from "./api.js";
 import { BarChart } from "./chart.js";
 import { shownOf } from "./shown.js";
-import { watchTheme } from "./theme.js";
+import { watchColors } from "./colors.js";
 
 const preview = document.querySelector(".chart-preview");
 
@@ -12,7 +12,7 @@ async function draw() {
   const chart = new BarChart(preview, { onCrosshair: () => {} });
   chart.show(shownOf(reply, { series: {} }));
   chart.showAll();
-  watchTheme(() => chart.refreshTheme());
+  watchColors(() => chart.refreshTheme());
 }
 
 if (preview) {

@@ -2,7 +2,7 @@
 
 import { priceFormat, shortVolume, signed } from "./numbers.js";
 import { studyName } from "./studies.js";
-import { color } from "./theme.js";
+import { color } from "./colors.js";
 
 const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; numbers are the true bar's" };
 const percent = priceFormat(2);

@@ -4,6 +4,7 @@
 import { formatAddress, readAddress, SERIES_DEFAULTS, VIEW_DEFAULTS } from "./address.js";
 import { cancelFetch, isAbort, loadBars } from "./api.js";
 import { BarChart } from "./chart.js";
+import { watchColors } from "./colors.js";
 import { Comparison } from "./compare.js";
 import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
@@ -18,7 +19,7 @@ import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
 import { labelOf, shownOf } from "./shown.js";
 import { showSuggestions } from "./suggestions.js";
-import { switchTheme, watchTheme } from "./theme.js";
+import { switchTheme } from "./theme.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
@@ -230,7 +231,7 @@ function toggleFullScreen() {
 function watchPage() {
   watchForm(submit);
   watchControls(change);
-  watchTheme(() => [chart.refreshTheme(), chart.shown && showView()]);
+  watchColors(() => [chart.refreshTheme(), chart.shown && showView()]);
   new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther, say });
   element("compare-open").addEventListener("click", () => [element("studies").showPopover(), element("compare").focus()]);
   element("busy-stop").addEventListener("click", stop);

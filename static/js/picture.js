@@ -1,7 +1,7 @@
 // The chart as a PNG that says what it shows, also when it is passed on without the page.
 
 import { studyName } from "./studies.js";
-import { color, fontFamily } from "./theme.js";
+import { color, fontFamily } from "./colors.js";
 import { utcMinute } from "./times.js";
 
 const [MARGIN, GAP, TITLE_PX, TEXT_PX] = [12, 6, 15, 12];

@@ -2,13 +2,13 @@
 
 import { AreaSeries, BarSeries, CandlestickSeries, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { heikinAshi } from "./bars.js";
-import { color } from "./theme.js";
+import { color } from "./colors.js";
 
 /** Return the library's series and its colours for a chart type. */
 export function mainSeries(type) {
-  const [up, down, accent] = [color("--up"), color("--down"), color("--accent")];
-  if (type === "line") return [LineSeries, { color: accent, lineWidth: 2 }];
-  if (type === "area") return [AreaSeries, { lineColor: accent, lineWidth: 2, topColor: color("--area-top"), bottomColor: color("--area-bottom") }];
+  const [up, down, link] = [color("--up"), color("--down"), color("--link")];
+  if (type === "line") return [LineSeries, { color: link, lineWidth: 2 }];
+  if (type === "area") return [AreaSeries, { lineColor: link, lineWidth: 2, topColor: color("--area-top"), bottomColor: color("--area-bottom") }];
   if (type === "bars") return [BarSeries, { upColor: up, downColor: down, thinBars: false }];
   return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
 }
