@@ -58,10 +58,11 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
 
 
 @pytest.fixture
-def clean_feed(feed: Feed) -> Feed:
-    """The sample feed, with no fault armed and nothing counted."""
+def clean_feed(feed: Feed) -> Iterator[Feed]:
+    """The sample feed, with no fault armed and nothing counted, neither now nor for the next."""
     feed.reset()
-    return feed
+    yield feed
+    feed.reset()
 
 
 @pytest.fixture(scope="session")

@@ -29,12 +29,15 @@ def stack(feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
         CORS_ALLOWED_ORIGINS=FRIEND,
         WEB_THREADS=str(THREADS),
     )
-    running.start_web()
-    worker = running.start_worker()
-    assert running.get("ohlc", **BARS, wait=60).status_code == 200
-    worker.kill()
-    yield running
-    running.stop()
+    try:
+        running.start_web()
+        worker = running.start_worker()
+        reply = running.get("ohlc", **BARS, wait=60)
+        assert reply.status_code == 200, reply.text
+        worker.kill()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture
