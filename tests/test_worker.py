@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.processes import Feed, Stack, wait_until
+from tests.processes import ROOT, Feed, Stack, wait_until
 from tests.recordings import csv_rows, recording
 
 MakeStack = Callable[..., Stack]
@@ -115,3 +119,29 @@ def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
     )
     assert fetch["attempts"] == 2
     assert stack.get("ohlc", symbol="BINANCE:ETHUSDT", n_bars=300).json()["cached"] is True
+
+
+def test_the_fetch_command_goes_on_where_ctrl_c_has_stopped_it(
+    clean_feed: Feed, make_stack: MakeStack
+) -> None:
+    stack = make_stack(clean_feed, TV_RATE_PER_MINUTE="120", TV_BURST="2")
+    stack.start_worker()
+    symbols = [f"LOAD:S{number}" for number in range(6)]
+    arguments = ["fetch", *symbols, "-n", "50", "--json"]
+    command = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT, env=stack.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+    wait_until(lambda: clean_feed.stats()["conversations"] >= 2, what="the second fetch")
+    command.send_signal(signal.SIGINT)
+    said, complaint = command.communicate(timeout=30)
+    again = stack.manage(*arguments)
+
+    outcomes = {job["outcome"] for job in json.loads(said)}
+    assert command.returncode == 130, complaint
+    assert "Run the same command again" in complaint
+    assert outcomes <= {"succeeded", "running", "cancelled"}
+    assert "cancelled" in outcomes
+    assert {job["outcome"] for job in json.loads(again.stdout)} == {"cached", "succeeded"}
+    assert clean_feed.stats()["conversations"] == len(symbols)

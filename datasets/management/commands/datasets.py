@@ -19,18 +19,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from django.utils import timezone
-from rich.console import Console
 from rich.table import Column, Table
 
 from datasets import catalog, fetching, serving
 from datasets.bars import split_symbol
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
+from datasets.management.console import open_console
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# Characters; more than any line of a table here has.
-_WIDE = 300
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -227,7 +225,7 @@ class Command(BaseCommand):
         table = Table(*(Column(name, overflow="fold") for name in columns))
         for row in rows:
             table.add_row(*(str(row[name]) for name in columns))
-        _console().print(table)
+        open_console().print(table)
         self.stdout.write(f"{len(rows)} {'dataset' if len(rows) == 1 else 'datasets'}")
 
     def _say(self, options: dict[str, Any], sentence: str, datasets: Iterable[Dataset]) -> None:
@@ -235,11 +233,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_row(dataset) for dataset in datasets], indent=1))
         else:
             self.stdout.write(sentence)
-
-
-def _console() -> Console:
-    """Return where tables go: as wide as the terminal, and whole into a file or a pipe."""
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _count(datasets: list[Dataset]) -> str:

@@ -22,12 +22,11 @@ from datasets import fetch_queue, serving
 from datasets.answers import BarsRequest
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
+from datasets.management.console import open_console
 from datasets.models import Dataset, Fetch
 
 _LOOK_S = 0.1
 _NO_WORKER_S = 10.0
-# Characters; more than any line of the table has.
-_WIDE = 300
 
 
 @dataclass(slots=True)
@@ -151,8 +150,7 @@ class Command(BaseCommand):
                 str(row["count"]),
                 row["detail"] or row["path"] or "",
             )
-        # Whole into a file or a pipe, which have no width.
-        Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+        open_console().print(table)
 
 
 def _key(symbol: str, options: dict[str, Any]) -> DatasetKey:
@@ -192,7 +190,9 @@ def _start(jobs: list[Job], interrupted: _Interruption, *, refresh: bool) -> Non
 
 def _cancel_queued(jobs: list[Job]) -> None:
     for job in jobs:
-        if job.fetch is not None and fetch_queue.cancel(job.fetch):
+        if job.fetch is not None:
+            fetch_queue.cancel(job.fetch)
+            # A worker may have begun it, or ended it, since it was looked at.
             job.fetch.refresh_from_db()
 
 
