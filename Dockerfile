@@ -22,5 +22,5 @@ RUN useradd --create-home --uid 1000 bars && mkdir /data && chown bars /data
 USER bars
 VOLUME /data
 EXPOSE 8000
-# `prepare` is quick when there is nothing to do; the threads wait for fetches.
-CMD ["sh", "-c", "python -m tvproject.prepare && exec granian --interface wsgi --no-ws --host 0.0.0.0 --port 8000 --workers ${WEB_WORKERS:-2} --blocking-threads ${WEB_THREADS:-128} --log-level error --workers-kill-timeout 5 tvproject.wsgi:application"]
+# `prepare` is quick when there is nothing to do.
+CMD ["sh", "-c", "python -m tvproject.prepare && exec python -m tvproject.server --host 0.0.0.0 --port 8000"]

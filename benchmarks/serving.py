@@ -96,13 +96,12 @@ def cold() -> None:
 class Server:
     """The web server as `make run` starts it, with the compared views beside ours."""
 
-    def __init__(self, stack: Stack, *, threads: str = "128") -> None:
+    def __init__(self, stack: Stack) -> None:
         self.port = free_port()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--port", str(self.port), "--workers", "1",
-             "--blocking-threads", threads, "--log-level", "error", "tvproject.wsgi:application"],
-            env=stack.env | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings"},
-        )  # fmt: skip
+            [sys.executable, "-m", "tvproject.server", "--port", str(self.port)],
+            env=stack.env | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "WEB_WORKERS": "1"},
+        )
         stack.url = f"http://127.0.0.1:{self.port}"
         wait_until(stack._answers, what="the server's first answer")
 
@@ -227,6 +226,7 @@ def main() -> None:
         try:
             cases = [
                 Case("empty DRF view", "/bench/empty"),
+                Case("empty DRF view, answered at once", "/bench/empty-at-once"),
                 Case("ready gzip bytes, plain Django", "/bench/ready"),
                 Case("cached json, 5,000 bars, gzip", ohlc("B5000", 5000), GZIP),
                 Case("cached json, 5,000 bars, plain", ohlc("B5000", 5000)),

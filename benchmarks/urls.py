@@ -50,6 +50,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("bench/empty", EmptyView.as_view()),
+    path("bench/empty-at-once", EmptyView.as_view()),
     path("bench/naive", NaiveView.as_view()),
     path("bench/ready", ready),
     *project_urlpatterns,

@@ -75,6 +75,11 @@ class Tally:
         if self.limit and self._add(client) > self.limit:
             raise self._refusal()
 
+    def is_time_to_tell(self, client: str) -> bool:
+        """Return whether the client's next count is told to the other processes, which may take time."""
+        untold = self._counts.get(client, (0, 0))[1]
+        return bool(self.limit) and untold + 1 >= self._untold_at_most
+
     def note(self, client: str) -> None:
         """Count one more, whatever the limit says."""
         if self.limit:
@@ -96,6 +101,10 @@ class Tally:
         """The most in a minute, 0 for no limit."""
         return int(getattr(settings, self._setting))
 
+    @property
+    def _untold_at_most(self) -> int:
+        return max(1, self.limit // self._TELLS_A_MINUTE)
+
     def _add(self, client: str) -> int:
         with self._lock:
             minute = self._turn_to_this_minute()
@@ -104,7 +113,7 @@ class Tally:
                 # Known already: a client that does not stop costs nothing more.
                 return self.limit + 1
             untold += 1
-            is_time_to_tell = untold >= max(1, self.limit // self._TELLS_A_MINUTE)
+            is_time_to_tell = untold >= self._untold_at_most
             self._counts[client] = (told + untold, 0) if is_time_to_tell else (told, untold)
         if is_time_to_tell:
             told = self._tell(minute, client, untold, otherwise=told + untold)

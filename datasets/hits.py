@@ -29,10 +29,14 @@ class _Hits:
         self._lock = threading.Lock()
         self._written = time.monotonic()
 
+    def is_time_to_write(self) -> bool:
+        """Return whether the next count writes, and may have to wait for the database."""
+        return time.monotonic() - self._written >= self._EVERY_S
+
     def count(self, dataset_id: int) -> None:
         with self._lock:
             self._counts[dataset_id] += 1
-            if time.monotonic() - self._written < self._EVERY_S:
+            if not self.is_time_to_write():
                 return
             counts, self._counts = self._counts, Counter()
             self._written = time.monotonic()
@@ -66,4 +70,5 @@ class _Hits:
 
 _hits = _Hits()
 count = _hits.count
+is_time_to_write = _hits.is_time_to_write
 flush = _hits.flush

@@ -15,7 +15,7 @@ from datasets import catalog, errors, fetch_queue, fetching, tasks
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
-from datasets.lane import lane
+from datasets.handover import about_to_wait
 from datasets.models import Dataset, Fetch
 
 # Between two looks at a fetch: quick at first, as many end within 100 ms.
@@ -197,7 +197,7 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
     """
     if wait_s <= 0 or fetch.is_finished or not _waiting.acquire(blocking=False):
         return fetch
-    lane.leave()
+    about_to_wait()
     try:
         return _look_until(fetch, time.monotonic() + wait_s)
     finally:

@@ -156,10 +156,13 @@ class Stack:
     def start_web(self, *, workers: int = 1, **env: str) -> Running:
         port = free_port()
         running = self._start(
-            "web", "-m", "granian", "--interface", "wsgi", "--no-ws", "--host", "127.0.0.1", "--port", str(port),
-            "--workers", str(workers), "--blocking-threads", self.env.get("WEB_THREADS", "128"), "--log-level", "error",
-            "tvproject.wsgi:application", **env,
-        )  # fmt: skip
+            "web",
+            "-m",
+            "tvproject.server",
+            "--port",
+            str(port),
+            **{"WEB_WORKERS": str(workers)} | env,
+        )
         self.url = f"http://127.0.0.1:{port}"
         wait_until(self._answers, what="the web server's first answer")
         return running

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "datasets"
 
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
-    {"errors", "lane"},
+    {"errors", "handover"},
     {"bars"},
     {"paths", "facts"},
     {"tradingview", "store", "models", "formats", "rendered"},

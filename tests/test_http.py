@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pyarrow as pa
@@ -155,3 +160,69 @@ def test_cached_bars_are_served_while_every_place_for_waiting_is_taken(stack: St
         assert found == [200] * 20
         assert n_waiting >= THREADS - 3, f"{took_s:.1f} s for the cached bars"
         assert {one.result().status_code for one in asked} == {202}
+
+
+def slow_sender(stack: Stack) -> socket.socket:
+    """Begin to send a request whose body does not come."""
+    address = urlsplit(stack.url)
+    connection = socket.create_connection((address.hostname, address.port), timeout=20)
+    connection.sendall(
+        b"POST /api/tv/fetches HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    return connection
+
+
+def test_clients_that_send_slowly_hold_up_nobody(stack: Stack) -> None:
+    with ExitStack() as slow:
+        for _ in range(THREADS - 2):
+            slow.enter_context(slow_sender(stack))
+
+        for path in ("status", "datasets", "ohlc?symbol=BINANCE:BTCUSDT&n_bars=20000"):
+            answer = requests.get(f"{stack.url}/api/tv/{path}", timeout=20)
+            assert answer.status_code == 200, path
+
+
+def test_a_body_that_comes_in_parts_is_read_whole(stack: Stack) -> None:
+    body = json.dumps({"symbols": [f"BINANCE:P{number}" for number in range(500)]}).encode()
+    address = urlsplit(stack.url)
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=20)) as connection:
+        connection.putrequest("POST", "/api/tv/fetches")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders()
+        for start in range(0, len(body), 1000):
+            connection.send(body[start : start + 1000])
+
+        answer = connection.getresponse()
+
+        assert answer.status == 202
+        assert len(json.load(answer)["fetches"]) == 500
+
+
+def test_clients_that_read_slowly_hold_up_nobody(stack: Stack, file_url: str) -> None:
+    address = urlsplit(stack.url)
+    with ExitStack() as slow:
+        for _ in range(THREADS - 2):
+            connection = slow.enter_context(socket.socket())
+            # So little that the file cannot be on its way as a whole.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect((address.hostname, address.port))
+            path = urlsplit(file_url).path
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+
+        for path in ("status", "datasets", "ohlc?symbol=BINANCE:BTCUSDT&n_bars=20000"):
+            answer = requests.get(f"{stack.url}/api/tv/{path}", timeout=20)
+            assert answer.status_code == 200, path
+
+
+def test_reads_are_counted_though_what_answers_them_at_once_never_writes(stack: Stack) -> None:
+    number = stack.get("ohlc", **BARS).json()["dataset"]
+
+    def hits() -> int:
+        assert stack.get("ohlc", **BARS).status_code == 200
+        return int(stack.get(f"datasets/{number}").json()["hits"])
+
+    before = hits()
+
+    wait_until(lambda: hits() > before, what="the counts in the catalog")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from datasets import quick, rendering
+from datasets import callers, hits, quick, rendering
 from datasets.answers import BarsRequest
-from datasets.lane import Lane
-from datasets.models import Dataset
+from datasets.handover import HandedOver, never_waiting
+from datasets.models import Dataset, Fetch
 from datasets.store import Store
-from tests.processes import wait_until
+from tests.statements import statements
 
 MakeDataset = Callable[..., Dataset]
 OHLC = "/api/tv/ohlc?symbol=BTCUSDT&exchange=BINANCE&n_bars=300"
@@ -26,6 +27,7 @@ GZIP = {"Accept-Encoding": "gzip"}
 @pytest.fixture(autouse=True)
 def nothing_rendered() -> None:
     rendering.rendered.clear()
+    hits._hits._counts.clear()
 
 
 @pytest.fixture
@@ -176,70 +178,85 @@ def test_one_read_too_many_is_refused_on_the_short_way_too(
     assert found == [200, 200, 200, 429, 429]
 
 
-# --- the lane ----------------------------------------------------------------------------
+# --- where nothing may wait --------------------------------------------------------------
 
 
-def run(
-    lane: Lane, name: str, order: list[str], until: threading.Event | None = None
-) -> threading.Thread:
-    def work() -> None:
-        with lane.turn():
-            order.append(name)
-            if until is not None:
-                assert until.wait(20)
+def test_what_is_not_ready_is_handed_over(make_dataset: MakeDataset, client: Client) -> None:
+    make_dataset(300)
+    hits.flush()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+    for query in ("", "&n_bars=nonsense", "&max_age=0&wait=0"):
+        with never_waiting(), pytest.raises(HandedOver):
+            client.get(OHLC + query)
+
+    assert not Fetch.objects.exists()
 
 
-def test_requests_run_one_after_another_in_the_order_of_arrival() -> None:
-    lane, order, end = Lane(patience_s=20), list[str](), threading.Event()
-    threads = [run(lane, "first", order, until=end)]
-    wait_until(lambda: order == ["first"], what="the first one's turn")
-    while len(threads) < 6:
-        threads.append(run(lane, str(len(threads)), order))
-        wait_until(lambda: len(lane._waiting) == len(threads) - 1, what="a place in the line")
+def test_what_is_ready_is_answered_and_nothing_is_written(
+    make_dataset: MakeDataset, client: Client
+) -> None:
+    make_dataset(300)
+    elsewhere = client.get(OHLC)
+    hits.flush()
 
-    assert order == ["first"]
-    end.set()
-    for thread in threads:
-        thread.join(20)
+    with never_waiting(), statements() as seen:
+        response = client.get(OHLC)
 
-    assert order == ["first", "1", "2", "3", "4", "5"]
+    assert shown(response) == shown(elsewhere)
+    assert [one.partition(" ")[0] for one in seen] == ["SELECT"]
 
 
-def test_who_is_slow_is_overtaken_by_all_and_ends_without_harm() -> None:
-    lane, order, end = Lane(patience_s=0.02), list[str](), threading.Event()
-    slow = run(lane, "slow", order, until=end)
-    wait_until(lambda: order == ["slow"], what="the slow one's turn")
+def test_the_read_that_would_write_the_counts_is_handed_over(
+    make_dataset: MakeDataset, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(300)
+    client.get(OHLC)
+    hits.flush()
+    monkeypatch.setattr(hits._hits, "_written", time.monotonic() - 60)
 
-    for name in ("a", "b"):
-        run(lane, name, order).join(20)
-    end.set()
-    slow.join(20)
-    run(lane, "after", order).join(20)
+    with never_waiting(), pytest.raises(HandedOver):
+        client.get(OHLC)
+    client.get(OHLC)
+    with never_waiting():
+        assert client.get(OHLC).status_code == 200
 
-    assert order == ["slow", "a", "b", "after"]
-    assert lane._running is None
-
-
-def test_who_is_about_to_wait_lets_the_next_one_in() -> None:
-    lane = Lane(patience_s=20)
-    order: list[str] = []
-
-    with lane.turn():
-        lane.leave()
-        run(lane, "next", order).join(20)
-
-    assert order == ["next"]
-    assert lane._running is None
+    assert Dataset.objects.get().hits == 2
 
 
-def test_a_turn_ends_with_an_error_too() -> None:
-    lane = Lane(patience_s=20)
+def test_the_read_that_would_tell_other_processes_of_a_client_is_handed_over(
+    make_dataset: MakeDataset, client: Client, settings: Any
+) -> None:
+    settings.API_READS_PER_MINUTE = 180
+    make_dataset(300)
+    client.get(OHLC)
+    hits.flush()
+    callers.reads.forget()
 
-    with pytest.raises(ZeroDivisionError), lane.turn():
-        raise ZeroDivisionError
+    with never_waiting():
+        # Every third read is told with such a limit.
+        found = [client.get(OHLC).status_code for _ in range(2)]
+        with pytest.raises(HandedOver):
+            client.get(OHLC)
+    found.append(client.get(OHLC).status_code)
+    with never_waiting():
+        found.append(client.get(OHLC).status_code)
 
-    assert lane._running is None
+    assert found == [200] * 4
+
+
+def test_what_the_server_answers_at_once_is_the_address_of_the_bars(settings: Any) -> None:
+    assert [reverse("api-ohlc-list")] == settings.ANSWERED_AT_ONCE
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("wait", "said"), [("0.1", 1), ("0", 0)])
+def test_a_request_that_waits_for_a_fetch_says_so_first(
+    client: Client, monkeypatch: pytest.MonkeyPatch, wait: str, said: int
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr("datasets.tasks.enqueue", lambda pk: None)
+    monkeypatch.setattr("datasets.handover._say_so", [lambda: calls.append(None)])
+
+    assert client.get(f"{OHLC}&wait={wait}").status_code == 202
+
+    assert len(calls) == said

@@ -27,11 +27,6 @@ _PROBE_S = 2.0
 _START_S = 60.0
 _SETUP_S = 300.0
 
-_WEB = (
-    "-m", "granian", "--interface", "wsgi", "--no-ws", "tvproject.wsgi:application",
-    # A request that waits for a fetch holds a thread. Granian warns of so many, hence the level.
-    "--log-level", "error", "--workers-kill-timeout", "5",
-)  # fmt: skip
 _WORKER = (
     # In a container all are root, and Celery's paragraph against it would open every log.
     "-W", "ignore:You're running the worker",
@@ -75,11 +70,8 @@ def start(crew: Crew, settings: dict[str, Any]) -> None:
     env, source = choose_feed(crew, settings)
     crew.wait_for(lambda: setup.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
     port = str(settings["PORT"])
-    web = (
-        "--host", _HOST, "--port", port, "--workers", str(settings["WEB_WORKERS"]),
-        "--blocking-threads", str(settings["WEB_THREADS"]),
-    )  # fmt: skip
-    crew.add(Process("web", *_WEB, *web, env=env))
+    web = ("-m", "tvproject.server", "--host", _HOST, "--port", port)
+    crew.add(Process("web", *web, env=env))
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
     # Not beside the web server's start, which would then take twice as long on a small machine.
     worker = ("--concurrency", str(settings["WORKER_PROCESSES"]))

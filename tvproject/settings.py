@@ -158,6 +158,9 @@ def _database() -> dict[str, Any]:
     # A connection for each request would cost more than the request's one query.
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True
+    if config["ENGINE"].endswith("postgresql"):
+        # Seconds. Without it a host that does not answer is waited for by the minute.
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             # Web processes and workers write side by side: readers never wait in WAL, and
@@ -277,6 +280,8 @@ if CORS_ALLOWED_ORIGINS:
     # Early, so that errors carry its headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 WEB_THREADS: int = ENV["WEB_THREADS"]
+# What the web server's own thread tries to answer. A view there must not wait: it hands over.
+ANSWERED_AT_ONCE = ["/api/tv/ohlc"]
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradingView dataset service",

@@ -15,12 +15,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 
-from datasets import callers, quick
+from datasets import callers, hits, quick
 from datasets.answers import BarsRequest
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, bars_reply, choose_format
 from datasets.errors import InvalidRequest, TooManyRequests
 from datasets.formats import FORMATS
+from datasets.handover import require_thread_that_may_wait
 
 View = Callable[..., HttpResponseBase]
 
@@ -30,7 +31,11 @@ def answered_early(view: View) -> View:
 
     @wraps(view)
     def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return _early_reply(request) or view(request, *args, **kwargs)
+        reply = _early_reply(request)
+        if reply is not None:
+            return reply
+        require_thread_that_may_wait()
+        return view(request, *args, **kwargs)
 
     return respond
 
@@ -44,12 +49,15 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
         meta.get("HTTP_ACCEPT", ""),
         meta.get("HTTP_ACCEPT_ENCODING", ""),
     )
+    client = callers.address_of(request)
+    if hits.is_time_to_write() or callers.reads.is_time_to_tell(client):
+        require_thread_that_may_wait()
     try:
         wanted, is_gzip = _read(*asked, settings.TV_SOURCE, settings.TV_MAX_BARS)
         ready = quick.find_ready(wanted, is_gzip=is_gzip)
         if ready is None:
             return None
-        callers.reads.count(callers.address_of(request))
+        callers.reads.count(client)
     except (APIException, InvalidRequest, TooManyRequests):
         # The view refuses it too, and says why.
         return None

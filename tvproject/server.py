@@ -1,0 +1,154 @@
+"""The web server: `python -m tvproject.server --host 0.0.0.0 --port 8000`.
+
+Granian, with another way of sharing the work among threads. Threads share one interpreter:
+eight that want it at once get half as much done as one, and all are late. So what can be
+answered at once is answered by one thread for all, and the rest a few at a time, by threads
+that may wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from granian import wsgi
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import mp
+
+from datasets.handover import HandedOver, never_waiting, when_about_to_wait
+from tvproject.env import SettingsError, read_settings
+from tvproject.threads import Threads
+
+BASE_DIR = Path(__file__).resolve().parents[1]
+_KILL_AFTER_S = 5
+# Two, so that a short one does not wait for a long one. More of them get less done together.
+_AT_A_TIME = 2
+
+logger = logging.getLogger(__name__)
+
+# What answers a request: called with where the reply goes, and with the request's environ.
+Respond = Callable[[Any, dict[str, Any]], object]
+
+
+class Request(NamedTuple):
+    """A request and granian's object that takes the reply, from any thread."""
+
+    protocol: Any
+    environ: dict[str, Any]
+
+
+class Handover:
+    """Answers what is ready one request after another, and hands over the rest."""
+
+    def __init__(self, respond: Respond, *, at_once: frozenset[str], threads: Threads) -> None:
+        self._respond = respond
+        self._at_once = at_once
+        self._threads = threads
+        self._arrived: deque[Request] = deque()
+        self._answering = threading.Lock()
+
+    def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
+        """Take a request; called by granian in any of its threads."""
+        request = Request(protocol, environ)
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            # Granian lets the body be read in this call alone, and it may come slowly.
+            self._answer(request)
+        elif environ["PATH_INFO"] in self._at_once:
+            self._arrived.append(request)
+            self._answer_arrived()
+        else:
+            self._threads.submit(partial(self._answer, request))
+
+    def _answer_arrived(self) -> None:
+        # Whoever comes first answers for all who come meanwhile; their threads are free again,
+        # and do not compete with this one. Looks again at the end, for who came in between.
+        while self._arrived and self._answering.acquire(blocking=False):
+            try:
+                with never_waiting():
+                    while self._arrived:
+                        self._answer_at_once(self._arrived.popleft())
+            finally:
+                self._answering.release()
+
+    def _answer_at_once(self, request: Request) -> None:
+        try:
+            self._answer(request)
+        except HandedOver:
+            self._threads.submit(partial(self._answer, request))
+
+    def _answer(self, request: Request) -> None:
+        try:
+            self._respond(request.protocol, request.environ)
+        except Exception:
+            # Granian would say so too, but only of what it has called itself.
+            logger.exception("the request was not answered")
+            request.protocol.response_bytes(500, [], b"")
+
+
+class Server(mp.MPServer):
+    """Granian, with our way of calling the application."""
+
+    @staticmethod
+    def _spawn_wsgi_worker(*arguments: Any, **named: Any) -> None:
+        # In a process of the server's. Granian offers no place to say which thread answers.
+        mp._wsgi_call_wrap = _with_handover  # type: ignore[attr-defined, assignment]
+        mp.MPServer._spawn_wsgi_worker(*arguments, **named)
+
+
+def _with_handover(
+    application: Callable[..., Any], scope: dict[str, Any], access_log_format: str | None = None
+) -> Handover:
+    """Return what granian is to call instead of the application, which has been loaded by now."""
+    from django.conf import settings
+
+    threads = Threads(_AT_A_TIME, settings.WEB_THREADS)
+    when_about_to_wait(threads.about_to_wait)
+    respond = wsgi._callback_wrapper(application, scope, access_log_format)
+    return Handover(respond, at_once=frozenset(settings.ANSWERED_AT_ONCE), threads=threads)
+
+
+def serve(host: str, port: int, *, workers: int, threads: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    Server(
+        "tvproject.wsgi:application",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=threads,
+        websockets=False,
+        log_level=LogLevels.error,
+        workers_kill_timeout=_KILL_AFTER_S,
+    ).serve()
+
+
+def main() -> int:
+    """Serve as the command line and the settings say; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tvproject.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, help="port to listen on (the setting PORT)")
+    arguments = parser.parse_args()
+    try:
+        settings = read_settings(BASE_DIR)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    serve(
+        arguments.host,
+        arguments.port or settings["PORT"],
+        workers=settings["WEB_WORKERS"],
+        threads=settings["WEB_THREADS"],
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
