@@ -114,6 +114,28 @@ def test_one_thread_answers_for_all_who_come_meanwhile_in_their_order(handover: 
     assert {protocol.thread for protocol in later} == {first_one.thread}
 
 
+def test_who_comes_just_as_the_last_answer_is_given_is_not_forgotten(handover: Handover) -> None:
+    late = Protocol()
+
+    class Held:
+        """The lock, in whose last moment another request comes."""
+
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+            self.acquire = self._lock.acquire
+
+        def release(self) -> None:
+            if not late.replies:
+                handover(late, environ())
+            self._lock.release()
+
+    handover._answering = Held()  # type: ignore[assignment]
+
+    ask(handover)
+
+    assert late.replies == [200]
+
+
 def test_nobody_is_forgotten_when_many_bring_requests_at_once(handover: Handover) -> None:
     protocols = [Protocol() for _ in range(2000)]
 

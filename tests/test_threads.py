@@ -20,12 +20,14 @@ class Work:
         self.threads = threads
         self.begun: list[str] = []
         self.ended: list[str] = []
+        self.seen: set[threading.Thread] = set()
         self._lets_go: dict[str, threading.Event] = {}
 
     def submit(self, name: str, *, waits: bool = False) -> None:
         self._lets_go[name] = threading.Event()
 
         def task() -> None:
+            self.seen.add(threading.current_thread())
             self.begun.append(name)
             if waits:
                 self.threads.about_to_wait()
@@ -58,10 +60,6 @@ def work() -> Iterator[Callable[[Threads], Work]]:
     yield make
     for one in made:
         one.end_all()
-
-
-def count(name: str) -> int:
-    return sum(thread.name == name for thread in threading.enumerate())
 
 
 def test_tasks_run_so_many_at_a_time_in_the_order_of_their_coming(
@@ -107,27 +105,27 @@ def test_who_runs_for_too_long_is_overtaken_by_all(work: Callable[[Threads], Wor
 
 
 def test_there_are_never_more_threads_than_allowed(work: Callable[[Threads], Work]) -> None:
-    before = count("request")
     three = work(Threads(1, 3, patience_s=0.01))
 
     for name in "abcde":
         three.submit(name, waits=True)
     wait_until(lambda: len(three.begun) == 3, what="the first three")
 
-    assert count("request") - before == 3
+    assert len(three.seen) == 3
     three.end(*three.begun)
     wait_until(lambda: len(three.begun) == 5, what="the others")
+    assert len(three.seen) == 3
 
 
 def test_a_thread_without_work_ends_and_another_takes_up_what_comes(
     work: Callable[[Threads], Work],
 ) -> None:
-    before = count("request")
     brief = work(Threads(2, 8, idle_s=0.02))
 
     brief.submit("a")
     brief.end("a")
-    wait_until(lambda: count("request") == before, what="the thread's end")
+    (first,) = brief.seen
+    wait_until(lambda: not first.is_alive(), what="the thread's end")
     brief.submit("b")
 
     brief.wait_for("a", "b")
