@@ -5,7 +5,7 @@ Every change is a guarded update, so that two who act at once never undo each ot
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
@@ -17,6 +17,7 @@ from datasets.models import Fetch
 
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
+_AT_A_TIME = 500
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
@@ -109,6 +110,20 @@ def lost_fetches(*, at_most: int) -> list[int]:
             enqueued_at=now
         )
     ]
+
+
+def forget_ended(before: datetime, *, dry_run: bool = False) -> int:
+    """Delete the rows of fetches that ended before that instant; return how many.
+
+    A few at a time, because who writes meanwhile waits for each of them.
+    """
+    ended = Fetch.objects.exclude(state__in=Fetch.ACTIVE).filter(finished_at__lt=before)
+    if dry_run:
+        return ended.count()
+    n_deleted = 0
+    while some := list(ended.order_by("pk").values_list("pk", flat=True)[:_AT_A_TIME]):
+        n_deleted += Fetch.objects.filter(pk__in=some).delete()[0]
+    return n_deleted
 
 
 def _active(key: DatasetKey) -> QuerySet[Fetch]:

@@ -49,7 +49,10 @@ def failures_by_code(*, hours: int = 24) -> list[tuple[str, int]]:
 
 
 def hit_rate() -> float | None:
-    """Return the share of answers that needed no fetch, from 0 to 1; None before the first."""
+    """Return the share of answers that needed no fetch, from 0 to 1; None before the first.
+
+    Of the fetches whose rows are still there: `manage.py tidy` deletes old ones.
+    """
     hits = Dataset.objects.aggregate(hits=Sum("hits"))["hits"] or 0
     fetched = Fetch.objects.filter(state=Fetch.State.SUCCEEDED).count()
     return hits / (hits + fetched) if hits + fetched else None

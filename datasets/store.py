@@ -26,6 +26,10 @@ from datasets.errors import FileCorrupt, FileMissing, StoreFailed
 from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
 from datasets.paths import SUFFIX, relative_path
 
+# Beside the datasets: files that could not be read, and replies that could not be understood.
+_QUARANTINE = "quarantine"
+_REJECTED = "rejected"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -101,7 +105,7 @@ class Store:
         its name.
         """
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        target = self.folder.parent / "quarantine" / f"{path}.{stamp}"
+        target = self.folder.parent / _QUARANTINE / f"{path}.{stamp}"
         with _store_failures(target), self._alone(), suppress(FileMissing):
             try:
                 self._read_once(path)
@@ -128,10 +132,27 @@ class Store:
 
     def keep_reply(self, name: str, reply: bytes) -> None:
         """Keep a reply that could not be understood, for the operator, beside the datasets."""
-        folder = self.folder.parent / "rejected"
+        folder = self.folder.parent / _REJECTED
         with _store_failures(folder / name):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{name}.txt").write_bytes(reply)
+
+    def forget_set_aside(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+        """Delete the files and replies that were set aside before that instant.
+
+        Returns how many, and their bytes. Raises `StoreFailed`.
+        """
+        n_files = n_bytes = 0
+        for folder in (_QUARANTINE, _REJECTED):
+            for path in sorted((self.folder.parent / folder).rglob("*")):
+                status = path.lstat()
+                # When it came there, not when it was written: that may be long before.
+                if path.is_dir() or status.st_ctime >= before.timestamp():
+                    continue
+                if not dry_run:
+                    _delete(path)
+                n_files, n_bytes = n_files + 1, n_bytes + status.st_size
+        return n_files, n_bytes
 
     def read(self, path: str) -> tuple[pa.Table, StoredFile]:
         """Return the bars of the file at `path` (relative), and what is on disk there.
@@ -257,6 +278,13 @@ def _store_failures(path: Path) -> Iterator[None]:
             f"{path.name} could not be written: {reason}. Nothing was changed; "
             "make room or mend the folder's permissions, then fetch again."
         ) from error
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise StoreFailed(f"{path} could not be deleted: {error.strerror}.") from error
 
 
 @contextmanager

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
@@ -298,3 +302,107 @@ def test_a_pinned_dataset_is_refused_and_the_others_are_fetched(
     rows = json.loads(printed)
     assert (status, [row["outcome"] for row in rows]) == (1, ["refused", "succeeded"])
     assert "is pinned" in rows[0]["detail"]
+
+
+# --- tidy --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history(store: Store, make_dataset: MakeDataset) -> dict[str, Fetch]:
+    """Fetches of two years ago in every state, a new one, and a file set aside just now."""
+    dataset = make_dataset(300)
+    long_ago = timezone.now() - timedelta(days=730)
+    fetches = {
+        state: Fetch.objects.create(
+            **a_key(symbol=state.upper()).as_dict(),
+            state=state,
+            requested_via="api",
+            requested_at=long_ago,
+            finished_at=None if state in Fetch.ACTIVE else long_ago,
+            dataset=dataset if state == "succeeded" else None,
+        )
+        for state in Fetch.State.values
+    }
+    fetches["new"] = Fetch.objects.create(
+        **a_key().as_dict(), state="failed", requested_via="api", finished_at=timezone.now()
+    )
+    (store.folder / dataset.path).write_bytes(b"spoilt")
+    assert store.quarantine(dataset.path) is not None
+    store.keep_reply("odd", b"???")
+    return fetches
+
+
+def test_tidy_deletes_ended_fetches_of_long_ago_and_nothing_else(
+    run: Run, history: dict[str, Fetch]
+) -> None:
+    dry = json.loads(run("tidy", "--older-than", "90d", "--dry-run", "--json")[1])
+    assert dry == {"fetches": 3, "files": 0, "bytes": 0, "dry_run": True}
+    assert Fetch.objects.count() == len(history)
+
+    status, printed = run("tidy", "--older-than", "90d")
+
+    assert (status, printed) == (
+        0,
+        "3 ended fetches and 0 files set aside (0 bytes) deleted.\n",
+    )
+    left = {history[name].pk for name in ("queued", "running", "new")}
+    assert set(Fetch.objects.values_list("pk", flat=True)) == left
+    assert Dataset.objects.count() == 1
+
+
+def test_tidy_deletes_many_fetches_a_few_at_a_time(
+    run: Run, history: dict[str, Fetch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.fetch_queue._AT_A_TIME", 2)
+
+    assert run("tidy", "--older-than", "90d")[1].startswith("3 ended fetches")
+
+
+@pytest.mark.usefixtures("history")
+def test_tidy_deletes_what_was_set_aside_but_no_dataset(
+    run: Run, store: Store, make_dataset: MakeDataset
+) -> None:
+    dataset = make_dataset(20)
+    outputs = store.folder.parent
+    assert len([*outputs.rglob("*.parquet.*")]) == 1
+
+    dry = json.loads(run("tidy", "--older-than", "0m", "--dry-run", "--json")[1])
+    done = json.loads(run("tidy", "--older-than", "0m", "--json")[1])
+
+    assert dry == done | {"dry_run": True}
+    assert (done["files"], done["bytes"]) == (2, 9)
+    kept = [path.name for path in outputs.rglob("*") if path.is_file()]
+    assert Path(dataset.path).name in kept
+    assert not [name for name in kept if "odd" in name or ".parquet." in name]
+
+
+@pytest.mark.usefixtures("history")
+def test_tidy_names_the_file_that_it_could_not_delete(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    with pytest.raises(CommandError, match="parquet.* could not be deleted: Permission denied"):
+        run("tidy", "--older-than", "0m")
+
+
+@pytest.mark.django_db
+def test_tidy_wants_an_age(run: Run) -> None:
+    with pytest.raises(CommandError, match="--older-than"):
+        run("tidy")
+    with pytest.raises(CommandError, match="90d"):
+        run("tidy", "--older-than", "soon")
+
+
+@pytest.mark.django_db
+def test_tidy_ends_sessions_that_have_run_out(run: Run) -> None:
+    for key, days in (("old", -1), ("new", 1)):
+        expires = timezone.now() + timedelta(days=days)
+        Session.objects.create(session_key=key, session_data="", expire_date=expires)
+
+    run("tidy", "--older-than", "90d")
+
+    assert [*Session.objects.values_list("session_key", flat=True)] == ["new"]

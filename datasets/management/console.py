@@ -1,15 +1,33 @@
-"""Where the commands print their tables."""
+"""What the commands have in common: tables, and how they read an age."""
 
 from __future__ import annotations
 
+import re
 import sys
+from argparse import ArgumentTypeError
+from datetime import timedelta
 
+from django.utils import timezone
 from rich.console import Console
 
 # Of a file or a pipe, which have no width: no line of a table is longer.
 _WIDE = 300
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def open_console() -> Console:
     """Return a console as wide as the terminal, and wide enough for a whole line elsewhere."""
     return Console(width=None if sys.stdout.isatty() else _WIDE)
+
+
+def read_age(text: str) -> timedelta:
+    """Return the age that `90d`, `12h`, `30m` or `8w` means, for argparse."""
+    match = re.fullmatch(r"(\d+)([mhdw])", text)
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
+    try:
+        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        timezone.now() - age
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is longer ago than the calendar goes back") from error
+    return age

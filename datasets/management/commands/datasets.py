@@ -24,24 +24,11 @@ from rich.table import Column, Table
 from datasets import catalog, fetching, serving
 from datasets.bars import split_symbol
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
-from datasets.management.console import open_console
+from datasets.management.console import open_console, read_age
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
-def _age(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d+)([mhdw])", text)
-    if match is None:
-        raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
-    try:
-        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        timezone.now() - age
-    except OverflowError as error:
-        raise ArgumentTypeError(f"{text!r} is longer ago than the calendar goes back") from error
-    return age
 
 
 def _size(text: str) -> int:
@@ -347,10 +334,13 @@ def _named(action: ArgumentParser) -> None:
 
 def _pruning(action: ArgumentParser) -> None:
     action.add_argument(
-        "--older-than", type=_age, metavar="AGE", help="fetched longer ago than this, such as 90d"
+        "--older-than",
+        type=read_age,
+        metavar="AGE",
+        help="fetched longer ago than this, such as 90d",
     )
     action.add_argument(
-        "--unused-for", type=_age, metavar="AGE", help="neither served nor fetched for so long"
+        "--unused-for", type=read_age, metavar="AGE", help="neither served nor fetched for so long"
     )
     action.add_argument(
         "--keep-newest", type=_number, metavar="N", help="all but the N most recently fetched"

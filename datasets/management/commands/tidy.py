@@ -1,0 +1,48 @@
+"""`manage.py tidy --older-than 90d`: delete what is only history."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from datasets import fetch_queue, fetching
+from datasets.errors import StoreFailed
+from datasets.management.console import read_age
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete what is only history: rows of fetches that ended long ago, files and replies set aside as unreadable "
+        "long ago, and sessions that have run out. Never a dataset; `datasets prune` deletes those."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--older-than", type=read_age, metavar="AGE", required=True, help="such as 90d"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="only say how much")
+        parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before, is_dry = timezone.now() - options["older_than"], options["dry_run"]
+        store = fetching.get_store()
+        try:
+            n_fetches = fetch_queue.forget_ended(before, dry_run=is_dry)
+            n_files, n_bytes = store.forget_set_aside(before, dry_run=is_dry)
+        except StoreFailed as error:
+            raise CommandError(str(error)) from error
+        if not is_dry:
+            call_command("clearsessions")
+        if options["json"]:
+            found = {"fetches": n_fetches, "files": n_files, "bytes": n_bytes, "dry_run": is_dry}
+            self.stdout.write(json.dumps(found))
+            return
+        verb = "would be deleted" if is_dry else "deleted"
+        self.stdout.write(
+            f"{n_fetches} ended fetches and {n_files} files set aside ({n_bytes} bytes) {verb}."
+        )
