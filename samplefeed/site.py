@@ -46,7 +46,7 @@ _REFUSALS: dict[str, tuple[int, dict[str, object]]] = {
     "wrong": (200, {"error": "Invalid username or password", "code": "invalid_credentials"}),
 }
 # For users and for cookies alike: how a site answers that is not well, or does not like us.
-_TROUBLES = {"hang", "drip", "html", "busy"}
+_TROUBLES = {"hang", "drip", "drip_headers", "html", "busy"}
 
 
 def refused_page() -> web.Response:
@@ -130,6 +130,8 @@ async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
         return refused_page()
     if name == "busy":
         return web.Response(status=503, text="<html><body>busy</body></html>")
+    if name == "drip_headers":
+        await _drip_headers(request)
     response = web.StreamResponse()
     if name == "drip":
         # With a length, so that a client which waits for all of it waits for ever.
@@ -141,6 +143,15 @@ async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
                 await asyncio.sleep(0.05)
     await asyncio.Event().wait()
     return response
+
+
+async def _drip_headers(request: web.Request) -> None:
+    transport = request.transport
+    if transport is not None:
+        transport.write(b"HTTP/1.1 200 OK\r\nX-Header: ")
+        while not transport.is_closing():
+            transport.write(b" ")
+            await asyncio.sleep(0.05)
 
 
 def comes_from_site(request: web.Request) -> bool:

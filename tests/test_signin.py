@@ -73,7 +73,7 @@ def test_half_of_a_password_sign_in_is_refused_before_anything_is_sent(clean_fee
     assert clean_feed.stats()["sign_ins"] == 0
 
 
-@pytest.mark.parametrize("how", ["hang", "drip"])
+@pytest.mark.parametrize("how", ["hang", "drip", "drip_headers"])
 @pytest.mark.parametrize("with_cookies", [False, True])
 def test_a_site_that_never_ends_its_answer_is_given_up(
     clean_feed: Feed, monkeypatch: pytest.MonkeyPatch, how: str, with_cookies: bool
