@@ -19,6 +19,7 @@ from tests.processes import Feed, Stack, free_port, wait_until
 SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
 ROUNDS = 7
 GZIP = "Accept-Encoding: gzip\r\n"
+_TOKEN = "tv_for-measurements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,22 @@ def fill() -> None:
     import django
 
     django.setup()
+    from django.contrib.auth.models import User
+    from django.utils import timezone
+
     from datasets import fetching
+    from datasets.models import ApiToken, hash_secret
     from tests.bars import a_key, bars_table, fetched_bars
 
     for n_bars in (1_000, 5_000, 40_000):
         key = a_key(exchange="LOAD", symbol=f"B{n_bars}", n_bars=n_bars)
         fetching.record(fetching.get_store().write(key, fetched_bars(bars_table(n_bars))))
+    ApiToken.objects.create(
+        name="measurements",
+        user=User.objects.create(username="measurements"),
+        secret_hash=hash_secret(_TOKEN),
+        last_used_at=timezone.now(),
+    )
 
 
 def grow(number: int) -> None:
@@ -229,6 +240,11 @@ def main() -> None:
                 Case("empty DRF view, answered at once", "/bench/empty-at-once"),
                 Case("ready gzip bytes, plain Django", "/bench/ready"),
                 Case("cached json, 5,000 bars, gzip", ohlc("B5000", 5000), GZIP),
+                Case(
+                    "cached json, 5,000 bars, gzip, with a token",
+                    ohlc("B5000", 5000),
+                    GZIP + f"Authorization: Bearer {_TOKEN}\r\n",
+                ),
                 Case("cached json, 5,000 bars, plain", ohlc("B5000", 5000)),
                 Case(
                     "unchanged (304)",

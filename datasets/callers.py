@@ -54,6 +54,11 @@ def _network(address: str) -> str:
     return str(IPv6Address(int(whole) >> 64 << 64))
 
 
+def token_client(number: int) -> str:
+    """Return whom a token's requests are counted for."""
+    return f"token-{number}"
+
+
 class Tally:
     """How often each client did one thing in this minute of the clock.
 

@@ -284,6 +284,10 @@ def in_ninety_days() -> datetime:
     return timezone.now() + timedelta(days=90)
 
 
+# So long no use of a token is written down again.
+NOTED_FOR = timedelta(hours=1)
+
+
 class ApiToken(models.Model):
     """What lets a program use the API in a person's name, up to a scope and until an instant.
 
@@ -335,13 +339,13 @@ class ApiToken(models.Model):
         """Give the unsaved token a secret, and return it; nothing can tell it again."""
         secret = self._START + secrets.token_urlsafe(32)
         self.prefix = secret[: self._SHOWN]
-        self.secret_hash = _hash(secret)
+        self.secret_hash = hash_secret(secret)
         return secret
 
     @classmethod
     def find(cls, secret: str) -> ApiToken | None:
         """Return the token, with its user, whose secret this is, expired or not; or None."""
-        return cls.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+        return cls.objects.select_related("user").filter(secret_hash=hash_secret(secret)).first()
 
     @property
     def is_expired(self) -> bool:
@@ -351,9 +355,10 @@ class ApiToken(models.Model):
     def note_use(self) -> None:
         """Write down that it is being used, at most once an hour."""
         now = timezone.now()
-        if self.last_used_at is None or now - self.last_used_at > timedelta(hours=1):
+        if self.last_used_at is None or now - self.last_used_at > NOTED_FOR:
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
 
 
-def _hash(secret: str) -> str:
+def hash_secret(secret: str) -> str:
+    """Return what is kept of a token's secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,19 +5,21 @@ It finds what `serving.find_answer` and `rendering.render` would, or nothing at 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.utils import timezone
 
 from datasets import fetching, rendering
 from datasets.answers import BarsRequest
 from datasets.errors import StoreError, StoreFailed
-from datasets.models import Dataset
+from datasets.models import NOTED_FOR, ApiToken, Dataset, hash_secret
 from datasets.rendered import Rendered
 
 
@@ -37,6 +39,11 @@ _READY = (
     + f" AND state = '{Dataset.State.READY.value}' AND n_bars >= %s"
 )
 _SMALLEST = " ORDER BY n_bars LIMIT 1"
+_GOOD_TOKEN = (
+    f"SELECT token.id FROM {ApiToken._meta.db_table} token"
+    f" JOIN {User._meta.db_table} owner ON owner.id = token.user_id"
+    " WHERE token.secret_hash = %s AND token.expires_at > %s AND token.last_used_at >= %s AND owner.is_active"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,17 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
     return Ready(found, row.path) if found else None
 
 
+def find_token(secret: str) -> int | None:
+    """Return the number of the token with this secret, when it is good and its use is noted already."""
+    now = timezone.now()
+    values = [hash_secret(secret), _as_value(now), _as_value(now - NOTED_FOR)]
+    try:
+        found = _fetch_one(_GOOD_TOKEN, values)
+    except DatabaseError:
+        return None
+    return found[0] if found else None
+
+
 @lru_cache(maxsize=4096)
 def _plan(request: BarsRequest) -> _Plan:
     key = request.key.as_dict()
@@ -93,7 +111,7 @@ def _smallest(request: BarsRequest, plan: _Plan) -> _Row | None:
     return _Row(*found) if found else None
 
 
-def _fetch_one(sql: str, values: list[str | int]) -> tuple[Any, ...] | None:
+def _fetch_one(sql: str, values: Sequence[str | int]) -> tuple[Any, ...] | None:
     """Ask the driver itself: Django's cursor takes three times as long as the query."""
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
@@ -105,6 +123,9 @@ def _fetch_one(sql: str, values: list[str | int]) -> tuple[Any, ...] | None:
 
 
 def _ago(seconds: int) -> str:
+    return _as_value(timezone.now() - timedelta(seconds=seconds))
+
+
+def _as_value(moment: datetime) -> str:
     """Return the moment as the database's driver takes it."""
-    moment = timezone.now() - timedelta(seconds=seconds)
     return str(connection.ops.adapt_datetimefield_value(moment))

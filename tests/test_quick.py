@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +16,7 @@ from django.utils import timezone
 from datasets import callers, hits, quick, rendering
 from datasets.answers import BarsRequest
 from datasets.handover import HandedOver, never_waiting
-from datasets.models import Dataset, Fetch
+from datasets.models import ApiToken, Dataset, Fetch
 from datasets.store import Store
 from tests.statements import statements
 
@@ -176,6 +177,120 @@ def test_one_read_too_many_is_refused_on_the_short_way_too(
     found = [client.get(OHLC, REMOTE_ADDR="192.0.2.77").status_code for _ in range(5)]
 
     assert found == [200, 200, 200, 429, 429]
+
+
+# --- with a token ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def token(django_user_model: type[User]) -> tuple[ApiToken, dict[str, str]]:
+    """Return a token for reading that has been used just now, and the header that shows it."""
+    made = ApiToken(
+        name="notebook",
+        user=django_user_model.objects.create(username="ada"),
+        last_used_at=timezone.now(),
+    )
+    secret = made.renew()
+    made.save()
+    return made, {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize("access", ["open", "login"])
+def test_both_ways_give_a_token_the_same_reply(
+    make_dataset: MakeDataset,
+    client: Client,
+    settings: Any,
+    ways: list[str],
+    token: tuple[ApiToken, dict[str, str]],
+    access: str,
+) -> None:
+    settings.API_ACCESS = access
+    make_dataset(300)
+    headers = GZIP | token[1]
+    the_long_way(OHLC, headers)
+
+    with statements() as seen:
+        short = client.get(OHLC, headers=headers)
+    known = headers | {"If-None-Match": short["ETag"]}
+
+    assert short.status_code == 200
+    assert shown(short) == shown(the_long_way(OHLC, headers))
+    assert shown(client.get(OHLC, headers=known)) == shown(the_long_way(OHLC, known))
+    assert ways == ["short", "short"]
+    assert [one.partition(" ")[0] for one in seen] == ["SELECT", "SELECT"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"last_used_at": None}, 200),
+        ({"last_used_at": timezone.now() - timedelta(hours=1, seconds=1)}, 200),
+        ({"expires_at": timezone.now() - timedelta(seconds=1)}, 401),
+        ({"secret_hash": "of another"}, 401),
+    ],
+    ids=["not yet used", "not used for an hour", "expired", "unknown"],
+)
+def test_a_token_that_has_to_be_looked_into_takes_the_long_way(
+    make_dataset: MakeDataset,
+    client: Client,
+    ways: list[str],
+    token: tuple[ApiToken, dict[str, str]],
+    changes: dict[str, Any],
+    status: int,
+) -> None:
+    make_dataset(300)
+    client.get(OHLC)
+    ways.clear()
+    ApiToken.objects.update(**changes)
+
+    assert client.get(OHLC, headers=token[1]).status_code == status
+
+    assert ways == []
+
+
+def test_a_token_of_an_account_that_is_turned_off_is_refused_at_once(
+    make_dataset: MakeDataset, client: Client, token: tuple[ApiToken, dict[str, str]]
+) -> None:
+    make_dataset(300)
+    assert [client.get(OHLC, headers=token[1]).status_code for _ in range(2)] == [200, 200]
+
+    token[0].user.is_active = False
+    token[0].user.save()
+
+    assert client.get(OHLC, headers=token[1]).status_code == 401
+
+
+def test_reads_with_a_token_are_counted_for_the_token(
+    make_dataset: MakeDataset,
+    client: Client,
+    settings: Any,
+    ways: list[str],
+    token: tuple[ApiToken, dict[str, str]],
+) -> None:
+    make_dataset(300)
+    client.get(OHLC)
+    ways.clear()
+    settings.API_READS_PER_MINUTE = 3
+    callers.reads.forget()
+
+    found = [client.get(OHLC, headers=token[1]).status_code for _ in range(4)]
+
+    assert found == [200, 200, 200, 429]
+    assert ways == ["short"] * 4
+    assert client.get(OHLC, REMOTE_ADDR="192.0.2.78").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Basic YWRhOmFkYQ==", "Digest x", "Bearer", "tv_x"])
+def test_other_credentials_are_for_the_long_way(
+    make_dataset: MakeDataset, client: Client, ways: list[str], header: str
+) -> None:
+    make_dataset(300)
+    client.get(OHLC)
+    ways.clear()
+
+    client.get(OHLC, headers={"Authorization": header})
+
+    assert ways == []
 
 
 # --- where nothing may wait --------------------------------------------------------------

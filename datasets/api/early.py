@@ -1,4 +1,4 @@
-"""Answer the commonest read before the framework begins: a cached reply that anybody may have.
+"""Answer the commonest read before the framework begins: a cached reply, for a token or for anybody.
 
 What cannot be answered just as the view would, goes on to the view.
 """
@@ -41,7 +41,10 @@ def answered_early(view: View) -> View:
 
 
 def _early_reply(request: HttpRequest) -> HttpResponse | None:
-    if request.method != "GET" or not _is_anybody(request):
+    if request.method != "GET":
+        return None
+    client = _client_of(request)
+    if client is None:
         return None
     meta = request.META
     asked = (
@@ -49,7 +52,6 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
         meta.get("HTTP_ACCEPT", ""),
         meta.get("HTTP_ACCEPT_ENCODING", ""),
     )
-    client = callers.address_of(request)
     if hits.is_time_to_write() or callers.reads.is_time_to_tell(client):
         require_thread_that_may_wait()
     try:
@@ -64,13 +66,20 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
     return bars_reply(request, ready.rendered, format=wanted.format, dataset_path=ready.path)
 
 
-def _is_anybody(request: HttpRequest) -> bool:
-    """Return whether it makes no difference who asks."""
-    return (
-        settings.API_ACCESS == "open"
-        and "HTTP_AUTHORIZATION" not in request.META
-        and settings.SESSION_COOKIE_NAME not in request.COOKIES
-    )
+def _client_of(request: HttpRequest) -> str | None:
+    """Return who is counted for this read, which every good token and in the open anybody may do.
+
+    None where more has to be looked into.
+    """
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return None
+    kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() == "bearer":
+        token = quick.find_token(secret.strip())
+        return None if token is None else callers.token_client(token)
+    if kind or settings.API_ACCESS != "open":
+        return None
+    return callers.address_of(request)
 
 
 @lru_cache(maxsize=4096)

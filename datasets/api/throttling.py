@@ -22,7 +22,7 @@ class ReadThrottle(BaseThrottle):
 def client_of(request: Request) -> str:
     """Return who shares one limit: a token, a person who signed in, or else an address."""
     if isinstance(request.auth, ApiToken):
-        return f"token {request.auth.pk}"
+        return callers.token_client(request.auth.pk)
     if request.user.is_authenticated:
-        return f"user {request.user.pk}"
+        return f"user-{request.user.pk}"
     return callers.address_of(request._request)
