@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from django.db.models import QuerySet
 from datasets import fetching
 from datasets.errors import FileCorrupt, FileMissing, StoreError, StoreFailed
 from datasets.models import Dataset
+from datasets.paths import relative_path
 from datasets.store import Store, StoredFile
 
 logger = logging.getLogger(__name__)
@@ -44,14 +46,15 @@ def read(dataset: Dataset) -> pa.Table:
     somebody put another file there.
     """
     store = fetching.get_store()
-    try:
-        table, stored = store.read(dataset.path)
-    except StoreError as error:
-        _set_unreadable(dataset, error)
-        raise
-    if not _is_recorded(dataset, stored):
-        _put_right(dataset, stored)
-    return table
+    while True:
+        try:
+            table, stored = store.read(dataset.path)
+        except StoreError as error:
+            _set_unreadable(dataset, error)
+            raise
+        # Else it has been replaced meanwhile, and these bars are not those of the row.
+        if _is_recorded(dataset, stored) or _put_right(dataset, stored):
+            return table
 
 
 def path_to_read(dataset: Dataset) -> Path:
@@ -102,7 +105,9 @@ def _adopt(store: Store, path: str) -> Finding:
         return Finding(path, "corrupt", str(error))
     if row is not None and _is_recorded(row, stored):
         return Finding(path, "ok")
-    _record(row, stored)
+    if not _record(stored):
+        # Replaced meanwhile: what is there now is another file.
+        return _adopt(store, path)
     return Finding(path, "adopted")
 
 
@@ -191,25 +196,48 @@ def _last_used(dataset: Dataset) -> datetime:
     return max(dataset.fetched_at, dataset.last_served_at or dataset.fetched_at)
 
 
-def _put_right(dataset: Dataset, stored: StoredFile) -> None:
+def _put_right(dataset: Dataset, stored: StoredFile) -> bool:
+    """Make the row and `dataset` say what the file says; False when it has been replaced meanwhile."""
     try:
-        _record(dataset, stored)
-        dataset.refresh_from_db()
+        with transaction.atomic():
+            is_recorded = _record(stored)
+            # It may have been deleted with its file; that is found out by the next look at the file.
+            with suppress(Dataset.DoesNotExist):
+                dataset.refresh_from_db()
+            return is_recorded
     except DatabaseError as error:
         # The disk is full or the database is busy: the bars are served all the same, with
         # what the file says of itself, and the next reader tries again.
         logger.warning("dataset %s: the row could not be put right: %s", dataset.pk, error)
         for name, value in fetching.row_values(stored).items():
             setattr(dataset, name, value)
+        return True
 
 
-def _record(row: Dataset | None, stored: StoredFile) -> None:
-    """Make the row say what the file says; one that was invalidated stays so until it is fetched."""
+def _record(stored: StoredFile) -> bool:
+    """Make the row say what the file says; one that was invalidated stays so until it is fetched.
+
+    Changes nothing and returns False when another file is there by now. Its row is its
+    writer's affair, and may be right already.
+    """
+    path = relative_path(stored.facts.key)
     with transaction.atomic():
+        # Locked before the look at the file, because a writer replaces the file before the row.
+        row = Dataset.objects.select_for_update().filter(path=path).first()
+        if not _is_there(path, stored):
+            return False
         fetching.record(stored)
         is_same_fetch = row is not None and row.fetched_at == stored.facts.fetched_at
         if row is not None and is_same_fetch and row.state == Dataset.State.INVALIDATED:
             Dataset.objects.filter(pk=row.pk).update(state=row.state)
+    return True
+
+
+def _is_there(path: str, stored: StoredFile) -> bool:
+    try:
+        return fetching.get_store().version(path) == (stored.bytes, stored.modified_ns)
+    except FileMissing:
+        return False
 
 
 def _is_recorded(dataset: Dataset, stored: StoredFile) -> bool:

@@ -272,6 +272,78 @@ def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
     assert Dataset.objects.get().state == State.READY
 
 
+def look_too_early(
+    store: Store, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
+) -> None:
+    """Have `then` happen right after the file has been read for the first time."""
+    read, looks = store.read, iter([then])
+
+    def read_and_let(path: str) -> Any:
+        found = read(path)
+        next(looks, lambda: None)()
+        return found
+
+    monkeypatch.setattr(store, "read", read_and_let)
+
+
+@pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "by a killed worker"])
+def test_a_reader_who_is_held_up_does_not_put_a_row_right_by_a_file_that_is_gone(
+    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    dataset = make_dataset()
+    at = datetime(2025, 7, 1, tzinfo=UTC)
+    store.write(dataset.key, fetched_bars(bars_table(200), fetched_at=at))
+
+    def fetch_again() -> None:
+        stored = store.write(
+            dataset.key, fetched_bars(bars_table(100), fetched_at=at + timedelta(days=1))
+        )
+        if is_recorded:
+            fetching.record(stored)
+
+    look_too_early(store, monkeypatch, fetch_again)
+
+    table = catalog.read(dataset)
+
+    row = Dataset.objects.get()
+    # The bars, the row, and what the reader says of the bars are all of the later fetch.
+    assert (table.num_rows, row.n_rows, dataset.n_rows) == (100, 100, 100)
+    assert row.content_hash == dataset.content_hash
+    assert catalog.verify(row).outcome == "ok"
+
+
+def test_a_reader_who_is_held_up_while_the_dataset_is_removed_finds_nothing(
+    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    at = datetime(2025, 7, 1, tzinfo=UTC)
+    stored = store.write(dataset.key, fetched_bars(bars_table(200), fetched_at=at))
+    look_too_early(store, monkeypatch, lambda: catalog.remove(fetching.record(stored)))
+
+    with pytest.raises(FileMissing):
+        catalog.read(dataset)
+
+    assert not Dataset.objects.exists()
+
+
+def test_a_file_that_is_replaced_while_it_is_adopted_is_adopted_as_it_is_then(
+    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    Dataset.objects.all().delete()
+    look_too_early(
+        store,
+        monkeypatch,
+        lambda: store.write(dataset.key, fetched_bars(bars_table(100))),
+    )
+
+    assert [finding.outcome for finding in catalog.adopt_files()] == ["adopted"]
+
+    row = Dataset.objects.get()
+    assert row.n_rows == 100
+    assert catalog.verify(row).outcome == "ok"
+
+
 def test_a_file_that_is_missing_takes_no_room(aged: dict[str, Dataset]) -> None:
     Dataset.objects.filter(pk=aged["new"].pk).update(state=State.MISSING, bytes=10**9)
 
