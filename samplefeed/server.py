@@ -42,7 +42,7 @@ async def chart_socket(request: web.Request) -> web.StreamResponse:
     feed = request.app[FEED]
     fault = feed.armed.take(UPGRADE_FAULTS)
     if fault is not None and fault.name != "hello_late":
-        return await _refuse_upgrade(fault)
+        return await _refuse_upgrade(fault, request)
     response = web.WebSocketResponse(compress=False, autoping=True, max_msg_size=8_000_000)
     await response.prepare(request)
     transport = request.transport
@@ -93,10 +93,15 @@ async def _beat(conversation: Conversation) -> None:
             await conversation.channel.send(b"~h~%d" % number)
 
 
-async def _refuse_upgrade(fault: ArmedFault) -> web.Response:
+async def _refuse_upgrade(fault: ArmedFault, request: web.Request) -> web.StreamResponse:
     if fault.name == "silent_upgrade":
         await asyncio.Event().wait()
-    status = int(fault.name.removeprefix("upgrade_"))
+    status = int(fault.name.split("_")[1])
+    if fault.name.endswith("_unfinished"):
+        unfinished = web.StreamResponse(status=status)
+        unfinished.content_length = 1000
+        await unfinished.prepare(request)
+        await asyncio.Event().wait()
     return web.Response(status=status, text="<html><body>refused</body></html>")
 
 

@@ -59,6 +59,7 @@ def fetch(client: FeedClient, **changes: Any) -> FetchedBars:
 FAULTS = [
     ("upgrade_429", "rate_limited", True, 0.4),
     ("upgrade_403", "rate_limited", True, 0.4),
+    ("upgrade_429_unfinished", "rate_limited", True, SILENCE_S + 0.4),
     ("upgrade_502", "feed_unreachable", True, 0.4),
     ("silent_upgrade", "feed_timeout", True, SILENCE_S + 0.4),
     ("silent", "feed_timeout", True, SILENCE_S + 0.4),

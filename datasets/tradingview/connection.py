@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 # So much of one message must arrive for the feed not to count as silent.
 _PROGRESS_BYTES = 4096
 _SLICE_S = 1.0
+_STATUS_BYTES = len("HTTP/1.1 101")
 
 
 class Watch:
@@ -93,6 +95,7 @@ class _GuardedSocket:
         self._sock = sock
         self.watch = watch
         self._received = self._counted = 0
+        self._first = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -103,6 +106,8 @@ class _GuardedSocket:
 
     def recv(self, size: int) -> bytes:
         data = self._recv_in_slices(size)
+        if len(self._first) < _STATUS_BYTES:
+            self._first += data
         self._received += len(data)
         if self._received > MAX_MESSAGE_BYTES:
             raise frames.not_understood(
@@ -112,6 +117,12 @@ class _GuardedSocket:
             self._counted = self._received
             self.watch.news()
         return data
+
+    @property
+    def upgrade_status(self) -> int | None:
+        """The HTTP status of the upgrade's answer, once it has come, whatever comes after it."""
+        found = re.match(rb"HTTP/1\.[01] (\d{3})", self._first)
+        return int(found[1]) if found else None
 
     def _recv_in_slices(self, size: int) -> bytes:
         while True:
@@ -200,7 +211,7 @@ def open_connection(url: str, watch: Watch) -> Connection:
     sock = _GuardedSocket(raw, watch)
     ws = WebSocket(skip_utf8_validation=True, enable_multithread=False)
     try:
-        with _upgrade_errors(host):
+        with _upgrade_errors(host, sock):
             ws.connect(
                 url, socket=sock, origin=ORIGIN, header={"User-Agent": USER_AGENT}, redirect_limit=0
             )
@@ -240,13 +251,18 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _upgrade_errors(host: str) -> Iterator[None]:
+def _upgrade_errors(host: str, sock: _GuardedSocket) -> Iterator[None]:
     try:
         with _closed_errors():
             try:
                 yield
             except WebSocketBadStatusException as error:
                 raise _refused(host, error.status_code) from error
+    except (FeedTimeout, FeedClosed) as error:
+        # The refusal has come; only the page that explains it to people has not.
+        if sock.upgrade_status in (None, 101):
+            raise
+        raise _refused(host, sock.upgrade_status) from error
     except FeedProtocol as error:
         # Whatever answered there is no chart socket.
         raise FeedUnreachable(

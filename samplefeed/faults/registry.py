@@ -71,6 +71,7 @@ def conversation_fault(sentence: str) -> Callable[[Run], Run]:
 for _name, _sentence in {
     "upgrade_429": "The upgrade is answered with 429 Too Many Requests.",
     "upgrade_403": "The upgrade is answered with 403 Forbidden and a page of HTML.",
+    "upgrade_429_unfinished": "The upgrade is answered with 429, and the page that should follow never comes.",
     "upgrade_502": "The upgrade is answered with 502 Bad Gateway.",
     "silent_upgrade": "The connection is accepted and the upgrade never answered.",
     "hello_late": "The hello comes late; `seconds` says by how much (2).",
