@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -197,6 +198,39 @@ def measure_memory(server: Server) -> list[list[str]]:
     return rows
 
 
+def measure_beside(server: Server) -> list[list[str]]:
+    """Return how two readers of cached bars fare alone, and beside four that ask for something else."""
+    others = {
+        "nothing": "",
+        "lists of datasets": "/api/tv/datasets",
+        "pages": "/datasets/",
+        "naive replies": "/bench/naive?symbol=B5000",
+        "requests that wait for a fetch": "/api/tv/ohlc?symbol=LOAD:NOBODY&wait=2",
+    }
+    found: dict[str, list[load.Load]] = {what: [] for what in others}
+    for _ in range(ROUNDS):
+        for what, path in others.items():
+            if not path:
+                found[what].append(_read_cached(server))
+                continue
+            with ThreadPoolExecutor(1) as pool:
+                beside = pool.submit(
+                    load.run, server.port, path, connections=4, seconds=SECONDS + 0.4
+                )
+                time.sleep(0.2)
+                found[what].append(_read_cached(server))
+                beside.result()
+    rows = []
+    for what, runs in found.items():
+        run = sorted(runs, key=lambda run: run.p50_ms)[ROUNDS // 2]
+        rows.append([what, f"{run.requests_per_s:,.0f}", f"{run.p50_ms:.1f}", f"{run.p99_ms:.1f}"])
+    return rows
+
+
+def _read_cached(server: Server) -> load.Load:
+    return load.run(server.port, ohlc("B5000", 5000), headers=GZIP, connections=2, seconds=SECONDS)
+
+
 HEADINGS = [
     "reply",
     "connections",
@@ -266,6 +300,7 @@ def main() -> None:
                 Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
             ]
             small = measure(server, pair)
+            beside = measure_beside(server)
             memory = measure_memory(server)
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.serving", "grow", "100000"],
@@ -285,6 +320,7 @@ def main() -> None:
     text = "\n\n".join([
         *(table(HEADINGS, rows) for rows in (kinds, counts, sizes)),
         table(["a reply of 5,000 bars not yet rendered", "CPU ms"], [["plain", plain], ["gzip", gzipped]]),
+        table(["two readers of cached json, gzip, beside four that ask for", "requests/s", "p50 ms", "p99 ms"], beside),
         table(["cached replies since the start of the measurement", "memory of the web process, MB"], memory),
     ])  # fmt: skip
     publish(
