@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 
 from datasets.handover import HandedOver, never_waiting, require_thread_that_may_wait
-from tests.processes import wait_until
+from tests.processes import free_port, wait_until
 from tvproject.server import Handover
 from tvproject.threads import Threads
 
@@ -174,6 +175,39 @@ def test_a_thread_may_wait_again_when_it_has_answered(handover: Handover) -> Non
     with never_waiting(), pytest.raises(HandedOver):
         require_thread_that_may_wait()
     require_thread_that_may_wait()
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Say which thread answers; served by the test below."""
+    start_response("200 OK", [])
+    return [threading.current_thread().name.encode()]
+
+
+_SERVE = """
+import sys
+from granian.constants import Interfaces
+from tvproject.server import Server
+Server("tests.test_server:application", port=int(sys.argv[1]), interface=Interfaces.WSGI, log_enabled=False).serve()
+"""
+
+
+def test_granian_calls_the_application_by_our_way() -> None:
+    """It has no public place for that; with another version it might pass over what we set."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-c", _SERVE, str(port)])
+
+    def name_of_thread() -> str:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/other", timeout=5).text
+        except requests.ConnectionError:
+            return ""
+
+    try:
+        wait_until(lambda: name_of_thread() != "", what="the server's first answer")
+        assert name_of_thread() == "request"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
 
 
 def test_a_wrong_setting_stops_the_start_with_its_name() -> None:
