@@ -54,7 +54,7 @@ clean: ## Remove all that can be made again; outputs/ is kept
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-LOCK = $(BIN)/uv pip compile --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml
+LOCK = $(BIN)/uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
