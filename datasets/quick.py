@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.utils import timezone
 
-from datasets import fetching, rendering
+from datasets import fetching, freshness, rendering
 from datasets.answers import BarsRequest
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import NOTED_FOR, ApiToken, Dataset, hash_secret
@@ -101,12 +101,12 @@ def _smallest(request: BarsRequest, plan: _Plan) -> _Row | None:
     """Return the smallest fresh dataset that holds enough bars."""
     sql, values = _READY, list(plan.series)
     if request.max_age_s is not None:
-        sql += " AND fetched_at >= %s"
-        values.append(_ago(request.max_age_s))
+        sql += " AND fetched_at BETWEEN %s AND %s"
+        values += _fresh_between(request.max_age_s)
     elif settings.TV_CACHE_TTL_S:
         # What is pinned is kept on purpose, so no general rule makes it too old.
-        sql += " AND (is_pinned OR fetched_at >= %s)"
-        values.append(_ago(settings.TV_CACHE_TTL_S))
+        sql += " AND (is_pinned OR fetched_at BETWEEN %s AND %s)"
+        values += _fresh_between(settings.TV_CACHE_TTL_S)
     found = _fetch_one(sql + _SMALLEST, values)
     return _Row(*found) if found else None
 
@@ -122,8 +122,8 @@ def _fetch_one(sql: str, values: Sequence[str | int]) -> tuple[Any, ...] | None:
         return found
 
 
-def _ago(seconds: int) -> str:
-    return _as_value(timezone.now() - timedelta(seconds=seconds))
+def _fresh_between(max_age_s: int) -> list[str]:
+    return [_as_value(moment) for moment in freshness.fresh_between(timezone.now(), max_age_s)]
 
 
 def _as_value(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import catalog, errors, fetch_queue, fetching, tasks
+from datasets import catalog, errors, fetch_queue, fetching, freshness, tasks
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
@@ -120,7 +120,7 @@ def _stale_for(dataset: Dataset, max_age_s: int | None) -> float:
         if not settings.TV_CACHE_TTL_S or dataset.is_pinned:
             return 0.0
         max_age_s = settings.TV_CACHE_TTL_S
-    return float((timezone.now() - dataset.fetched_at).total_seconds() - max_age_s)
+    return freshness.stale_for(dataset.fetched_at, timezone.now(), max_age_s)
 
 
 def _may_serve_stale(dataset: Dataset, request: BarsRequest) -> bool:

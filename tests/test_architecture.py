@@ -14,7 +14,7 @@ PACKAGE = ROOT / "datasets"
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
     {"errors", "handover"},
-    {"bars"},
+    {"bars", "freshness"},
     {"paths", "facts"},
     {"tradingview", "store", "models", "formats", "rendered"},
     {
@@ -61,7 +61,17 @@ EDGES = {
     "celery": {"tasks"},
     "rest_framework": {"api", "urls"},
 }
-WITHOUT_DJANGO = {"errors", "bars", "tradingview", "paths", "facts", "store", "formats", "research"}
+WITHOUT_DJANGO = {
+    "errors",
+    "bars",
+    "freshness",
+    "tradingview",
+    "paths",
+    "facts",
+    "store",
+    "formats",
+    "research",
+}
 
 
 def part_of(path: Path) -> str:

@@ -16,6 +16,7 @@ import requests
 
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
+from datasets.freshness import stale_for
 from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
 from datasets.research.folders import DEFAULT_N_BARS, Place
@@ -288,9 +289,9 @@ def _is_wanted(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching
 
 def _is_stale(timeframe: Timeframe, known: Mapping[str, Any]) -> bool:
     """Return whether a whole bar's time has passed since the dataset was fetched."""
-    age_s = (datetime.now(UTC) - datetime.fromisoformat(known["fetched_at"])).total_seconds()
+    fetched_at = datetime.fromisoformat(known["fetched_at"])
     minutes = timeframe.minutes or _DAYS[timeframe.value] * 1440
-    return age_s >= minutes * 60
+    return stale_for(fetched_at, datetime.now(UTC), minutes * 60) >= 0
 
 
 def _n_bars(known: Mapping[str, Any]) -> int:
