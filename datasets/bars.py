@@ -67,6 +67,11 @@ class Timeframe(StrEnum):
         return found
 
     @property
+    def label(self) -> str:
+        """The spelling that people read: minutes carry their unit (`5m`)."""
+        return self.value if self.value[-1].isalpha() else f"{self.value}m"
+
+    @property
     def is_intraday(self) -> bool:
         """Whether a bar is shorter than a trading day."""
         return self.value[-1] not in "DWM"
@@ -211,7 +216,7 @@ class DatasetKey:
         return {name: _plain(getattr(self, name)) for name in KEY_FIELDS}
 
     def __str__(self) -> str:
-        return f"{self.full_symbol} {self.timeframe} {self.n_bars}"
+        return f"{self.full_symbol} {self.timeframe.label} {self.n_bars}"
 
 
 KEY_FIELDS = tuple(field.name for field in fields(DatasetKey))

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import acting, listing, sparklines, wording
 from datasets.bars import Timeframe
-from datasets.errors import StoreError
+from datasets.errors import InvalidRequest, StoreError
 from datasets.models import Dataset, Fetch
 from datasets.snippets import chart_address, snippets
 
@@ -48,13 +48,23 @@ _DOWNLOADS = [("csv", "CSV"), ("parquet", "Parquet"), ("arrow", "Arrow"), ("json
 _YEAR_S = 365 * 86_400
 
 
+class TimeframeField(forms.ChoiceField):
+    """A timeframe in any accepted spelling; the value is the canonical one."""
+
+    def to_python(self, value: Any) -> str:
+        return _canonical(super().to_python(value))
+
+    def prepare_value(self, value: Any) -> str:
+        return _canonical(value or "")
+
+
 class CatalogFilter(forms.Form):
     """What the list of datasets can be narrowed by; empty is everything."""
 
     q = forms.CharField(required=False, max_length=100, label="Search")
     exchange = forms.ChoiceField(required=False)
-    timeframe = forms.ChoiceField(
-        required=False, choices=[("", "Any"), *((t.value, t.value) for t in Timeframe)]
+    timeframe = TimeframeField(
+        required=False, choices=[("", "Any"), *((t.value, t.label) for t in Timeframe)]
     )
     state = forms.ChoiceField(required=False, choices=[("", "Any"), *Dataset.State.choices])
     source = forms.ChoiceField(required=False, choices=[("", "Any"), *wording.SOURCES.items()])
@@ -189,7 +199,7 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
     return {
         "dataset": found,
         "full_symbol": found.key.full_symbol,
-        "timeframe": wording.label_of(found.timeframe),
+        "timeframe": found.key.timeframe.label,
         "description": found.instrument.get("description", ""),
         "has_file": found.state in (Dataset.State.READY, Dataset.State.INVALIDATED),
         "source": wording.SOURCES.get(found.source, found.source),
@@ -201,6 +211,14 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
         "snippets": snippets(found, site=site),
         "downloads": _DOWNLOADS,
     }
+
+
+def _canonical(timeframe: str) -> str:
+    """Return the canonical spelling, or the text itself where it is no timeframe."""
+    try:
+        return Timeframe.parse(timeframe).value
+    except InvalidRequest:
+        return timeframe
 
 
 def _order(sort: str) -> list[Any]:

@@ -95,7 +95,7 @@ def _row(fetch: Fetch, queue: list[int], there: set[int]) -> dict[str, Any]:
     return {
         "fetch": fetch,
         "full_symbol": fetch.key.full_symbol,
-        "timeframe": wording.label_of(fetch.timeframe),
+        "timeframe": fetch.key.timeframe.label,
         "bars": f"{fetch.n_bars:,}",
         "outcome": wording.outcome_of(fetch, ahead=bisect_left(queue, fetch.pk)),
         "chart": chart_address(fetch),

@@ -24,7 +24,7 @@ class KeyedModel(models.Model):
     )
     symbol = models.CharField(max_length=128, help_text="Instrument code at that exchange.")
     timeframe = models.CharField(
-        max_length=3, choices=[(t.value, t.value) for t in Timeframe], help_text="Length of a bar."
+        max_length=3, choices=[(t.value, t.label) for t in Timeframe], help_text="Length of a bar."
     )
     n_bars = models.PositiveIntegerField(
         "bars asked", help_text="How many bars back from the newest."

@@ -23,7 +23,7 @@ def chart_address(row: KeyedModel) -> str:
     """
     if row.source != settings.TV_SOURCE:
         return ""
-    return f"{reverse('chart')}?{_query(row)}"
+    return f"{reverse('chart')}?{_query(row, row.timeframe)}"
 
 
 def snippets(dataset: Dataset, *, site: str) -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def snippets(dataset: Dataset, *, site: str) -> list[tuple[str, str]]:
 
 def _curl(dataset: Dataset, site: str) -> str:
     if dataset.source == settings.TV_SOURCE:
-        address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset)}&format=csv"
+        address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset, dataset.key.timeframe.label)}&format=csv"
     else:
         address = f"{site}{reverse('api-dataset-bars', args=[dataset.pk])}?format=csv"
     header = f' -H "{_HEADER}"' if settings.API_ACCESS == "login" else ""
@@ -52,7 +52,7 @@ def _pandas(dataset: Dataset, site: str) -> str:
 
 
 def _loader(dataset: Dataset) -> str:
-    arguments = [dumps(dataset.key.full_symbol), dumps(dataset.timeframe)]
+    arguments = [dumps(dataset.key.full_symbol), dumps(dataset.key.timeframe.label)]
     arguments.append(f"n_bars={dataset.n_bars}")
     arguments += [f"{name}={dumps(value)}" for name, value in _unusual(dataset).items()]
     if dataset.source != "tradingview":
@@ -61,9 +61,9 @@ def _loader(dataset: Dataset) -> str:
     return f"from datasets.research import load\nbars = load({', '.join(arguments)})"
 
 
-def _query(row: KeyedModel) -> str:
+def _query(row: KeyedModel, timeframe: str) -> str:
     series = {"symbol": row.symbol} | ({"exchange": row.exchange} if row.exchange else {})
-    asked = {"timeframe": row.timeframe, "n_bars": str(row.n_bars)}
+    asked = {"timeframe": timeframe, "n_bars": str(row.n_bars)}
     return urlencode(series | asked | _unusual(row))
 
 

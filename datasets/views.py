@@ -23,7 +23,7 @@ _ADJUSTMENTS = {
     Adjustment.DIVIDENDS: "Splits and dividends",
     Adjustment.NONE: "Nothing",
 }
-_UNITS = {"h": "hour", "D": "day", "W": "week", "M": "month"}
+_UNITS = {"m": "minute", "h": "hour", "D": "day", "W": "week", "M": "month"}
 _RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
 _PERIOD = {"label": "period", "min": 2, "max": 1000, "step": 1}
 _STUDIES: list[tuple[str, str, list[int]]] = [
@@ -79,13 +79,10 @@ def chart(request: HttpRequest) -> HttpResponse:
 
 def _timeframe(timeframe: Timeframe) -> dict[str, str]:
     """Return a timeframe's value, the label of its button, and its name in words."""
-    value = timeframe.value
-    if timeframe.minutes is not None and not value.endswith("h"):
-        number, unit, label = value, "minute", f"{value}m"
-    else:
-        number, unit, label = value[:-1], _UNITS[value[-1]], value
+    label = timeframe.label
+    number, unit = label[:-1], _UNITS[label[-1]]
     plural = "" if number == "1" else "s"
-    return {"value": value, "label": label, "title": f"{number} {unit}{plural}"}
+    return {"value": timeframe.value, "label": label, "title": f"{number} {unit}{plural}"}
 
 
 def _study(kind: str, label: str, defaults: list[int]) -> dict[str, Any]:

@@ -64,11 +64,6 @@ def flaws_of(dataset: Dataset) -> list[str]:
     return flaws
 
 
-def label_of(timeframe: str) -> str:
-    """Return a timeframe as the chart's buttons write it: minutes say so."""
-    return timeframe if timeframe[-1].isalpha() else f"{timeframe}m"
-
-
 def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what the feed says of the instrument, name and value, without what it does not say."""
     said = [(name, value) for name, value in instrument.items() if value not in ("", None)]

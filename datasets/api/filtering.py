@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSetMixin
 
 from datasets import serving
+from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest
 
 # What belongs to the paging and the ordering, not to a filter.
@@ -73,6 +74,23 @@ class WholeNumberFilter(django_filters.NumberFilter):
     """Refuses 0.5 where Django would look for 0."""
 
     field_class = _WholeNumber
+
+
+class _Timeframe(forms.CharField):
+    def to_python(self, value: Any) -> str:
+        text = super().to_python(value)
+        if not text:
+            return ""
+        try:
+            return Timeframe.parse(text).value
+        except InvalidRequest as error:
+            raise ValidationError(error.errors["timeframe"]) from error
+
+
+class TimeframeFilter(django_filters.CharFilter):
+    """Takes every accepted spelling of a timeframe."""
+
+    field_class = _Timeframe
 
 
 class _YesOrNo(forms.Field):

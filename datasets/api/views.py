@@ -29,6 +29,7 @@ from datasets.api.filtering import (
     FetchPages,
     StrictFilterBackend,
     StrictQueryMixin,
+    TimeframeFilter,
     WholeNumberFilter,
 )
 from datasets.api.parameters import (
@@ -140,6 +141,7 @@ class DatasetFilter(django_filters.FilterSet):
         max_length=100,
         label="Part of the symbol, the exchange or the description.",
     )
+    timeframe = TimeframeFilter()
     n_bars = WholeNumberFilter()
     is_pinned = BooleanFilter()
     fetched_after = django_filters.IsoDateTimeFilter("fetched_at", "gte")
@@ -151,7 +153,6 @@ class DatasetFilter(django_filters.FilterSet):
             "source",
             "exchange",
             "symbol",
-            "timeframe",
             "session",
             "adjustment",
             "state",
@@ -164,6 +165,7 @@ class DatasetFilter(django_filters.FilterSet):
 class FetchFilter(django_filters.FilterSet):
     """What the list of fetches can be narrowed by."""
 
+    timeframe = TimeframeFilter()
     dataset = WholeNumberFilter("dataset_id")
 
     class Meta:
@@ -172,7 +174,6 @@ class FetchFilter(django_filters.FilterSet):
             "source",
             "exchange",
             "symbol",
-            "timeframe",
             "state",
             "error_code",
             "requested_via",

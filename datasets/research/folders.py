@@ -178,7 +178,7 @@ def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
     symbols = list(dict.fromkeys(key.full_symbol for key in wanted))
     sentence = _fetch_sentence(
         symbols,
-        first.timeframe,
+        first.timeframe.label,
         first.n_bars or DEFAULT_N_BARS,
         place.source,
         first.session,
@@ -189,7 +189,7 @@ def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
 
 def _described(key: DatasetKey) -> str:
     """Return a key in words, without what is as usual."""
-    parts = [key.full_symbol, key.timeframe.value]
+    parts = [key.full_symbol, key.timeframe.label]
     if key.n_bars:
         parts.append(f"with {key.n_bars} bars")
     if key.session is not Session.REGULAR:

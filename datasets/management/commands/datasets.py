@@ -22,7 +22,7 @@ from django.utils import timezone
 from rich.table import Column, Table
 
 from datasets import catalog, fetching, serving
-from datasets.bars import split_symbol
+from datasets.bars import Timeframe, split_symbol
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
 from datasets.management.console import open_console, read_age
 from datasets.models import Dataset
@@ -36,6 +36,13 @@ def _size(text: str) -> int:
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no size; write 500M or 20G")
     return int(float(match[1]) * _SIZES[match[2]])
+
+
+def _timeframe(text: str) -> Timeframe:
+    try:
+        return Timeframe.parse(text)
+    except InvalidRequest as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _number(text: str) -> int:
@@ -67,6 +74,7 @@ class Command(BaseCommand):
         if not options["json"]:
             for row in rows:
                 row["last_time"] = f"{datetime.fromisoformat(row['last_time']):%Y-%m-%d %H:%M}"
+                row["timeframe"] = Timeframe(row["timeframe"]).label
         self._print(
             rows,
             options,
@@ -232,7 +240,7 @@ def _selected(options: dict[str, Any]) -> QuerySet[Dataset]:
     if options.get("state"):
         chosen = chosen.filter(state=options["state"])
     if options.get("timeframe"):
-        chosen = chosen.filter(timeframe=options["timeframe"])
+        chosen = chosen.filter(timeframe=options["timeframe"].value)
     names = options.get("names") or []
     if not names:
         return chosen
@@ -316,7 +324,9 @@ def _selection(action: ArgumentParser) -> None:
     action.add_argument(
         "names", nargs="*", metavar="ID|EXCHANGE:SYMBOL", help="which ones; all when none is named"
     )
-    action.add_argument("-t", "--timeframe", help="only of this timeframe")
+    action.add_argument(
+        "-t", "--timeframe", type=_timeframe, metavar="TIMEFRAME", help="only of this timeframe"
+    )
     action.add_argument("--state", choices=Dataset.State.values, help="only in this state")
 
 
@@ -329,7 +339,9 @@ def _verifying(action: ArgumentParser) -> None:
 
 def _named(action: ArgumentParser) -> None:
     action.add_argument("names", nargs="+", metavar="ID|EXCHANGE:SYMBOL", help="which ones")
-    action.add_argument("-t", "--timeframe", help="only of this timeframe")
+    action.add_argument(
+        "-t", "--timeframe", type=_timeframe, metavar="TIMEFRAME", help="only of this timeframe"
+    )
 
 
 def _pruning(action: ArgumentParser) -> None:

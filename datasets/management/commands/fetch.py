@@ -145,7 +145,7 @@ class Command(BaseCommand):
             row = job.as_dict()
             table.add_row(
                 job.key.full_symbol,
-                job.key.timeframe,
+                job.key.timeframe.label,
                 row["code"] or job.outcome,
                 str(row["count"]),
                 row["detail"] or row["path"] or "",
