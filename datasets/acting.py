@@ -39,7 +39,7 @@ def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Don
     name = user.get_username()
 
     def fetch(dataset: Dataset) -> None:
-        serving.request_fetch(dataset.key, via="page", by=name)
+        serving.refresh(dataset, via="page", by=name)
 
     if action == "fetch":
         return do_each(user, datasets, fetch, log="Fetch again.", done="queued to be fetched again")

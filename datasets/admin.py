@@ -246,7 +246,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     @admin.action(description="Fetch again", permissions=["fetch"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
         def fetch(dataset: Dataset) -> None:
-            serving.request_fetch(dataset.key, via="admin", by=request.user.get_username())
+            serving.refresh(dataset, via="admin", by=request.user.get_username())
 
         self._do_each(
             request, queryset, fetch, log="Fetch again.", done="queued to be fetched again"

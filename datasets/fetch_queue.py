@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -18,6 +19,8 @@ from datasets.models import Fetch
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
 _AT_A_TIME = 500
+# A queued fetch of which nothing was heard for so long has lost its message.
+_FORGOTTEN_AFTER = timedelta(seconds=60)
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
@@ -82,11 +85,13 @@ def lost_fetches(*, at_most: int) -> list[int]:
     """Return the fetches that no worker seems to know of, and mark them as handed out now.
 
     A queued one whose message went down with a worker, and a running one whose worker has
-    stopped renewing its lease. A fetch whose workers keep dying is given up.
+    stopped renewing its lease. A fetch whose workers keep dying is given up. Fetches of
+    another source are left to the workers of that source.
     """
     now = timezone.now()
+    ours = Fetch.objects.filter(source=settings.TV_SOURCE)
     is_dead = Q(state=Fetch.State.RUNNING, lease_until__lt=now)
-    Fetch.objects.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
+    ours.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
         state=Fetch.State.FAILED,
         finished_at=now,
         **_error(
@@ -95,10 +100,10 @@ def lost_fetches(*, at_most: int) -> list[int]:
             )
         ),
     )
-    is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - timedelta(seconds=60))
+    is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - _FORGOTTEN_AFTER)
     due = Q(enqueued_at__lt=now - timedelta(seconds=5))
     lost = list(
-        Fetch.objects.filter((is_dead & due) | is_forgotten)
+        ours.filter((is_dead & due) | is_forgotten)
         .order_by("enqueued_at")
         .values_list("pk", flat=True)[:at_most]
     )
@@ -110,6 +115,14 @@ def lost_fetches(*, at_most: int) -> list[int]:
             enqueued_at=now
         )
     ]
+
+
+def hand_back(fetch_id: int) -> None:
+    """Let the next sweep find a queued fetch of another source, whose message came to this worker."""
+    forgotten_at = timezone.now() - 2 * _FORGOTTEN_AFTER
+    Fetch.objects.filter(pk=fetch_id, state=Fetch.State.QUEUED).exclude(
+        source=settings.TV_SOURCE
+    ).update(enqueued_at=forgotten_at)
 
 
 def forget_ended(before: datetime, *, dry_run: bool = False) -> int:

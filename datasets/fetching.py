@@ -19,7 +19,7 @@ from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets import leases, throttle, tokens
+from datasets import fetch_queue, leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.leases import Lease
@@ -55,12 +55,13 @@ def _store_below(folder: Path) -> Store:
 def run_fetch(fetch_id: int) -> None:
     """Do the queued fetch `fetch_id` once; the row tells what came of it.
 
-    Does nothing when the row is not queued any more. Raises the `FetchError` that ended
+    Does nothing when the row is not queued any more, or is of another source. Raises the `FetchError` that ended
     this attempt, after recording it; whether it is tried again is for the caller to say
     with `fetch_queue.retry_later` or `give_up`.
     """
     attempt = _claim(fetch_id)
     if attempt is None:
+        fetch_queue.hand_back(fetch_id)
         return
     try:
         with attempt.lease:
@@ -120,10 +121,6 @@ class _Attempt:
     def run(self) -> None:
         """Do what the row asks for."""
         key = self.fetch.key
-        if key.source != settings.TV_SOURCE:
-            raise StoreFailed(
-                f"This worker serves the source {settings.TV_SOURCE!r}, not {key.source!r}. Start one with TV_SOURCE={key.source}."
-            )
         started, waited_ms = time.monotonic(), self.fetch.waited_ms
         fetched = self._fetch(key)
         self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -32,7 +33,7 @@ _CLAIM = f"""
         state = '{_RUNNING.value}', owner = %(owner)s, attempts = attempts + 1,
         started_at = %(now)s, lease_until = %(until)s, next_attempt_at = NULL,
         allowed_at = NULL, n_rows = 0, fetched_ms = 0
-    WHERE id = %(id)s AND (
+    WHERE id = %(id)s AND source = %(source)s AND (
         state = '{_QUEUED.value}' OR (state = '{_RUNNING.value}' AND lease_until < %(now)s)
     ) RETURNING *
 """
@@ -80,10 +81,14 @@ class Lease:
 
 
 def claim(fetch_id: int) -> tuple[Fetch, Lease] | None:
-    """Make the fetch ours if it is queued or its worker has died; None if it is another's."""
+    """Make the fetch ours if it is queued or its worker has died; None if it is another's.
+
+    A fetch of another source than this worker's is never ours.
+    """
     now, owner = timezone.now(), uuid4().hex
     values = {
         "id": fetch_id,
+        "source": settings.TV_SOURCE,
         "owner": owner,
         "now": _as_driver_takes(now),
         "until": _as_driver_takes(now + LEASE),

@@ -154,6 +154,21 @@ def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:
     return fetch
 
 
+def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
+    """Return a fetch that replaces the dataset, as `request_fetch` does.
+
+    Raises `InvalidRequest` when the dataset is pinned, or comes from another source than
+    this service fetches from.
+    """
+    if dataset.source != settings.TV_SOURCE:
+        sentence = (
+            f"{dataset} is of the source {dataset.source!r} and this service fetches from {settings.TV_SOURCE!r}. "
+            f"Nothing was queued; start the service with TV_SOURCE={dataset.source} to fetch it again."
+        )
+        raise InvalidRequest({"source": [sentence]})
+    return request_fetch(dataset.key, via=via, by=by)
+
+
 def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
     """Return the key's running fetch, a new one, or what a fetch that has just ended left."""
     with transaction.atomic():

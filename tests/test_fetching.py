@@ -241,12 +241,6 @@ def test_calls_that_were_on_their_way_when_a_cool_down_began_do_not_lengthen_it(
     assert all(55 < pause <= 60 for pause in pauses)
 
 
-def test_a_worker_of_another_source_refuses(clean_feed: Feed) -> None:
-    with pytest.raises(errors.StoreFailed, match="TV_SOURCE=tradingview"):
-        fetching.run_fetch(queue(source="tradingview").pk)
-    assert clean_feed.stats()["conversations"] == 0
-
-
 # --- what the task makes of an error -----------------------------------------------------
 
 

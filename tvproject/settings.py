@@ -210,7 +210,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "fetches"
 if CELERY_BROKER_URL.startswith("filesystem://"):
-    _broker = STATE_DIR / "broker"
+    # Services of different sources may share a folder; neither takes the other's messages.
+    _broker = STATE_DIR / ("broker" if TV_SOURCE == "tradingview" else f"broker-{TV_SOURCE}")
     _broker.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

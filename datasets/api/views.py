@@ -215,7 +215,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         """Fetch the dataset again now."""
         dataset = self.get_object()
         count_fetch(request)
-        return _accepted(serving.request_fetch(dataset.key, via="api", by=requester(request)))
+        return _accepted(serving.refresh(dataset, via="api", by=requester(request)))
 
     @schema.bars_schema
     @action(
