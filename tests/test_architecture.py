@@ -13,7 +13,7 @@ PACKAGE = ROOT / "datasets"
 
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
-    {"errors", "handover"},
+    {"errors", "handover", "locations"},
     {"bars", "freshness"},
     {"paths", "facts"},
     {"tradingview", "store", "models", "formats", "rendered"},
@@ -63,6 +63,7 @@ EDGES = {
 }
 WITHOUT_DJANGO = {
     "errors",
+    "locations",
     "bars",
     "freshness",
     "tradingview",

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from datasets.locations import folder_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):
@@ -104,15 +105,6 @@ def _prefix(text: str) -> str:
     return text
 
 
-def _outputs(text: str) -> Path:
-    parts = urlsplit(text)
-    if parts.scheme == "file" and not parts.netloc:
-        return Path(parts.path).resolve()
-    if parts.scheme or not text:
-        raise ValueError(text)
-    return Path(text).resolve()
-
-
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -147,8 +139,8 @@ SETTINGS = {
         Setting("DATABASE_URL", _url("sqlite", "postgres", "postgresql"), "", "sqlite:///… or postgres://…", is_secret=True),
         Setting("CELERY_BROKER_URL", _url("filesystem", "redis", "rediss", "amqp", "amqps"), "filesystem://", "filesystem://, redis://… or amqp://…", is_secret=True),
         Setting("CACHE_URL", _url("redis", "rediss"), "", "redis://…", is_secret=True),
-        Setting("OUTPUTS_URL", _outputs, None, "a folder, or file:///folder"),
-        Setting("STATE_DIR", _outputs, None, "a folder on this machine"),
+        Setting("OUTPUTS_URL", folder_of, None, "a folder, or file:///folder"),
+        Setting("STATE_DIR", folder_of, None, "a folder on this machine"),
         Setting("SECRET_KEY", _text, "", "fifty or more random characters", is_secret=True),
         Setting("DEBUG", _boolean, False, "1 or 0"),
         Setting("ALLOWED_HOSTS", _names, [], "host names, separated by commas"),
@@ -168,9 +160,23 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
     The environment wins over `.env`. A secret may come from a file instead, named by
     `NAME_FILE`, as container secrets do.
     """
-    environ.Env.read_env(base_dir / ".env", overwrite=False)
+    for name, text in _env_file(base_dir / ".env").items():
+        os.environ.setdefault(name, text)
     _refuse_unknown(os.environ)
     return {name: _value(setting, os.environ) for name, setting in SETTINGS.items()}
+
+
+def _env_file(path: Path) -> Mapping[str, str]:
+    try:
+        found = read_env_file(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
+    if found.unreadable_lines:
+        # Its number alone: the line may hold a secret.
+        raise SettingsError(
+            f"{path}, line {found.unreadable_lines[0]}: write NAME=value, or # before a comment."
+        )
+    return found.variables
 
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:

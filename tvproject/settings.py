@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from corsheaders.defaults import default_headers
@@ -153,8 +153,12 @@ FORMAT_MODULE_PATH = "tvproject.formats"
 
 
 def _database() -> dict[str, Any]:
-    url = ENV["DATABASE_URL"] or f"sqlite:///{STATE_DIR / 'catalog.sqlite3'}"
+    url = ENV["DATABASE_URL"] or "sqlite://"
     config: dict[str, Any] = environ.Env.db_url_config(url)
+    if url.startswith("sqlite:"):
+        # Not as an address's query is read, where `+` means a space.
+        path = unquote(urlsplit(url).path.removeprefix("/"))
+        config["NAME"] = path or str(STATE_DIR / "catalog.sqlite3")
     # A connection for each request would cost more than the request's one query.
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True

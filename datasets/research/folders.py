@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import InvalidRequest
+from datasets.locations import PROJECT, folder_of, setting
 from datasets.paths import SUFFIX, key_of, relative_path
 from datasets.research.errors import DatasetNotFound
 
@@ -44,28 +44,33 @@ class Place:
 
 
 def outputs_folder(folder: str | Path | None = None) -> Path:
-    """Return the outputs folder: the one given, else `OUTPUTS_URL`, else the project's own."""
-    given = str(folder) if folder is not None else os.environ.get("OUTPUTS_URL", "")
-    if not given:
-        return Path(__file__).resolve().parents[2] / "outputs"
-    parts = urlsplit(given)
-    if parts.scheme == "file" and not parts.netloc:
-        return Path(unquote(parts.path)).resolve()
-    if parts.scheme:
+    """Return the outputs folder: the one given, else `OUTPUTS_URL`, else the project's own.
+
+    `OUTPUTS_URL` is looked for as `datasets.locations` says, in `.env` too.
+    """
+    if isinstance(folder, Path):
+        return folder.expanduser().resolve()
+    given = folder or setting("OUTPUTS_URL")
+    return _folder_of(given) if given else PROJECT / "outputs"
+
+
+def _folder_of(text: str) -> Path:
+    try:
+        return folder_of(text)
+    except ValueError as error:
         message = (
-            f"{given!r} is no folder of this machine; use a folder, file:///folder, "
+            f"{text!r} is no folder of this machine; use a folder, file:///folder, "
             "or url= for a service."
         )
-        raise InvalidRequest({"folder": [message]})
-    return Path(given).expanduser().absolute()
+        raise InvalidRequest({"folder": [message]}) from error
 
 
 def state_folder(outputs: Path) -> Path:
     """Return where what can be made again is kept: `STATE_DIR`, else beside the datasets."""
-    given = os.environ.get("STATE_DIR", "")
+    given = setting("STATE_DIR")
     # Somebody else's folder has its own state beside it.
     if given and outputs == outputs_folder():
-        return outputs_folder(given)
+        return _folder_of(given)
     return outputs / "state"
 
 

@@ -17,6 +17,7 @@ import requests
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
 from datasets.freshness import stale_for
+from datasets.locations import setting
 from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
 from datasets.research.folders import DEFAULT_N_BARS, Place
@@ -44,7 +45,7 @@ def check_fetching(fetch: str) -> None:
 
 def local_address() -> str:
     """Return where `make run` listens on this machine."""
-    return f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+    return f"http://127.0.0.1:{setting('PORT') or 8000}"
 
 
 class Service:
