@@ -25,6 +25,10 @@
     + BadBars                    · permanent; the reply is kept for the operator
     + StoreFailed                · permanent; an operator must act
     + WorkerLost                 · retryable; workers died in the middle of it
+    + Unavailable                · retryable; a server or a disk of ours does not do its work
+      - DatabaseUnavailable
+      - CacheUnavailable
+      - StateUnavailable
   x StoreError                   reading our own files; healed by fetching again
     + FileMissing
     + FileCorrupt
@@ -204,6 +208,31 @@ class WorkerLost(FetchError):
 
     code = "worker_lost"
     retryable = True
+
+
+class Unavailable(FetchError):
+    """A server or a disk that this service needs does not do its work; it may be back soon."""
+
+    retryable = True
+    retry_after_s = 5.0
+
+
+class DatabaseUnavailable(Unavailable):
+    """The catalog's database is away, locked, or on a disk that is full."""
+
+    code = "database_unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    """The Redis of `CACHE_URL` does not answer."""
+
+    code = "cache_unavailable"
+
+
+class StateUnavailable(Unavailable):
+    """The folder `STATE_DIR` cannot be written: its disk is full or read-only."""
+
+    code = "state_unavailable"
 
 
 class StoreError(DatasetsError):

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from datasets import fetching, throttle, tokens
+from datasets.errors import Unavailable
 from datasets.models import Dataset, Fetch
+from datasets.outages import named_outages
+
+Known = TypeVar("Known")
 
 
 def describe() -> dict[str, Any]:
-    """Return the state of the feed, the throttle, the queue and the disk. Holds no secret."""
+    """Return the state of the feed, the throttle, the queue and the disk. Holds no secret.
+
+    Values that the cache alone knows are None while it is away, and `problems` says so.
+    """
+    problems: list[str] = []
+    cool_down_s = _known(throttle.cool_down_left, problems)
     in_states = Counter(
         dict(
             Fetch.objects.filter(state__in=Fetch.ACTIVE).values_list("state").annotate(Count("pk"))
@@ -28,15 +38,28 @@ def describe() -> dict[str, Any]:
         "source": settings.TV_SOURCE,
         "version": settings.VERSION,
         "enabled": settings.TV_ENABLED,
-        "sign_in": tokens.sign_in_state(),
-        "tokens_left": throttle.tokens_left(),
-        "cool_down_s": round(throttle.cool_down_left(), 1),
+        "sign_in": _known(tokens.sign_in_state, problems)
+        or {"kind": tokens.credentials().kind, "state": "unknown", "code": None, "message": None},
+        "tokens_left": _known(throttle.tokens_left, problems),
+        "cool_down_s": None if cool_down_s is None else round(cool_down_s, 1),
         "queued": in_states[Fetch.State.QUEUED],
         "running": in_states[Fetch.State.RUNNING],
         "datasets": totals["number"],
         "datasets_bytes": totals["size"] or 0,
         "free_bytes": fetching.get_store().free_bytes(),
+        # The same sentence once, however much could not be looked up.
+        "problems": list(dict.fromkeys(problems)),
     }
+
+
+def _known(look: Callable[[], Known], problems: list[str]) -> Known | None:
+    """Return what `look` finds; None, and one more sentence in `problems`, where it cannot."""
+    try:
+        with named_outages():
+            return look()
+    except Unavailable as error:
+        problems.append(str(error))
+        return None
 
 
 def failures_by_code(*, hours: int = 24) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from django.core.cache import cache
 
-from datasets import fetching
+from datasets import fetching, throttle
 from datasets.models import Dataset
 from datasets.store import Store
 from tests import servers
@@ -30,6 +30,7 @@ def own_outputs(settings: Any, tmp_path: Path) -> Iterator[Path]:
     settings.OUTPUTS_DIR = tmp_path / "outputs"
     settings.OUTPUTS_DIR.mkdir()
     cache.clear()
+    throttle.end_cool_down()
     yield settings.OUTPUTS_DIR
 
 

@@ -22,9 +22,9 @@ Need = Callable[[str], str]
 
 
 @contextmanager
-def redis(need: Need) -> Iterator[str]:
+def redis(need: Need, *, port: int | None = None) -> Iterator[str]:
     """Run a Redis server; yield its URL."""
-    port = free_port()
+    port = port or free_port()
     with (
         tempfile.TemporaryDirectory(prefix="tvredis-") as folder,
         _running([need("redis-server"), "--port", str(port), "--save", "", "--dir", folder]),

@@ -16,7 +16,7 @@ LEVELS = [
     {"errors", "handover", "locations"},
     {"bars", "freshness"},
     {"paths", "facts"},
-    {"tradingview", "store", "models", "formats", "rendered"},
+    {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log"},
     {
         "throttle",
         "tokens",
@@ -57,7 +57,6 @@ EDGES = {
     "tvDatafeed": {"tradingview"},
     "websocket": {"tradingview"},
     "requests": {"tradingview", "research"},
-    "pyrate_limiter": {"throttle"},
     "celery": {"tasks"},
     "rest_framework": {"api", "urls"},
 }

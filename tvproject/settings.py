@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import environ
 from corsheaders.defaults import default_headers
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tvproject.env import SettingsError, read_settings
 
@@ -187,6 +189,13 @@ def _cache(name: str) -> dict[str, Any]:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": ENV["CACHE_URL"],
             "KEY_PREFIX": name,
+            "OPTIONS": {
+                # Without a limit a server that hangs is waited for by the minute. Once more,
+                # where its restart has cut the connection.
+                "socket_timeout": 3,
+                "socket_connect_timeout": 3,
+                "retry": Retry(NoBackoff(), 1),
+            },
         }
     # On disk, because web processes and workers share what is in it.
     return {

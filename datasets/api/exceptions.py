@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -14,6 +15,9 @@ from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from datasets import errors
+from datasets.outages import outage_of
+
+logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -24,6 +28,7 @@ _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.Disabled, 503, "Service turned off"),
     (errors.Forbidden, 403, "Not allowed"),
     (errors.TooManyRequests, 429, "Too many requests"),
+    (errors.Unavailable, 503, "Not available now"),
     (errors.FetchError, 500, "Fetch failed"),
     (errors.StoreError, 500, "Dataset unreadable"),
 ]
@@ -66,6 +71,10 @@ def problem(
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Return the reply for `error`; DRF calls this. None lets an unforeseen error be one."""
+    outage = outage_of(error)
+    if outage is not None:
+        logger.warning("%s: %s", outage.code, str(error).strip())
+        error = outage
     if isinstance(error, errors.DatasetsError):
         return _of_datasets_error(error)
     if isinstance(error, Http404):

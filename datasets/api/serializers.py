@@ -134,10 +134,14 @@ class StatusSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Calls that may begin now; null without a limit."
     )
     cool_down_s = serializers.FloatField(
-        help_text="Seconds until calls are allowed again after a refusal."
+        allow_null=True,
+        help_text="Seconds until calls are allowed again after a refusal; null while that is not known.",
     )
     queued = serializers.IntegerField()
     running = serializers.IntegerField()
     datasets = serializers.IntegerField()
     datasets_bytes = serializers.IntegerField()
     free_bytes = serializers.IntegerField()
+    problems = serializers.ListField(
+        child=serializers.CharField(), help_text="A sentence for each server of ours that is away."
+    )

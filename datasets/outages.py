@@ -1,0 +1,59 @@
+"""What the errors of our own servers and disks mean to the person who asked."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
+
+from datasets.errors import CacheUnavailable, DatabaseUnavailable, StateUnavailable, Unavailable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+def outage_of(error: BaseException | None) -> Unavailable | None:
+    """Return what is away when `error` comes from our database, cache or state folder; else None."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return DatabaseUnavailable(_about_database(str(error)))
+    if isinstance(error, RedisError):
+        return CacheUnavailable(
+            "Redis does not answer (CACHE_URL). Nothing was changed; try again once it is back."
+        )
+    if isinstance(error, sqlite3.Error):
+        return StateUnavailable(f"A file in STATE_DIR cannot be used: {error}. {_MAKE_ROOM}")
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return StateUnavailable(
+            f"A file in STATE_DIR cannot be written: {os.strerror(error.errno)}. {_MAKE_ROOM}"
+        )
+    return None
+
+
+_MAKE_ROOM = "Nothing was changed; make room on its disk or mend the folder's permissions, then try again."  # fmt: skip
+
+
+def _about_database(reason: str) -> str:
+    # Of the driver's words only those of SQLite are for everybody: others hold host names.
+    if "locked" in reason:
+        return "The database is locked by another process that writes. Nothing was changed; try again in a moment."
+    if "disk" in reason or "readonly" in reason or "unable to open" in reason:
+        return f"The database cannot be written: {reason}. {_MAKE_ROOM}"
+    if "no such table" in reason or "no such column" in reason:
+        return "The database has no tables of this version. Run `python -m tvproject.prepare`, then try again."
+    return "The database does not answer (DATABASE_URL). Nothing was changed; try again once it is back."  # fmt: skip
+
+
+@contextmanager
+def named_outages() -> Iterator[None]:
+    """Raise `Unavailable` instead of the error of a server or a disk of ours that is away."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, RedisError, sqlite3.Error, OSError) as error:
+        outage = outage_of(error)
+        if outage is None:
+            raise
+        raise outage from error
