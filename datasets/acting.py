@@ -12,6 +12,9 @@ from django.core.exceptions import PermissionDenied
 from datasets import serving
 from datasets.errors import DatasetsError
 from datasets.models import Dataset
+from datasets.permissions import MAY_FETCH_AGAIN, MAY_INVALIDATE, is_allowed
+
+_PERMISSIONS = {"fetch": MAY_FETCH_AGAIN, "invalidate": MAY_INVALIDATE}
 
 
 @dataclass(slots=True)
@@ -23,8 +26,8 @@ class Done:
 
 
 def may(user: User | AnonymousUser, action: str) -> bool:
-    """Return whether the user may do it: staff with the model's permission, as in the admin."""
-    return bool(user.is_active and user.is_staff and user.has_perm(f"datasets.{action}_dataset"))
+    """Return whether the user may do it: staff with the permission, as in the API and the admin."""
+    return is_allowed(user, _PERMISSIONS[action])
 
 
 def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Done:
@@ -32,7 +35,7 @@ def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Don
 
     Raises `PermissionDenied`.
     """
-    if isinstance(user, AnonymousUser) or action not in ("fetch", "invalidate"):
+    if isinstance(user, AnonymousUser) or action not in _PERMISSIONS:
         raise PermissionDenied
     if not may(user, action):
         raise PermissionDenied

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Case, F, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +17,7 @@ from datasets import acting, listing, sparklines, wording
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest, StoreError
 from datasets.models import Dataset, Fetch
+from datasets.permissions import Scope, strangers_may
 from datasets.snippets import chart_address, snippets
 
 # What a list can be ordered by, and how: the name in the address and the columns.
@@ -157,7 +157,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "may_fetch": acting.may(request.user, "fetch"),
         "may_invalidate": acting.may(request.user, "invalidate"),
-        "needs_token": settings.API_ACCESS == "login",
+        "needs_token": not strangers_may(Scope.READ),
     }
     return render(request, "dataset.html", context)
 

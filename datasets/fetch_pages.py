@@ -6,7 +6,6 @@ from bisect import bisect_left
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from datasets import fetch_queue, listing, wording
 from datasets.models import Dataset, Fetch
+from datasets.permissions import Caller, Need, Scope
 from datasets.snippets import chart_address
 
 _STATES = {
@@ -106,8 +106,8 @@ def _row(fetch: Fetch, queue: list[int], there: set[int]) -> dict[str, Any]:
 
 
 def _may_cancel(request: HttpRequest) -> bool:
-    """Return whether the caller may cancel: whoever may fetch through the API may."""
-    return settings.API_ACCESS == "open" or request.user.is_authenticated
+    """Return whether the caller may cancel, by the same rule as in the API."""
+    return Caller.of(request).may(Need(Scope.FETCH))
 
 
 def _cancel(request: HttpRequest) -> HttpResponse:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+
+from datasets.permissions import Scope, strangers_may
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -63,6 +64,6 @@ class LoginWall(LoginRequiredMiddleware):
     def process_view(
         self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
-        if settings.API_ACCESS == "open":
+        if strangers_may(Scope.READ):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)

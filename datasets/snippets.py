@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from datasets.bars import Adjustment, Session
 from datasets.models import Dataset, KeyedModel
+from datasets.permissions import Scope, strangers_may
 
 _HEADER = "Authorization: Bearer $TV_TOKEN"
 _OPTIONS = 'storage_options={"Authorization": "Bearer " + os.environ["TV_TOKEN"]}'
@@ -40,13 +41,13 @@ def _curl(dataset: Dataset, site: str) -> str:
         address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset, dataset.key.timeframe.label)}&format=csv"
     else:
         address = f"{site}{reverse('api-dataset-bars', args=[dataset.pk])}?format=csv"
-    header = f' -H "{_HEADER}"' if settings.API_ACCESS == "login" else ""
+    header = f' -H "{_HEADER}"' if not strangers_may(Scope.READ) else ""
     return f"curl -fOJ{header} {shlex.quote(address)}"
 
 
 def _pandas(dataset: Dataset, site: str) -> str:
     address = f"{site}{reverse('api-dataset-file', args=[dataset.pk])}"
-    if settings.API_ACCESS == "login":
+    if not strangers_may(Scope.READ):
         return f'import os, pandas as pd\nbars = pd.read_parquet("{address}", {_OPTIONS})'
     return f'import pandas as pd\nbars = pd.read_parquet("{address}")'
 

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from datasets.models import ApiToken
+from datasets.permissions import Scope, may_hand_out
 
 
 @admin.register(ApiToken)
@@ -54,6 +55,15 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             )
             kwargs["initial"] = request.user.pk
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_choice_field(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "scope" and not may_hand_out(request.user, Scope.MANAGE):
+            # Nobody gets further by a token than by signing in.
+            narrower = [Scope.READ, Scope.FETCH]
+            kwargs["choices"] = [(scope.value, scope.label) for scope in narrower]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any

@@ -2,11 +2,11 @@
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from datasets import catalog_pages, fetch_pages, views
 from datasets.api import views as api
+from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
 from datasets.sign_in import SignInForm
@@ -18,7 +18,7 @@ router.register("fetches", api.FetchViewSet, basename="api-fetch")
 router.register("symbols", api.SymbolViewSet, basename="api-symbol")
 router.register("status", api.StatusViewSet, basename="api-status")
 
-docs = SpectacularSwaggerSplitView.as_view(url_name="api-schema")
+docs = DocsView.as_view(url_name="api-schema")
 # A page, not a call: with API_ACCESS=login a stranger is led to the sign-in page.
 docs.login_required = True  # type: ignore[attr-defined]
 login = LoginView.as_view(
@@ -37,7 +37,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     path("api/docs/errors", error_reference, name="api-errors"),
     re_path(r"^api/(?P<path>.*)$", api_not_found),

@@ -26,10 +26,9 @@ LEVELS = [
         "fetch_queue",
         "wording",
         "listing",
-        "snippets",
     },
-    {"fetching", "searching"},
-    {"tasks", "catalog", "status", "answers", "hits"},
+    {"fetching", "searching", "permissions"},
+    {"tasks", "catalog", "status", "answers", "hits", "snippets"},
     {"serving", "rendering", "sparklines", "sign_in", "token_admin"},
     {"quick", "acting"},
     {

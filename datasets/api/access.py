@@ -1,84 +1,58 @@
-"""Who may do what: by a token's scope, by the user, or because the API is open."""
+"""The scope that each endpoint states, and the caller of each request held against it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
-from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from datasets import callers
-from datasets.api.throttling import client_of
-from datasets.errors import Forbidden
 from datasets.models import ApiToken
+from datasets.permissions import Caller, Need, Scope, strangers_may
 
-READ, FETCH, MANAGE = ApiToken.Scope.READ, ApiToken.Scope.FETCH, ApiToken.Scope.MANAGE
-_SCOPES = [READ, FETCH, MANAGE]
-
-# What needs more than reading. `GET /api/tv/ohlc` needs it only when it comes to a fetch.
-_NEEDS = {
-    ("FetchViewSet", "create"): FETCH,
-    ("FetchViewSet", "destroy"): FETCH,
-    # They change what others are served.
-    ("DatasetViewSet", "destroy"): MANAGE,
-    ("DatasetViewSet", "refresh"): MANAGE,
-}
-
-
-def is_open_to_all(view: Any) -> bool:
-    """Return whether the view's action needs no credentials."""
-    return settings.API_ACCESS == "open" and _needed_by(view) != MANAGE
+# What an endpoint states as `required_scopes`: of each of its methods, the scope that it needs.
+Scopes = Mapping[str, ApiToken.Scope]
+READS: Scopes = {"GET": Scope.READ}
 
 
 class ApiAccess(BasePermission):
-    """Follows a token's scope and the setting `API_ACCESS`."""
+    """Lets in the callers who meet the need of the endpoint."""
 
     message = "These credentials do not go that far; see docs/access.md."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return _may(request, _needed_by(view))
+        return caller_of(request).may(need_of(view, str(request.method)))
 
 
-def require_fetch(request: Request) -> None:
-    """Raise `Refused` unless the client may begin a fetch now; count it if so."""
-    if not _may(request, FETCH):
-        raise Forbidden(
-            "No cached dataset answers this, and these credentials may only read what is cached."
-        )
-    count_fetch(request)
+def need_of(view: Any, method: str) -> Need:
+    """Return what the view requires of a caller of this method.
+
+    A view says so in `required_scopes` and `required_permission`. A method without a stated
+    scope needs `manage`. HEAD and OPTIONS need what GET needs.
+    """
+    if getattr(view, "action", None) is None and not hasattr(view, method.lower()):
+        # Nothing to protect: the answer is that there is no such method.
+        return Need(Scope.READ)
+    if method in ("HEAD", "OPTIONS"):
+        method = "GET"
+    return Need(scope_of(view, method), getattr(view, "required_permission", ""))
 
 
-def count_fetch(request: Request) -> None:
-    """Count a fetch of this client; raise `TooManyRequests` when it has had its share."""
-    callers.fetches.count(client_of(request))
+def scope_of(view: Any, method: str) -> ApiToken.Scope:
+    """Return the scope that the view states for the method, else the widest."""
+    stated: Scopes = getattr(view, "required_scopes", {})
+    return stated.get(method, Scope.MANAGE)
 
 
-def requester(request: Request) -> str:
-    """Return who asks, for the fetch's row: the user and the token, else the client's address."""
-    if isinstance(request.auth, ApiToken):
-        return f"{request.user.get_username()}, token {request.auth.name}"
-    if request.user.is_authenticated:
-        return request.user.get_username()
-    return callers.address_of(request._request)
+def is_open_to_all(view: Any, method: str) -> bool:
+    """Return whether the view's method needs no credentials."""
+    return strangers_may(need_of(view, method).scope)
 
 
-def _needed_by(view: Any) -> ApiToken.Scope:
-    return _NEEDS.get((type(view).__name__, getattr(view, "action", None) or ""), READ)
-
-
-def _may(request: Request, needed: ApiToken.Scope) -> bool:
-    granted = _granted(request)
-    return granted is not None and _SCOPES.index(granted) >= _SCOPES.index(needed)
-
-
-def _granted(request: Request) -> ApiToken.Scope | None:
-    """Return how far the request may go; None for nowhere."""
-    if isinstance(request.auth, ApiToken):
-        # Also where the API is open: who hands out a token for reading means just that.
-        return ApiToken.Scope(request.auth.scope)
-    if request.user.is_staff:
-        return MANAGE
-    if request.user.is_authenticated or settings.API_ACCESS == "open":
-        return FETCH
-    return None
+def caller_of(request: Request) -> Caller:
+    """Return who sent the request, by the credentials that it was let in with."""
+    token = request.auth if isinstance(request.auth, ApiToken) else None
+    # The framework's request has all that Django's has.
+    return Caller.of(cast(HttpRequest, request), token)

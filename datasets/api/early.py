@@ -22,6 +22,7 @@ from datasets.api.replies import accepts_gzip, bars_reply, choose_format
 from datasets.errors import InvalidRequest, TooManyRequests
 from datasets.formats import FORMATS
 from datasets.handover import require_thread_that_may_wait
+from datasets.permissions import Scope, strangers_may
 
 View = Callable[..., HttpResponseBase]
 
@@ -67,7 +68,7 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
 
 
 def _client_of(request: HttpRequest) -> str | None:
-    """Return who is counted for this read, which every good token and in the open anybody may do.
+    """Return the name under which this read is counted, when its sender may read for certain.
 
     None where more has to be looked into.
     """
@@ -75,9 +76,10 @@ def _client_of(request: HttpRequest) -> str | None:
         return None
     kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if kind.lower() == "bearer":
+        # Every scope includes reading.
         token = quick.find_token(secret.strip())
         return None if token is None else callers.token_client(token)
-    if kind or settings.API_ACCESS != "open":
+    if kind or not strangers_may(Scope.READ):
         return None
     return callers.address_of(request)
 

@@ -42,7 +42,7 @@ class DocumentedSchema(AutoSchema):
 
     def get_auth(self) -> list[Any]:
         found = super().get_auth()
-        return [*found, {}] if is_open_to_all(self.view) else found
+        return [*found, {}] if is_open_to_all(self.view, self.method) else found
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 from datasets import catalog, fetch_queue, listing, rendering, searching, serving, status
 from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
-from datasets.api.access import count_fetch, requester, require_fetch
+from datasets.api.access import READS, Scopes, caller_of, scope_of
 from datasets.api.early import answered_early
 from datasets.api.filtering import (
     BooleanFilter,
@@ -43,6 +43,7 @@ from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetc
 from datasets.errors import InvalidRequest, StoreError
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
+from datasets.permissions import MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
 
 
 class OwnNegotiation(BaseContentNegotiation):
@@ -60,20 +61,26 @@ class OwnNegotiation(BaseContentNegotiation):
 class OhlcViewSet(StrictQueryMixin, ViewSet):
     """`GET /api/tv/ohlc`: the bars, from the cache or freshly fetched."""
 
+    # Of the bars that are there; `list` asks for more where a fetch has to be begun.
+    required_scopes = READS
     content_negotiation_class = OwnNegotiation
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
         """Return the view, which the commonest reads do not reach."""
-        return answered_early(super().as_view(actions, **initkwargs))
+        view = super().as_view(actions, **initkwargs)
+        # An early reply goes to everyone who may read.
+        is_for_readers = scope_of(cls, "GET") == Scope.READ
+        return answered_early(view) if is_for_readers else view
 
     @schema.ohlc_schema
     def list(self, request: Request) -> HttpResponse:
         """Answer from the cache, or fetch and wait."""
         wanted = _negotiated(request, read_ohlc_request(request.META.get("QUERY_STRING", "")))
         via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
+        caller = caller_of(request)
         answer = serving.find_answer(
-            wanted, via=via, by=requester(request), before_fetch=lambda: require_fetch(request)
+            wanted, via=via, by=caller.name, before_fetch=caller.require_fetch
         )
         if isinstance(answer, Fetch):
             return _accepted(answer)
@@ -106,11 +113,14 @@ def _accepted(fetch: Fetch) -> Response:
 class SymbolViewSet(StrictQueryMixin, ViewSet):
     """Instruments that TradingView knows."""
 
+    required_scopes = READS
+
     @schema.symbols_schema
     def list(self, request: Request) -> Response:
         """Find symbols by code or description; every answer is kept for a day."""
         parameters = SymbolParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
+        caller_of(request).require_own_site()
         page = searching.find_symbols(**parameters.validated_data)
         body = {
             "query": parameters.validated_data["query"],
@@ -125,6 +135,7 @@ class SymbolViewSet(StrictQueryMixin, ViewSet):
 class StatusViewSet(StrictQueryMixin, ViewSet):
     """What the service is doing."""
 
+    required_scopes = READS
     reads_query = frozenset()
 
     @schema.status_schema
@@ -184,6 +195,8 @@ class FetchFilter(django_filters.FilterSet):
 class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     """The catalog."""
 
+    required_scopes: Scopes = {"GET": Scope.READ, "DELETE": Scope.MANAGE}
+    required_permission = MAY_INVALIDATE
     reads_query = frozenset({"list", "bars"})
 
     queryset = Dataset.objects.all()
@@ -210,12 +223,18 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         return Response(status=204)
 
     @schema.refresh_schema
-    @action(detail=True, methods=["post"])
+    @action(
+        detail=True,
+        methods=["post"],
+        required_scopes={"POST": Scope.MANAGE},
+        required_permission=MAY_FETCH_AGAIN,
+    )
     def refresh(self, request: Request, pk: str) -> Response:
         """Fetch the dataset again now."""
         dataset = self.get_object()
-        count_fetch(request)
-        return _accepted(serving.refresh(dataset, via="api", by=requester(request)))
+        caller = caller_of(request)
+        caller.require_fetch()
+        return _accepted(serving.refresh(dataset, via="api", by=caller.name))
 
     @schema.bars_schema
     @action(
@@ -252,6 +271,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
 class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
     """Requests to get datasets from the feed."""
 
+    required_scopes: Scopes = {"GET": Scope.READ, "POST": Scope.FETCH, "DELETE": Scope.FETCH}
     queryset = Fetch.objects.all()
     serializer_class = FetchSerializer
     pagination_class = FetchPages
@@ -269,8 +289,9 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
         wanted = NewFetches(data=request.data)
         wanted.is_valid(raise_exception=True)
         keys = read_new_fetches(wanted.validated_data)
-        count_fetch(request)
-        fetches = [serving.request_fetch(key, via="api", by=requester(request)) for key in keys]
+        caller = caller_of(request)
+        caller.require_fetch()
+        fetches = [serving.request_fetch(key, via="api", by=caller.name) for key in keys]
         if wanted.validated_data["symbol"]:
             return _accepted(fetches[0])
         body = {"fetches": FetchSerializer(fetches, many=True, context={"is_list": True}).data}
