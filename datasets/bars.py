@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -124,8 +126,28 @@ class Adjustment(StrEnum):
 # A plain exchange prefix. Text before a colon that is not one (`(COINBASE`, `BTCUSD+BITSTAMP`)
 # is part of an expression.
 _EXCHANGE = re.compile(r"[A-Z0-9_]{1,32}")
-# Printable ASCII without the space: TradingView has no other symbols.
-_SYMBOL = re.compile(r"[!-~]{1,128}")
+MAX_SYMBOL_LENGTH = 128
+# As far as the catalog's column reaches.
+_MAX_N_BARS = 2**31 - 1
+_UPPER = {ord(small): small.upper() for small in ascii_lowercase}
+_LOWER = {ord(large): large.lower() for large in ascii_uppercase}
+
+
+def ascii_upper(text: str) -> str:
+    """Return the text with ASCII letters upper case: `str.upper` turns `ſ` into `S` and `ß` into `SS`."""
+    return text.translate(_UPPER)
+
+
+def ascii_lower(text: str) -> str:
+    """Return the text with ASCII letters lower case: `str.lower` turns the Kelvin sign into `k`."""
+    return text.translate(_LOWER)
+
+
+def canonical_name(text: str) -> str:
+    """Return a symbol or an exchange in its one spelling: NFC, ASCII letters upper case, no space around it."""
+    composed = unicodedata.normalize("NFC", text.strip())
+    # Again, as an upper-case letter composes with marks with which the lower-case one does not.
+    return unicodedata.normalize("NFC", ascii_upper(composed))
 
 
 def split_symbol(symbol: str, exchange: str) -> tuple[str, str]:
@@ -134,8 +156,7 @@ def split_symbol(symbol: str, exchange: str) -> tuple[str, str]:
     `("BINANCE:BTCUSDT", "")` and `("btcusdt", "binance")` are the same. An expression
     such as `(COINBASE:BTCUSD+BITSTAMP:BTCUSD)/2` has no exchange of its own: it gives `""`.
     """
-    symbol = symbol.strip().upper()
-    exchange = exchange.strip().upper()
+    symbol, exchange = canonical_name(symbol), canonical_name(exchange)
     prefix, colon, rest = symbol.partition(":")
     has_prefix = bool(colon) and _EXCHANGE.fullmatch(prefix) is not None
     if has_prefix and exchange in ("", prefix):
@@ -151,15 +172,21 @@ def split_symbol(symbol: str, exchange: str) -> tuple[str, str]:
     return exchange, symbol
 
 
+def _is_printable(text: str) -> bool:
+    # `isprintable` also refuses every other space, and half characters; the last is what
+    # stands for bytes that are no UTF-8.
+    return text.isprintable() and " " not in text and "\ufffd" not in text
+
+
 def _check_names(exchange: str, symbol: str) -> None:
     errors: dict[str, list[str]] = {}
-    if not _SYMBOL.fullmatch(symbol):
+    if not (1 <= len(symbol) <= MAX_SYMBOL_LENGTH and _is_printable(symbol)):
         errors["symbol"] = [
-            "A symbol is 1 to 128 printable ASCII characters without spaces, such as BTCUSDT."
+            f"A symbol is 1 to {MAX_SYMBOL_LENGTH} printable characters without spaces, such as BTCUSDT."
         ]
     if exchange and not _EXCHANGE.fullmatch(exchange):
         errors["exchange"] = [
-            "An exchange is 1 to 32 letters, digits or underscores, such as BINANCE."
+            "An exchange is 1 to 32 letters A to Z, digits or underscores, such as BINANCE."
         ]
     elif not exchange and ":" not in symbol:
         errors["exchange"] = ["This parameter is required, such as exchange=BINANCE."]
@@ -196,6 +223,8 @@ class DatasetKey:
         _check_names(exchange, symbol)
         if n_bars < 1:
             raise InvalidRequest({"n_bars": [f"{n_bars} is below 1."]})
+        if n_bars > _MAX_N_BARS:
+            raise InvalidRequest({"n_bars": [f"{n_bars} is above {_MAX_N_BARS}."]})
         return cls(
             source=source,
             exchange=exchange,
@@ -227,7 +256,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def _choice(choices: type[Choice], field: str, text: str) -> Choice:
     try:
-        return choices(text.strip().lower())
+        return choices(ascii_lower(text.strip()))
     except ValueError:
         message = f"{text!r} is no {field}; use one of {', '.join(choices)}."
         raise InvalidRequest({field: [message]}) from None

@@ -81,7 +81,7 @@ class Dataset(KeyedModel):
         help_text="Only a ready dataset is served; any other is fetched again when asked for.",
     )
     path = models.CharField(
-        max_length=255, unique=True, help_text="The file, relative to the datasets folder."
+        max_length=300, unique=True, help_text="The file, relative to the datasets folder."
     )
     bytes = models.PositiveBigIntegerField("size", help_text="Size of the file in bytes.")
     # With the size it tells, without opening the file, whether it is still the one recorded.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from json import dumps
+from functools import partial
+from json import dumps as to_json
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -13,6 +14,8 @@ from datasets.bars import Adjustment, Session
 from datasets.models import Dataset, KeyedModel
 from datasets.permissions import Scope, strangers_may
 
+# Python reads the escapes of a letter outside the basic plane as two half characters.
+dumps = partial(to_json, ensure_ascii=False)
 _HEADER = "Authorization: Bearer $TV_TOKEN"
 _OPTIONS = 'storage_options={"Authorization": "Bearer " + os.environ["TV_TOKEN"]}'
 

@@ -24,7 +24,7 @@ from datasets import bars
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed
 from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
-from datasets.paths import SUFFIX, relative_path
+from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path
 
 # Beside the datasets: files that could not be read, and replies that could not be understood.
 _QUARANTINE = "quarantine"
@@ -105,7 +105,9 @@ class Store:
         its name.
         """
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        target = self.folder.parent / _QUARANTINE / f"{path}.{stamp}"
+        # Within the length of a file name, which the dataset's own may have.
+        place = (self.folder.parent / _QUARANTINE / path).parent
+        target = place / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
         with _store_failures(target), self._alone(), suppress(FileMissing):
             try:
                 self._read_once(path)

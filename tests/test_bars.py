@@ -73,7 +73,7 @@ def test_spellings_of_a_symbol_become_tradingviews_form(
     [
         ({"symbol": ""}, "symbol"),
         ({"symbol": "A B"}, "symbol"),
-        ({"symbol": "Ä"}, "symbol"),
+        ({"symbol": "A\u200b"}, "symbol"),
         ({"symbol": "A\x00"}, "symbol"),
         ({"exchange": ""}, "exchange"),
         ({"exchange": "../.."}, "exchange"),

@@ -8,7 +8,6 @@ setting's and a value that is not allowed.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -49,8 +48,11 @@ def _boolean(text: str) -> bool:
 
 def _number(lowest: float, highest: float) -> Callable[[str], float]:
     def read(text: str) -> float:
+        # Python also reads `1_000` and the digits of other scripts.
+        if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text):
+            raise ValueError(text)
         value = float(text)
-        if not (math.isfinite(value) and lowest <= value <= highest):
+        if not lowest <= value <= highest:
             raise ValueError(text)
         return value
 
@@ -59,6 +61,8 @@ def _number(lowest: float, highest: float) -> Callable[[str], float]:
 
 def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", text):
+            raise ValueError(text)
         value = int(text)
         if not lowest <= value <= highest:
             raise ValueError(text)

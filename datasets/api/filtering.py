@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import django_filters
@@ -20,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSetMixin
 
 from datasets import serving
+from datasets.api.fields import WHOLE_NUMBER, parse_instant
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest
 
@@ -69,6 +71,12 @@ class _WholeNumber(forms.IntegerField):
     # As far as a column reaches; beyond it SQLite's driver raises.
     default_validators = [MinValueValidator(0), MaxValueValidator(2**63 - 1)]
 
+    def to_python(self, value: Any) -> int | None:
+        if isinstance(value, str) and value and not WHOLE_NUMBER.fullmatch(value):
+            raise ValidationError("Write a whole number in the digits 0 to 9.")
+        number: int | None = super().to_python(value)
+        return number
+
 
 class WholeNumberFilter(django_filters.NumberFilter):
     """Refuses 0.5 where Django would look for 0."""
@@ -91,6 +99,22 @@ class TimeframeFilter(django_filters.CharFilter):
     """Takes every accepted spelling of a timeframe."""
 
     field_class = _Timeframe
+
+
+class _Instant(forms.Field):
+    def to_python(self, value: str | None) -> datetime | None:
+        if not value:
+            return None
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):
+    """Reads an instant as the bars' `start` and `end` do."""
+
+    field_class = _Instant
 
 
 class _YesOrNo(forms.Field):

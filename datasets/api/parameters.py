@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +11,15 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from datasets.answers import BarsRequest
-from datasets.bars import BAR_COLUMNS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.api.fields import Choice, Instant, Number, WholeNumber, YesOrNo
+from datasets.bars import BAR_COLUMNS, MAX_SYMBOL_LENGTH, Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS
 from datasets.tradingview.symbols import TYPES
 
 MAX_SYMBOLS = 1000
+# An exchange, a colon and a symbol.
+MAX_FULL_SYMBOL = 32 + 1 + MAX_SYMBOL_LENGTH
 MAX_WAIT_S = 60.0
 
 
@@ -46,22 +48,6 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
 
-class Choice(serializers.ChoiceField):
-    """Names what is allowed when something else is given."""
-
-    def __init__(self, choices: Iterable[str], **options: Any) -> None:
-        said = f"{{input!r}} is not allowed; use one of {', '.join(choices)}."
-        super().__init__(
-            [str(name) for name in choices], error_messages={"invalid_choice": said}, **options
-        )
-
-
-class YesOrNo(serializers.BooleanField):
-    """Names what is allowed when something else is given."""
-
-    default_error_messages = {"invalid": "Write true or false."}
-
-
 class SymbolParameters(StrictSerializer):
     """The query of `GET /api/tv/symbols`."""
 
@@ -70,9 +56,7 @@ class SymbolParameters(StrictSerializer):
         max_length=32, default="", allow_blank=True, help_text="Only of this exchange."
     )
     type = Choice(TYPES, allow_blank=True, default="", help_text="Only instruments of this type.")
-    start = serializers.IntegerField(
-        min_value=0, max_value=1000, default=0, help_text="Matches to pass over."
-    )
+    start = WholeNumber(min_value=0, max_value=1000, default=0, help_text="Matches to pass over.")
 
 
 class SeriesParameters(StrictSerializer):
@@ -86,7 +70,7 @@ class SeriesParameters(StrictSerializer):
             ("blank", "max_length", "null"), f"Use one of {', '.join(Timeframe)}."
         ),
     )
-    n_bars = serializers.IntegerField(
+    n_bars = WholeNumber(
         min_value=1, default=5000, help_text="Bars back from the newest, at most `TV_MAX_BARS`."
     )
     session = Choice(Session, default="regular", help_text="Trading hours covered.")
@@ -121,14 +105,13 @@ class BarsParameters(StrictSerializer):
     """Which part of a dataset, and in which representation."""
 
     closed = YesOrNo(default=False, help_text="`true` leaves out a bar that is still forming.")
-    start = serializers.CharField(
-        default=None, allow_null=True, max_length=40,
-        help_text="Only bars that open at or after this instant: ISO 8601 (UTC unless it says otherwise) or UNIX seconds.",
+    start = Instant(
+        default=None, allow_null=True,
+        help_text="Only bars that open at or after this instant: ISO 8601 (UTC unless it says otherwise), or UNIX seconds with at least nine digits.",
     )  # fmt: skip
-    end = serializers.CharField(
+    end = Instant(
         default=None,
         allow_null=True,
-        max_length=40,
         help_text="Only bars that open before this instant.",
     )
     fields = serializers.CharField(  # type: ignore[assignment]
@@ -141,12 +124,6 @@ class BarsParameters(StrictSerializer):
         default="",
         help_text="The representation; without it, the `Accept` header decides.",
     )
-
-    def validate_start(self, value: str | None) -> datetime | None:
-        return _instant(value)
-
-    def validate_end(self, value: str | None) -> datetime | None:
-        return _instant(value)
 
     def validate_fields(self, value: str) -> tuple[str, ...]:
         names = tuple(name.strip() for name in value.split(",") if name.strip())
@@ -169,7 +146,7 @@ class OhlcParameters(BarsParameters, SeriesParameters):
     """The query of `GET /api/tv/ohlc`."""
 
     symbol = serializers.CharField(
-        max_length=160, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
+        max_length=MAX_FULL_SYMBOL, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
     )
     exchange = serializers.CharField(
         max_length=32,
@@ -178,15 +155,15 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         help_text="Required unless the symbol names it.",
     )
     use_cache = YesOrNo(default=True, help_text="`false` fetches again and replaces the dataset.")
-    max_age = serializers.IntegerField(
+    max_age = WholeNumber(
         min_value=0, max_value=10**9, default=None, allow_null=True,
         help_text="Seconds; an older dataset is fetched again.",
     )  # fmt: skip
-    max_stale = serializers.IntegerField(
+    max_stale = WholeNumber(
         min_value=0, max_value=10**9, default=0,
         help_text="Seconds for which a stale dataset is served while it is fetched again.",
     )  # fmt: skip
-    wait = serializers.FloatField(
+    wait = Number(
         min_value=0,
         max_value=MAX_WAIT_S,
         default=30.0,
@@ -208,21 +185,6 @@ def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
     except InvalidRequest as error:
         return error.errors
     return {}
-
-
-def _instant(text: str | None) -> datetime | None:
-    """Return the instant that `text` spells: UNIX seconds, or ISO 8601 with UTC understood."""
-    if text is None:
-        return None
-    try:
-        if text.lstrip("-").replace(".", "", 1).isdigit():
-            return datetime.fromtimestamp(float(text), UTC)
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        raise serializers.ValidationError(
-            f"{text!r} is no instant; write 2025-01-31, 2025-01-31T14:30:00Z or UNIX seconds."
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:

@@ -66,7 +66,7 @@ def _weighted(header: str) -> dict[str, float]:
     for part in header.split(","):
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
-        entries[name] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
+        entries[name] = float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 0.0
     return entries
 
 

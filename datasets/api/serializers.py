@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from datasets.api.parameters import MAX_SYMBOLS, SeriesParameters
+from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
 from datasets.models import Dataset, Fetch
 
@@ -78,10 +78,10 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
 class NewFetches(SeriesParameters):
     """The body of `POST /api/tv/fetches`: one symbol, or up to 1,000 of them."""
 
-    symbol = serializers.CharField(max_length=160, default="", allow_blank=True)
+    symbol = serializers.CharField(max_length=MAX_FULL_SYMBOL, default="", allow_blank=True)
     exchange = serializers.CharField(max_length=32, default="", allow_blank=True)
     symbols = serializers.ListField(
-        child=serializers.CharField(max_length=160),
+        child=serializers.CharField(max_length=MAX_FULL_SYMBOL),
         max_length=MAX_SYMBOLS,
         default=list,
         help_text="`EXCHANGE:SYMBOL` each.",

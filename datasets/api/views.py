@@ -27,6 +27,7 @@ from datasets.api.filtering import (
     CursorOrdering,
     DatasetPages,
     FetchPages,
+    InstantFilter,
     StrictFilterBackend,
     StrictQueryMixin,
     TimeframeFilter,
@@ -155,8 +156,8 @@ class DatasetFilter(django_filters.FilterSet):
     timeframe = TimeframeFilter()
     n_bars = WholeNumberFilter()
     is_pinned = BooleanFilter()
-    fetched_after = django_filters.IsoDateTimeFilter("fetched_at", "gte")
-    fetched_before = django_filters.IsoDateTimeFilter("fetched_at", "lt")
+    fetched_after = InstantFilter("fetched_at", "gte")
+    fetched_before = InstantFilter("fetched_at", "lt")
 
     class Meta:
         model = Dataset

@@ -20,9 +20,16 @@ def open_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
+def whole_number(text: str) -> int:
+    """Return the number in the digits 0 to 9, for argparse: Python also reads `1_000` and other scripts' digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ArgumentTypeError(f"{text!r} is no number; write 0 or more in the digits 0 to 9")
+    return int(text)
+
+
 def read_age(text: str) -> timedelta:
     """Return the age that `90d`, `12h`, `30m` or `8w` means, for argparse."""
-    match = re.fullmatch(r"(\d+)([mhdw])", text)
+    match = re.fullmatch(r"([0-9]{1,18})([mhdw])", text)
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
     try:

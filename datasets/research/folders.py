@@ -6,22 +6,27 @@ import difflib
 import hashlib
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import InvalidRequest
+from datasets.facts import METADATA_KEY, from_document
 from datasets.locations import PROJECT, folder_of, setting
-from datasets.paths import SUFFIX, key_of, relative_path
+from datasets.paths import SUFFIX, file_names, is_hashed, key_of
 from datasets.research.errors import DatasetNotFound
 
 DEFAULT_SOURCE = "tradingview"
 # What the command fetches when no number of bars was asked for.
 DEFAULT_N_BARS = 5000
 
-_NAME = re.compile(r"(.+)_(\d+)((?:_extended)?(?:_dividends|_none)?)" + re.escape(SUFFIX))
+_NAME = re.compile(r"(.+)_([0-9]+)((?:_extended)?(?:_dividends|_none)?)" + re.escape(SUFFIX))
 # A listing taken this soon after the folder's last change may miss a change of the same tick.
 _SETTLED_NS = 100_000_000
 
@@ -113,10 +118,20 @@ def list_keys(place: Place) -> list[DatasetKey]:
     names = sorted(path.name for path in place.folder.iterdir()) if place.folder.is_dir() else []
     for name in names:
         try:
-            found.append(key_of(f"{place.source}/{name}"))
-        except ValueError:
+            path = f"{place.source}/{name}"
+            found.append(_key_in(place.datasets / path) if is_hashed(path) else key_of(path))
+        except (FileNotFoundError, ValueError):
             continue
     return found
+
+
+def _key_in(path: Path) -> DatasetKey:
+    """Return the key that the file carries; raise `ValueError` where it carries none."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return from_document(metadata[METADATA_KEY]).key
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} does not say which dataset it is") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +148,9 @@ class Listing:
         With `n_bars` 0 these are all of its series; else the one with just so many bars, or
         the next larger one, whose newest bars answer.
         """
-        match = _NAME.fullmatch(relative_path(key).partition("/")[2])
-        files = self.files.get((match[1], match[3]), []) if match is not None else []
-        enough = [file for file in files if file[0] >= key.n_bars]
+        matches = [match for name in file_names(key) if (match := _NAME.fullmatch(name))]
+        files = [file for match in matches for file in self.files.get((match[1], match[3]), [])]
+        enough = sorted((file for file in files if file[0] >= key.n_bars), reverse=True)
         return enough[-1:] if key.n_bars else enough
 
 
@@ -229,7 +244,7 @@ def _fetch_sentence(
     adjustment: Adjustment = Adjustment.SPLITS,
 ) -> str:
     names = " ".join(
-        f"'{name}'" if re.search(r"[^\w:.!-]", name) else name for name in symbols[:10]
+        shlex.quote(name) if re.search(r"[^\w:.!-]", name) else name for name in symbols[:10]
     )
     rest = " …" if len(symbols) > 10 else ""
     command = f"python manage.py fetch {names}{rest} -t {timeframe} -n {n_bars}"

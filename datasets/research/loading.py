@@ -234,7 +234,7 @@ def to_instant(value: Instant | None, name: str) -> int | None:
 
 def _parse_iso(text: str) -> datetime:
     """Read ISO 8601 and nothing else: pandas guesses which number of 01/02/2025 is the month."""
-    if re.fullmatch(r"\d{4}(-\d\d)?", text):
+    if re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", text):
         text += "-01-01"[len(text) - 4 :]
     return datetime.fromisoformat(text)
 

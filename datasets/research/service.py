@@ -131,7 +131,7 @@ class Service:
         path, key = place.datasets / row["path"], _key_of(row)
         if relative_path(key) != row["path"]:
             raise ServiceFailed(f"{self.url} names a file {row['path']!r} that is no dataset's.")
-        tag_path = path.with_name(f"{path.name}.etag")
+        tag_path = path.with_suffix(".etag")
         headers = _unless_changed(path, tag_path)
         # A copy that the disk has spoilt would else stay for as long as the service has no newer.
         if headers and not is_intact(place, key):
@@ -264,7 +264,7 @@ class Service:
                 raise _problem(answer, self.url)
             # We asked too often; the service says when it will listen again.
             after = answer.headers.get("Retry-After", "")
-            time.sleep(min(float(after), 60.0) if after.isdigit() else 1.0)
+            time.sleep(min(float(after), 60.0) if after.isascii() and after.isdigit() else 1.0)
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         try:

@@ -43,11 +43,17 @@ export function formatAddress(series, view) {
   return `?${parameters}`.replaceAll("%3A", ":").replaceAll("%2C", ",");
 }
 
+/** Return a symbol or an exchange in its one spelling, as the service does: NFC, ASCII letters upper case. */
+export function canonicalName(text) {
+  const upper = text.trim().normalize("NFC").replace(/[a-z]/g, (letter) => letter.toUpperCase());
+  return upper.normalize("NFC");
+}
+
 /** Return `[exchange, symbol]` of what was typed: `BINANCE:BTCUSDT` alone says both. */
 export function splitSymbol(symbol, exchange = "") {
-  const typed = symbol.trim().toUpperCase();
+  const typed = canonicalName(symbol);
   const match = /^([A-Z0-9_]{1,32}):(.+)$/.exec(typed);
-  return match ? [match[1], match[2]] : [exchange.trim().toUpperCase(), typed];
+  return match ? [match[1], match[2]] : [canonicalName(exchange), typed];
 }
 
 function readView(parameters) {
@@ -60,7 +66,7 @@ function readView(parameters) {
   choose("zone", ZONES);
   if (parameters.has("studies")) view.studies = parseStudies(parameters.get("studies"));
   if (parameters.has("breaks")) view.breaks = parameters.get("breaks") === "1";
-  if (parameters.has("compare")) view.compare = parameters.get("compare").trim().toUpperCase();
+  if (parameters.has("compare")) view.compare = canonicalName(parameters.get("compare"));
   const [from, to] = [Number(parameters.get("from")), Number(parameters.get("to"))];
   if (parameters.has("from") && from < to) view.range = { from, to };
   return view;

@@ -1,7 +1,7 @@
 // The view's controls: chart type, scale, clock, indicators, ranges. They say what they want;
 // main.js does it.
 
-import { SCALES, TYPES } from "./address.js";
+import { canonicalName, SCALES, TYPES } from "./address.js";
 import { isValid } from "./studies.js";
 import { isUseful } from "./ranges.js";
 
@@ -30,7 +30,7 @@ export function watchControls(onChange) {
   element("zone").addEventListener("change", ({ target }) => onChange({ zone: target.value }));
   element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
   element("breaks").addEventListener("change", ({ target }) => onChange({ breaks: target.checked }));
-  element("compare").addEventListener("change", ({ target }) => onChange({ compare: target.value.trim().toUpperCase() }));
+  element("compare").addEventListener("change", ({ target }) => onChange({ compare: canonicalName(target.value) }));
   for (const line of studyLines) {
     line.addEventListener("change", ({ target }) => {
       if (target.type === "number") mend(target);

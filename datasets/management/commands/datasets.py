@@ -22,9 +22,9 @@ from django.utils import timezone
 from rich.table import Column, Table
 
 from datasets import catalog, fetching, serving
-from datasets.bars import Timeframe, split_symbol
+from datasets.bars import Timeframe, ascii_upper, split_symbol
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
-from datasets.management.console import open_console, read_age
+from datasets.management.console import open_console, read_age, whole_number
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
 
@@ -32,7 +32,7 @@ _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.upper())
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGT]?)B?", ascii_upper(text))
     if match is None:
         raise ArgumentTypeError(f"{text!r} is no size; write 500M or 20G")
     return int(float(match[1]) * _SIZES[match[2]])
@@ -43,12 +43,6 @@ def _timeframe(text: str) -> Timeframe:
         return Timeframe.parse(text)
     except InvalidRequest as error:
         raise ArgumentTypeError(str(error)) from error
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ArgumentTypeError(f"{text!r} is no number; write 0 or more")
-    return int(text)
 
 
 class Command(BaseCommand):
@@ -246,7 +240,8 @@ def _selected(options: dict[str, Any]) -> QuerySet[Dataset]:
         return chosen
     ids = []
     for name in names:
-        found = chosen.filter(pk=int(name)) if name.isdigit() else chosen.filter(**_symbol(name))
+        is_number = re.fullmatch(r"[0-9]{1,18}", name) is not None
+        found = chosen.filter(pk=int(name)) if is_number else chosen.filter(**_symbol(name))
         if not found:
             raise CommandError(f"There is no dataset {name}. `manage.py datasets list` shows all.")
         ids += [dataset.pk for dataset in found]
@@ -355,7 +350,7 @@ def _pruning(action: ArgumentParser) -> None:
         "--unused-for", type=read_age, metavar="AGE", help="neither served nor fetched for so long"
     )
     action.add_argument(
-        "--keep-newest", type=_number, metavar="N", help="all but the N most recently fetched"
+        "--keep-newest", type=whole_number, metavar="N", help="all but the N most recently fetched"
     )
     action.add_argument(
         "--max-size",

@@ -22,7 +22,7 @@ from datasets import fetch_queue, serving
 from datasets.answers import BarsRequest
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
-from datasets.management.console import open_console
+from datasets.management.console import open_console, whole_number
 from datasets.models import Dataset, Fetch
 
 _LOOK_S = 0.1
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "-n",
             "--n-bars",
-            type=int,
+            type=whole_number,
             default=5000,
             help="bars back from the newest (default 5000)",
         )

@@ -1,0 +1,94 @@
+"""Fields of queries and bodies: plain ASCII numbers, instants, and choices that name what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+# Python reads `1_000`, the digits of every script, and spaces around them.
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?([0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
+# Fewer digits may be a year or a date, and more are milliseconds.
+_UNIX_SECONDS = re.compile(r"-?[0-9]{9,11}(\.[0-9]{1,9})?")
+_INSTANT_LENGTH = 40
+_DIGITS_ALONE = re.compile(r"[-+]?[0-9.]+")
+
+
+class Choice(serializers.ChoiceField):
+    """Names what is allowed when something else is given."""
+
+    def __init__(self, choices: Iterable[str], **options: Any) -> None:
+        said = f"{{input!r}} is not allowed; use one of {', '.join(choices)}."
+        super().__init__(
+            [str(name) for name in choices], error_messages={"invalid_choice": said}, **options
+        )
+
+
+class YesOrNo(serializers.BooleanField):
+    """Names what is allowed when something else is given."""
+
+    default_error_messages = {"invalid": "Write true or false."}
+
+
+class WholeNumber(serializers.IntegerField):
+    """A whole number in the digits 0 to 9."""
+
+    default_error_messages = {
+        "invalid": "A valid integer is required, in the digits 0 to 9, such as 5000."
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not WHOLE_NUMBER.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Number(serializers.FloatField):
+    """A number in the digits 0 to 9."""
+
+    default_error_messages = {
+        "invalid": "A valid number is required, in the digits 0 to 9, such as 2.5."
+    }
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, str) and not _NUMBER.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "maxLength": _INSTANT_LENGTH})
+class Instant(serializers.Field[datetime, str, str, Any]):
+    """An instant in UTC, from text."""
+
+    default_error_messages = {"invalid": "An instant is text, such as 2025-01-31T14:30:00Z."}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str) or len(data) > _INSTANT_LENGTH:
+            self.fail("invalid")
+        try:
+            return parse_instant(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant in UTC that `text` spells; raise `ValueError` with what is allowed."""
+    try:
+        if _UNIX_SECONDS.fullmatch(text):
+            return datetime.fromtimestamp(float(text), UTC)
+        if _DIGITS_ALONE.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        # An offset can lead out of the years 1 to 9999.
+        return aware.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{text!r} is no instant; write ISO 8601, such as 2025-01-31 or 2025-01-31T14:30:00Z, "
+            "or UNIX seconds with at least nine digits, such as 1738281600."
+        ) from None
