@@ -81,6 +81,17 @@ def cancel(fetch: Fetch) -> bool:
     return bool(changed)
 
 
+def cancel_all(source: str) -> int:
+    """Cancel every fetch of a source that is queued or running; return how many.
+
+    For a source that has no worker any more: nothing would ever end these fetches.
+    """
+    active = Fetch.objects.filter(source=source, state__in=Fetch.ACTIVE)
+    return active.update(
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
+    )
+
+
 def lost_fetches(*, at_most: int) -> list[int]:
     """Return the fetches that no worker seems to know of, and mark them as handed out now.
 

@@ -46,13 +46,13 @@ def free_port() -> int:
 class Run:
     """A supervisor under test, and what its terminal shows."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.port = int(variables.get("PORT", free_port()))
         self.lines: list[str] = []
         # Every process that comes of this run carries the mark, whoever its parent is by now.
         self._mark = f"RUN_MARK={uuid4()}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tvproject.run"],
+            [sys.executable, *(arguments or ("-m", "tvproject.run"))],
             cwd=BASE_DIR,
             env=self._environment(folder, variables),
             stdin=subprocess.DEVNULL,

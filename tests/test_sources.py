@@ -69,6 +69,18 @@ def test_a_sweep_hands_out_and_gives_up_only_fetches_of_its_own_source() -> None
     assert dead.state == "running"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_a_source_without_workers_has_open_is_cancelled_and_nothing_else() -> None:
+    ours, theirs = queue(), queue(source="tradingview")
+    running = queue(symbol="ETHUSDT")
+    age(running, state="running", owner="x", lease_until=timezone.now())
+
+    assert fetch_queue.cancel_all("sample") == 2
+
+    states = [Fetch.objects.get(pk=fetch.pk).state for fetch in (ours, running, theirs)]
+    assert states == ["cancelled", "cancelled", "queued"]
+
+
 def test_the_api_refuses_to_refresh_a_dataset_of_another_source(
     staff: Client, make_dataset: MakeDataset
 ) -> None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -168,6 +168,19 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
         os.environ.setdefault(name, text)
     _refuse_unknown(os.environ)
     return {name: _value(setting, os.environ) for name, setting in SETTINGS.items()}
+
+
+class Folders(NamedTuple):
+    """Where the service keeps datasets, and what belongs to this machine."""
+
+    outputs: Path
+    state: Path
+
+
+def folders(settings: Mapping[str, Any], base_dir: Path) -> Folders:
+    """Return the folders that the settings name, or the usual ones."""
+    outputs = settings["OUTPUTS_URL"] or base_dir / "outputs"
+    return Folders(outputs, settings["STATE_DIR"] or outputs / "state")
 
 
 def _env_file(path: Path) -> Mapping[str, str]:

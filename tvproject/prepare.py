@@ -6,6 +6,7 @@ user, static files collected. What is done already is not done again.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import secrets
@@ -25,6 +26,13 @@ _ADMIN = "admin"
 
 def main() -> None:
     """Prepare all; what stands in the way is one sentence and a non-zero exit."""
+    parser = argparse.ArgumentParser(prog="python -m tvproject.prepare", description=__doc__)
+    parser.add_argument(
+        "--cancel-fetches-of",
+        metavar="SOURCE",
+        help="cancel the fetches of a source that no service serves any more",
+    )
+    arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
     try:
         django.setup()
@@ -36,6 +44,18 @@ def main() -> None:
         sys.exit(f"DATABASE_URL: the database does not answer: {error}".rstrip())
     make_admin()
     collect_static()
+    if arguments.cancel_fetches_of:
+        cancel_fetches(arguments.cancel_fetches_of)
+
+
+def cancel_fetches(source: str) -> None:
+    """Cancel what is queued or was running for a source, and say how many fetches that were."""
+    from datasets import fetch_queue
+
+    number = fetch_queue.cancel_all(source)
+    if number:
+        word = "fetch was" if number == 1 else "fetches were"
+        print(f"{number} {word} of the source {source} and cancelled.", flush=True)
 
 
 def check_project() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -46,6 +46,7 @@ class Process:
     ) -> None:
         self.name = name
         self.is_errand = is_errand
+        self.is_dismissed = False
         self.announcement = ""
         self._process = subprocess.Popen(
             [sys.executable, "-IS", _LEASH, str(os.getpid()), sys.executable, *arguments],
@@ -66,7 +67,7 @@ class Process:
     @property
     def is_done(self) -> bool:
         """Whether it ended as it should."""
-        return self.is_errand and self.status == 0
+        return self.is_dismissed or (self.is_errand and self.status == 0)
 
     def read_lines(self, show: Show) -> None:
         """Show each line until the last process that holds the pipe ends.
@@ -148,6 +149,26 @@ class Crew:
         """Wait until there is a reason to stop, and raise it: `StopAsked` or `Ended`."""
         while True:
             self._listen(None)
+
+    def watch_for(self, seconds: float) -> None:
+        """Wait for `seconds`; raise `StopAsked` or `Ended` when that happens first."""
+        deadline = time.monotonic() + seconds
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._listen(left_s)
+
+    def dismiss(self, processes: Sequence[Process]) -> None:
+        """Stop these processes and wait for their end; the others go on."""
+        for process in processes:
+            process.is_dismissed = True
+            process.stop()
+        with suppress(TooSlow):
+            self.wait_for(
+                lambda: all(process.status is not None for process in processes) or None,
+                deadline_s=_STOP_DEADLINE_S,
+                what="The end of the processes",
+            )
+        for process in processes:
+            process.kill()
 
     def _listen(self, timeout_s: float | None) -> None:
         with suppress(Empty):

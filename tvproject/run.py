@@ -7,18 +7,16 @@ the others are stopped, the last line says which one and how, and the exit statu
 from __future__ import annotations
 
 import errno
-import json
-import os
 import socket
 import sys
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
-from tvproject.env import SettingsError, read_settings
+from tvproject.announcements import Announcement, running_sources
+from tvproject.env import SettingsError, folders, read_settings
+from tvproject.feeds import Feed, choose_feed, tradingview, wait_until_reachable
 from tvproject.processes import Crew, Ended, Process, StopAsked, TooSlow
 
 BASE_DIR = Path(__file__).resolve().parents[1]
@@ -51,8 +49,8 @@ def supervise(settings: dict[str, Any]) -> int:
     crew = Crew(show)
     reason = ""
     try:
-        start(crew, settings)
-        crew.watch()
+        with Announcement(folders(settings, BASE_DIR).state, settings["PORT"]) as announcement:
+            run(crew, settings, announcement)
     except StopAsked:
         show("", "Stopping; this can take a few seconds …")
     except (Ended, TooSlow) as error:
@@ -64,20 +62,52 @@ def supervise(settings: dict[str, Any]) -> int:
     return 1 if reason else 0
 
 
-def start(crew: Crew, settings: dict[str, Any]) -> None:
-    """Start everything in order, and say where it is to be found."""
+def run(crew: Crew, settings: dict[str, Any], announcement: Announcement) -> NoReturn:
+    """Start everything, and run until there is a reason to stop."""
     setup = crew.add(Process("setup", "-m", "tvproject.prepare", env={}, is_errand=True))
-    env, source = choose_feed(crew, settings)
+    feed = choose_feed(crew, settings)
     crew.wait_for(lambda: setup.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
+    processes = start(crew, settings, feed, announcement)
+    if feed.is_makeshift:
+        wait_until_reachable(crew, settings)
+        show(
+            "", "TradingView can be reached now. The web server and the worker change over to it …"
+        )
+        crew.dismiss(processes)
+        announcement.say("tradingview")
+        drop_fetches(crew, settings, feed.source)
+        start(crew, settings, tradingview(settings), announcement)
+    crew.watch()
+
+
+def start(
+    crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announcement
+) -> list[Process]:
+    """Start the web server and the worker on a feed, and show where the service is to be found."""
     port = str(settings["PORT"])
     web = ("-m", "tvproject.server", "--host", _HOST, "--port", port)
-    crew.add(Process("web", *web, env=env))
+    processes = [crew.add(Process("web", *web, env=feed.env))]
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
     # Not beside the web server's start, which would then take twice as long on a small machine.
     worker = ("--concurrency", str(settings["WORKER_PROCESSES"]))
-    crew.add(Process("worker", *_WORKER, *worker, env=env))
+    processes.append(crew.add(Process("worker", *_WORKER, *worker, env=feed.env)))
+    announcement.say(feed.source)
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
-    show("", f"\nReady: {address}/\nAdmin: {address}/admin/ (login admin)\nBars:  {source}\n")
+    again = "\n       TradingView is tried again every minute." if feed.is_makeshift else ""
+    show(
+        "",
+        f"\nReady: {address}/\nAdmin: {address}/admin/ (login admin)\nBars:  {feed.sentence}{again}\n",
+    )
+    return [*processes, feed.process] if feed.process else processes
+
+
+def drop_fetches(crew: Crew, settings: dict[str, Any], source: str) -> None:
+    """Cancel the fetches of a source that no service serves any more; no worker would take them."""
+    if source in running_sources(folders(settings, BASE_DIR).state):
+        return
+    arguments = ("-m", "tvproject.prepare", "--cancel-fetches-of", source)
+    errand = crew.add(Process("setup", *arguments, env={}, is_errand=True))
+    crew.wait_for(lambda: errand.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
 
 
 def check_port(port: int) -> None:
@@ -93,49 +123,6 @@ def check_port(port: int) -> None:
             raise SettingsError(
                 f"Port {port} {why}; choose another, such as: make run PORT={other}"
             ) from None
-
-
-def choose_feed(crew: Crew, settings: dict[str, Any]) -> tuple[dict[str, str], str]:
-    """Return the variables that name the feed, and what to say of it."""
-    # Not from `settings`: without `make run` the default is tradingview.
-    asked = os.environ.get("TV_SOURCE", "").strip() or "auto"
-    address = urlsplit(settings["TV_WS_URL"])
-    if asked == "tradingview" or (asked == "auto" and can_reach(crew, settings["TV_WS_URL"])):
-        return {"TV_SOURCE": "tradingview"}, f"from TradingView ({address.hostname})."
-    why = "TV_SOURCE=sample" if asked == "sample" else f"{address.hostname} cannot be reached"
-    return start_sample_feed(crew), f"from the sample feed: synthetic, no market data ({why})."
-
-
-def can_reach(crew: Crew, url: str) -> bool:
-    """Whether the host of `url` accepts a connection within two seconds."""
-    address = urlsplit(url)
-    port = address.port or (443 if address.scheme == "wss" else 80)
-    found: list[bool] = []
-
-    def probe() -> None:
-        try:
-            socket.create_connection((address.hostname, port), timeout=_PROBE_S).close()
-            found.append(True)
-        except (OSError, UnicodeError):
-            found.append(False)
-
-    # In a thread, because the search for the host's address knows no timeout.
-    Thread(target=probe, daemon=True).start()
-    with suppress(TooSlow):
-        return crew.wait_for(lambda: found or None, deadline_s=_PROBE_S, what="A reply")[0]
-    return False
-
-
-def start_sample_feed(crew: Crew) -> dict[str, str]:
-    """Start the sample feed on a free port; return the variables that lead to it."""
-    feed = crew.add(Process("feed", "-m", "samplefeed", "--port", "0", env={}))
-    line = crew.wait_for(
-        lambda: feed.announcement or None, deadline_s=_START_S, what="The sample feed's address"
-    )
-    addresses = json.loads(line)
-    return {"TV_SOURCE": "sample"} | {
-        f"TV_{name.upper()}": addresses[name] for name in ("ws_url", "site_url", "search_url")
-    }
 
 
 def is_ready(port: str) -> bool | None:

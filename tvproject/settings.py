@@ -15,7 +15,7 @@ from corsheaders.defaults import default_headers
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tvproject.env import SettingsError, read_settings
+from tvproject.env import SettingsError, folders, read_settings
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 ENV = read_settings(BASE_DIR)
@@ -25,8 +25,7 @@ VERSION = re.search(r"^## v(\S+)", (BASE_DIR / "CHANGELOG.md").read_text(), re.M
 
 # --- Where things are kept ---------------------------------------------------------------
 
-OUTPUTS_DIR: Path = ENV["OUTPUTS_URL"] or BASE_DIR / "outputs"
-STATE_DIR: Path = ENV["STATE_DIR"] or OUTPUTS_DIR / "state"
+OUTPUTS_DIR, STATE_DIR = folders(ENV, BASE_DIR)
 try:
     for folder in (OUTPUTS_DIR, STATE_DIR):
         folder.mkdir(parents=True, exist_ok=True)

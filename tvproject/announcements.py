@@ -1,0 +1,80 @@
+"""The services that run on a state folder, each with the source it has chosen.
+
+`make run` leaves a small file for itself and holds a lock on it for as long as it runs. A
+file that nobody has locked was left by a service that has ended, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+_FOLDER = "services"
+
+
+class Announcement:
+    """One service's file, named by the port; gone when the service ends, or unlocked when it is killed."""
+
+    def __init__(self, state: Path, port: int) -> None:
+        self._path = state / _FOLDER / f"{port}.json"
+        self._locked: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._locked is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._locked)
+            self._locked = None
+
+    def say(self, source: str) -> None:
+        """Tell which source the service has chosen; replaces what it told before."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_name(f".{uuid4().hex}.draft")
+        # Not inherited by the processes that we start, so the lock ends with this one.
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            # Locked before it has its name: whoever finds the file finds it locked.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, json.dumps({"source": source}).encode())
+            draft.replace(self._path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        if self._locked is not None:
+            os.close(self._locked)
+        self._locked = descriptor
+
+
+def running_sources(state: Path) -> set[str]:
+    """Return the sources of the services that run on the state folder now."""
+    found = set()
+    for path in state.glob(f"{_FOLDER}/*.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if _is_locked(path):
+                found.add(str(json.loads(path.read_text())["source"]))
+    return found
+
+
+def _is_locked(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
