@@ -1,80 +1,149 @@
-"""What staff do to several datasets at once, written into the admin's log."""
+"""What staff do to several datasets at once, on the pages and in the admin, written into the admin's log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 
-from datasets import serving
+from datasets import catalog, serving
 from datasets.errors import DatasetsError
 from datasets.models import Dataset
-from datasets.permissions import MAY_FETCH_AGAIN, MAY_INVALIDATE, is_allowed
+from datasets.permissions import (
+    MAY_DELETE,
+    MAY_FETCH_AGAIN,
+    MAY_INVALIDATE,
+    MAY_PIN,
+    MAY_VERIFY,
+    is_allowed,
+)
 
-_PERMISSIONS = {"fetch": MAY_FETCH_AGAIN, "invalidate": MAY_INVALIDATE}
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an action did to one dataset: the text for the log, and whether it is bad news."""
+
+    text: str
+    is_problem: bool = False
 
 
 @dataclass(slots=True)
 class Done:
-    """What was done, in a sentence, and why not to the others."""
+    """What was done, in a sentence, and the datasets to which something else happened."""
 
     sentence: str
-    refusals: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
-def may(user: User | AnonymousUser, action: str) -> bool:
-    """Return whether the user may do it: staff with the permission, as in the API and the admin."""
-    return is_allowed(user, _PERMISSIONS[action])
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that staff do to datasets.
 
-
-def act(user: User | AnonymousUser, action: str, datasets: list[Dataset]) -> Done:
-    """Do `fetch` or `invalidate` to each; one that refuses does not keep the others from it.
-
-    Raises `PermissionDenied`.
+    `permission` is the permission it needs, `done` the end of the sentence
+    "3 datasets …". `question` is asked before it is done to several; an action without one
+    is done at once. `asks_always` asks it for a single dataset too.
     """
-    if isinstance(user, AnonymousUser) or action not in _PERMISSIONS:
+
+    permission: str
+    done: str
+    change: Callable[[Dataset, User, str], Result]
+    question: str = ""
+    asks_always: bool = False
+    flag: int = CHANGE
+
+    def must_ask(self, n_datasets: int) -> bool:
+        """Return whether the question is asked before the action is done to so many datasets."""
+        return bool(self.question) and (self.asks_always or n_datasets > 1)
+
+
+def _fetch(dataset: Dataset, user: User, via: str) -> Result:
+    fetch = serving.refresh(dataset, via=via, by=user.get_username())
+    return Result(f"Fetch again: fetch {fetch.pk}.")
+
+
+def _invalidate(dataset: Dataset, user: User, via: str) -> Result:
+    serving.invalidate(dataset)
+    return Result("Invalidated.")
+
+
+def _delete(dataset: Dataset, user: User, via: str) -> Result:
+    catalog.delete(dataset)
+    return Result(f"Deleted: {dataset.path} was moved to the trash.")
+
+
+def _verify(dataset: Dataset, user: User, via: str) -> Result:
+    finding = catalog.verify(dataset)
+    text = f"{finding.outcome}. {finding.detail}".strip()
+    return Result(f"Verified: {text}", is_problem=finding.outcome != "ok")
+
+
+def _pin(dataset: Dataset, user: User, via: str) -> Result:
+    Dataset.objects.filter(pk=dataset.pk).update(is_pinned=True)
+    return Result("Pinned.")
+
+
+def _unpin(dataset: Dataset, user: User, via: str) -> Result:
+    Dataset.objects.filter(pk=dataset.pk).update(is_pinned=False)
+    return Result("Unpinned.")
+
+
+ACTIONS = {
+    "fetch": Action(MAY_FETCH_AGAIN, "queued to be fetched again", _fetch),
+    "invalidate": Action(
+        MAY_INVALIDATE,
+        "invalidated, to be fetched again when asked for",
+        _invalidate,
+        question="Invalidate these datasets? Each is fetched again when it is next asked for, which takes a call to TradingView.",
+    ),
+    "delete": Action(
+        MAY_DELETE,
+        "deleted; the files are in the trash until `manage.py tidy` empties it",
+        _delete,
+        question="Delete these datasets? The catalog forgets them, and their files are moved to the trash.",
+        asks_always=True,
+        flag=DELETION,
+    ),
+    "verify": Action(MAY_VERIFY, "verified", _verify),
+    "pin": Action(MAY_PIN, "pinned", _pin),
+    "unpin": Action(MAY_PIN, "unpinned", _unpin),
+}
+
+
+def find_action(user: User | AnonymousUser, name: str) -> tuple[Action, User]:
+    """Return the action of that name and the user who may do it; raise `PermissionDenied` else."""
+    action = ACTIONS.get(name)
+    if action is None or isinstance(user, AnonymousUser) or not is_allowed(user, action.permission):
         raise PermissionDenied
-    if not may(user, action):
-        raise PermissionDenied
-    name = user.get_username()
-
-    def fetch(dataset: Dataset) -> None:
-        serving.refresh(dataset, via="page", by=name)
-
-    if action == "fetch":
-        return do_each(user, datasets, fetch, log="Fetch again.", done="queued to be fetched again")
-    return do_each(user, datasets, serving.invalidate, log="Invalidated.", done="invalidated")
+    return action, user
 
 
-def do_each(
-    user: User,
-    datasets: Iterable[Dataset],
-    change: Callable[[Dataset], object],
-    *,
-    log: str,
-    done: str,
-) -> Done:
-    """Do it to every dataset; one that refuses does not keep the others from it.
+def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, via: str) -> Done:
+    """Do the action to each dataset; one that refuses does not keep the others from it.
 
-    `log` is what the admin's history says of each, `done` what was done to so many.
+    `via` is what a fetch's row names: `page` or `admin`. What was done to each dataset
+    stands in the admin's log. Raises `PermissionDenied`.
     """
-    changed, refusals = [], []
+    action, actor = find_action(user, name)
+    done: list[tuple[Dataset, Result]] = []
+    problems = []
     for dataset in datasets:
         try:
-            change(dataset)
+            result = action.change(dataset, actor, via)
         except DatasetsError as error:
-            refusals.append(f"{dataset}: {error}")
+            problems.append(f"{dataset}: {error}")
         else:
-            changed.append(dataset)
-    note(user, changed, log)
-    number = len(changed)
-    return Done(f"{number} {'dataset' if number == 1 else 'datasets'} {done}.", refusals)
+            done.append((dataset, result))
+            if result.is_problem:
+                problems.append(f"{dataset}: {result.text}")
+    note(actor, done, flag=action.flag)
+    noun = "dataset" if len(done) == 1 else "datasets"
+    return Done(f"{len(done)} {noun} {action.done}.", problems)
 
 
-def note(user: User, datasets: list[Dataset], text: str) -> None:
-    """Write into the admin's history of each that it was done, and to how many at once."""
-    if datasets:
-        LogEntry.objects.log_actions(user.pk, datasets, CHANGE, f"{text} (one of {len(datasets)})")
+def note(user: User, done: Iterable[tuple[Dataset, Result]], *, flag: int = CHANGE) -> None:
+    """Write into the admin's history of each dataset what was done to it."""
+    for dataset, result in done:
+        LogEntry.objects.log_actions(user.pk, [dataset], flag, result.text, single_object=True)

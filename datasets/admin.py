@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.forms.widgets import Script
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -23,14 +23,20 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import acting, catalog, fetch_queue, fetching, listing, serving, token_admin  # noqa: F401
+from datasets import acting, fetch_queue, listing, serving, token_admin  # noqa: F401
+from datasets.downloads import Download
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
+from datasets.permissions import (
+    MAY_DELETE,
+    MAY_FETCH_AGAIN,
+    MAY_INVALIDATE,
+    MAY_PIN,
+    MAY_VERIFY,
+    is_allowed,
+)
 from datasets.sign_in import AdminSignInForm
-
-# One download holds at most so many bytes, as it is made in memory.
-_MAX_DOWNLOAD_BYTES = 200 * 1024 * 1024
-
+from datasets.snippets import chart_address
 
 admin.site.site_header = "TradingView datasets"
 admin.site.site_title = "TradingView datasets"
@@ -96,7 +102,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
     search_fields = ("symbol", "exchange", "content_hash")
     search_help_text = "Symbol, exchange or the beginning of a content hash"
-    actions = ("fetch_again", "invalidate", "verify", "pin", "unpin", "download")
+    actions = ("fetch_again", "invalidate", "verify", "pin", "unpin", "download", "remove")
     fieldsets = [
         (None, {"fields": ["preview"]}),
         ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "n_bars"), ("session", "adjustment")]}),
@@ -169,16 +175,11 @@ class DatasetAdmin(ReadOnlyAdmin):
     def preview(self, dataset: Dataset) -> SafeString:
         if dataset.state != Dataset.State.READY:
             return format_html("There is no file to draw: the dataset is {}.", dataset.state)
-        query = (
-            f"?symbol={dataset.symbol}"
-            if not dataset.exchange
-            else f"?symbol={dataset.key.full_symbol}"
-        )
-        page = f"{reverse('chart')}{query}&timeframe={dataset.timeframe}&n_bars={dataset.n_bars}"
+        page = chart_address(dataset)
+        link = format_html('<a href="{}">Open in the chart</a> · ', page) if page else ""
         return format_html(
-            '<div class="chart-preview" data-bars-url="{}"></div><a href="{}">Open in the chart</a> · '
-            '<a href="{}">Download the parquet file</a>',
-            reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", page, reverse("api-dataset-file", args=[dataset.pk]),
+            '<div class="chart-preview" data-bars-url="{}"></div>{}<a href="{}">Download the parquet file</a>',
+            reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", link, reverse("api-dataset-file", args=[dataset.pk]),
         )  # fmt: skip
 
     @admin.display(description="last bar is final")
@@ -232,104 +233,85 @@ class DatasetAdmin(ReadOnlyAdmin):
     # --- actions ------------------------------------------------------------------------
 
     def has_fetch_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("datasets.fetch_dataset")
+        return is_allowed(request.user, MAY_FETCH_AGAIN)
 
     def has_invalidate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("datasets.invalidate_dataset")
+        return is_allowed(request.user, MAY_INVALIDATE)
 
     def has_verify_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("datasets.verify_dataset")
+        return is_allowed(request.user, MAY_VERIFY)
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        # Django's own delete pages would leave the file behind; see `has_delete_permission`.
+        return is_allowed(request.user, MAY_DELETE)
 
     def has_pin_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("datasets.pin_dataset")
+        return is_allowed(request.user, MAY_PIN)
 
     @admin.action(description="Fetch again", permissions=["fetch"])
     def fetch_again(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        def fetch(dataset: Dataset) -> None:
-            serving.refresh(dataset, via="admin", by=request.user.get_username())
-
-        self._do_each(
-            request, queryset, fetch, log="Fetch again.", done="queued to be fetched again"
-        )
+        self._act(request, queryset, "fetch")
 
     @admin.action(description="Invalidate", permissions=["invalidate"])
-    def invalidate(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        done = "invalidated, to be fetched again when asked for"
-        self._do_each(request, queryset, serving.invalidate, log="Invalidated.", done=done)
+    def invalidate(
+        self, request: HttpRequest, queryset: QuerySet[Dataset]
+    ) -> TemplateResponse | None:
+        return self._ask_or_act(request, queryset, "invalidate", label="Invalidate")
+
+    @admin.action(description="Delete: move the files to the trash", permissions=["remove"])
+    def remove(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> TemplateResponse | None:
+        return self._ask_or_act(request, queryset, "delete", label="Delete")
 
     @admin.action(description="Verify the files", permissions=["verify"])
     def verify(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        bad: list[str] = []
-
-        def verify(dataset: Dataset) -> None:
-            finding = catalog.verify(dataset)
-            if finding.outcome != "ok":
-                bad.append(f"{dataset}: {finding.outcome}. {finding.detail}")
-
-        self._do_each(request, queryset, verify, log="Verified.", done="verified")
-        for sentence in bad:
-            messages.error(request, sentence)
+        self._act(request, queryset, "verify")
 
     @admin.action(description="Pin: never prune or replace", permissions=["pin"])
     def pin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._set_pinned(request, queryset, is_pinned=True)
+        self._act(request, queryset, "pin")
 
     @admin.action(description="Unpin", permissions=["pin"])
     def unpin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._set_pinned(request, queryset, is_pinned=False)
+        self._act(request, queryset, "unpin")
 
     @admin.action(description="Download", permissions=["view"])
     def download(
         self, request: HttpRequest, queryset: QuerySet[Dataset]
     ) -> HttpResponseBase | None:
-        datasets = list(queryset.filter(state=Dataset.State.READY))
-        if sum(dataset.bytes for dataset in datasets) > _MAX_DOWNLOAD_BYTES or not datasets:
-            messages.error(
-                request,
-                "Choose ready datasets of at most 200 MB together; `manage.py datasets export` takes more.",
-            )
-            return None
         try:
-            paths = [catalog.path_to_read(dataset) for dataset in datasets]
+            download = Download.of(queryset)
         except DatasetsError as error:
             messages.error(request, str(error))
             return None
-        acting.note(_user(request), datasets, "Downloaded.")
-        if len(paths) == 1:
-            return FileResponse(paths[0].open("rb"), as_attachment=True)
-        archive = io.BytesIO()
-        is_mixed = len({dataset.source for dataset in datasets}) > 1
-        with zipfile.ZipFile(archive, "w") as file:
-            for dataset, path in zip(datasets, paths, strict=True):
-                # Sample bars are never to lie beside real ones, which have the same names.
-                file.write(path, dataset.path if is_mixed else path.name)
-        response = HttpResponse(archive.getvalue(), content_type="application/zip")
-        response["Content-Disposition"] = 'attachment; filename="datasets.zip"'
-        return response
+        acting.note(_user(request), [(d, acting.Result("Downloaded.")) for d in download.datasets])
+        for sentence in download.left_out:
+            # Shown on the next page of the admin; the archive holds the same sentences.
+            messages.warning(request, sentence)
+        return download.response()
 
-    def _set_pinned(
-        self, request: HttpRequest, queryset: QuerySet[Dataset], *, is_pinned: bool
-    ) -> None:
-        word = "Pinned" if is_pinned else "Unpinned"
+    def _ask_or_act(
+        self, request: HttpRequest, queryset: QuerySet[Dataset], name: str, *, label: str
+    ) -> TemplateResponse | None:
+        """Ask before an action is done to several datasets; the answer comes as a second POST."""
+        action, chosen = acting.ACTIONS[name], list(queryset)
+        if not action.must_ask(len(chosen)) or "confirmed" in request.POST:
+            self._act(request, chosen, name)
+            return None
+        context = self.admin_site.each_context(request) | {
+            "title": f"{label} {len(chosen)} {'dataset' if len(chosen) == 1 else 'datasets'}",
+            "question": action.question,
+            "chosen": chosen,
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+            "action_name": request.POST["action"],
+            "action_label": label,
+        }
+        return TemplateResponse(request, "admin/datasets/confirm.html", context)
 
-        def change(dataset: Dataset) -> None:
-            Dataset.objects.filter(pk=dataset.pk).update(is_pinned=is_pinned)
-
-        self._do_each(request, queryset, change, log=f"{word}.", done=word.lower())
-
-    def _do_each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Dataset],
-        change: Callable[[Dataset], object],
-        *,
-        log: str,
-        done: str,
-    ) -> None:
-        outcome = acting.do_each(_user(request), queryset, change, log=log, done=done)
-        for refusal in outcome.refusals:
-            messages.error(request, refusal)
-        messages.success(request, outcome.sentence)
+    def _act(self, request: HttpRequest, datasets: Iterable[Dataset], name: str) -> None:
+        done = acting.act(_user(request), name, datasets, via="admin")
+        for problem in done.problems:
+            messages.error(request, problem)
+        messages.success(request, done.sentence)
 
 
 def _user(request: HttpRequest) -> User:
@@ -349,16 +331,33 @@ class FetchAdmin(ReadOnlyAdmin):
     list_display_links = ("symbol",)
     list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
     search_fields = ("symbol", "exchange", "requested_by")
-    actions = ("cancel",)
+    actions = ("ask_again", "cancel")
     exclude = ("owner", "lease_until", "enqueued_at")
 
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("datasets.fetch_dataset")
+    def has_fetch_permission(self, request: HttpRequest) -> bool:
+        return is_allowed(request.user, MAY_FETCH_AGAIN)
 
-    @admin.action(description="Cancel what is still queued", permissions=["cancel"])
+    @admin.action(description="Ask again for what failed or was cancelled", permissions=["fetch"])
+    def ask_again(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
+        ended = queryset.filter(state__in=[Fetch.State.FAILED, Fetch.State.CANCELLED])
+        asked = []
+        for fetch in ended:
+            try:
+                new = serving.request_fetch(fetch.key, via="admin", by=request.user.get_username())
+            except DatasetsError as error:
+                messages.error(request, f"{fetch}: {error}")
+            else:
+                asked.append(new)
+                self.log_change(request, fetch, f"Asked again: fetch {new.pk}.")
+        messages.success(request, f"{_fetches(len(asked))} asked for again.")
+
+    @admin.action(description="Cancel what is still queued", permissions=["fetch"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
         cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
         for fetch in cancelled:
-            self.log_change(request, fetch, f"Cancelled. (one of {len(cancelled)})")
-        noun = "fetch" if len(cancelled) == 1 else "fetches"
-        messages.success(request, f"{len(cancelled)} {noun} cancelled.")
+            self.log_change(request, fetch, "Cancelled.")
+        messages.success(request, f"{_fetches(len(cancelled))} cancelled.")
+
+
+def _fetches(number: int) -> str:
+    return f"{number} {'fetch' if number == 1 else 'fetches'}"

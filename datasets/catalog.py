@@ -17,7 +17,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from datasets import fetching
-from datasets.errors import FileCorrupt, FileMissing, StoreError, StoreFailed
+from datasets.errors import FileCorrupt, FileMissing, InvalidRequest, StoreError, StoreFailed
 from datasets.models import Dataset
 from datasets.paths import relative_path
 from datasets.store import Store, StoredFile
@@ -165,8 +165,29 @@ def choose_prunable(
     return sorted(chosen.values(), key=lambda dataset: dataset.fetched_at)
 
 
-def remove(dataset: Dataset) -> bool:
-    """Delete the dataset's file, then its row; return False for one pinned or fetched since."""
+def delete(dataset: Dataset) -> None:
+    """Move the dataset's file to `trash/` and delete its row.
+
+    Raises `InvalidRequest` when the dataset is pinned or has been fetched since it was looked
+    at, and `StoreFailed` when the file could not be moved.
+    """
+    if remove(dataset, to_trash=True):
+        return
+    current = Dataset.objects.filter(pk=dataset.pk).first()
+    if current is not None:
+        reason = (
+            "is pinned and is not deleted; unpin it in the admin first"
+            if current.is_pinned
+            else "was fetched again meanwhile and is not deleted; look at it, then delete it"
+        )
+        raise InvalidRequest({"id": [f"{dataset} {reason}."]})
+
+
+def remove(dataset: Dataset, *, to_trash: bool = False) -> bool:
+    """Delete the dataset's file, then its row; return False for one pinned or fetched since.
+
+    With `to_trash` the file is moved to `trash/`, where it stays until `manage.py tidy`.
+    """
     # Choosing among many takes a while, in which somebody may come to want one of them.
     with transaction.atomic():
         unchanged = Dataset.objects.select_for_update().filter(
@@ -176,7 +197,7 @@ def remove(dataset: Dataset) -> bool:
         if row is None:
             return False
         # A worker may have put a new file there that it has not recorded yet.
-        if not fetching.get_store().delete(row.path, fetched_at=row.fetched_at):
+        if not fetching.get_store().delete(row.path, fetched_at=row.fetched_at, to_trash=to_trash):
             return False
         row.delete()
     return True

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db.models import Case, F, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,7 +18,7 @@ from datasets import acting, listing, sparklines, wording
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest, StoreError
 from datasets.models import Dataset, Fetch
-from datasets.permissions import Scope, strangers_may
+from datasets.permissions import Scope, is_allowed, strangers_may
 from datasets.snippets import chart_address, snippets
 
 # What a list can be ordered by, and how: the name in the address and the columns.
@@ -45,6 +46,11 @@ _COLUMNS = [
 _LARGEST_FIRST = {"bars", "last", "fetched", "size", "quality", "hits"}
 _MAX_EXCHANGES = 300
 _DOWNLOADS = [("csv", "CSV"), ("parquet", "Parquet"), ("arrow", "Arrow"), ("json", "JSON")]
+_ACTIONS = [
+    ("fetch", "Fetch again", "Fetch the bars again now"),
+    ("invalidate", "Invalidate", "Fetch the bars again when they are next asked for"),
+    ("delete", "Delete", "Forget the dataset and move its file to the trash"),
+]
 _YEAR_S = 365 * 86_400
 
 
@@ -128,8 +134,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
         "sort": "" if sort == _USUAL_ORDER else sort,
         "previous": listing.address(request, page=page.number - 1),
         "next": listing.address(request, page=page.number + 1),
-        "may_fetch": acting.may(request.user, "fetch"),
-        "may_invalidate": acting.may(request.user, "invalidate"),
+        "actions": _actions(request),
     }
     return render(request, "datasets.html", context)
 
@@ -155,8 +160,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
             (fetch, wording.outcome_of(fetch))
             for fetch in Fetch.objects.filter(**found.key.as_dict())[:10]
         ],
-        "may_fetch": acting.may(request.user, "fetch"),
-        "may_invalidate": acting.may(request.user, "invalidate"),
+        "actions": _actions(request),
         "needs_token": not strangers_may(Scope.READ),
     }
     return render(request, "dataset.html", context)
@@ -184,14 +188,30 @@ def sparkline(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _act(request: HttpRequest, chosen: list[Dataset]) -> HttpResponse:
     """Do what the form says to the chosen datasets, and show the same page again."""
-    done = acting.act(request.user, request.POST.get("action", ""), chosen)
-    if chosen:
-        messages.success(request, done.sentence)
-    else:
+    name = request.POST.get("action", "")
+    action, _ = acting.find_action(request.user, name)
+    if not chosen:
         messages.warning(request, "Choose at least one dataset first.")
-    for sentence in done.refusals:
+        return HttpResponseRedirect(request.get_full_path())
+    if action.must_ask(len(chosen)) and "confirmed" not in request.POST:
+        context = {"action": name, "question": action.question, "chosen": chosen}
+        return render(request, "confirm.html", context)
+    done = acting.act(request.user, name, chosen, via="page")
+    messages.success(request, done.sentence)
+    for sentence in done.problems:
         messages.error(request, sentence)
-    return HttpResponseRedirect(request.get_full_path())
+    # The page of a dataset that was deleted is not there any more.
+    is_there = Dataset.objects.filter(pk=chosen[0].pk).exists()
+    return HttpResponseRedirect(request.get_full_path() if is_there else reverse("datasets"))
+
+
+def _actions(request: HttpRequest) -> list[tuple[str, str, str]]:
+    """Return name, label and hint of each action that the user may do on the pages."""
+    return [
+        (name, label, hint)
+        for name, label, hint in _ACTIONS
+        if is_allowed(request.user, acting.ACTIONS[name].permission)
+    ]
 
 
 def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:

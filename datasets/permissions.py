@@ -18,6 +18,9 @@ _WIDENING = [Scope.READ, Scope.FETCH, Scope.MANAGE]
 # The permissions that staff need for what `Scope.MANAGE` stands for.
 MAY_FETCH_AGAIN = "datasets.fetch_dataset"
 MAY_INVALIDATE = "datasets.invalidate_dataset"
+MAY_DELETE = "datasets.delete_dataset"
+MAY_VERIFY = "datasets.verify_dataset"
+MAY_PIN = "datasets.pin_dataset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from datasets.errors import FileCorrupt, FileMissing, StoreFailed
 from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
 from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path
 
-# Beside the datasets: files that could not be read, and replies that could not be understood.
+# Beside the datasets: files that could not be read, deleted datasets, and replies that could not be understood.
 _QUARANTINE = "quarantine"
+_TRASH = "trash"
 _REJECTED = "rejected"
 
 
@@ -79,18 +80,22 @@ class Store:
         for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
             yield path.relative_to(self.folder).as_posix()
 
-    def delete(self, path: str, *, fetched_at: datetime) -> bool:
+    def delete(self, path: str, *, fetched_at: datetime, to_trash: bool = False) -> bool:
         """Delete the file at `path` (relative), if it is there and was fetched at that instant.
 
-        Returns False when a file of another fetch is there, which stays. What is no dataset
-        is deleted. Raises `StoreFailed`.
+        With `to_trash` the file is moved to `trash/` beside the datasets, with the time in its
+        name. Returns False when a file of another fetch is there, which stays. What is no
+        dataset is deleted too. Raises `StoreFailed`.
         """
         try:
             # The whole folder may have gone too.
             with suppress(FileMissing, FileNotFoundError), self._alone():
                 if self._is_of_another_fetch(path, fetched_at):
                     return False
-                (self.folder / path).unlink()
+                if to_trash:
+                    self._set_aside(path, _TRASH)
+                else:
+                    (self.folder / path).unlink()
         except OSError as error:
             raise StoreFailed(
                 f"{path} could not be deleted: {error.strerror}. It is still there, and in the catalog."
@@ -104,18 +109,22 @@ class Store:
         Nothing is lost: it lies under `quarantine/` beside the datasets, with the time in
         its name.
         """
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        # Within the length of a file name, which the dataset's own may have.
-        place = (self.folder.parent / _QUARANTINE / path).parent
-        target = place / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
-        with _store_failures(target), self._alone(), suppress(FileMissing):
+        with _store_failures(self.folder / path), self._alone(), suppress(FileMissing):
             try:
                 self._read_once(path)
             except FileCorrupt:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (self.folder / path).rename(target)
-                return target
+                return self._set_aside(path, _QUARANTINE)
         return None
+
+    def _set_aside(self, path: str, name: str) -> Path:
+        """Move the file at `path` into the folder `name` beside the datasets; return its new path."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        folder = (self.folder.parent / name / path).parent
+        # Within the length of a file name, which the dataset's own may have.
+        target = folder / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).rename(target)
+        return target
 
     def remove_strays(self) -> int:
         """Remove temporary files whose writer is dead; return how many there were."""
@@ -140,12 +149,12 @@ class Store:
             (folder / f"{name}.txt").write_bytes(reply)
 
     def forget_set_aside(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-        """Delete the files and replies that were set aside before that instant.
+        """Delete the files and replies that were set aside, or moved to the trash, before that instant.
 
         Returns how many, and their bytes. Raises `StoreFailed`.
         """
         n_files = n_bytes = 0
-        for folder in (_QUARANTINE, _REJECTED):
+        for folder in (_QUARANTINE, _REJECTED, _TRASH):
             for path in sorted((self.folder.parent / folder).rglob("*")):
                 status = path.lstat()
                 # When it came there, not when it was written: that may be long before.

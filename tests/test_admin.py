@@ -48,9 +48,9 @@ def many_datasets(make_dataset: MakeDataset) -> None:
     Dataset.objects.bulk_create(rows)
 
 
-def act(client: Client, action: str, *datasets: Dataset) -> Any:
+def act(client: Client, action: str, *datasets: Dataset, **more: str) -> Any:
     chosen = [dataset.pk for dataset in datasets]
-    return client.post(LIST, {"action": action, "_selected_action": chosen}, follow=True)
+    return client.post(LIST, {"action": action, "_selected_action": chosen, **more}, follow=True)
 
 
 def test_the_start_page_tells_how_the_service_is(
@@ -164,7 +164,7 @@ def test_fetching_again_queues_a_fetch_and_is_logged(
     assert len(queued) == 2
     assert Fetch.objects.first().requested_via == "admin"  # type: ignore[union-attr]
     assert {entry.get_change_message() for entry in LogEntry.objects.all()} == {
-        "Fetch again. (one of 2)"
+        f"Fetch again: fetch {pk}." for pk in queued
     }
 
 
@@ -189,7 +189,7 @@ def test_verifying_finds_the_damaged_one_and_says_so(
     page = act(operator, "verify", dataset, damaged).content.decode()
 
     assert "2 datasets verified." in page
-    assert "20: corrupt. " in page
+    assert "20: Verified: corrupt. " in page
     assert dict(Dataset.objects.values_list("n_bars", "state")) == {10: "ready", 20: "corrupt"}
 
 
@@ -199,7 +199,7 @@ def test_a_pinned_dataset_is_not_invalidated_until_it_is_unpinned(
     dataset, pinned = make_dataset(10), make_dataset(20)
     act(operator, "pin", pinned)
 
-    page = act(operator, "invalidate", dataset, pinned).content.decode()
+    page = act(operator, "invalidate", dataset, pinned, confirmed="1").content.decode()
 
     assert "1 dataset invalidated" in page
     assert "is pinned" in page

@@ -30,7 +30,7 @@ LEVELS = [
     {"fetching", "searching", "permissions"},
     {"tasks", "catalog", "status", "answers", "hits", "snippets"},
     {"serving", "rendering", "sparklines", "sign_in", "token_admin"},
-    {"quick", "acting"},
+    {"quick", "acting", "downloads"},
     {
         "api",
         "views",

@@ -244,15 +244,19 @@ def test_staff_invalidate_several_at_once_and_it_is_logged(
     kept = make_dataset(12)
     client.force_login(staff)
 
-    form = {"action": "invalidate", "dataset": [dataset.pk for dataset in chosen]}
+    form = {
+        "action": "invalidate",
+        "dataset": [dataset.pk for dataset in chosen],
+        "confirmed": "1",
+    }
     page = client.post("/datasets/?sort=size", form, follow=True)
 
     assert page.redirect_chain == [("/datasets/?sort=size", 302)]
-    assert "2 datasets invalidated." in page.content.decode()
+    assert "2 datasets invalidated, to be fetched again when asked for." in page.content.decode()
     assert list(Dataset.objects.filter(state="ready")) == [kept]
     entries = LogEntry.objects.filter(user=staff)
     assert {entry.object_id for entry in entries} == {str(dataset.pk) for dataset in chosen}
-    assert {entry.change_message for entry in entries} == {"Invalidated. (one of 2)"}
+    assert {entry.change_message for entry in entries} == {"Invalidated."}
 
 
 def test_staff_fetch_again_and_a_pinned_one_says_why_not(

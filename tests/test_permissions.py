@@ -34,12 +34,13 @@ EVERYONE = {
     "staff",
     "may_fetch",
     "may_invalidate",
+    "may_delete",
     "superuser",
 }
 SIGNED_IN = EVERYONE - {"stranger"}
 MANAGERS = {"manage", "superuser"}
 # Of pages: a token is no credential there.
-PEOPLE = {"person", "staff", "may_fetch", "may_invalidate", "superuser"}
+PEOPLE = {"person", "staff", "may_fetch", "may_invalidate", "may_delete", "superuser"}
 
 # `(who, who with API_ACCESS=login)` for each way of access. "out" is everyone who is left.
 ALWAYS = (EVERYONE, EVERYONE)
@@ -48,6 +49,7 @@ READ = (EVERYONE, SIGNED_IN)
 FETCH = (EVERYONE - {"read"}, SIGNED_IN - {"read"})
 REFRESH = (MANAGERS | {"may_fetch"}, MANAGERS | {"may_fetch"})
 INVALIDATE = (MANAGERS | {"may_invalidate"}, MANAGERS | {"may_invalidate"})
+DELETE = (MANAGERS | {"may_delete"}, MANAGERS | {"may_delete"})
 # Invalidating on a page.
 ACT = ({"may_invalidate", "superuser"}, {"may_invalidate", "superuser"})
 Who = tuple[set[str], set[str]]
@@ -58,7 +60,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-dataset-list": {"GET": READ},
     "api-dataset-detail": {"GET": READ, "DELETE": INVALIDATE},
     "api-dataset-bars": {"GET": READ},
-    "api-dataset-file": {"GET": READ},
+    "api-dataset-file": {"GET": READ, "DELETE": DELETE},
     "api-dataset-refresh": {"POST": REFRESH},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
@@ -100,7 +102,7 @@ def callers_of_all_kinds(db: None) -> dict[str, Client]:
     clients = {"stranger": Client()}
     people: dict[str, dict[str, Any]] = {
         "person": {}, "staff": {"is_staff": True}, "may_fetch": {"is_staff": True},
-        "may_invalidate": {"is_staff": True}, "superuser": {"is_staff": True, "is_superuser": True},
+        "may_invalidate": {"is_staff": True}, "may_delete": {"is_staff": True}, "superuser": {"is_staff": True, "is_superuser": True},
     }  # fmt: skip
     for name, flags in people.items():
         user = User.objects.create_user(name, **flags)

@@ -100,9 +100,9 @@ def test_pages_refuse_to_refresh_a_dataset_of_another_source(
 ) -> None:
     dataset = make_dataset(source="tradingview")
 
-    done = acting.act(User.objects.get(username="ada"), "fetch", [dataset])
+    done = acting.act(User.objects.get(username="ada"), "fetch", [dataset], via="page")
 
-    assert "TV_SOURCE=tradingview" in done.refusals[0]
+    assert "TV_SOURCE=tradingview" in done.problems[0]
     assert not Fetch.objects.exists()
 
 

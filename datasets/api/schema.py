@@ -250,6 +250,16 @@ invalidate_schema = extend_schema(
         **problems(404),
     },
 )
+delete_schema = extend_schema(
+    operation_id="api_tv_datasets_file_destroy",
+    summary="Delete a dataset and its file",
+    responses={
+        204: OpenApiResponse(
+            description="The catalog has forgotten it. The file is in the trash until `manage.py tidy`."
+        ),
+        **problems(404),
+    },
+)
 refresh_schema = extend_schema(
     summary="Fetch a dataset again",
     request=None,

@@ -44,7 +44,7 @@ from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetc
 from datasets.errors import InvalidRequest, StoreError
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
-from datasets.permissions import MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
+from datasets.permissions import MAY_DELETE, MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
 
 
 class OwnNegotiation(BaseContentNegotiation):
@@ -254,7 +254,13 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         return _bars_reply(request, answer, wanted)
 
     @schema.file_schema
-    @action(detail=True, filter_backends=(), pagination_class=None)
+    @action(
+        detail=True,
+        filter_backends=(),
+        pagination_class=None,
+        required_scopes={"GET": Scope.READ, "DELETE": Scope.MANAGE},
+        required_permission=MAY_DELETE,
+    )
     def file(self, request: Request, pk: str) -> HttpResponseBase:
         """Send the parquet file, whole or the part that `Range` asks for."""
         dataset = self.get_object()
@@ -266,6 +272,13 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
             content_hash=dataset.content_hash,
             media_type=FORMATS["parquet"].media_type,
         )
+
+    @schema.delete_schema
+    @file.mapping.delete
+    def delete_file(self, request: Request, pk: str) -> Response:
+        """Delete the dataset: its file is moved to the trash."""
+        catalog.delete(self.get_object())
+        return Response(status=204)
 
 
 @extend_schema_view(list=schema.fetch_list_schema, retrieve=schema.fetch_schema)

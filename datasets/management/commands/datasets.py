@@ -138,6 +138,12 @@ class Command(BaseCommand):
             done,
         )
 
+    def _delete(self, options: dict[str, Any]) -> None:
+        # The rows say nothing any more afterwards.
+        chosen = list(_selected(options))
+        done = self._do_each(chosen, catalog.delete)
+        self._say(options, f"{_count(done)} deleted; the files are in trash/ until `tidy`.", done)
+
     def _prune(self, options: dict[str, Any]) -> None:
         now = timezone.now()
         rules = {
@@ -177,7 +183,7 @@ class Command(BaseCommand):
         self._say(options, f"{_count(done)} exported to {folder}.", done)
 
     def _do_each(
-        self, datasets: QuerySet[Dataset], change: Callable[[Dataset], object]
+        self, datasets: Iterable[Dataset], change: Callable[[Dataset], object]
     ) -> list[Dataset]:
         """Do it to every dataset, say why not to some, and return the others."""
         done = []
@@ -374,6 +380,7 @@ _ACTIONS = {
     "rebuild": "Make the catalog anew from the files' own metadata, and mark what is missing.",
     "prune": "Delete datasets by age, use, number or total size; never a pinned one.",
     "invalidate": "Have datasets fetched again when they are next asked for.",
+    "delete": "Delete datasets; their files go to trash/, where they stay until `manage.py tidy`.",
     "export": "Copy datasets as parquet, CSV or Arrow files.",
 }
 _ARGUMENTS = {
@@ -383,5 +390,6 @@ _ARGUMENTS = {
     "rebuild": _no_more,
     "prune": _pruning,
     "invalidate": _named,
+    "delete": _named,
     "export": _exporting,
 }

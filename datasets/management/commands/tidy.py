@@ -18,7 +18,8 @@ from datasets.management.console import read_age
 class Command(BaseCommand):
     help = (
         "Delete what is only history: rows of fetches that ended long ago, files and replies set aside as unreadable "
-        "long ago, and sessions that have run out. Never a dataset; `datasets prune` deletes those."
+        "long ago, deleted datasets in the trash, and sessions that have run out. Never a dataset of the catalog; "
+        "`datasets prune` deletes those."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

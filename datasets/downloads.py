@@ -1,0 +1,83 @@
+"""Several datasets' files as one download: a parquet file alone, or a zip archive."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from django.db.models import QuerySet
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+
+from datasets import catalog
+from datasets.errors import DatasetsError, InvalidRequest
+from datasets.models import Dataset
+
+# An archive is made in memory.
+MAX_BYTES = 200 * 1024 * 1024
+_LEFT_OUT = "LEFT-OUT.txt"
+
+
+@dataclass(slots=True)
+class Download:
+    """The files of some datasets, and a sentence for each dataset that has none to give."""
+
+    datasets: list[Dataset] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, chosen: QuerySet[Dataset]) -> Self:
+        """Return the download of the chosen datasets, each file checked against its hash.
+
+        Raises `InvalidRequest` when no dataset has a file, or all together are too large.
+        """
+        ready = [dataset for dataset in chosen if dataset.state == Dataset.State.READY]
+        if sum(dataset.bytes for dataset in ready) > MAX_BYTES:
+            raise InvalidRequest(
+                {
+                    "datasets": [
+                        "These are more than 200 MB together; choose fewer, or use `manage.py datasets export`."
+                    ]
+                }
+            )
+        download = cls(
+            left_out=[
+                f"{dataset} is left out: it is {dataset.state}."
+                for dataset in chosen
+                if dataset.state != Dataset.State.READY
+            ]
+        )
+        for dataset in ready:
+            try:
+                path = catalog.path_to_read(dataset)
+            except DatasetsError as error:
+                download.left_out.append(f"{dataset} is left out: {error}")
+            else:
+                download.datasets.append(dataset)
+                download.paths.append(path)
+        if not download.datasets:
+            sentences = download.left_out or ["Choose at least one dataset."]
+            raise InvalidRequest({"datasets": sentences})
+        return download
+
+    def response(self) -> HttpResponseBase:
+        """Return the reply: the file itself when there is just one and nothing is left out."""
+        if len(self.paths) == 1 and not self.left_out:
+            return FileResponse(self.paths[0].open("rb"), as_attachment=True)
+        archive = io.BytesIO()
+        is_mixed = len({dataset.source for dataset in self.datasets}) > 1
+        with zipfile.ZipFile(archive, "w") as file:
+            for dataset, path in zip(self.datasets, self.paths, strict=True):
+                # Sample bars never lie beside real ones, which have the same names.
+                file.write(path, dataset.path if is_mixed else path.name)
+            if self.left_out:
+                file.writestr(_LEFT_OUT, "\n".join([*self.left_out, ""]))
+        return HttpResponse(
+            archive.getvalue(),
+            content_type="application/zip",
+            headers={"Content-Disposition": 'attachment; filename="datasets.zip"'},
+        )
