@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from datasets import database, leases
 from datasets.bars import DatasetKey
 from datasets.errors import FetchError, StoreFailed, WorkerLost
 from datasets.models import Fetch
@@ -21,6 +22,8 @@ MAX_CLAIMS = 8
 _AT_A_TIME = 500
 # A queued fetch of which nothing was heard for so long has lost its message.
 _FORGOTTEN_AFTER = timedelta(seconds=60)
+# No failed attempt is followed by a longer pause.
+_LONGEST_PAUSE = timedelta(hours=1)
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
@@ -74,9 +77,10 @@ def give_up(fetch_id: int, error: FetchError) -> None:
 
 
 def cancel(fetch: Fetch) -> bool:
-    """Cancel a fetch that is still queued; return whether it was."""
-    changed = Fetch.objects.filter(pk=fetch.pk, state=Fetch.State.QUEUED).update(
-        state=Fetch.State.CANCELLED, finished_at=timezone.now()
+    """Cancel a fetch that is queued, or whose worker has died; return whether it was."""
+    is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(database.now())
+    changed = Fetch.objects.filter(Q(state=Fetch.State.QUEUED) | is_dead, pk=fetch.pk).update(
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
     )
     return bool(changed)
 
@@ -99,9 +103,9 @@ def lost_fetches(*, at_most: int) -> list[int]:
     stopped renewing its lease. A fetch whose workers keep dying is given up. Fetches of
     another source are left to the workers of that source.
     """
-    now = timezone.now()
+    now = database.now()
     ours = Fetch.objects.filter(source=settings.TV_SOURCE)
-    is_dead = Q(state=Fetch.State.RUNNING, lease_until__lt=now)
+    is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(now)
     ours.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
         state=Fetch.State.FAILED,
         finished_at=now,
@@ -111,21 +115,25 @@ def lost_fetches(*, at_most: int) -> list[int]:
             )
         ),
     )
-    is_forgotten = Q(state=Fetch.State.QUEUED, enqueued_at__lt=now - _FORGOTTEN_AFTER)
-    due = Q(enqueued_at__lt=now - timedelta(seconds=5))
+    is_forgotten = Q(state=Fetch.State.QUEUED) & _not_heard_of(now, _FORGOTTEN_AFTER)
+    due = _not_heard_of(now, timedelta(seconds=5))
     lost = list(
         ours.filter((is_dead & due) | is_forgotten)
         .order_by("enqueued_at")
         .values_list("pk", flat=True)[:at_most]
     )
     # A guarded update, so that two sweepers do not hand out the same row twice.
-    return [
-        pk
-        for pk in lost
-        if Fetch.objects.filter(pk=pk, enqueued_at__lt=now - timedelta(seconds=5)).update(
-            enqueued_at=now
-        )
-    ]
+    return [pk for pk in lost if Fetch.objects.filter(due, pk=pk).update(enqueued_at=now)]
+
+
+def _not_heard_of(now: datetime, since: timedelta) -> Q:
+    """Return the condition that a fetch was handed out longer ago than that.
+
+    Or in a future that is none: by a clock that has been put back since.
+    """
+    is_old = Q(enqueued_at__lt=now - since)
+    is_ahead = Q(next_attempt_at=None, enqueued_at__gt=now + since)
+    return is_old | is_ahead | Q(enqueued_at__gt=now + _LONGEST_PAUSE)
 
 
 def hand_back(fetch_id: int) -> None:

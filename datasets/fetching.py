@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets import fetch_queue, leases, throttle, tokens
+from datasets import database, fetch_queue, leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.leases import Lease
@@ -156,6 +156,8 @@ class _Attempt:
 
     def _fetch_in_turn(self, key: DatasetKey, token: str) -> FetchedBars:
         self._wait_for_turn()
+        # The conversation takes long, and needs none.
+        database.give_connection_back()
         return _client().fetch_bars(
             key, token=token, on_bars=self._progress, on_wait=self._still_here
         )
@@ -193,8 +195,10 @@ class _Attempt:
         """Show on the row how far we are; where that cannot be written now, the fetch goes on."""
         try:
             self._mine().update(**values)
-        except OperationalError as error:
+        except Error as error:
             logger.warning("fetch %s: its progress was not noted: %s", self.fetch.pk, error)
+        finally:
+            database.give_connection_back()
 
     def _note_storing(self, n_rows: int) -> None:
         """Tell whoever watches the row that all bars have come; a quick fetch is over before anybody looks."""

@@ -21,7 +21,7 @@ from django.core.cache import cache
 from django.db.models import Q
 from django.utils import timezone
 
-from datasets import errors
+from datasets import database, errors
 from datasets.errors import FeedTimeout, FetchError, RateLimited, SignInError
 from datasets.models import SignIn
 from datasets.tradingview.signin import Credentials, Token, sign_in
@@ -87,7 +87,7 @@ def sign_in_state() -> dict[str, str | None]:
     wanted = credentials()
     row = SignIn.objects.filter(pk=SignIn.SINGLETON, fingerprint=_fingerprint(wanted)).first()
     refused = (
-        row is not None and row.refused_until is not None and row.refused_until > timezone.now()
+        row is not None and row.refused_until is not None and _is_refusal_of_now(row.refused_until)
     )
     if wanted.kind in ("guest", "token"):
         state = "guest" if wanted.kind == "guest" else "ready"
@@ -127,7 +127,7 @@ def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> str:
 
 def _note_refusal(fingerprint: str, error: SignInError | RateLimited) -> None:
     error.retry_after_s = REFUSED_COOL_DOWN.total_seconds()
-    until = timezone.now() + REFUSED_COOL_DOWN
+    until = database.now() + REFUSED_COOL_DOWN
     _note(fingerprint, refused_code=error.code, refused_message=str(error), refused_until=until)
 
 
@@ -144,8 +144,8 @@ def _unlock(owner: str) -> None:
 def _lock() -> str:
     """Return our mark when we are the one to sign in now, "" when another worker is."""
     SignIn.objects.get_or_create(pk=SignIn.SINGLETON)
-    owner, now = uuid4().hex, timezone.now()
-    is_free = Q(locked_until=None) | Q(locked_until__lt=now)
+    owner, now = uuid4().hex, database.now()
+    is_free = Q(locked_until=None) | Q(locked_until__lt=now) | Q(locked_until__gt=now + 2 * _LOCK)
     won = SignIn.objects.filter(is_free, pk=SignIn.SINGLETON).update(
         locked_by=owner, locked_until=now + _LOCK
     )
@@ -153,19 +153,23 @@ def _lock() -> str:
 
 
 def _raise_refusal(fingerprint: str) -> None:
-    row = SignIn.objects.filter(
-        pk=SignIn.SINGLETON, fingerprint=fingerprint, refused_until__gt=timezone.now()
-    ).first()
-    if row is None or row.refused_until is None:
+    row = SignIn.objects.filter(pk=SignIn.SINGLETON, fingerprint=fingerprint).first()
+    if row is None or row.refused_until is None or not _is_refusal_of_now(row.refused_until):
         return
     error_class = errors.all_codes()[row.refused_code]
-    left = (row.refused_until - timezone.now()).total_seconds()
+    left = (row.refused_until - database.now()).total_seconds()
     error = error_class(
         f"{row.refused_message} Not tried again for {left / 60:.0f} minutes, or until restarted with other credentials."
     )
     if isinstance(error, FetchError):
         error.retry_after_s = left
     raise error
+
+
+def _is_refusal_of_now(refused_until: datetime) -> bool:
+    """Return whether sign-ins are refused now; not by a clock that has been put back since."""
+    left = refused_until - database.now()
+    return timedelta() < left <= REFUSED_COOL_DOWN
 
 
 # --- the kept token ----------------------------------------------------------------------
