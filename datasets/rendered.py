@@ -33,6 +33,8 @@ class Rendered:
     body: bytes
     etag: str
     is_gzip: bool
+    # More headers, name and value, that belong to just this body.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RenderedCache:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from datasets import catalog, hits
 from datasets.answers import Answer, BarsRequest
+from datasets.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.rendered import Rendered, RenderedCache, with_mark
 
@@ -56,13 +58,18 @@ def find_rendered(
     return found
 
 
-def table_of(answer: Answer, request: BarsRequest) -> pa.Table:
-    """Return the bars that the request asks for, with the columns that it asks for."""
+def _held(answer: Answer, request: BarsRequest) -> pa.Table:
+    """Return the bars that could be given: the newest ones, without one that is forming where that is asked."""
     dataset = answer.dataset
     table = catalog.read(dataset)
     table = table.slice(max(0, table.num_rows - request.key.n_bars))
     if request.closed and dataset.last_bar_final is False and table.num_rows:
         table = table.slice(0, table.num_rows - 1)
+    return table
+
+
+def _part_of(table: pa.Table, request: BarsRequest) -> pa.Table:
+    """Return the bars between `start` and `end`, with the columns that the request asks for."""
     if request.start is not None:
         table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
     if request.end is not None:
@@ -76,16 +83,36 @@ def _instant(moment: datetime) -> pa.Scalar[Any]:
 
 
 def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
-    table = table_of(answer, request)
+    held = _held(answer, request)
+    coverage = _coverage_of(held, request)
+    headers = _headers_of(coverage)
+    table = _part_of(held, request)
     bars = RENDERERS[request.format](table)
     if not FORMATS[request.format].has_envelope:
-        return Rendered(bars, _tag(bars), is_gzip=False)
-    body = _enveloped(answer, request, table.num_rows, bars)
+        return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
+    body = _enveloped(answer, request, coverage, table.num_rows, bars)
     if answer.is_cached:
-        return Rendered(body, _tag(body), is_gzip=False)
+        return Rendered(body, _tag(body), is_gzip=False, headers=headers)
     # Asked again, the client is to hear that it has these bars, though "cached" has changed.
-    cached = _enveloped(replace(answer, is_cached=True), request, table.num_rows, bars)
-    return Rendered(body, with_mark(_tag(cached)), is_gzip=False)
+    as_cached = replace(answer, is_cached=True)
+    cached = _enveloped(as_cached, request, coverage, table.num_rows, bars)
+    return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
+
+
+def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
+    start = request.start
+    start_ms = None if start is None else math.ceil(start.timestamp() * 1000)
+    return coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
+
+
+def _headers_of(coverage: Coverage) -> tuple[tuple[str, str], ...]:
+    """Return `Covers-Start`, `Held-From` and `Held-Through`: formats of bars alone have no other place."""
+    said = orjson.loads(orjson.dumps(coverage.as_dict(), option=orjson.OPT_UTC_Z))
+    return tuple(
+        (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
+        for name, value in said.items()
+        if value is not None
+    )
 
 
 def _tag(body: bytes) -> str:
@@ -96,10 +123,12 @@ def _compressed(plain: Rendered) -> Rendered:
     # `mtime`, so that the same body is the same bytes for ever: the tag promises that.
     # Level 4 takes a third of the time of 6 and gives 2 % more bytes.
     body = gzip.compress(plain.body, compresslevel=4, mtime=0)
-    return Rendered(body, f'{plain.etag[:-1]}-gzip"', is_gzip=True)
+    return Rendered(body, f'{plain.etag[:-1]}-gzip"', is_gzip=True, headers=plain.headers)
 
 
-def _enveloped(answer: Answer, request: BarsRequest, count: int, bars: bytes) -> bytes:
+def _enveloped(
+    answer: Answer, request: BarsRequest, coverage: Coverage, count: int, bars: bytes
+) -> bytes:
     """Return the JSON reply; the user's five keys come first."""
     dataset = answer.dataset
     is_final = (
@@ -123,6 +152,7 @@ def _enveloped(answer: Answer, request: BarsRequest, count: int, bars: bytes) ->
         "adjustment": dataset.adjustment,
         "content_hash": dataset.content_hash,
         "is_limited": dataset.is_limited,
+        **coverage.as_dict(),
         "instrument": dataset.instrument,
     }
     return (

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "datasets"
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
     {"errors", "handover", "locations"},
-    {"bars", "freshness"},
+    {"bars", "coverage", "freshness"},
     {"paths", "facts"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},
     {"leases"},

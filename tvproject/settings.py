@@ -285,7 +285,10 @@ CORS_EXPOSE_HEADERS = [
     "Cache-Status",
     "Content-Disposition",
     "Content-Range",
+    "Covers-Start",
     "ETag",
+    "Held-From",
+    "Held-Through",
     "Location",
     "Retry-After",
 ]

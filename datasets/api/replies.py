@@ -91,6 +91,8 @@ def reply(
     response["Cache-Status"] = (
         "datasets; fwd=miss" if is_fetched(rendered.etag) else "datasets; hit"
     )
+    for name, value in rendered.headers:
+        response[name] = value
     response["Vary"] = "Accept, Accept-Encoding"
     # Kept by the client and asked about each time: a dataset may be replaced at any moment.
     response["Cache-Control"] = "private, no-cache"

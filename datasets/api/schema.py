@@ -132,6 +132,16 @@ class OhlcSerializer(serializers.Serializer[Any]):
     adjustment = serializers.CharField()
     content_hash = serializers.CharField()
     is_limited = serializers.BooleanField()
+    covers_start = serializers.BooleanField(
+        allow_null=True,
+        help_text="false: `start` is earlier than `held_from`, and bars may be missing between them; null without `start`.",
+    )
+    held_from = serializers.DateTimeField(
+        allow_null=True, help_text="The opening of the oldest bar that could be given."
+    )
+    held_through = serializers.DateTimeField(
+        allow_null=True, help_text="The opening of the newest bar that could be given."
+    )
     instrument = serializers.DictField()
 
 
@@ -157,7 +167,8 @@ _EXAMPLE = {
     "ohlc": [{"time": "2025-01-01T00:00:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 0.0}],
     "source": "tradingview", "dataset": 17, "cached": True, "stale": False, "fetched_at": "2025-01-01T00:00:03Z",
     "last_bar_final": True, "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
-    "is_limited": False, "instrument": {"pro_name": "BINANCE:BTCUSDT"},
+    "is_limited": False, "covers_start": None, "held_from": "2025-01-01T00:00:00Z",
+    "held_through": "2025-01-01T00:00:00Z", "instrument": {"pro_name": "BINANCE:BTCUSDT"},
 }  # fmt: skip
 _BARS: dict[Any, Any] = {
     (200, "application/json"): OpenApiResponse(

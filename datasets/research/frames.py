@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from datasets.bars import BAR_COLUMNS
+from datasets.coverage import Coverage
 from datasets.errors import InvalidRequest
 from datasets.facts import METADATA_KEY
 from datasets.research.closing import NEVER, Clock, close_instants, is_spread_out
@@ -147,6 +148,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         "session_hours": instrument.get("session_hours", ""),
         "delay_s": instrument.get("delay_s", 0),
         "path": path,
+        **_plain(bars.coverage),
         "edge": {
             "last": _iso(int(times[-1]) if len(times) else NEVER),
             "forming": _iso(bars.forming_ms),
@@ -154,6 +156,12 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
             "closed_by": _iso(bars.closed_by_ms),
         },
     }
+
+
+def _plain(coverage: Coverage) -> dict[str, Any]:
+    """Return the coverage with its instants as text, as all of `attrs` is."""
+    said = coverage.as_dict().items()
+    return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in said}
 
 
 def _iso(instant: int) -> str | None:

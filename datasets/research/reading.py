@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.bars import BAR_COLUMNS, DatasetKey
+from datasets.coverage import Coverage, coverage_of
 from datasets.errors import FileCorrupt
 from datasets.facts import METADATA_FORMAT, METADATA_KEY
 from datasets.paths import relative_path
@@ -163,7 +164,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Some bars of one dataset, and what is known about its edges.
+    """Some bars of one dataset, what the dataset holds for the reader, and what is known about its edges.
 
     `forming_ms` is the opening of a bar among them that may still change, `next_ms` that of
     the bar after the last of them, and `closed_by_ms` an instant at which the last one had
@@ -176,6 +177,7 @@ class Bars:
     forming_ms: int
     next_ms: int
     closed_by_ms: int
+    coverage: Coverage
 
 
 def read_part(opened: OpenFile, part: Part) -> Bars:
@@ -192,7 +194,13 @@ def read_part(opened: OpenFile, part: Part) -> Bars:
         forming_ms=int(times[-1]) if at_end and is_forming else NEVER,
         next_ms=NEVER if at_end else int(times[last]),
         closed_by_ms=closed_by(opened.facts) if at_end and not is_forming else NEVER,
+        coverage=_coverage_of(times, part, is_forming=is_forming),
     )
+
+
+def _coverage_of(times: Integers, part: Part, *, is_forming: bool) -> Coverage:
+    first, last = _bounds(times, replace(part, start_ms=None, end_ms=None), is_forming=is_forming)
+    return coverage_of(times[first:last], part.start_ms)
 
 
 def _bounds(times: Integers, part: Part, *, is_forming: bool) -> tuple[int, int]:
