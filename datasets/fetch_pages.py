@@ -13,10 +13,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from datasets import fetch_queue, listing, wording
+from datasets import fetch_queue, listing, throttle, wording
+from datasets.errors import Unavailable
 from datasets.models import Dataset, Fetch
-from datasets.permissions import Caller, Need, Scope
+from datasets.permissions import MAY_FETCH_AGAIN, Caller, Need, Scope, is_allowed
 from datasets.snippets import chart_address
+from datasets.wording import Outcome
 
 _STATES = {
     "": "All",
@@ -50,9 +52,11 @@ class FetchesFilter(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def fetches(request: HttpRequest) -> HttpResponse:
-    """The list of fetches, newest first; a POST cancels the one that it names."""
+    """The list of fetches, newest first; a POST cancels the one that it names, or ends a cool-down."""
     may_cancel = _may_cancel(request)
     if request.method == "POST":
+        if "end_cool_down" in request.POST:
+            return _end_cool_down(request)
         if not may_cancel:
             raise PermissionDenied
         return _cancel(request)
@@ -81,6 +85,8 @@ def fetches(request: HttpRequest) -> HttpResponse:
         "previous": listing.address(request, page=page.number - 1),
         "next": listing.address(request, page=page.number + 1),
         "may_cancel": may_cancel,
+        "cool_down": _cool_down_in_words(),
+        "may_end_cool_down": is_allowed(request.user, MAY_FETCH_AGAIN),
     }
     return render(request, "fetches.html", context)
 
@@ -124,4 +130,25 @@ def _cancel(request: HttpRequest) -> HttpResponse:
             request,
             f"The fetch of {found} is {found.state} already; only a queued one can be cancelled.",
         )
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _cool_down_in_words() -> Outcome | None:
+    """Return why all fetches pause and for how long; None when they do not, or nobody can say."""
+    try:
+        running = throttle.running_cool_down()
+    except Unavailable:
+        return None
+    if running is None:
+        return None
+    return Outcome(
+        running.text, f"All fetches pause for {wording.span_in_words(running.left_s)} more."
+    )
+
+
+def _end_cool_down(request: HttpRequest) -> HttpResponse:
+    if not is_allowed(request.user, MAY_FETCH_AGAIN):
+        raise PermissionDenied
+    throttle.end_cool_down(by=request.user.get_username())
+    messages.success(request, "The pause is over; the next fetch calls TradingView again.")
     return HttpResponseRedirect(request.get_full_path())

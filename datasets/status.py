@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
     Values that the cache alone knows are None while it is away, and `problems` says so.
     """
     problems: list[str] = []
-    cool_down_s = _known(throttle.cool_down_left, problems)
+    cool_down_s, reason = _known(_cool_down, problems) or (None, None)
     in_states = Counter(
         dict(
             Fetch.objects.filter(state__in=Fetch.ACTIVE).values_list("state").annotate(Count("pk"))
@@ -41,7 +41,8 @@ def describe() -> dict[str, Any]:
         "sign_in": _known(tokens.sign_in_state, problems)
         or {"kind": tokens.credentials().kind, "state": "unknown", "code": None, "message": None},
         "tokens_left": _known(throttle.tokens_left, problems),
-        "cool_down_s": None if cool_down_s is None else round(cool_down_s, 1),
+        "cool_down_s": cool_down_s,
+        "cool_down_reason": reason,
         "queued": in_states[Fetch.State.QUEUED],
         "running": in_states[Fetch.State.RUNNING],
         "datasets": totals["number"],
@@ -50,6 +51,11 @@ def describe() -> dict[str, Any]:
         # The same sentence once, however much could not be looked up.
         "problems": list(dict.fromkeys(problems)),
     }
+
+
+def _cool_down() -> tuple[float, str | None]:
+    running = throttle.running_cool_down()
+    return (round(running.left_s, 1), running.text) if running else (0.0, None)
 
 
 def _known(look: Callable[[], Known], problems: list[str]) -> Known | None:

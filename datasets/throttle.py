@@ -5,6 +5,7 @@ A bucket for the pace, and a cool-down that anyone who is refused opens for ever
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from django.conf import settings
 from datasets.call_log import CallLog, FileLog, Note, RedisLog, Window
 from datasets.errors import RateLimited
 from datasets.outages import named_outages
+
+logger = logging.getLogger(__name__)
 
 _COOL_DOWN = "cool-down"
 _REFUSALS = "refusals"
@@ -64,7 +67,7 @@ def cool_down(error: RateLimited) -> float:
     their way when a pause began are refused for the same reason: they do not lengthen it.
     """
     with named_outages():
-        log, running = _log(), _cool_down()
+        log, running = _log(), running_cool_down()
         if running is not None:
             return running.left_s
         refusals = log.note(_REFUSALS)
@@ -75,17 +78,23 @@ def cool_down(error: RateLimited) -> float:
     return float(seconds)
 
 
-def end_cool_down() -> None:
-    """Allow calls again now, as an operator wants it; the next refusal pauses as the first does."""
+def end_cool_down(*, by: str) -> None:
+    """Allow calls again now; the next refusal pauses as the first does. `by` stands in the log."""
     with named_outages():
         _log().drop(_COOL_DOWN)
         _log().drop(_REFUSALS)
+    logger.warning("the cool-down was ended by %s", by)
+
+
+def running_cool_down() -> Note | None:
+    """Return the cool-down that lasts now, its reason and the seconds left; None when calls are allowed."""
+    with named_outages():
+        return _log().note(_COOL_DOWN)
 
 
 def cool_down_left() -> float:
     """Return the seconds until calls are allowed again, 0 when they are."""
-    with named_outages():
-        running = _cool_down()
+    running = running_cool_down()
     return running.left_s if running else 0.0
 
 
@@ -99,16 +108,11 @@ def tokens_left() -> int | None:
 
 def require_no_cool_down() -> None:
     """Raise `RateLimited` while a cool-down lasts; it says for how long."""
-    with named_outages():
-        running = _cool_down()
+    running = running_cool_down()
     if running is not None:
         error = RateLimited(f"{running.text} {running.left_s:.0f} s are left.")
         error.retry_after_s = running.left_s
         raise error
-
-
-def _cool_down() -> Note | None:
-    return _log().note(_COOL_DOWN)
 
 
 def _windows(per_minute: int, burst: int) -> list[Window]:

@@ -30,7 +30,7 @@ def own_outputs(settings: Any, tmp_path: Path) -> Iterator[Path]:
     settings.OUTPUTS_DIR = tmp_path / "outputs"
     settings.OUTPUTS_DIR.mkdir()
     cache.clear()
-    throttle.end_cool_down()
+    throttle.end_cool_down(by="a test")
     yield settings.OUTPUTS_DIR
 
 

@@ -81,7 +81,7 @@ def test_a_cool_down_lasts_as_long_as_it_says_whatever_the_clock_does(
     set_clock(0)
 
     assert 55 < throttle.cool_down_left() <= 60
-    throttle.end_cool_down()
+    throttle.end_cool_down(by="a test")
     assert throttle.cool_down_left() == 0
 
 

@@ -66,6 +66,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},
     "api-status-list": {"GET": READ},
+    "api-status-cool-down": {"DELETE": REFRESH},
     "api-schema": {"GET": READ},
     "api-docs": {"GET": PAGE},
     "api-errors": {"GET": ALWAYS},

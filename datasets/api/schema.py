@@ -235,6 +235,15 @@ status_schema = extend_schema(
     summary="Get the service's state",
     responses={200: _one(StatusSerializer), **problems()},
 )
+end_cool_down_schema = extend_schema(
+    summary="End the pause after a refusal",
+    responses={
+        204: OpenApiResponse(
+            description="Fetches call TradingView again; also when none was paused."
+        ),
+        **problems(),
+    },
+)
 new_fetches_schema = extend_schema(
     summary="Fetch one symbol or many",
     request=NewFetches,

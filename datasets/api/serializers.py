@@ -137,6 +137,10 @@ class StatusSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Seconds until calls are allowed again after a refusal; null while that is not known.",
     )
+    cool_down_reason = serializers.CharField(
+        allow_null=True,
+        help_text="The refusal that began the cool-down; null when calls are allowed.",
+    )
     queued = serializers.IntegerField()
     running = serializers.IntegerField()
     datasets = serializers.IntegerField()

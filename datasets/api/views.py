@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import catalog, fetch_queue, listing, rendering, searching, serving, status
+from datasets import catalog, fetch_queue, listing, rendering, searching, serving, status, throttle
 from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
 from datasets.api.access import READS, Scopes, caller_of, scope_of
@@ -137,12 +137,26 @@ class StatusViewSet(StrictQueryMixin, ViewSet):
     """What the service is doing."""
 
     required_scopes = READS
+    required_permission = ""
     reads_query = frozenset()
 
     @schema.status_schema
     def list(self, request: Request) -> Response:
         """Say which feed, how it is signed in, what the throttle allows, the queue and the disk."""
         return Response(status.describe())
+
+    @schema.end_cool_down_schema
+    @action(
+        detail=False,
+        methods=["delete"],
+        url_path="cool-down",
+        required_scopes={"DELETE": Scope.MANAGE},
+        required_permission=MAY_FETCH_AGAIN,
+    )
+    def cool_down(self, request: Request) -> Response:
+        """End the pause of all fetches that a refusal of TradingView began."""
+        throttle.end_cool_down(by=caller_of(request).name)
+        return Response(status=204)
 
 
 class DatasetFilter(django_filters.FilterSet):
