@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 
 from datasets import catalog, serving
-from datasets.errors import DatasetsError
+from datasets.errors import DatasetsError, StoreUnavailable
 from datasets.models import Dataset
 from datasets.permissions import (
     MAY_DELETE,
@@ -132,6 +132,10 @@ def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, v
     for dataset in datasets:
         try:
             result = action.change(dataset, actor, via)
+        except StoreUnavailable as error:
+            # It would be said of every other dataset too.
+            problems.append(str(error))
+            break
         except DatasetsError as error:
             problems.append(f"{dataset}: {error}")
         else:

@@ -17,7 +17,14 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from datasets import fetching
-from datasets.errors import FileCorrupt, FileMissing, InvalidRequest, StoreError, StoreFailed
+from datasets.errors import (
+    FileCorrupt,
+    FileMissing,
+    InvalidRequest,
+    StoreError,
+    StoreFailed,
+    StoreUnavailable,
+)
 from datasets.models import Dataset
 from datasets.paths import relative_path
 from datasets.store import Store, StoredFile
@@ -69,14 +76,31 @@ def verify(dataset: Dataset) -> Finding:
     try:
         read(dataset)
     except StoreError as error:
-        return Finding(
-            dataset.path, "missing" if isinstance(error, FileMissing) else "corrupt", str(error)
-        )
+        return Finding(dataset.path, _outcome(error), str(error))
     except StoreFailed as error:
         return Finding(dataset.path, "unread", str(error))
     if dataset.content_hash != before:
         return Finding(dataset.path, "adopted", "The file held other bars than the catalog said.")
     return Finding(dataset.path, "ok")
+
+
+def _outcome(error: StoreError) -> str:
+    return "missing" if isinstance(error, FileMissing) else "corrupt"
+
+
+def require_folders(*, accept_empty: bool = False) -> None:
+    """Raise `StoreUnavailable` when the folder of a source that has datasets is away.
+
+    With `accept_empty` such a folder is taken for the right one: its datasets are missing then.
+    """
+    ready = Dataset.objects.filter(state=Dataset.State.READY).order_by()
+    for source in ready.values_list("source", flat=True).distinct():
+        try:
+            fetching.require_folder(source)
+        except StoreUnavailable:
+            if not accept_empty:
+                raise
+            fetching.get_store().accept(source)
 
 
 def adopt_files() -> Iterator[Finding]:
@@ -117,9 +141,9 @@ def find_missing() -> Iterator[Finding]:
     for dataset in Dataset.objects.filter(state=Dataset.State.READY).iterator():
         try:
             store.version(dataset.path)
-        except FileMissing as error:
+        except StoreError as error:
             _set_unreadable(dataset, error)
-            yield Finding(dataset.path, "missing", str(error))
+            yield Finding(dataset.path, _outcome(error), str(error))
 
 
 def choose_prunable(
@@ -262,6 +286,9 @@ def _is_there(path: str, stored: StoredFile) -> bool:
 
 
 def _is_recorded(dataset: Dataset, stored: StoredFile) -> bool:
+    if dataset.state in (Dataset.State.MISSING, Dataset.State.CORRUPT):
+        # The file is back.
+        return False
     recorded = (dataset.content_hash, dataset.bytes, dataset.modified_ns, dataset.fetched_at)
     return recorded == (
         stored.facts.content_hash,
@@ -290,4 +317,4 @@ def _set_state(dataset: Dataset, state: Dataset.State) -> None:
     # The row of a file that was fetched or deleted meanwhile is left alone.
     Dataset.objects.filter(pk=dataset.pk, modified_ns=dataset.modified_ns).exclude(
         state=Dataset.State.INVALIDATED
-    ).update(state=state)
+    ).exclude(state=state).update(state=state)

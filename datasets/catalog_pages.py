@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import acting, listing, sparklines, wording
 from datasets.bars import Timeframe
-from datasets.errors import InvalidRequest, StoreError
+from datasets.errors import InvalidRequest, StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Fetch
 from datasets.permissions import Scope, is_allowed, strangers_may
 from datasets.snippets import chart_address, snippets
@@ -173,7 +173,7 @@ def sparkline(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         # A broken file is told of in the list; in the place of its drawing nothing is shown.
         drawn = sparklines.sparkline(found)
-    except StoreError as error:
+    except (StoreError, StoreFailed, StoreUnavailable) as error:
         raise Http404 from error
     unchanged = get_conditional_response(request, etag=drawn.etag)
     response = unchanged or HttpResponse(drawn.body, content_type="image/svg+xml")

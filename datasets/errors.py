@@ -29,7 +29,8 @@
       - DatabaseUnavailable
       - CacheUnavailable
       - StateUnavailable
-  x StoreError                   reading our own files; healed by fetching again
+      - StoreUnavailable         · the disk with the datasets is not mounted
+  x StoreError                   · retryable; reading our own files: healed by fetching again
     + FileMissing
     + FileCorrupt
 
@@ -235,20 +236,28 @@ class StateUnavailable(Unavailable):
     code = "state_unavailable"
 
 
+class StoreUnavailable(Unavailable):
+    """The folder with the datasets is away: its disk is not mounted."""
+
+    code = "store_unavailable"
+
+
 class StoreError(DatasetsError):
     """A dataset's file cannot be read; `serving.py` answers with a new fetch."""
 
     code = "store_unreadable"
+    # The next fetch heals it; of a pinned dataset there is none, and the error says so itself.
+    retryable = True
 
 
 class FileMissing(StoreError):
-    """The catalog names a file that is not there; somebody deleted it."""
+    """The dataset's file is not there: it was deleted or invalidated; fetching it again heals it."""
 
     code = "file_missing"
 
 
 class FileCorrupt(StoreError):
-    """The file is there and is not the dataset it should be."""
+    """The dataset's file is damaged; fetching it again heals it."""
 
     code = "file_corrupt"
 
@@ -260,5 +269,6 @@ def all_codes() -> dict[str, type[DatasetsError]]:
     while pending:
         error = pending.pop()
         pending.extend(error.__subclasses__())
-        found[error.code] = error
+        # A subclass without a code of its own has that of its parent, which comes first.
+        found.setdefault(error.code, error)
     return found

@@ -52,6 +52,18 @@ def _store_below(folder: Path) -> Store:
     return Store(folder / "datasets")
 
 
+def require_folder(source: str) -> None:
+    """Raise `StoreUnavailable` when the catalog has datasets of the source and their folder is away.
+
+    A fetch would else make a new folder, and every other dataset would be missing in it.
+    """
+    store = get_store()
+    if store.is_present(source):
+        return
+    if Dataset.objects.filter(source=source, state=Dataset.State.READY).exists():
+        raise store.unavailable(source)
+
+
 def run_fetch(fetch_id: int) -> None:
     """Do the queued fetch `fetch_id` once; the row tells what came of it.
 
@@ -121,6 +133,7 @@ class _Attempt:
     def run(self) -> None:
         """Do what the row asks for."""
         key = self.fetch.key
+        require_folder(key.source)
         started, waited_ms = time.monotonic(), self.fetch.waited_ms
         fetched = self._fetch(key)
         self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
@@ -222,6 +235,7 @@ class _Attempt:
             if not self.lease.extend():
                 raise LeaseLost
             _refuse_pinned(key)
+            require_folder(key.source)
             stored = get_store().write(key, fetched)
             dataset_id = _record(stored)
             self._mine().update(
@@ -242,8 +256,7 @@ class _Attempt:
 def _refuse_pinned(key: DatasetKey) -> None:
     """Raise `StoreFailed` when the dataset was pinned while its fetch waited or ran."""
     # Locked, so that who pins it later pins what we write.
-    pinned = Dataset.objects.select_for_update().filter(**key.as_dict(), is_pinned=True)
-    if pinned.filter(state=Dataset.State.READY).first() is not None:
+    if Dataset.pinned(key).select_for_update().first() is not None:
         raise StoreFailed(f"{key} was pinned meanwhile and is not replaced; unpin it to fetch it.")
 
 

@@ -166,6 +166,11 @@ class Dataset(KeyedModel):
         """Return the key's row, whatever its state, or None."""
         return cls.objects.filter(**key.as_dict()).first()
 
+    @classmethod
+    def pinned(cls, key: DatasetKey) -> models.QuerySet[Dataset]:
+        """Return the key's row if it is pinned: no fetch replaces it, also while its file is away."""
+        return cls.objects.filter(**key.as_dict(), is_pinned=True)
+
 
 class Fetch(KeyedModel):
     """One request to get a dataset from the feed, with all its attempts."""

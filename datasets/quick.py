@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from datasets import fetching, freshness, rendering
 from datasets.answers import BarsRequest
-from datasets.errors import StoreError, StoreFailed
+from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.models import NOTED_FOR, ApiToken, Dataset, hash_secret
 from datasets.rendered import Rendered
 
@@ -71,7 +71,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
         row = _smallest(request, plan)
         if row is None or fetching.get_store().version(row.path) != (row.bytes, row.modified_ns):
             return None
-    except (DatabaseError, StoreError, StoreFailed):
+    except (DatabaseError, StoreError, StoreFailed, StoreUnavailable):
         # The long way meets it too, and knows what to do.
         return None
     version = (row.id, row.modified_ns, row.content_hash)

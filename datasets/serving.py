@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 
 from django.conf import settings
@@ -93,8 +94,8 @@ def find_cached(request: BarsRequest) -> Answer | None:
 
 
 def _candidates(key: DatasetKey) -> Iterable[Dataset]:
-    """Return the ready datasets that hold enough bars of the key's series, smallest first."""
-    wanted = key.as_dict() | {"state": Dataset.State.READY.value}
+    """Return the datasets of the key's series that hold enough bars, in any state, smallest first."""
+    wanted = key.as_dict()
     wanted["n_bars__gte"] = wanted.pop("n_bars")
     # Django writes the conditions in the order of their names.
     names = tuple(sorted(wanted))
@@ -128,16 +129,19 @@ def _may_serve_stale(dataset: Dataset, request: BarsRequest) -> bool:
 
 
 def _is_on_disk(dataset: Dataset) -> bool:
-    try:
-        if fetching.get_store().version(dataset.path) != (dataset.bytes, dataset.modified_ns):
-            catalog.read(dataset)
-    except errors.FileMissing:
-        # Deleted by hand: that is an invalidation.
-        catalog.verify(dataset)
+    """Return whether the dataset's file is there and whole; look into one that is not as recorded."""
+    is_ready = dataset.state == Dataset.State.READY
+    if not is_ready and not (dataset.is_pinned and dataset.state == Dataset.State.MISSING):
         return False
-    except StoreError:
-        return False
-    return True
+    recorded = (dataset.bytes, dataset.modified_ns)
+    with suppress(StoreError):
+        if is_ready and fetching.get_store().version(dataset.path) == recorded:
+            return True
+    with suppress(StoreError):
+        # It puts the row right, whatever it finds.
+        catalog.read(dataset)
+        return True
+    return False
 
 
 # --- fetching ----------------------------------------------------------------------------
@@ -171,6 +175,7 @@ def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
 
 def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
     """Return the key's running fetch, a new one, or what a fetch that has just ended left."""
+    fetching.require_folder(request.key.source)
     with transaction.atomic():
         _refuse_pinned(request.key)
         fetch, is_new = fetch_queue.open_fetch(request.key, via=via, by=by)
@@ -186,10 +191,22 @@ def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch
 
 
 def _refuse_pinned(key: DatasetKey) -> None:
-    if Dataset.objects.filter(**key.as_dict(), is_pinned=True, state=Dataset.State.READY).exists():
+    """Raise `InvalidRequest` when the key's dataset is pinned, `StoreError` when its file is away too."""
+    pinned = Dataset.pinned(key).first()
+    if pinned is None:
+        return
+    if pinned.state in Dataset.ON_DISK:
         raise InvalidRequest(
             {"use_cache": [f"{key} is pinned and is not replaced; unpin it in the admin first."]}
         )
+    kind = errors.FileCorrupt if pinned.state == Dataset.State.CORRUPT else errors.FileMissing
+    error = kind(
+        f"{key} is pinned, so that no fetch replaces it, and its file is {pinned.state}. "
+        "Put the file back, or unpin the dataset in the admin to have it fetched again."
+    )
+    # Only a person can help.
+    error.retryable = False
+    raise error
 
 
 def _fetched(request: BarsRequest, fetch: Fetch) -> Answer | Fetch:

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.bars import DatasetKey, FetchedBars
-from datasets.errors import FileCorrupt, FileMissing, StoreFailed
+from datasets.errors import FileCorrupt, FileMissing, StoreFailed, StoreUnavailable
 from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
+from datasets.mapped import map_file, not_regular, require_rows
 from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path
+from datasets.presence import is_marked, is_present, mark
 
 # Beside the datasets: files that could not be read, deleted datasets, and replies that could not be understood.
 _QUARANTINE = "quarantine"
@@ -67,8 +70,9 @@ class Store:
         with _store_failures(path):
             facts = describe(key, fetched)
             table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
-            if not path.parent.is_dir():
+            if not is_marked(path.parent):
                 _make_durably(path.parent)
+                mark(path.parent)
             # Opened first: once the file is replaced nothing may be missing any more.
             with _opened(path.parent) as folder:
                 status = self._replace(path, table)
@@ -85,10 +89,13 @@ class Store:
 
         With `to_trash` the file is moved to `trash/` beside the datasets, with the time in its
         name. Returns False when a file of another fetch is there, which stays. What is no
-        dataset is deleted too. Raises `StoreFailed`.
+        dataset is deleted too. Raises `StoreFailed`, and `StoreUnavailable` when the source's
+        folder is away.
         """
+        source = path.partition("/")[0]
+        if not self.is_present(source):
+            raise self.unavailable(source)
         try:
-            # The whole folder may have gone too.
             with suppress(FileMissing, FileNotFoundError), self._alone():
                 if self._is_of_another_fetch(path, fetched_at):
                     return False
@@ -123,13 +130,17 @@ class Store:
         # Within the length of a file name, which the dataset's own may have.
         target = folder / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
         folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / path).rename(target)
+        # A rename, or a copy where the datasets have a disk of their own.
+        shutil.move(self.folder / path, target)
         return target
 
     def remove_strays(self) -> int:
         """Remove temporary files whose writer is dead; return how many there were."""
         n_removed = 0
         for path in self.folder.glob("*/.*.tmp"):
+            # A pipe of that name would be waited for.
+            if not stat.S_ISREG(path.lstat().st_mode):
+                continue
             with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
@@ -176,6 +187,8 @@ class Store:
             version = self.version(path)
             try:
                 table, facts = self._read_once(path)
+            except FileMissing:
+                raise self._absent(path) from None
             except FileCorrupt:
                 # Unless it was being replaced just then, it really is.
                 if version == self.version(path):
@@ -189,6 +202,7 @@ class Store:
             facts = _facts_of(file, path)
             if relative_path(facts.key) != path:
                 raise FileCorrupt(f"{path} is the file of {facts.key}.")
+            require_rows(file, n_rows=facts.n_rows, n_bars=facts.key.n_bars, name=path)
             if not file.schema_arrow.remove_metadata().equals(bars.BAR_SCHEMA):
                 raise FileCorrupt(f"{path} does not have the columns of a dataset.")
             try:
@@ -232,15 +246,41 @@ class Store:
     def version(self, path: str) -> tuple[int, int]:
         """Return size and modification time (ns) of the file at `path` (relative).
 
-        Raises `FileMissing`, and `StoreFailed` when the machine does not let us look.
+        Raises `FileMissing`; `FileCorrupt` for what is not a regular file; `StoreUnavailable` when
+        the source's folder is away, and `StoreFailed` when the machine does not let us look.
         """
         try:
-            status = (self.folder / path).stat()
+            status = (self.folder / path).lstat()
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise FileMissing(f"{path} is not there.") from error
+            raise self._absent(path) from error
         except OSError as error:
             raise StoreFailed(f"{path} could not be read: {error.strerror}.") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise not_regular(path)
         return status.st_size, status.st_mtime_ns
+
+    def is_present(self, source: str) -> bool:
+        """Return whether the source's folder is there; an empty mount point is not."""
+        return is_present(self.folder / source)
+
+    def accept(self, source: str) -> None:
+        """Take the source's folder for the right one, though it is empty; make it if need be."""
+        with _store_failures(self.folder / source):
+            mark(self.folder / source)
+
+    def unavailable(self, source: str) -> StoreUnavailable:
+        """Return the error that says that the source's folder is away."""
+        return StoreUnavailable(
+            f"The folder datasets/{source} is not there or empty, though the catalog has datasets in it: its disk "
+            "may not be mounted. No dataset was marked as missing. Mount the disk and ask again; if the files were "
+            "deleted on purpose, run `manage.py datasets rebuild --accept-empty`."
+        )
+
+    def _absent(self, path: str) -> FileMissing | StoreUnavailable:
+        source = path.partition("/")[0]
+        if not self.is_present(source):
+            return self.unavailable(source)
+        return FileMissing(f"{path} is not there.")
 
 
 def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
@@ -301,7 +341,8 @@ def _delete(path: Path) -> None:
 @contextmanager
 def _open(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path, memory_map=True) as file:
+        _, source = map_file(path)
+        with source, pq.ParquetFile(source) as file:
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissing(f"{path.name} is not there.") from error

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "datasets"
 LEVELS = [
     {"errors", "handover", "locations"},
     {"bars", "coverage", "freshness"},
-    {"paths", "facts"},
+    {"paths", "facts", "mapped", "presence"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},
     {"leases"},
     {
@@ -67,6 +67,8 @@ WITHOUT_DJANGO = {
     "tradingview",
     "paths",
     "facts",
+    "mapped",
+    "presence",
     "store",
     "formats",
     "research",

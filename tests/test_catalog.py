@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -350,11 +351,12 @@ def test_a_file_that_is_missing_takes_no_room(aged: dict[str, Dataset]) -> None:
     assert catalog.choose_prunable(total_bytes=10**6) == []
 
 
-def test_where_the_whole_folder_is_gone_its_rows_can_be_pruned(
+def test_where_the_whole_folder_was_deleted_on_purpose_its_rows_can_be_pruned(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset()
     shutil.rmtree(store.folder)
+    catalog.require_folders(accept_empty=True)
 
     assert catalog.remove(dataset)
     assert not Dataset.objects.exists()
@@ -388,12 +390,17 @@ def test_an_invalidated_dataset_is_ready_when_a_newer_file_is_there(
 
 
 def test_a_file_that_cannot_be_read_now_does_not_keep_the_others_from_being_adopted(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unread, sound = make_dataset(10), make_dataset(20)
-    path = store.folder / unread.path
-    path.unlink()
-    path.symlink_to(path)
+    open_file = os.open
+
+    def fail(path: Any, *rest: Any, **named: Any) -> int:
+        if str(path).endswith(unread.path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return open_file(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", fail)
     Dataset.objects.filter(pk=sound.pk).delete()
 
     found = {finding.path: finding.outcome for finding in catalog.adopt_files()}

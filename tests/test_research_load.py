@@ -20,6 +20,7 @@ from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.facts import METADATA_KEY
 from datasets.research import (
     DatasetNotFound,
+    FolderUnavailable,
     catalog,
     load,
     reading,
@@ -219,7 +220,7 @@ def test_sample_bars_are_never_taken_unasked(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_how_to_fetch(tmp_path: Path) -> None:
-    with pytest.raises(DatasetNotFound, match=r"sources there: none\. Fetch it: python manage"):
+    with pytest.raises(DatasetNotFound, match=r"nothing was fetched yet.* Fetch it: python manage"):
         load("BINANCE:BTCUSDT", folder=tmp_path)
 
 
@@ -376,7 +377,8 @@ def test_the_catalog_has_a_row_for_each_dataset(tmp_path: Path) -> None:
     assert rows["description"][0] == "Apple Inc."
     assert rows["first_time"][1] == pd.Timestamp("2025-01-01T00:00Z")
     assert catalog(source="sample", folder=tmp_path)["full_symbol"].tolist() == ["NASDAQ:AAPL"]
-    assert catalog(folder=tmp_path / "empty").empty
+    with pytest.raises(FolderUnavailable):
+        catalog(folder=tmp_path / "empty")
 
 
 def test_an_expression_is_found_by_its_text(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed
 from datasets.paths import key_of, relative_path
+from datasets.presence import MARKER
 from datasets.store import Store
 from tests.bars import a_key, bars_table, fetched_bars
 from tests.processes import wait_until
@@ -132,8 +133,9 @@ def test_a_reader_outside_the_project_gets_the_contracts_columns(store: Store) -
 def test_no_temporary_file_stays(store: Store) -> None:
     store.write(a_key(), fetched_bars(bars_table(3)))
 
-    assert [path.name for path in (store.folder / "sample").iterdir()] == [
-        "BINANCE_BTCUSDT_1h_300.parquet"
+    assert sorted(path.name for path in (store.folder / "sample").iterdir()) == [
+        MARKER,
+        "BINANCE_BTCUSDT_1h_300.parquet",
     ]
 
 
@@ -182,10 +184,14 @@ def test_a_failing_disk_leaves_the_old_dataset(
             store.write(key, fetched_bars(bars_table(5)))
 
     assert store.read(relative_path(key))[0].num_rows == 3
-    assert len(list((store.folder / "sample").iterdir())) == 1
+    assert {path.name for path in (store.folder / "sample").iterdir()} == {
+        MARKER,
+        store.path(key).name,
+    }
 
 
 def test_a_file_that_is_not_there_says_so(store: Store) -> None:
+    store.accept("sample")
     for read in (store.read, store.version):
         with pytest.raises(FileMissing):
             read("sample/BINANCE_BTCUSDT_1h_300.parquet")

@@ -11,9 +11,9 @@ from django.shortcuts import render
 from datasets import errors
 from datasets.api.exceptions import status_of
 
-# Their classes are answered by a fetch, or stand for others.
+# Their classes stand for others.
 _NEVER_IN_A_REPLY = {
-    *("error", "refused", "fetch_failed", "store_unreadable", "file_missing", "file_corrupt"),
+    *("error", "refused", "fetch_failed", "store_unreadable"),
 }
 
 

@@ -4,7 +4,7 @@ Knows no Django and no database. docs/research.md describes each function.
 """
 
 from datasets.research.bridges import to_backtesting, to_numpy, to_vectorbt
-from datasets.research.errors import DatasetNotFound, LockMismatch, ServiceFailed
+from datasets.research.errors import DatasetNotFound, FolderUnavailable, LockMismatch, ServiceFailed
 from datasets.research.frames import close_times
 from datasets.research.loading import catalog, load
 from datasets.research.locks import verify_lock, write_lock
@@ -13,6 +13,7 @@ from datasets.research.resampling import align, resample
 
 __all__ = [
     "DatasetNotFound",
+    "FolderUnavailable",
     "LockMismatch",
     "ServiceFailed",
     "align",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datasets.errors import DatasetsError, NotFound, StoreError
+from datasets.errors import DatasetsError, NotFound, StoreError, StoreUnavailable
 
 
 class DatasetNotFound(NotFound):
     """No file holds these bars; the message names close matches and the command that fetches."""
+
+
+class FolderUnavailable(DatasetNotFound, StoreUnavailable):
+    """There is no dataset at all: nothing was fetched yet, or the disk is not mounted."""
+
+    code = StoreUnavailable.code
+    retryable = True
 
 
 class LockMismatch(StoreError):

@@ -20,7 +20,8 @@ from datasets.errors import InvalidRequest
 from datasets.facts import METADATA_KEY, from_document
 from datasets.locations import PROJECT, folder_of, setting
 from datasets.paths import SUFFIX, file_names, is_hashed, key_of
-from datasets.research.errors import DatasetNotFound
+from datasets.presence import is_present
+from datasets.research.errors import DatasetNotFound, FolderUnavailable
 
 DEFAULT_SOURCE = "tradingview"
 # What the command fetches when no number of bars was asked for.
@@ -93,16 +94,26 @@ def find_place(folder: str | Path | None = None, source: str | None = None) -> P
     """
     datasets = outputs_folder(folder) / "datasets"
     wanted = check_source(source)
+    require_present(datasets, wanted)
     if (datasets / wanted).is_dir():
         return Place(datasets, wanted)
     sources = list_sources(datasets)
-    there = ", ".join(repr(name) for name in sources) or "none"
+    there = ", ".join(repr(name) for name in sources)
     message = f"There are no bars of the source {wanted!r} in {datasets}; sources there: {there}."
     if "sample" in sources and source is None:
         message += " Sample bars are invented; ask for them with source='sample'."
-    elif not sources:
-        message += f" {_fetch_sentence(['BINANCE:BTCUSDT'], '1h', DEFAULT_N_BARS, wanted)}"
     raise DatasetNotFound(message)
+
+
+def require_present(datasets: Path, source: str) -> None:
+    """Raise `FolderUnavailable` where there is no source at all, or the source's folder is an empty mount point."""
+    folder = datasets / source
+    if is_present(folder) or (list_sources(datasets) and not folder.is_dir()):
+        return
+    fetch = _fetch_sentence(["BINANCE:BTCUSDT"], "1h", DEFAULT_N_BARS, source)
+    raise FolderUnavailable(
+        f"There is no dataset at all in {folder}: nothing was fetched yet, or its disk is not mounted. {fetch}"
+    )
 
 
 def list_sources(datasets: Path) -> list[str]:

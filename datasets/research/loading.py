@@ -18,12 +18,14 @@ from datasets.paths import relative_path
 from datasets.research import frames, locks
 from datasets.research.errors import DatasetNotFound
 from datasets.research.folders import (
+    DEFAULT_SOURCE,
     Place,
     check_source,
     find_place,
     list_keys,
     list_sources,
     outputs_folder,
+    require_present,
 )
 from datasets.research.frames import Form, choose_columns, provenance_of, render
 from datasets.research.reading import OpenFile, Part, find_dataset, open_dataset, read_part
@@ -248,7 +250,8 @@ def catalog(
 ) -> pd.DataFrame:
     """Return one row for each dataset there is, of all sources or of one.
 
-    A file that cannot be read has a row too; `state` says so.
+    A file that cannot be read has a row too; `state` says so. Raises `FolderUnavailable` where there
+    is no dataset at all, because the disk may not be mounted.
     """
     _require_one_place(folder, url)
     if url is not None:
@@ -256,7 +259,11 @@ def catalog(
             rows = [_row_of_service(row) for row in service.list_datasets(source=source)]
     else:
         datasets = outputs_folder(folder) / "datasets"
-        names = list_sources(datasets) if source is None else [find_place(folder, source).source]
+        names = (
+            [find_place(folder, source).source] if source is not None else list_sources(datasets)
+        )
+        for name in names or [DEFAULT_SOURCE]:
+            require_present(datasets, name)
         places = [Place(datasets, name) for name in names]
         rows = [_row_of_file(place, key) for place in places for key in list_keys(place)]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))

@@ -13,7 +13,7 @@ import pandas as pd
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research.errors import DatasetNotFound, LockMismatch
-from datasets.research.folders import Place, outputs_folder
+from datasets.research.folders import Place, outputs_folder, require_present
 from datasets.research.putting import put
 from datasets.research.reading import OpenFile, open_dataset, read_unverified, verify
 
@@ -213,6 +213,8 @@ def verify_lock(path: str | Path, *, folder: str | Path | None = None) -> list[s
     lock = read_lock(path)
     datasets = outputs_folder(folder) / "datasets"
     sentences = []
+    for source in {key.source for key in lock.entries}:
+        require_present(datasets, source)
     for key, locked in lock.entries.items():
         place = Place(datasets, key.source)
         try:

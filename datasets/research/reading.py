@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.coverage import Coverage, coverage_of
 from datasets.errors import FileCorrupt
 from datasets.facts import METADATA_FORMAT, METADATA_KEY
+from datasets.mapped import map_file, require_rows
 from datasets.paths import relative_path
 from datasets.research.closing import NEVER, Clock, close_instants
 from datasets.research.errors import DatasetNotFound
@@ -74,9 +73,9 @@ def open_dataset(place: Place, key: DatasetKey) -> OpenFile:
 
 def _open(place: Place, key: DatasetKey, numbered: Numbered) -> OpenFile:
     n_bars, name = numbered
-    path = f"{place.folder}/{name}"
+    path = place.folder / name
     try:
-        identity, source = _map(path)
+        status, source = map_file(path)
     except FileNotFoundError:
         raise not_found(place, [key]) from None
     try:
@@ -87,23 +86,12 @@ def _open(place: Place, key: DatasetKey, numbered: Numbered) -> OpenFile:
     said = facts["key"]
     if said.get("n_bars") != n_bars or any(said.get(part) != getattr(key, part) for part in _KEY):
         raise FileCorrupt(f"{name} is the file of another dataset: {said}.")
+    require_rows(file, n_rows=facts["n_rows"], n_bars=n_bars, name=name)
+    identity = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
     return OpenFile(name, source, file, facts, document, identity)
 
 
 _KEY = ("source", "exchange", "symbol", "timeframe", "session", "adjustment")
-
-
-def _map(path: str) -> tuple[Identity, pa.BufferReader]:
-    """Map a file, with what tells it from any other; of one descriptor, so that both belong together."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        status = os.fstat(descriptor)
-        # What is empty cannot be mapped.
-        content = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) if status.st_size else b""
-    finally:
-        os.close(descriptor)
-    identity = (path, status.st_ino, status.st_size, status.st_mtime_ns)
-    return identity, pa.BufferReader(pa.py_buffer(content))
 
 
 def _facts_of(file: pq.ParquetFile, name: str) -> tuple[bytes, dict[str, Any]]:
@@ -111,7 +99,7 @@ def _facts_of(file: pq.ParquetFile, name: str) -> tuple[bytes, dict[str, Any]]:
     try:
         document = (schema.metadata or {})[METADATA_KEY]
         facts: dict[str, Any] = json.loads(document)
-        version = facts["format"]
+        version, _ = facts["format"], facts["n_rows"]
     except (KeyError, TypeError, ValueError) as error:
         raise FileCorrupt(f"{name} does not say which dataset it is.") from error
     if version != METADATA_FORMAT:

@@ -23,7 +23,7 @@ from rich.table import Column, Table
 
 from datasets import catalog, fetching, serving
 from datasets.bars import Timeframe, ascii_upper, split_symbol
-from datasets.errors import DatasetsError, InvalidRequest, StoreFailed
+from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.management.console import open_console, read_age, whole_number
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
@@ -57,7 +57,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._n_refused = 0
-        getattr(self, f"_{options['action']}")(options)
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except StoreUnavailable as error:
+            raise CommandError(str(error)) from error
         if self._n_refused:
             sys.exit(1)
 
@@ -123,6 +126,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _rebuild(self, options: dict[str, Any]) -> None:
+        catalog.require_folders(accept_empty=options["accept_empty"])
         findings = [*catalog.adopt_files(), *catalog.find_missing()]
         self._report(findings, options)
         if any(finding.outcome in ("corrupt", "unread") for finding in findings):
@@ -190,6 +194,8 @@ class Command(BaseCommand):
         for dataset in datasets:
             try:
                 change(dataset)
+            except StoreUnavailable:
+                raise
             except DatasetsError as error:
                 self._n_refused += 1
                 self.stderr.write(f"{dataset}: {error}")
@@ -317,10 +323,6 @@ def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
 # --- the command line --------------------------------------------------------------------
 
 
-def _no_more(action: ArgumentParser) -> None:
-    pass
-
-
 def _selection(action: ArgumentParser) -> None:
     action.add_argument(
         "names", nargs="*", metavar="ID|EXCHANGE:SYMBOL", help="which ones; all when none is named"
@@ -335,6 +337,14 @@ def _verifying(action: ArgumentParser) -> None:
     _selection(action)
     action.add_argument(
         "--lock", type=Path, metavar="FILE", help="those of a study's lock file, with its hashes"
+    )
+
+
+def _rebuilding(action: ArgumentParser) -> None:
+    action.add_argument(
+        "--accept-empty",
+        action="store_true",
+        help="the files were deleted on purpose: mark their datasets as missing though the folder is empty",
     )
 
 
@@ -387,7 +397,7 @@ _ARGUMENTS = {
     "list": _selection,
     "show": _named,
     "verify": _verifying,
-    "rebuild": _no_more,
+    "rebuild": _rebuilding,
     "prune": _pruning,
     "invalidate": _named,
     "delete": _named,
