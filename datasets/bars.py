@@ -150,6 +150,9 @@ def canonical_name(text: str) -> str:
     return unicodedata.normalize("NFC", ascii_upper(composed))
 
 
+_SOURCE = re.compile(r"[a-z0-9-]{1,32}")
+
+
 def split_symbol(symbol: str, exchange: str) -> tuple[str, str]:
     """Return (exchange, symbol), both canonical, from any of the accepted spellings.
 
@@ -184,7 +187,7 @@ def _check_names(exchange: str, symbol: str) -> None:
         errors["symbol"] = [
             f"A symbol is 1 to {MAX_SYMBOL_LENGTH} printable characters without spaces, such as BTCUSDT."
         ]
-    if exchange and not _EXCHANGE.fullmatch(exchange):
+    if exchange and not is_exchange(exchange):
         errors["exchange"] = [
             "An exchange is 1 to 32 letters A to Z, digits or underscores, such as BINANCE."
         ]
@@ -192,6 +195,28 @@ def _check_names(exchange: str, symbol: str) -> None:
         errors["exchange"] = ["This parameter is required, such as exchange=BINANCE."]
     if errors:
         raise InvalidRequest(errors)
+
+
+def is_exchange(text: str) -> bool:
+    """Return whether the text can be an exchange, in its canonical spelling."""
+    return _EXCHANGE.fullmatch(text) is not None
+
+
+def check_source(source: str) -> str:
+    """Return the source when it can be one: it is the name of a folder."""
+    if not _SOURCE.fullmatch(source):
+        raise InvalidRequest({"source": [f"{source!r} is no source, such as 'tradingview'."]})
+    return source
+
+
+def _check_number(n_bars: object) -> int:
+    if not isinstance(n_bars, int) or isinstance(n_bars, bool):
+        raise InvalidRequest({"n_bars": ["This is no number of bars, such as 5000."]})
+    if n_bars < 1:
+        raise InvalidRequest({"n_bars": [f"{n_bars} is below 1."]})
+    if n_bars > _MAX_N_BARS:
+        raise InvalidRequest({"n_bars": [f"This is above {_MAX_N_BARS}."]})
+    return n_bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,18 +244,21 @@ class DatasetKey:
         adjustment: str = "splits",
     ) -> Self:
         """Return the key that these texts spell; raise `InvalidRequest` naming each wrong field."""
+        words = {
+            "source": source, "symbol": symbol, "exchange": exchange, "timeframe": timeframe,
+            "session": session, "adjustment": adjustment,
+        }  # fmt: skip
+        for name, word in words.items():
+            if not isinstance(word, str):
+                raise InvalidRequest({name: [f"{name} is {word!r}, which is no text."]})
         exchange, symbol = split_symbol(symbol, exchange)
         _check_names(exchange, symbol)
-        if n_bars < 1:
-            raise InvalidRequest({"n_bars": [f"{n_bars} is below 1."]})
-        if n_bars > _MAX_N_BARS:
-            raise InvalidRequest({"n_bars": [f"{n_bars} is above {_MAX_N_BARS}."]})
         return cls(
-            source=source,
+            source=check_source(source),
             exchange=exchange,
             symbol=symbol,
             timeframe=Timeframe.parse(timeframe),
-            n_bars=n_bars,
+            n_bars=_check_number(n_bars),
             session=_choice(Session, "session", session),
             adjustment=_choice(Adjustment, "adjustment", adjustment),
         )

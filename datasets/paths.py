@@ -6,7 +6,8 @@ import re
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import Adjustment, DatasetKey, Session, Timeframe, check_source, is_exchange
+from datasets.errors import InvalidRequest
 
 SUFFIX = ".parquet"
 # Longest file name that common file systems hold, in bytes.
@@ -23,8 +24,10 @@ def relative_path(key: DatasetKey) -> str:
 
     Two keys never share a path, also where the file system folds case, and no key leaves
     the folder: whatever a file name cannot hold is percent-encoded. Where that is too long
-    for a file name, the symbol's beginning and its hash stand for the symbol.
+    for a file name, the symbol's beginning and its hash stand for the symbol. Raises
+    `InvalidRequest` for a source or an exchange that is none.
     """
+    check_source(key.source)
     return f"{key.source}/{file_names(key)[0]}"
 
 
@@ -33,6 +36,8 @@ def file_names(key: DatasetKey) -> list[str]:
 
     With other numbers of bars, files of one series may have a name of either form.
     """
+    if key.exchange and not is_exchange(key.exchange):
+        raise InvalidRequest({"exchange": [f"{key.exchange!r} is no exchange, such as BINANCE."]})
     encoded = _encode(key.symbol)
     whole, short = _name(key, encoded), _name(key, _shortened(encoded, key.symbol))
     return [whole, short] if len(whole) <= MAX_NAME_BYTES else [short]
@@ -86,6 +91,10 @@ def key_of(path: str) -> DatasetKey:
         session=session,
         adjustment=adjustment,
     )
-    if relative_path(key) != path:
+    try:
+        is_its_path = relative_path(key) == path
+    except InvalidRequest:
+        is_its_path = False
+    if not is_its_path:
         raise ValueError(f"{path!r} is not the path of a dataset")
     return key

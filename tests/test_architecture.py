@@ -13,7 +13,7 @@ PACKAGE = ROOT / "datasets"
 
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
-    {"errors", "handover", "locations"},
+    {"errors", "handover", "locations", "transfer"},
     {"bars", "coverage", "freshness"},
     {"paths", "facts", "mapped", "presence"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},
@@ -55,7 +55,7 @@ MODULES = [
 EDGES = {
     "tvDatafeed": {"tradingview"},
     "websocket": {"tradingview"},
-    "requests": {"tradingview", "research"},
+    "requests": {"tradingview", "research", "transfer"},
     "celery": {"tasks"},
     "rest_framework": {"api", "urls"},
 }

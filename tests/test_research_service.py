@@ -16,7 +16,15 @@ import requests
 
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest, SymbolNotFound
-from datasets.research import DatasetNotFound, ServiceFailed, catalog, load, load_panel, reading
+from datasets.research import (
+    DatasetNotFound,
+    ServiceFailed,
+    catalog,
+    load,
+    load_panel,
+    reading,
+    wire,
+)
 from datasets.research import service as service_module
 from samplefeed.bars import bars_for
 from tests.processes import Feed, Stack, free_port
@@ -85,14 +93,14 @@ def test_the_service_and_its_files_give_the_same(stack: Stack) -> None:
 def test_a_copy_is_kept_and_asked_about(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     load("LOAD:KEPT", n_bars=100, fetch="missing", source="sample", url=stack.url)
     statuses: list[int] = []
-    send = service_module.Service._send
+    ask = wire.Wire.ask
 
-    def count(self: service_module.Service, method: str, url: str, **options: object) -> object:
-        answer = send(self, method, url, **options)
-        statuses.append(answer.status_code)
+    def noted(self: wire.Wire, method: str, address: str, **options: Any) -> wire.Answer:
+        answer = ask(self, method, address, **options)
+        statuses.append(answer.status)
         return answer
 
-    monkeypatch.setattr(service_module.Service, "_send", count)
+    monkeypatch.setattr(wire.Wire, "ask", noted)
     again = load("LOAD:KEPT", source="sample", url=stack.url)
 
     assert len(again) == 99

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import InvalidRequest
 from datasets.facts import METADATA_KEY, from_document
@@ -82,9 +83,7 @@ def state_folder(outputs: Path) -> Path:
 
 def check_source(source: str | None) -> str:
     """Return the source's name, the usual one for None; raise for what is no name."""
-    if source is not None and not re.fullmatch(r"[a-z0-9-]+", source):
-        raise InvalidRequest({"source": [f"{source!r} is no source, such as 'tradingview'."]})
-    return DEFAULT_SOURCE if source is None else source
+    return DEFAULT_SOURCE if source is None else bars.check_source(source)
 
 
 def find_place(folder: str | Path | None = None, source: str | None = None) -> Place:

@@ -185,18 +185,14 @@ def parse_key(
     adjustment: str,
 ) -> DatasetKey:
     """Return the key that these spell; its `n_bars` is 0 where any number will do."""
-    words = {
-        "symbol": symbol,
-        "timeframe": timeframe,
-        "session": session,
-        "adjustment": adjustment,
-    }
-    for name, word in words.items():
-        if not isinstance(word, str):
-            raise InvalidRequest({name: [f"{name} is {word!r}, which is no text."]})
     try:
         key = DatasetKey.parse(
-            source=check_source(source), n_bars=1 if n_bars is None else n_bars, **words
+            source=check_source(source),
+            symbol=symbol,
+            timeframe=timeframe,
+            n_bars=1 if n_bars is None else n_bars,
+            session=session,
+            adjustment=adjustment,
         )
     except InvalidRequest as error:
         if list(error.errors) != ["exchange"]:
@@ -256,7 +252,7 @@ def catalog(
     _require_one_place(folder, url)
     if url is not None:
         with Service(url, token) as service:
-            rows = [_row_of_service(row) for row in service.list_datasets(source=source)]
+            rows = [_row_of_service(offer.row) for offer in service.list_datasets(source=source)]
     else:
         datasets = outputs_folder(folder) / "datasets"
         names = (
@@ -295,5 +291,5 @@ def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
 
 
 def _row_of_service(row: dict[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = row["instrument"] | row | {"n_rows": row["count"]}
+    merged: dict[str, Any] = row["instrument"] | {**row, "n_rows": row["count"]}
     return merged

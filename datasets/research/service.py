@@ -6,34 +6,41 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import requests
+from typing import Any, Literal, Self, TypeVar
 
 from datasets.bars import DatasetKey, Timeframe
-from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
+from datasets.errors import DatasetsError, InvalidRequest
 from datasets.freshness import stale_for
 from datasets.locations import setting
 from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
 from datasets.research.folders import DEFAULT_N_BARS, Place
+from datasets.research.offers import Offer
 from datasets.research.putting import put, status_of
 from datasets.research.reading import is_intact
+from datasets.research.wire import (
+    MAX_FILE_BYTES,
+    PATIENCE_S,
+    Wire,
+    error_of,
+)
 
 Fetching = Literal["never", "missing", "stale"]
 _FETCHING = ("never", "missing", "stale")
 _DAYS = {"1D": 1, "1W": 7, "1M": 31}
 
-TIMEOUT_S = 30.0
-# How long to wait for all that was asked for: a throttled feed gives some twenty a minute.
-PATIENCE_S = 3600.0
 _POLL_S = (0.05, 2.0)
 # Most symbols that the service takes at once.
 _MAX_SYMBOLS = 1000
+# Most datasets of one list, and what all pages of it may weigh together.
+_MAX_LISTED = 200_000
+_MAX_LISTED_BYTES = 256 * 1024 * 1024
+
+Read = TypeVar("Read")
 
 
 def check_fetching(fetch: str) -> None:
@@ -60,22 +67,14 @@ class Service:
     """
 
     def __init__(self, url: str, token: str | tuple[str, str] | None) -> None:
-        self.url = url.rstrip("/")
-        if not self.url.startswith(("http://", "https://")):
-            message = f"{url!r} is no address of a service, such as http://host:8000."
-            raise InvalidRequest({"url": [message]})
-        self._deadline = time.monotonic() + PATIENCE_S
-        self._session = requests.Session()
-        if isinstance(token, tuple):
-            self._session.auth = token
-        elif token is not None:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._wire = Wire(url, token, hint=self._hint)
+        self.url = self._wire.url
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._session.close()
+        self._wire.close()
 
     # --- copies ---------------------------------------------------------------------------
 
@@ -85,18 +84,19 @@ class Service:
         """Copy what the service holds for the keys; return where that is, and its own keys."""
         place = Place(self._cache_folder() / "datasets", keys[0].source)
         there = self._find(keys)
-        brought = self.bring(keys, there, fetch=fetch)
+        known = {key: offer.row for key, offer in there.items()}
+        brought = self.bring(keys, known, fetch=fetch)
         if brought:
             there |= self._find(brought)
         missing = [key for key in keys if key not in there]
         if missing:
             raise self._not_found(missing)
-        for row in there.values():
-            self._copy(row, place)
-        return place, [replace(key, n_bars=there[key]["n_bars"]) for key in keys]
+        for offer in there.values():
+            self._copy(offer, place)
+        return place, [there[key].key for key in keys]
 
-    def _find(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, dict[str, Any]]:
-        """Return the row of the catalog that answers for each key, where there is one."""
+    def _find(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, Offer]:
+        """Return the offer that answers for each key, where there is one."""
         first = keys[0]
         filters: dict[str, str | None] = {
             "source": first.source,
@@ -106,42 +106,58 @@ class Service:
         }
         if len(keys) == 1:
             filters |= {"symbol": first.symbol, "exchange": first.exchange or None}
-        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for row in self.list_datasets(**filters):
-            found.setdefault((row["exchange"], row["symbol"]), []).append(row)
+        found: dict[tuple[str, str], list[Offer]] = {}
+        for offer in self.list_datasets(**filters):
+            # Whatever else the service sends was not asked for.
+            if offer.is_of_series(
+                replace(first, exchange=offer.key.exchange, symbol=offer.key.symbol)
+            ):
+                found.setdefault((offer.key.exchange, offer.key.symbol), []).append(offer)
         best = {key: _best(key, found.get((key.exchange, key.symbol), [])) for key in keys}
-        return {key: row for key, row in best.items() if row is not None}
+        return {key: offer for key, offer in best.items() if offer is not None}
 
-    def list_datasets(self, **filters: str | None) -> list[dict[str, Any]]:
-        """Return the rows of the catalog that can be served."""
+    def list_datasets(self, **filters: str | None) -> list[Offer]:
+        """Return the datasets that can be served."""
         wanted = {name: value for name, value in filters.items() if value is not None}
         parameters: dict[str, Any] = wanted | {"state": "ready", "page_size": 1000}
-        rows: list[dict[str, Any]] = []
+        offers: list[Offer] = []
         address = "/api/tv/datasets"
         while True:
-            page = self._ask_json("GET", address, "results", params=parameters)
-            rows += page["results"]
+            page = self._wire.ask_json("GET", address, "results", params=parameters)
+            offers += self._read(lambda: [Offer.read(row) for row in page["results"]])  # noqa: B023
             if not page.get("next"):
-                return rows
+                return offers
+            if len(offers) > _MAX_LISTED or self._wire.n_bytes > _MAX_LISTED_BYTES:
+                raise self._wire.misunderstood("with a list that does not end")
             # The service may know itself by another name than ours for it.
-            address, parameters = "/api/tv/datasets?" + page["next"].partition("?")[2], {}
+            address, parameters = "/api/tv/datasets?" + str(page["next"]).partition("?")[2], {}
 
-    def _copy(self, row: Mapping[str, Any], place: Place) -> None:
+    def _read(self, read: Callable[[], Read]) -> Read:
+        """Return what is read of an answer; raise `ServiceFailed` where it cannot be one of ours."""
+        try:
+            return read()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._wire.misunderstood(f"with {error}") from error
+
+    def _copy(self, offer: Offer, place: Place) -> None:
         """Bring the local copy of one file up to date."""
-        path, key = place.datasets / row["path"], _key_of(row)
-        if relative_path(key) != row["path"]:
-            raise ServiceFailed(f"{self.url} names a file {row['path']!r} that is no dataset's.")
+        path, key = place.datasets / relative_path(offer.key), offer.key
         tag_path = path.with_suffix(".etag")
         headers = _unless_changed(path, tag_path)
         # A copy that the disk has spoilt would else stay for as long as the service has no newer.
         if headers and not is_intact(place, key):
             headers = {}
-        answer = self._ask("GET", f"/api/tv/datasets/{row['id']}/file", headers=headers)
-        if answer.status_code == 304:
+        answer = self._wire.ask(
+            "GET",
+            f"/api/tv/datasets/{offer.number}/file",
+            max_bytes=MAX_FILE_BYTES,
+            headers=headers,
+        )
+        if answer.status == 304:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            status = put(path, answer.content)
+            status = put(path, answer.body)
             put(tag_path, json.dumps([*status, answer.headers.get("ETag", "")]).encode())
         except OSError as error:
             raise ServiceFailed(
@@ -153,6 +169,11 @@ class Service:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
         return Path(base) / "tradingview-datasets" / name
+
+    def _hint(self) -> str:
+        """Return what can still be done while the service is away."""
+        folder = self._cache_folder()
+        return f" Its files as they were copied: folder={str(folder)!r}." if folder.is_dir() else ""
 
     def _not_found(self, missing: Sequence[DatasetKey]) -> DatasetNotFound:
         source, offered = missing[0].source, self._source()
@@ -169,12 +190,13 @@ class Service:
 
     def _source(self) -> str:
         """Return the source whose bars the service fetches."""
-        return str(self._ask_json("GET", "/api/tv/status", "source")["source"])
+        return str(self._wire.ask_json("GET", "/api/tv/status", "source")["source"])
 
     def _similar(self, key: DatasetKey) -> list[str]:
-        rows = self.list_datasets(source=key.source, q=key.symbol[:4])
+        offers = self.list_datasets(source=key.source, q=key.symbol[:4])
         return [
-            f"{row['full_symbol']} {row['timeframe']} with {row['n_bars']} bars" for row in rows[:6]
+            f"{offer.key.full_symbol} {offer.key.timeframe.value} with {offer.key.n_bars} bars"
+            for offer in offers[:6]
         ]
 
     # --- fetches --------------------------------------------------------------------------
@@ -222,64 +244,25 @@ class Service:
                 "session": keys[0].session.value,
                 "adjustment": keys[0].adjustment.value,
             }
-            answer = self._ask_json("POST", "/api/tv/fetches", "fetches", json=body)
-            numbers += [int(row["id"]) for row in answer["fetches"]]
+            answer = self._wire.ask_json("POST", "/api/tv/fetches", "fetches", json=body)
+            numbers += self._read(lambda: [int(row["id"]) for row in answer["fetches"]])  # noqa: B023
         return numbers
 
     def _await(self, number: int) -> None:
         pause, longest = _POLL_S
         while True:
-            row = self._ask_json("GET", f"/api/tv/fetches/{number}", "state")
+            row = self._wire.ask_json("GET", f"/api/tv/fetches/{number}", "state")
             if row["state"] == "succeeded":
                 return
             if row["state"] in ("failed", "cancelled"):
-                raise _error_of(row)
-            if time.monotonic() > self._deadline:
+                raise self._read(lambda: _error_of(row))  # noqa: B023
+            if self._wire.is_late:
                 raise ServiceFailed(
-                    f"The fetch {number} of {row['full_symbol']} is still {row['state']} after "
+                    f"The fetch {number} of {row.get('full_symbol')} is still {row['state']} after "
                     f"{PATIENCE_S:g} s; is a worker running at {self.url}?"
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
-
-    # --- the wire -------------------------------------------------------------------------
-
-    def _ask_json(self, method: str, address: str, part: str, **options: Any) -> dict[str, Any]:
-        """Return a reply that has this part; any other server answers something else."""
-        try:
-            document: dict[str, Any] = self._ask(method, address, **options).json()
-            document[part]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ServiceFailed(
-                f"{self.url}{address} answered something else than {part!r}; is it the service?"
-            ) from error
-        return document
-
-    def _ask(self, method: str, address: str, **options: Any) -> requests.Response:
-        while True:
-            answer = self._send(method, self.url + address, **options)
-            if answer.status_code in (200, 202, 304):
-                return answer
-            if answer.status_code != 429 or time.monotonic() > self._deadline:
-                raise _problem(answer, self.url)
-            # We asked too often; the service says when it will listen again.
-            after = answer.headers.get("Retry-After", "")
-            time.sleep(min(float(after), 60.0) if after.isascii() and after.isdigit() else 1.0)
-
-    def _send(self, method: str, url: str, **options: Any) -> requests.Response:
-        try:
-            return self._session.request(
-                method, url, timeout=TIMEOUT_S, allow_redirects=False, **options
-            )
-        except requests.RequestException as error:
-            message = (
-                f"The service at {self.url} cannot be reached ({type(error).__name__}). "
-                "`make run` starts one; url= names another."
-            )
-            folder = self._cache_folder()
-            if folder.is_dir():
-                message += f" Its files as they were copied: folder={str(folder)!r}."
-            raise ServiceFailed(message) from error
 
 
 def _is_wanted(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching) -> bool:
@@ -300,17 +283,12 @@ def _n_bars(known: Mapping[str, Any]) -> int:
     return int(known["key"]["n_bars"] if "key" in known else known["n_bars"])
 
 
-def _best(key: DatasetKey, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the row that answers for the key, by the rule of `find_dataset`; None for none."""
+def _best(key: DatasetKey, offers: Sequence[Offer]) -> Offer | None:
+    """Return the offer that answers for the key, by the rule of `find_dataset`; None for none."""
     if not key.n_bars:
-        return max(rows, key=lambda row: (row["count"], row["fetched_at"]), default=None)
-    enough = [row for row in rows if row["n_bars"] >= key.n_bars]
-    return min(enough, key=lambda row: int(row["n_bars"]), default=None)
-
-
-def _key_of(row: Mapping[str, Any]) -> DatasetKey:
-    names = ("source", "exchange", "symbol", "timeframe", "n_bars", "session", "adjustment")
-    return DatasetKey.parse(**{name: row[name] for name in names})
+        return max(offers, key=lambda offer: (offer.n_rows, offer.fetched_at), default=None)
+    enough = [offer for offer in offers if offer.key.n_bars >= key.n_bars]
+    return min(enough, key=lambda offer: offer.key.n_bars, default=None)
 
 
 def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
@@ -325,26 +303,7 @@ def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
         return {}
 
 
-def _problem(answer: requests.Response, url: str) -> DatasetsError:
-    """Return the error that a reply of problem+json describes."""
-    try:
-        document = answer.json()
-        code, detail = document["code"], document["detail"]
-    except (KeyError, TypeError, ValueError):
-        return ServiceFailed(f"{url} answered {answer.status_code} {answer.reason}.")
-    if code == "invalid_request":
-        return InvalidRequest(document.get("errors") or {"request": [detail]})
-    if code == "not_authenticated":
-        return ServiceFailed(f"{url} asks who you are: {detail} Pass token=.")
-    return _of_code(code, detail)
-
-
 def _error_of(row: Mapping[str, Any]) -> DatasetsError:
     if row["state"] == "cancelled":
         return ServiceFailed(f"The fetch of {row['full_symbol']} was cancelled.")
-    return _of_code(row["error"]["code"], row["error"]["detail"])
-
-
-def _of_code(code: str, detail: str) -> DatasetsError:
-    kind = all_codes().get(code, ServiceFailed)
-    return kind(detail) if issubclass(kind, FetchError) else ServiceFailed(detail)
+    return error_of(str(row["error"]["code"]), str(row["error"]["detail"]))
