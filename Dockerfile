@@ -9,7 +9,7 @@ FROM python:3.11-slim
 WORKDIR /app
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OUTPUTS_URL=/data
 COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY --from=charts /app/node_modules node_modules
 COPY CHANGELOG.md manage.py ./
 COPY tvproject tvproject

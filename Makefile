@@ -45,16 +45,17 @@ types: $(DEV_PACKAGES) ## Check the types
 	@$(BIN)/mypy
 
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
-	@$(LOCK) -o requirements.txt
-	@$(LOCK) --extra dev -c requirements.txt -o requirements-dev.txt
-	@$(LOCK) --extra examples -c requirements-dev.txt -o examples/requirements.txt
-	@$(LOCK) --extra bench -c requirements.txt -o benchmarks/requirements.txt
+	@$(LOCK) pyproject.toml -o requirements.txt
+	@$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --extra examples -c requirements-dev.txt -o examples/requirements.txt
+	@$(LOCK) pyproject.toml --extra bench -c requirements.txt -o benchmarks/requirements.txt
+	@grep -o '^[a-z-]*==[0-9.]*' requirements-node.txt | $(LOCK) - -o requirements-node.txt
 
 clean: ## Remove all that can be made again; outputs/ is kept
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-LOCK = $(BIN)/uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.11 pyproject.toml
+LOCK = $(BIN)/uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --python-version 3.11
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

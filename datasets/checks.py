@@ -9,6 +9,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from tvproject.privacy import is_private
+
 
 @register()
 def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -34,6 +36,22 @@ def check_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             "Only one of TV_USERNAME and TV_PASSWORD is set.",
             hint="Set both or none.",
             id="datasets.E002",
+        )
+    ]
+
+
+@register()
+def check_state_is_private(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The state folder holds sessions and the secret key; another owner's cannot be closed by us."""
+    if is_private(settings.STATE_DIR):
+        return []
+    return [
+        Warning(
+            f"Other users of this machine can read {settings.STATE_DIR} (STATE_DIR).",
+            hint="Let the service's own user own it, with the mode 700.",
+            id="datasets.W002",
         )
     ]
 

@@ -182,7 +182,7 @@ def _keep(token: Token, fingerprint: str) -> None:
     if renew_at <= now:
         return
     document = orjson.dumps([fingerprint, token.value, renew_at])
-    cache.set(_CACHE_KEY, _cipher().encrypt(document), timeout=renew_at - now)
+    cache.set(_CACHE_KEY, _cipher().encrypt(document).decode(), timeout=renew_at - now)
 
 
 def _kept_token(fingerprint: str, refused: str = "") -> str:

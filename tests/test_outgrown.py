@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import requests
+from redis import Redis
 
 from tests import servers
 from tests.processes import Feed, Running, Stack, wait_until
@@ -81,6 +82,20 @@ def test_many_symbols_asked_for_at_once_are_each_fetched_once_and_then_cached(
     again = [stack.get("ohlc", symbol=symbol, n_bars=200).json() for symbol in SYMBOLS]
     assert all(body["cached"] for body in again)
     assert [body["ohlc"] for body in again] == [reply.json()["ohlc"] for reply in replies]
+
+
+def test_what_lies_in_redis_is_no_pickle(
+    stack: Stack, clean_feed: Feed, start_worker: Callable[[], Running]
+) -> None:
+    start_worker()
+    assert stack.get("ohlc", symbol="LOAD:PICKLE", n_bars=20).status_code == 200
+    assert stack.get("symbols", q="BTC").status_code == 200
+
+    shared = Redis.from_url(stack.env["CACHE_URL"])
+    kept = {key: shared.get(key) for key in shared.scan_iter() if shared.type(key) == b"string"}
+
+    assert any(b"symbols:" in key for key in kept)
+    assert [key for key, value in kept.items() if value.startswith(b"\x80")] == []
 
 
 def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(

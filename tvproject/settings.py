@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tvproject.env import SettingsError, folders, read_settings
+from tvproject.privacy import make_private
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 ENV = read_settings(BASE_DIR)
@@ -50,6 +51,8 @@ def _kept_secret_key() -> str:
 
 SECRET_KEY: str = ENV["SECRET_KEY"] or _kept_secret_key()
 DEBUG: bool = ENV["DEBUG"]
+DEFAULT_EXCEPTION_REPORTER = "tvproject.error_reports.SecretsReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "tvproject.error_reports.SecretsFilter"
 
 # --- The address it is reached at --------------------------------------------------------
 
@@ -178,6 +181,11 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+make_private(
+    STATE_DIR,
+    STATE_DIR / "calls.sqlite3",
+    *(Path(each["NAME"]) for each in DATABASES.values() if each["ENGINE"].endswith("sqlite3")),
+)
 
 # --- Cache -------------------------------------------------------------------------------
 
@@ -188,7 +196,10 @@ def _cache(name: str) -> dict[str, Any]:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": ENV["CACHE_URL"],
             "KEY_PREFIX": name,
+            # Version 0.3.0 kept pickles; nothing reads those any more.
+            "VERSION": 2,
             "OPTIONS": {
+                "serializer": "tvproject.json_cache.JsonSerializer",
                 # Without a limit a server that hangs is waited for by the minute. Once more,
                 # where its restart has cut the connection.
                 "socket_timeout": 3,
@@ -336,7 +347,13 @@ CSRF_FAILURE_VIEW = "datasets.error_pages.csrf_failure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "tvproject.secrecy.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

@@ -25,9 +25,19 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer tv_…`, a token that was made in the admin."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if kind.lower() != "bearer":
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
             return None
+        kind, _, secret = header.partition(" ")
+        if kind.lower() == "basic":
+            return None
+        if kind.lower() != "bearer":
+            # Not as an anonymous caller: better to be refused than to go on as somebody else. The web
+            # server gives an empty text for a header that holds other characters than ASCII.
+            sentence = (
+                "The Authorization header cannot be read; send `Bearer tv_…`, or basic credentials."
+            )
+            raise _failure(request, sentence)
         token = ApiToken.find(secret.strip())
         if token is None:
             raise _failure(request, "There is no such token; it may have been deleted.")

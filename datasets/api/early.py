@@ -74,12 +74,13 @@ def _client_of(request: HttpRequest) -> str | None:
     """
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         return None
-    kind, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    header = request.META.get("HTTP_AUTHORIZATION")
+    kind, _, secret = (header or "").partition(" ")
     if kind.lower() == "bearer":
         # Every scope includes reading.
         token = quick.find_token(secret.strip())
         return None if token is None else callers.token_client(token)
-    if kind or not strangers_may(Scope.READ):
+    if header is not None or not strangers_may(Scope.READ):
         return None
     return callers.address_of(request)
 

@@ -1,0 +1,65 @@
+"""Django's error pages and reports without secrets, also with `DEBUG=1`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from django.http import HttpRequest, QueryDict
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from tvproject.secrecy import STARS, without_secrets
+
+
+class SecretsFilter(SafeExceptionReporterFilter):
+    """Hides settings, headers, cookies, form fields and local variables that are named as secrets."""
+
+    cleansed_substitute = STARS
+    hidden_settings = re.compile(
+        "API|AUTH|TOKEN|KEY|SECRET|PASS|SIGN|SESSION|COOKIE|CREDENTIAL"
+        "|DATABASE|BROKER|CACHE|LOCATION",
+        flags=re.IGNORECASE,
+    )
+
+    def get_safe_cookies(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the cookies' names alone: each value may be a key to something."""
+        return dict.fromkeys(request.COOKIES, self.cleansed_substitute)
+
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
+        """Return the form's fields, without those that are named as secrets."""
+        posted: QueryDict | dict[str, Any] = super().get_post_parameters(request)
+        return {name: self.cleanse_setting(name, posted[name]) for name in posted}
+
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> list[tuple[str, Any]]:
+        """Return a frame's variables, without those that are named as secrets."""
+        found = super().get_traceback_frame_variables(request, tb_frame)
+        return [
+            (name, self.cleansed_substitute if self.hidden_settings.search(name) else value)
+            for name, value in found
+        ]
+
+
+class SecretsReporter(ExceptionReporter):
+    """Takes every known secret out of the finished report, wherever it came from."""
+
+    def get_traceback_html(self) -> str:
+        """Return the page."""
+        return without_secrets(super().get_traceback_html(), self._sent())
+
+    def get_traceback_text(self) -> str:
+        """Return the report as text."""
+        return without_secrets(super().get_traceback_text(), self._sent())
+
+    def _sent(self) -> Iterator[str]:
+        """Yield the secrets that the request has brought: cookies, credentials, form fields."""
+        if self.request is None:
+            return
+        yield from self.request.COOKIES.values()
+        yield self.request.META.get("HTTP_AUTHORIZATION", "").partition(" ")[2]
+        for name, value in self.request.POST.items():
+            if SecretsFilter.hidden_settings.search(name):
+                yield str(value)

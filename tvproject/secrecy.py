@@ -1,0 +1,53 @@
+"""Takes secrets out of texts, whatever brought them there."""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote, urlsplit
+
+from django.conf import settings
+
+from tvproject.env import SETTINGS
+
+STARS = "********************"
+# Shorter ones stand everywhere by chance.
+_SHORTEST = 4
+
+
+def without_secrets(text: str, more: Iterable[str] = ()) -> str:
+    """Return the text with stars for the settings' secrets and `more`, however they are written."""
+    secrets = {secret for secret in (*_of_settings(), *more) if len(secret) >= _SHORTEST}
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    # The longest first: one may be a part of another.
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, STARS)
+    return text
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a line of the log, with its traceback, without the settings' secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return without_secrets(super().format(record))
+
+
+def _of_settings() -> Iterator[str]:
+    yield settings.SECRET_KEY
+    for name, value in settings.ENV.items():
+        if SETTINGS[name].is_secret and value:
+            # Of an address the host is worth knowing, and the password is not.
+            yield from _passwords_of(value) if name.endswith("_URL") else (value,)
+
+
+def _passwords_of(address: str) -> Iterator[str]:
+    password = urlsplit(address).password
+    if password:
+        yield from (password, unquote(password))
+
+
+def _spellings(secret: str) -> set[str]:
+    written = (secret, repr(secret)[1:-1], quote(secret), quote(secret, safe=""))
+    return {*written, *map(html.escape, written)}
