@@ -25,12 +25,12 @@ BENCHMARKS ?= fetching serving catalog research
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: install ## Start the service on http://127.0.0.1:8000 (PORT=9000 chooses another port)
+run: fitting-venv install ## Start the service on http://127.0.0.1:8000 (PORT=9000 chooses another port)
 	@exec $(BIN)/python -m tvproject.run
 
 install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
 
-test: $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
+test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
@@ -38,10 +38,10 @@ bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) 
 	  python=$(BIN)/python; [ $$part != research ] || python=$(BENCH_VENV)/bin/python; \
 	  $$python -m benchmarks.$$part || exit 1; done
 
-lint: $(DEV_PACKAGES) ## Check the code's form
+lint: fitting-venv $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status
 
-types: $(DEV_PACKAGES) ## Check the types
+types: fitting-venv $(DEV_PACKAGES) ## Check the types
 	@$(BIN)/mypy
 
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
@@ -63,7 +63,14 @@ $(BIN)/python:
 	@echo "Making $(VENV) …"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(RUN_PACKAGES): | $(BIN)/python
+# A system's new Python, or a folder that was moved, leaves a .venv that looks whole.
+.PHONY: fitting-venv
+fitting-venv: | $(BIN)/python
+	@$(BIN)/python -I -c '' 2>/dev/null || { \
+	  echo "$(VENV) does not fit: its Python does not run. Run \`make clean\`, then the same command again." >&2; exit 1; }
+	@$(BIN)/python -I tvproject/venv.py
+
+$(RUN_PACKAGES): | $(BIN)/python fitting-venv
 	@echo "Installing the Python packages …"
 	@$(PIP) install -r requirements.txt
 	@rm -f $(VENV)/.run-* $(VENV)/.dev-* && touch $@

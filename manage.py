@@ -2,7 +2,11 @@
 """Django's command line."""
 
 import os
+import select
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -19,6 +23,29 @@ def take_source_of_running_service() -> None:
             os.environ["TV_SOURCE"] = sources.pop()
 
 
+@contextmanager
+def quiet_when_nobody_reads() -> Iterator[None]:
+    """End without a traceback when the reader of our output has gone, as `head` does when it has enough."""
+    try:
+        try:
+            yield
+        finally:
+            # Here, and not at the interpreter's end, which would complain.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _has_no_reader(sys.stdout.fileno()):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # As a shell counts a program that was ended by SIGPIPE.
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _has_no_reader(pipe: int) -> bool:
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def main() -> None:
     """Run one management command; a wrong setting is one sentence, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
@@ -33,7 +60,8 @@ def main() -> None:
         settings.DEBUG  # noqa: B018 - loads the settings
     except SettingsError as error:
         sys.exit(str(error))
-    execute_from_command_line(sys.argv)
+    with quiet_when_nobody_reads():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

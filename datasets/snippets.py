@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from json import dumps as to_json
+from pathlib import PurePosixPath
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -45,7 +46,9 @@ def _curl(dataset: Dataset, site: str) -> str:
     else:
         address = f"{site}{reverse('api-dataset-bars', args=[dataset.pk])}?format=csv"
     header = f' -H "{_HEADER}"' if not strangers_may(Scope.READ) else ""
-    return f"curl -fOJ{header} {shlex.quote(address)}"
+    # Named here, because curl takes the name that is sent (`-OJ`) only once: it overwrites no file.
+    name = shlex.quote(f"{PurePosixPath(dataset.path).stem}.csv")
+    return f"curl -f{header} -o {name} {shlex.quote(address)}"
 
 
 def _pandas(dataset: Dataset, site: str) -> str:

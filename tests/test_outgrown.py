@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -91,7 +92,7 @@ def test_what_lies_in_redis_is_no_pickle(
     assert stack.get("ohlc", symbol="LOAD:PICKLE", n_bars=20).status_code == 200
     assert stack.get("symbols", q="BTC").status_code == 200
 
-    shared = Redis.from_url(stack.env["CACHE_URL"])
+    shared: Any = Redis.from_url(stack.env["CACHE_URL"])
     kept = {key: shared.get(key) for key in shared.scan_iter() if shared.type(key) == b"string"}
 
     assert any(b"symbols:" in key for key in kept)

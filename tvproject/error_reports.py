@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import ItemsView, Iterator
 from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
+from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from tvproject.secrecy import STARS, without_secrets
@@ -34,25 +35,26 @@ class SecretsFilter(SafeExceptionReporterFilter):
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
-    ) -> list[tuple[str, Any]]:
+    ) -> ItemsView[str, Any]:
         """Return a frame's variables, without those that are named as secrets."""
         found = super().get_traceback_frame_variables(request, tb_frame)
-        return [
-            (name, self.cleansed_substitute if self.hidden_settings.search(name) else value)
+        shown = {
+            name: self.cleansed_substitute if self.hidden_settings.search(name) else value
             for name, value in found
-        ]
+        }
+        return shown.items()
 
 
 class SecretsReporter(ExceptionReporter):
     """Takes every known secret out of the finished report, wherever it came from."""
 
-    def get_traceback_html(self) -> str:
+    def get_traceback_html(self) -> SafeString:
         """Return the page."""
-        return without_secrets(super().get_traceback_html(), self._sent())
+        return mark_safe(without_secrets(super().get_traceback_html(), self._sent()))
 
-    def get_traceback_text(self) -> str:
+    def get_traceback_text(self) -> SafeString:
         """Return the report as text."""
-        return without_secrets(super().get_traceback_text(), self._sent())
+        return mark_safe(without_secrets(super().get_traceback_text(), self._sent()))
 
     def _sent(self) -> Iterator[str]:
         """Yield the secrets that the request has brought: cookies, credentials, form fields."""

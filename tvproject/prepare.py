@@ -76,6 +76,7 @@ def make_admin() -> None:
     User.objects.create_superuser(_ADMIN, password=password)
     shown = "as in ADMIN_PASSWORD" if settings.ENV["ADMIN_PASSWORD"] else f"{password} (shown once)"
     print(f"Admin user created: login {_ADMIN}, password {shown}.", flush=True)
+    print(f"Another password: python manage.py changepassword {_ADMIN}", flush=True)
 
 
 def collect_static() -> None:

@@ -146,7 +146,7 @@ def test_lines_are_copied(filled: str, open_context: Callable[..., BrowserContex
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
 
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("curl -fOJ 'http://127.0.0.1:")
+    assert copied.startswith("curl -f -o OANDA_EURUSD_15_900.csv 'http://127.0.0.1:")
     assert "symbol=EURUSD&exchange=OANDA&timeframe=15&n_bars=900&format=csv" in copied
 
 
