@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from pathlib import Path
 
 import pyarrow as pa
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from datasets import fetching
+from datasets import fetching, invalidation
 from datasets.errors import (
     FileCorrupt,
     FileMissing,
@@ -25,9 +26,9 @@ from datasets.errors import (
     StoreFailed,
     StoreUnavailable,
 )
-from datasets.models import Dataset
+from datasets.models import Dataset, Fetch
 from datasets.paths import relative_path
-from datasets.store import Store, StoredFile
+from datasets.store import TRASH, Store, StoredFile
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,21 @@ logger = logging.getLogger(__name__)
 class Finding:
     """What looking at one file found, and a sentence.
 
-    `ok`, `adopted`, `missing`, `corrupt`; `unread` where the machine could not read it now.
+    `ok`, `adopted`, `missing`, `corrupt`; `gone` for a dataset that is not wanted any more, and
+    `unread` where the machine could not read it now.
     """
 
     path: str
     outcome: str
     detail: str = ""
+
+
+class Recorded(Enum):
+    """How a file and its row were brought together."""
+
+    KNOWN = auto()  # the row said already what the file says
+    ADOPTED = auto()  # the row has been made to say it
+    REPLACED = auto()  # neither: another file is there by now
 
 
 def read(dataset: Dataset) -> pa.Table:
@@ -52,16 +62,27 @@ def read(dataset: Dataset) -> pa.Table:
     recorded, the row is put right: a worker was killed between writing the two, or
     somebody put another file there.
     """
+    return _read(dataset)[0]
+
+
+def _read(dataset: Dataset) -> tuple[pa.Table, Recorded]:
     store = fetching.get_store()
     while True:
         try:
             table, stored = store.read(dataset.path)
         except StoreError as error:
             _set_unreadable(dataset, error)
+            if dataset.state == Dataset.State.INVALIDATED:
+                raise FileMissing(
+                    f"{dataset} was invalidated and its file was set aside; asking for its bars fetches it again."
+                ) from error
             raise
-        # Else it has been replaced meanwhile, and these bars are not those of the row.
-        if _is_recorded(dataset, stored) or _put_right(dataset, stored):
-            return table
+        if _is_recorded(dataset, stored):
+            return table, Recorded.KNOWN
+        recorded = _put_right(dataset, stored)
+        # Else these bars are not those of the row, or are not wanted any more.
+        if recorded is not Recorded.REPLACED and dataset.state in Dataset.ON_DISK:
+            return table, recorded
 
 
 def path_to_read(dataset: Dataset) -> Path:
@@ -74,13 +95,17 @@ def verify(dataset: Dataset) -> Finding:
     """Read the dataset's file to its end and say what was found; put its row right."""
     before = dataset.content_hash
     try:
-        read(dataset)
+        _, recorded = _read(dataset)
     except StoreError as error:
+        is_kept = Dataset.objects.filter(pk=dataset.pk).exclude(state=Dataset.State.INVALIDATED)
+        if not is_kept.exists():
+            return Finding(dataset.path, "gone", "It was invalidated or deleted.")
         return Finding(dataset.path, _outcome(error), str(error))
     except StoreFailed as error:
         return Finding(dataset.path, "unread", str(error))
-    if dataset.content_hash != before:
+    if recorded is Recorded.ADOPTED and dataset.content_hash != before:
         return Finding(dataset.path, "adopted", "The file held other bars than the catalog said.")
+    # Also when it was fetched again since its row was looked at.
     return Finding(dataset.path, "ok")
 
 
@@ -129,10 +154,10 @@ def _adopt(store: Store, path: str) -> Finding:
         return Finding(path, "corrupt", str(error))
     if row is not None and _is_recorded(row, stored):
         return Finding(path, "ok")
-    if not _record(stored):
-        # Replaced meanwhile: what is there now is another file.
+    recorded = _record(stored)
+    if recorded is Recorded.REPLACED:
         return _adopt(store, path)
-    return Finding(path, "adopted")
+    return Finding(path, "adopted" if recorded is Recorded.ADOPTED else "ok")
 
 
 def find_missing() -> Iterator[Finding]:
@@ -195,7 +220,7 @@ def delete(dataset: Dataset) -> None:
     Raises `InvalidRequest` when the dataset is pinned or has been fetched since it was looked
     at, and `StoreFailed` when the file could not be moved.
     """
-    if remove(dataset, to_trash=True):
+    if remove(dataset, aside=TRASH):
         return
     current = Dataset.objects.filter(pk=dataset.pk).first()
     if current is not None:
@@ -207,10 +232,10 @@ def delete(dataset: Dataset) -> None:
         raise InvalidRequest({"id": [f"{dataset} {reason}."]})
 
 
-def remove(dataset: Dataset, *, to_trash: bool = False) -> bool:
+def remove(dataset: Dataset, *, aside: str = "") -> bool:
     """Delete the dataset's file, then its row; return False for one pinned or fetched since.
 
-    With `to_trash` the file is moved to `trash/`, where it stays until `manage.py tidy`.
+    With `aside` the file is moved to that folder, where it stays until `manage.py tidy`.
     """
     # Choosing among many takes a while, in which somebody may come to want one of them.
     with transaction.atomic():
@@ -221,7 +246,7 @@ def remove(dataset: Dataset, *, to_trash: bool = False) -> bool:
         if row is None:
             return False
         # A worker may have put a new file there that it has not recorded yet.
-        if not fetching.get_store().delete(row.path, fetched_at=row.fetched_at, to_trash=to_trash):
+        if not fetching.get_store().delete(row.path, fetched_at=row.fetched_at, aside=aside):
             return False
         row.delete()
     return True
@@ -241,41 +266,46 @@ def _last_used(dataset: Dataset) -> datetime:
     return max(dataset.fetched_at, dataset.last_served_at or dataset.fetched_at)
 
 
-def _put_right(dataset: Dataset, stored: StoredFile) -> bool:
-    """Make the row and `dataset` say what the file says; False when it has been replaced meanwhile."""
+def _put_right(dataset: Dataset, stored: StoredFile) -> Recorded:
+    """Make the row and `dataset` say what the file says."""
     try:
         with transaction.atomic():
-            is_recorded = _record(stored)
+            recorded = _record(stored)
             # It may have been deleted with its file; that is found out by the next look at the file.
             with suppress(Dataset.DoesNotExist):
                 dataset.refresh_from_db()
-            return is_recorded
+            return recorded
     except DatabaseError as error:
         # The disk is full or the database is busy: the bars are served all the same, with
         # what the file says of itself, and the next reader tries again.
         logger.warning("dataset %s: the row could not be put right: %s", dataset.pk, error)
         for name, value in fetching.row_values(stored).items():
             setattr(dataset, name, value)
-        return True
+        return Recorded.KNOWN
 
 
-def _record(stored: StoredFile) -> bool:
-    """Make the row say what the file says; one that was invalidated stays so until it is fetched.
+def _record(stored: StoredFile) -> Recorded:
+    """Make the row say what the file says, unless another file is there by now.
 
-    Changes nothing and returns False when another file is there by now. Its row is its
-    writer's affair, and may be right already.
+    The file of a dataset that was invalidated is set aside, until a later fetch writes another.
     """
-    path = relative_path(stored.facts.key)
+    key, path = stored.facts.key, relative_path(stored.facts.key)
     with transaction.atomic():
+        # A worker that is about to record this file holds its fetch's row until it has.
+        running = Fetch.objects.filter(**key.as_dict(), state=Fetch.State.RUNNING)
+        running.select_for_update().first()
         # Locked before the look at the file, because a writer replaces the file before the row.
         row = Dataset.objects.select_for_update().filter(path=path).first()
         if not _is_there(path, stored):
-            return False
-        fetching.record(stored)
+            return Recorded.REPLACED
+        if row is not None and _is_recorded(row, stored):
+            return Recorded.KNOWN
         is_same_fetch = row is not None and row.fetched_at == stored.facts.fetched_at
         if row is not None and is_same_fetch and row.state == Dataset.State.INVALIDATED:
-            Dataset.objects.filter(pk=row.pk).update(state=row.state)
-    return True
+            invalidation.invalidate(fetching.get_store(), row)
+            return Recorded.KNOWN
+        fetching.record(stored)
+    return Recorded.ADOPTED
 
 
 def _is_there(path: str, stored: StoredFile) -> bool:
@@ -286,7 +316,7 @@ def _is_there(path: str, stored: StoredFile) -> bool:
 
 
 def _is_recorded(dataset: Dataset, stored: StoredFile) -> bool:
-    if dataset.state in (Dataset.State.MISSING, Dataset.State.CORRUPT):
+    if dataset.state not in Dataset.ON_DISK:
         # The file is back.
         return False
     recorded = (dataset.content_hash, dataset.bytes, dataset.modified_ns, dataset.fetched_at)

@@ -221,7 +221,7 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
         "full_symbol": found.key.full_symbol,
         "timeframe": found.key.timeframe.label,
         "description": found.instrument.get("description", ""),
-        "has_file": found.state in (Dataset.State.READY, Dataset.State.INVALIDATED),
+        "has_file": found.state in Dataset.ON_DISK,
         "source": wording.SOURCES.get(found.source, found.source),
         "age": wording.age_in_words(found.fetched_at),
         "bars": f"{found.n_rows:,}",

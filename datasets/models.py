@@ -72,7 +72,7 @@ class Dataset(KeyedModel):
         CORRUPT = "corrupt"
 
     # Where a file lies in its place.
-    ON_DISK = (State.READY, State.INVALIDATED)
+    ON_DISK = (State.READY,)
 
     state = models.CharField(
         max_length=11,

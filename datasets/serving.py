@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import catalog, errors, fetch_queue, fetching, freshness, tasks
+from datasets import catalog, errors, fetch_queue, fetching, freshness, invalidation, tasks
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
@@ -275,16 +275,11 @@ def failure(fetch: Fetch) -> FetchError:
 
 
 def invalidate(dataset: Dataset) -> None:
-    """Make the dataset one that is fetched again when next asked for; the file stays.
+    """Take the dataset out of what answers; it is fetched again when next asked for.
 
-    Raises `InvalidRequest` when it is pinned.
+    Raises what `invalidation.invalidate` does.
     """
-    row = Dataset.objects.filter(pk=dataset.pk)
-    row.filter(is_pinned=False).update(state=Dataset.State.INVALIDATED)
-    if row.filter(is_pinned=True).exists():
-        raise InvalidRequest(
-            {"id": [f"{dataset} is pinned and is not replaced; unpin it in the admin first."]}
-        )
+    invalidation.invalidate(fetching.get_store(), dataset)
 
 
 def require_enabled() -> None:

@@ -29,9 +29,10 @@ from datasets.mapped import map_file, not_regular, require_rows
 from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path
 from datasets.presence import is_marked, is_present, mark
 
-# Beside the datasets: files that could not be read, deleted datasets, and replies that could not be understood.
+# Beside the datasets: files that could not be read, deleted and invalidated datasets, and replies that could not be understood.
 _QUARANTINE = "quarantine"
-_TRASH = "trash"
+TRASH = "trash"
+INVALIDATED = "invalidated"
 _REJECTED = "rejected"
 
 
@@ -84,10 +85,10 @@ class Store:
         for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
             yield path.relative_to(self.folder).as_posix()
 
-    def delete(self, path: str, *, fetched_at: datetime, to_trash: bool = False) -> bool:
+    def delete(self, path: str, *, fetched_at: datetime, aside: str = "") -> bool:
         """Delete the file at `path` (relative), if it is there and was fetched at that instant.
 
-        With `to_trash` the file is moved to `trash/` beside the datasets, with the time in its
+        With `aside` the file is moved to that folder beside the datasets, with the time in its
         name. Returns False when a file of another fetch is there, which stays. What is no
         dataset is deleted too. Raises `StoreFailed`, and `StoreUnavailable` when the source's
         folder is away.
@@ -99,13 +100,14 @@ class Store:
             with suppress(FileMissing, FileNotFoundError), self._alone():
                 if self._is_of_another_fetch(path, fetched_at):
                     return False
-                if to_trash:
-                    self._set_aside(path, _TRASH)
+                if aside:
+                    self._set_aside(path, aside)
                 else:
                     (self.folder / path).unlink()
         except OSError as error:
+            verb = "moved" if aside else "deleted"
             raise StoreFailed(
-                f"{path} could not be deleted: {error.strerror}. It is still there, and in the catalog."
+                f"{path} could not be {verb}: {error.strerror}. It is still there, and in the catalog."
             ) from error
         return True
 
@@ -160,12 +162,12 @@ class Store:
             (folder / f"{name}.txt").write_bytes(reply)
 
     def forget_set_aside(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-        """Delete the files and replies that were set aside, or moved to the trash, before that instant.
+        """Delete the files and replies that were set aside, invalidated or deleted before that instant.
 
         Returns how many, and their bytes. Raises `StoreFailed`.
         """
         n_files = n_bytes = 0
-        for folder in (_QUARANTINE, _REJECTED, _TRASH):
+        for folder in (_QUARANTINE, _REJECTED, TRASH, INVALIDATED):
             for path in sorted((self.folder.parent / folder).rglob("*")):
                 status = path.lstat()
                 # When it came there, not when it was written: that may be long before.

@@ -14,7 +14,7 @@ from datasets.models import Dataset, Fetch
 SOURCES = {"tradingview": "TradingView", "sample": "Sample feed"}
 STATES = {
     Dataset.State.READY: "It is served as it is.",
-    Dataset.State.INVALIDATED: "It is fetched again when next asked for; the file is still there.",
+    Dataset.State.INVALIDATED: "Its file was set aside; it is fetched again when next asked for.",
     Dataset.State.MISSING: "Somebody deleted the file; it is fetched again when next asked for.",
     Dataset.State.CORRUPT: "The file is damaged and not served; it is fetched again when next asked for.",
 }

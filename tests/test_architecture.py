@@ -24,6 +24,7 @@ LEVELS = [
         "research",
         "callers",
         "fetch_queue",
+        "invalidation",
         "wording",
         "listing",
     },

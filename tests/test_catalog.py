@@ -362,21 +362,6 @@ def test_where_the_whole_folder_was_deleted_on_purpose_its_rows_can_be_pruned(
     assert not Dataset.objects.exists()
 
 
-@pytest.mark.parametrize("look", [catalog.read, lambda dataset: list(catalog.adopt_files())])
-def test_an_invalidated_dataset_whose_file_was_copied_stays_invalidated(
-    make_dataset: MakeDataset, store: Store, look: Callable[[Dataset], object]
-) -> None:
-    make_dataset()
-    Dataset.objects.update(state=State.INVALIDATED)
-    dataset = Dataset.objects.get()
-    os.utime(store.folder / dataset.path, ns=(1, 1))
-
-    look(dataset)
-
-    dataset.refresh_from_db()
-    assert (dataset.state, dataset.modified_ns) == (State.INVALIDATED, 1)
-
-
 def test_an_invalidated_dataset_is_ready_when_a_newer_file_is_there(
     make_dataset: MakeDataset, store: Store
 ) -> None:

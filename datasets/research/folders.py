@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
-from datasets.errors import InvalidRequest
+from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.facts import METADATA_KEY, from_document
 from datasets.locations import PROJECT, folder_of, setting
+from datasets.mapped import map_file
 from datasets.paths import SUFFIX, file_names, is_hashed, key_of
 from datasets.presence import is_present
 from datasets.research.errors import DatasetNotFound, FolderUnavailable
@@ -138,9 +139,9 @@ def list_keys(place: Place) -> list[DatasetKey]:
 def _key_in(path: Path) -> DatasetKey:
     """Return the key that the file carries; raise `ValueError` where it carries none."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(map_file(path)[1]).metadata or {}
         return from_document(metadata[METADATA_KEY]).key
-    except (pa.ArrowException, KeyError, TypeError) as error:
+    except (pa.ArrowException, FileCorrupt, KeyError, TypeError) as error:
         raise ValueError(f"{path.name} does not say which dataset it is") from error
 
 

@@ -103,7 +103,7 @@ class Command(BaseCommand):
             readable = readable.filter(state=Dataset.State.READY)
         findings = [catalog.verify(dataset) for dataset in readable.iterator()]
         self._report(findings, options)
-        if any(finding.outcome != "ok" for finding in findings):
+        if any(finding.outcome not in ("ok", "gone") for finding in findings):
             sys.exit(1)
 
     def _verify_lock(self, options: dict[str, Any]) -> None:
