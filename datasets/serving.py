@@ -67,7 +67,7 @@ def find_answer(
         if stale is not None and can_wait:
             return stale
         raise
-    fetch = _join_or_start(request, via=via, by=by)
+    fetch = join_or_start(request, via=via, by=by)
     if isinstance(fetch, Answer):
         return fetch
     if stale is not None and can_wait:
@@ -153,7 +153,7 @@ def request_fetch(key: DatasetKey, *, via: str, by: str = "") -> Fetch:
     Raises `InvalidRequest` when the dataset is pinned.
     """
     require_enabled()
-    fetch = _join_or_start(BarsRequest(key, use_cache=False), via=via, by=by)
+    fetch = join_or_start(BarsRequest(key, use_cache=False), via=via, by=by)
     assert isinstance(fetch, Fetch)
     return fetch
 
@@ -173,11 +173,11 @@ def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
     return request_fetch(dataset.key, via=via, by=by)
 
 
-def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
+def join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
     """Return the key's running fetch, a new one, or what a fetch that has just ended left."""
     fetching.require_folder(request.key.source)
     with transaction.atomic():
-        _refuse_pinned(request.key)
+        refuse_pinned(request.key)
         fetch, is_new = fetch_queue.open_fetch(request.key, via=via, by=by)
         if is_new and request.use_cache:
             # Only now is it certain that none runs: one may have ended since we looked.
@@ -190,7 +190,7 @@ def _join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch
     return fetch
 
 
-def _refuse_pinned(key: DatasetKey) -> None:
+def refuse_pinned(key: DatasetKey) -> None:
     """Raise `InvalidRequest` when the key's dataset is pinned, `StoreError` when its file is away too."""
     pinned = Dataset.pinned(key).first()
     if pinned is None:

@@ -128,6 +128,15 @@ def test_what_is_stale_is_fetched_again(stack: Stack) -> None:
     assert service_module._is_stale(Timeframe.HOUR_1, {"fetched_at": "2026-01-01T00:00:00+00:00"})
 
 
+def test_a_fetch_that_the_service_refuses_says_of_which_symbol_and_why(stack: Stack) -> None:
+    load("LOAD:PINNED", n_bars=50, fetch="missing", source="sample", url=stack.url)
+    script = "from datasets.models import Dataset; Dataset.objects.filter(symbol='PINNED').update(is_pinned=True, fetched_at='2025-01-01T00:00Z')"
+    stack.manage("shell", "--no-imports", "-c", script)
+
+    with pytest.raises(ServiceFailed, match=r"LOAD:PINNED: .*is pinned"):
+        load("LOAD:PINNED", n_bars=50, fetch="stale", source="sample", url=stack.url)
+
+
 def test_without_an_address_the_service_of_this_machine_fetches(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

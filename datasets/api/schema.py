@@ -248,6 +248,9 @@ new_fetches_schema = extend_schema(
     summary="Fetch one symbol or many",
     request=NewFetches,
     responses={
+        200: OpenApiResponse(
+            NewFetchesReply, description="One symbol was asked for, and a fresh dataset answers it."
+        ),
         202: PolymorphicProxySerializer(
             component_name="OneFetchOrMany",
             serializers=[FetchSerializer, NewFetchesReply],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
+from datasets.fetch_requests import Outcome
 from datasets.models import Dataset, Fetch
 
 _ERROR = {
@@ -86,6 +89,9 @@ class NewFetches(SeriesParameters):
         default=list,
         help_text="`EXCHANGE:SYMBOL` each.",
     )
+    use_cache = YesOrNo(
+        default=True, help_text="`false` fetches again also what is cached and fresh."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if bool(attrs["symbol"]) == bool(attrs["symbols"]):
@@ -95,10 +101,55 @@ class NewFetches(SeriesParameters):
         return attrs
 
 
+class CachedSerializer(serializers.Serializer[Any]):
+    """A symbol that is not fetched, because a fresh dataset answers it."""
+
+    full_symbol = serializers.CharField()
+    dataset = serializers.IntegerField(help_text="The dataset that answers it.")
+
+
+class RefusedSerializer(serializers.Serializer[Any]):
+    """A symbol that is not fetched, and why."""
+
+    full_symbol = serializers.CharField()
+    code = serializers.CharField(help_text="As in an error reply.")
+    detail = serializers.CharField()
+    retryable = serializers.BooleanField()
+    retry_after_s = serializers.FloatField(
+        allow_null=True, help_text="Seconds before which asking again cannot help; null where that is not known."
+    )  # fmt: skip
+
+
 class NewFetchesReply(serializers.Serializer[Any]):
-    """The reply for a list of symbols, in the order asked; for one symbol it is that fetch itself."""
+    """What came of each symbol, each list in the order asked."""
 
     fetches = FetchSerializer(many=True)
+    cached = CachedSerializer(many=True)
+    refused = RefusedSerializer(many=True)
+
+
+def describe_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the body of a reply that has the shape of `NewFetchesReply`."""
+    fetches = [outcome.fetch for outcome in outcomes if outcome.fetch is not None]
+    return {
+        "fetches": FetchSerializer(fetches, many=True, context={"is_list": True}).data,
+        "cached": [
+            {"full_symbol": outcome.key.full_symbol, "dataset": outcome.dataset.pk}
+            for outcome in outcomes
+            if outcome.dataset is not None
+        ],
+        "refused": [
+            {
+                "full_symbol": outcome.key.full_symbol,
+                "code": outcome.refusal.code,
+                "detail": str(outcome.refusal),
+                "retryable": outcome.refusal.retryable,
+                "retry_after_s": getattr(outcome.refusal, "retry_after_s", None),
+            }
+            for outcome in outcomes
+            if outcome.refusal is not None
+        ],
+    }
 
 
 class SymbolSerializer(serializers.Serializer[Any]):

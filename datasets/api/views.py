@@ -40,8 +40,14 @@ from datasets.api.parameters import (
     read_ohlc_request,
 )
 from datasets.api.replies import accepts_gzip, bars_reply, choose_format, file_reply
-from datasets.api.serializers import DatasetSerializer, FetchSerializer, NewFetches
-from datasets.errors import InvalidRequest, StoreError
+from datasets.api.serializers import (
+    DatasetSerializer,
+    FetchSerializer,
+    NewFetches,
+    describe_outcomes,
+)
+from datasets.errors import InvalidRequest, Refused, StoreError
+from datasets.fetch_requests import request_fetches
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.permissions import MAY_DELETE, MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
@@ -313,17 +319,27 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
 
     @schema.new_fetches_schema
     def create(self, request: Request) -> Response:
-        """Fetch one symbol, or many; one that is being fetched already is joined."""
+        """Fetch one symbol, or many; a fetch that is on its way is joined, a fresh dataset is left."""
         wanted = NewFetches(data=request.data)
         wanted.is_valid(raise_exception=True)
-        keys = read_new_fetches(wanted.validated_data)
+        values = wanted.validated_data
         caller = caller_of(request)
-        caller.require_fetch()
-        fetches = [serving.request_fetch(key, via="api", by=caller.name) for key in keys]
-        if wanted.validated_data["symbol"]:
-            return _accepted(fetches[0])
-        body = {"fetches": FetchSerializer(fetches, many=True, context={"is_list": True}).data}
-        return Response(body, status=202, headers={"Retry-After": "1"})
+        outcomes = request_fetches(
+            read_new_fetches(values),
+            via="api",
+            by=caller.name,
+            use_cache=values["use_cache"],
+            before_fetch=caller.require_fetch,
+        )
+        refusals = [outcome.refusal for outcome in outcomes if outcome.refusal is not None]
+        is_one = bool(values["symbol"])
+        # Where nothing else came of it, the refusal is the reply.
+        if len(refusals) == len(outcomes) and (is_one or isinstance(refusals[0], Refused)):
+            raise refusals[0]
+        if is_one and outcomes[0].fetch is not None:
+            return _accepted(outcomes[0].fetch)
+        status = 200 if is_one else 202
+        return Response(describe_outcomes(outcomes), status, headers={"Retry-After": "1"})
 
     @schema.cancel_schema
     def destroy(self, request: Request, pk: str) -> Response:

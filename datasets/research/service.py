@@ -221,31 +221,43 @@ class Service:
                 f"{self.url} fetches from the source {offered!r}, not {wanted[0].source!r}; "
                 f"ask for source={offered!r}, or start it with TV_SOURCE={wanted[0].source}."
             )
-        by_number: dict[int, list[DatasetKey]] = {}
+        groups: dict[tuple[int, bool], list[DatasetKey]] = {}
         for key in wanted:
             before = known.get(key)
             n_bars = key.n_bars or (_n_bars(before) if before else DEFAULT_N_BARS)
-            by_number.setdefault(n_bars, []).append(key)
-        numbers = [
-            number for n_bars, some in by_number.items() for number in self._begin(some, n_bars)
-        ]
+            groups.setdefault((n_bars, before is not None), []).append(key)
+        numbers = []
+        for (n_bars, is_there), some in groups.items():
+            # Too old for us, though the service may call it fresh.
+            extra = {"use_cache": False} if is_there else {}
+            for first in range(0, len(some), _MAX_SYMBOLS):
+                numbers += self._begin(some[first : first + _MAX_SYMBOLS], n_bars, **extra)
         for number in numbers:
             self._await(number)
         return wanted
 
-    def _begin(self, keys: Sequence[DatasetKey], n_bars: int) -> list[int]:
-        """Ask for the fetches; return their numbers."""
+    def _begin(self, keys: Sequence[DatasetKey], n_bars: int, **extra: bool) -> list[int]:
+        """Ask for the fetches; return their numbers. Raises what one of them was refused for.
+
+        A service takes some a minute; the others are asked for when it says.
+        """
         numbers: list[int] = []
-        for first in range(0, len(keys), _MAX_SYMBOLS):
+        symbols = [key.full_symbol for key in keys]
+        while symbols:
             body = {
-                "symbols": [key.full_symbol for key in keys[first : first + _MAX_SYMBOLS]],
+                "symbols": symbols,
                 "timeframe": keys[0].timeframe.value,
                 "n_bars": n_bars,
                 "session": keys[0].session.value,
                 "adjustment": keys[0].adjustment.value,
+                **extra,
             }
             answer = self._wire.ask_json("POST", "/api/tv/fetches", "fetches", json=body)
             numbers += self._read(lambda: [int(row["id"]) for row in answer["fetches"]])  # noqa: B023
+            pauses = self._read(lambda: _pauses_of(answer))  # noqa: B023
+            symbols = [symbol for symbol in symbols if symbol in pauses]
+            if symbols:
+                self._wire.pause(max(pauses.values()))
         return numbers
 
     def _await(self, number: int) -> None:
@@ -263,6 +275,19 @@ class Service:
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
+
+
+def _pauses_of(answer: Mapping[str, Any]) -> dict[str, float]:
+    """Return the symbols that were refused for now, each with the seconds to wait.
+
+    Raises what a symbol was refused for where asking again cannot help.
+    """
+    pauses = {}
+    for row in answer.get("refused", []):
+        if not row["retryable"]:
+            raise error_of(str(row["code"]), f"{row['full_symbol']}: {row['detail']}")
+        pauses[str(row["full_symbol"])] = float(row["retry_after_s"] or 1.0)
+    return pauses
 
 
 def _is_wanted(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching) -> bool:

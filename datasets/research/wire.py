@@ -102,7 +102,13 @@ class Wire:
             # We asked too often; the service says when it will listen again.
             after = answer.headers.get("Retry-After", "")
             is_number = after.isascii() and after.isdigit()
-            time.sleep(min(float(after), _LONGEST_PAUSE_S) if is_number else 1.0)
+            self.pause(float(after) if is_number else 1.0)
+
+    def pause(self, seconds: float) -> None:
+        """Wait as long as the service says, at most a minute; raise when all the time is over."""
+        if self.is_late:
+            raise ServiceFailed(f"{self.url} was asked for {PATIENCE_S:g} s and has not given all.")
+        time.sleep(min(max(seconds, 0.0), _LONGEST_PAUSE_S))
 
     def _send(self, method: str, url: str, max_bytes: int, **options: Any) -> Answer:
         if self.is_late:

@@ -18,15 +18,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from datasets import fetch_queue, serving
-from datasets.answers import BarsRequest
+from datasets import fetch_queue
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
+from datasets.fetch_requests import request_fetches
 from datasets.management.console import open_console, whole_number
 from datasets.models import Dataset, Fetch
 
 _LOOK_S = 0.1
 _NO_WORKER_S = 10.0
+# Queued in one transaction, between two looks whether somebody pressed Ctrl-C.
+_AT_A_TIME = 200
 
 
 @dataclass(slots=True)
@@ -174,18 +176,15 @@ def _read_symbols(path: Path | None) -> list[str]:
 
 
 def _start(jobs: list[Job], interrupted: _Interruption, *, refresh: bool) -> None:
-    for job in jobs:
+    for first in range(0, len(jobs), _AT_A_TIME):
         if interrupted.happened:
             return
-        answer = None if refresh else serving.find_cached(BarsRequest(job.key))
-        if answer is not None and not answer.is_stale:
-            job.dataset = answer.dataset
-        else:
-            try:
-                job.fetch = serving.request_fetch(job.key, via="command")
-            except InvalidRequest as error:
-                # One that is pinned does not keep the others from being fetched.
-                job.refusal = str(error)
+        some = jobs[first : first + _AT_A_TIME]
+        keys = [job.key for job in some]
+        outcomes = request_fetches(keys, via="command", use_cache=not refresh)
+        for job, outcome in zip(some, outcomes, strict=True):
+            job.fetch, job.dataset = outcome.fetch, outcome.dataset
+            job.refusal = str(outcome.refusal or "")
 
 
 def _cancel_queued(jobs: list[Job]) -> None:
