@@ -21,7 +21,8 @@ def now() -> datetime:
 def give_connection_back() -> None:
     """Leave this thread's connection to others, before it waits for something else.
 
-    The next query takes one again. Within a transaction it is kept.
+    The next query takes one again. PostgreSQL has a limited number for all; to SQLite each
+    thread keeps its own. Within a transaction it is kept.
     """
-    if not connection.in_atomic_block:
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()

@@ -83,7 +83,7 @@ def run_fetch(fetch_id: int) -> None:
     except FetchError as error:
         if not attempt.lease.extend():
             # What ended ours says nothing of the attempt that runs now.
-            logger.warning("fetch %s: taken over by another worker: %s", fetch_id, error)
+            logger.warning("fetch %s: not ours any more: %s", fetch_id, error)
             return
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
         if isinstance(error, BadBars) and error.reply:
@@ -230,13 +230,14 @@ class _Attempt:
 
     def _write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
         started = time.monotonic()
-        with transaction.atomic():
+        require_folder(key.source)
+        # Encoded and synced before the transaction: with SQLite nobody else writes during that.
+        with get_store().prepared(key, fetched) as prepared, transaction.atomic():
             # This locks our row too, so that no worker takes over and writes in between.
             if not self.lease.extend():
                 raise LeaseLost
             _refuse_pinned(key)
-            require_folder(key.source)
-            stored = get_store().write(key, fetched)
+            stored = prepared.put_in_place()
             dataset_id = _record(stored)
             self._mine().update(
                 state=Fetch.State.SUCCEEDED,

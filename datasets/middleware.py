@@ -10,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from datasets import database
 from datasets.permissions import Scope, strangers_may
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -43,6 +44,18 @@ def content_security_policy(respond: Respond) -> Respond:
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         response.headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _DATA_POLICY
         return response
+
+    return middleware
+
+
+def connection_given_back(respond: Respond) -> Respond:
+    """Leave the database's connection to others while the reply is sent, to a slow client perhaps."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        try:
+            return respond(request)
+        finally:
+            database.give_connection_back()
 
     return middleware
 

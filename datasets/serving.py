@@ -12,7 +12,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from datasets import catalog, errors, fetch_queue, fetching, freshness, invalidation, tasks
+from datasets import (
+    catalog,
+    database,
+    errors,
+    fetch_queue,
+    fetching,
+    freshness,
+    invalidation,
+    tasks,
+)
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
 from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
@@ -242,6 +251,7 @@ def _look_until(fetch: Fetch, deadline: float) -> Fetch:
         left = deadline - time.monotonic()
         if left <= 0:
             break
+        database.give_connection_back()
         time.sleep(min(pause_s, left))
         pause_s = min(pause_s * 1.5, _LAST_LOOK_S)
         fetch.refresh_from_db()

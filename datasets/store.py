@@ -11,8 +11,8 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,30 @@ class StoredFile:
     modified_ns: int
 
 
+class PreparedFile:
+    """A dataset's new file, written beside its place and synced."""
+
+    def __init__(
+        self,
+        path: Path,
+        temporary: Path,
+        stored: StoredFile,
+        alone: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.is_in_place = False
+        self._path = path
+        self._temporary = temporary
+        self._stored = stored
+        self._alone = alone
+
+    def put_in_place(self) -> StoredFile:
+        """Replace the old file, and return what is on disk then. Raises `StoreFailed`."""
+        with _store_failures(self._path), self._alone():
+            self._temporary.replace(self._path)
+            self.is_in_place = True
+        return self._stored
+
+
 class Store:
     """The datasets below one folder.
 
@@ -67,18 +91,33 @@ class Store:
         A reader sees the old file or the new one, never a part. When this returns, the
         file survives a power cut. Raises `StoreFailed`; the old file is then untouched.
         """
+        with self.prepared(key, fetched) as prepared:
+            return prepared.put_in_place()
+
+    @contextmanager
+    def prepared(self, key: DatasetKey, fetched: FetchedBars) -> Iterator[PreparedFile]:
+        """Write the key's file beside its place and sync it, which may take long.
+
+        In the block, `put_in_place` replaces the old file by a rename. After the block the file
+        survives a power cut, or the old one is untouched. Raises `StoreFailed`.
+        """
         path = self.path(key)
-        with _store_failures(path):
-            facts = describe(key, fetched)
-            table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
-            if not is_marked(path.parent):
-                _make_durably(path.parent)
-                mark(path.parent)
-            # Opened first: once the file is replaced nothing may be missing any more.
-            with _opened(path.parent) as folder:
-                status = self._replace(path, table)
-                os.fsync(folder)
-        return StoredFile(facts, status.st_size, status.st_mtime_ns)
+        with ExitStack() as stack:
+            with _store_failures(path):
+                facts = describe(key, fetched)
+                table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
+                if not is_marked(path.parent):
+                    _make_durably(path.parent)
+                    mark(path.parent)
+                # Opened first: once the file is replaced nothing may be missing any more.
+                folder = stack.enter_context(_opened(path.parent))
+                temporary, status = stack.enter_context(_written(table, path.parent))
+            stored = StoredFile(facts, status.st_size, status.st_mtime_ns)
+            prepared = PreparedFile(path, temporary, stored, self._alone)
+            yield prepared
+            if prepared.is_in_place:
+                with _store_failures(path):
+                    _sync_folder(folder)
 
     def all_paths(self) -> Iterator[str]:
         """Yield the relative path of every file that is named as a dataset, sorted."""
@@ -222,19 +261,6 @@ class Store:
         except FileCorrupt:
             return False
 
-    def _replace(self, path: Path, table: pa.Table) -> os.stat_result:
-        while True:
-            # In the same folder, so that the replacing is one rename.
-            temporary = path.parent / f".{uuid4().hex}.tmp"
-            try:
-                status = _write_durably(table, temporary)
-                if status is not None:
-                    with self._alone():
-                        temporary.replace(path)
-                    return status
-            finally:
-                temporary.unlink(missing_ok=True)
-
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep every other process from putting a file in its place, or taking one from it.
@@ -285,21 +311,28 @@ class Store:
         return FileMissing(f"{path} is not there.")
 
 
-def _write_durably(table: pa.Table, path: Path) -> os.stat_result | None:
-    """Write and sync a new file; return None when it was taken for a stray right away."""
+@contextmanager
+def _written(table: pa.Table, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Write and sync a new temporary file; remove it afterwards if it is still there."""
     # Not by `mkstemp`: its files are readable by their owner only, and the web process
     # may be another user.
-    with path.open("xb") as file:
-        # Held until the file is closed, also by a kill: what is not held is a stray.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not os.fstat(file.fileno()).st_nlink:
-            # A worker that was starting came between the two lines above.
-            return None
-        # Measured for 5,000 bars: zstd without a dictionary is the smallest and the fastest.
-        pq.write_table(table, file, compression="zstd", use_dictionary=False)
-        file.flush()
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno())
+    while True:
+        # In the same folder, so that the replacing is one rename.
+        path = folder / f".{uuid4().hex}.tmp"
+        try:
+            with path.open("xb") as file:
+                # Held until the file is closed, also by a kill: what is not held is a stray.
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # Else a worker that was starting came between the two lines above.
+                if os.fstat(file.fileno()).st_nlink:
+                    # Measured for 5,000 bars: zstd without a dictionary is the smallest and the fastest.
+                    pq.write_table(table, file, compression="zstd", use_dictionary=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    yield path, os.fstat(file.fileno())
+                    return
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _make_durably(folder: Path) -> None:
@@ -309,6 +342,10 @@ def _make_durably(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     with _opened(folder.parent) as above:
         os.fsync(above)
+
+
+def _sync_folder(descriptor: int) -> None:
+    os.fsync(descriptor)
 
 
 @contextmanager

@@ -73,6 +73,7 @@ def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: No
         if time.monotonic() > deadline:
             raise FeedTimeout("Another worker's sign-in did not end. It can be tried again.")
         on_wait()
+        database.give_connection_back()
         time.sleep(_NAP_S)
 
 
@@ -109,6 +110,7 @@ def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> str:
     if kept:
         return kept
     _raise_refusal(fingerprint)
+    database.give_connection_back()
     try:
         token = sign_in(wanted, settings.TV_SITE_URL)
     except (SignInError, RateLimited) as error:

@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -70,18 +71,21 @@ STEPS = {
     "waiting for the feed": Step(client._Driver, "_converse"),
     "some bars came": Step(fetching._Attempt, "_progress"),
     "all bars came": Step(client.FeedClient, "fetch_bars", is_after=True),
-    "transaction begun": Step(store.Store, "write"),
     "file opened": Step(fcntl, "flock", n_strays=1),
     "file locked": Step(pq, "write_table", n_strays=1),
     "half written": Step(pq, "write_table", n_strays=1),
     "written": Step(os, "fsync", n_strays=1),
     "synced": Step(os, "fsync", is_after=True, n_strays=1),
+    "transaction begun": Step(store.PreparedFile, "put_in_place", n_strays=1),
     "renamed": Step(Path, "replace", is_after=True, file="new"),
-    "folder synced": Step(store.Store, "write", is_after=True, file="new"),
+    "put in place": Step(store.PreparedFile, "put_in_place", is_after=True, file="new"),
     "row recorded": Step(fetching, "_record", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
         BaseDatabaseWrapper, "_commit", is_after=True, file="new", fetch="succeeded"
+    ),
+    "folder synced": Step(
+        store, "_sync_folder", is_after=True, file="new", fetch="succeeded"
     ),
     "done": Step(fetching._Attempt, "run", is_after=True, file="new", fetch="succeeded"),
 }  # fmt: skip
@@ -247,13 +251,15 @@ def measure(task: Outcome) -> Outcome:
 
 def _fetch_to_be_killed(task: Outcome, tell: int) -> None:
     fetch_id = _lost() if task.get("again") else prepare(task).pk
-    real_write = store.Store.write
+    real_prepared = store.Store.prepared
 
-    def write(self: store.Store, key: DatasetKey, fetched: FetchedBars) -> store.StoredFile:
+    def prepared(
+        self: store.Store, key: DatasetKey, fetched: FetchedBars
+    ) -> AbstractContextManager[store.PreparedFile]:
         send(tell, "writing")
-        return real_write(self, key, fetched)
+        return real_prepared(self, key, fetched)
 
-    store.Store.write = write  # type: ignore[method-assign]
+    store.Store.prepared = prepared  # type: ignore[assignment, method-assign]
     if "step" in task:
         _die_at(task["step"])
     send(tell, "fetch")

@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from datasets import fetch_queue, fetching, store, tasks
 from datasets.bars import DatasetKey, FetchedBars
@@ -65,13 +65,23 @@ def _starve(task: Outcome) -> Outcome:
 
 
 def _run_out_when_writing(task: Outcome) -> None:
-    real_write = store.Store.write
+    real_prepared, real_put = store.Store.prepared, store.PreparedFile.put_in_place
 
-    def write(self: store.Store, key: DatasetKey, fetched: FetchedBars) -> store.StoredFile:
+    @contextmanager
+    def prepared(
+        self: store.Store, key: DatasetKey, fetched: FetchedBars
+    ) -> Iterator[store.PreparedFile]:
+        with ExitStack() as stack:
+            with SHORTAGES[task["of"]](task):
+                file = stack.enter_context(real_prepared(self, key, fetched))
+            yield file
+
+    def put_in_place(self: store.PreparedFile) -> store.StoredFile:
         with SHORTAGES[task["of"]](task):
-            return real_write(self, key, fetched)
+            return real_put(self)
 
-    store.Store.write = write  # type: ignore[method-assign]
+    store.Store.prepared = prepared  # type: ignore[method-assign]
+    store.PreparedFile.put_in_place = put_in_place  # type: ignore[method-assign]
 
 
 def _run(fetch_id: int) -> str:

@@ -202,7 +202,6 @@ def test_a_file_just_opened_is_not_lost_to_a_worker_that_starts(
 @pytest.mark.parametrize(
     ("task", "reason"),
     [
-        ({"of": "descriptors", "left": 0}, "Too many open files"),
         ({"of": "descriptors", "left": 1}, "Too many open files"),
         ({"of": "descriptors", "left": 0, "when": "writing"}, "Too many open files"),
         ({"of": "descriptors", "left": 1, "when": "writing"}, "Too many open files"),
@@ -222,6 +221,22 @@ def test_a_fetch_that_runs_out_is_store_failed_and_the_old_dataset_is_served(
         "escaped": "",
         "fetch": "failed",
         "code": "store_failed",
+        "is_untouched": True,
+        "strays": 0,
+        "served": "old",
+    }
+
+
+def test_a_fetch_that_cannot_look_at_the_throttle_is_tried_later_and_the_old_dataset_is_served(
+    crasher: Crasher,
+) -> None:
+    outcome = crasher.ask("starve", of="descriptors", left=0)
+
+    assert "unable to open" in outcome.pop("message")
+    assert outcome == {
+        "escaped": "",
+        "fetch": "queued",
+        "code": "state_unavailable",
         "is_untouched": True,
         "strays": 0,
         "served": "old",

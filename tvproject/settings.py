@@ -15,6 +15,7 @@ from corsheaders.defaults import default_headers
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tvproject import postgresql
 from tvproject.env import SettingsError, folders, read_settings
 from tvproject.privacy import make_private
 
@@ -114,6 +115,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "datasets.middleware.limit_query",
     "datasets.middleware.content_security_policy",
+    "datasets.middleware.connection_given_back",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -163,13 +165,15 @@ def _database() -> dict[str, Any]:
         # Not as an address's query is read, where `+` means a space.
         path = unquote(urlsplit(url).path.removeprefix("/"))
         config["NAME"] = path or str(STATE_DIR / "catalog.sqlite3")
-    # A connection for each request would cost more than the request's one query.
-    config["CONN_MAX_AGE"] = 60
+    given = config.get("OPTIONS", {})
     config["CONN_HEALTH_CHECKS"] = True
     if config["ENGINE"].endswith("postgresql"):
-        # Seconds. Without it a host that does not answer is waited for by the minute.
-        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 10)
-    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = postgresql.options(ENV["WEB_WORKERS"]) | given
+        # They go back to the pool.
+        config["CONN_MAX_AGE"] = 0
+    else:
+        # A connection for each request would cost more than the request's one query.
+        config["CONN_MAX_AGE"] = 60
         config["OPTIONS"] = {
             # Web processes and workers write side by side: readers never wait in WAL, and
             # a writer takes its lock at BEGIN and waits for it, instead of failing half-way.
