@@ -85,15 +85,19 @@ class Tally:
         untold = self._counts.get(client, (0, 0))[1]
         return bool(self.limit) and untold + 1 >= self._untold_at_most
 
-    def note(self, client: str) -> None:
-        """Count one more, whatever the limit says."""
-        if self.limit:
-            self._add(client)
-
-    def require_some_left(self, client: str) -> None:
-        """Raise `TooManyRequests` when the client has had its share; count nothing."""
-        if self.limit and self._total(client) >= self.limit:
-            raise self._refusal()
+    def take_back(self, client: str) -> None:
+        """Count one less of this minute: what was counted beforehand did not come to pass."""
+        if not self.limit:
+            return
+        with self._lock:
+            minute = self._turn_to_this_minute()
+            told, untold = self._counts.get(client, (0, 0))
+            if not told + untold:
+                # It was counted in a minute that is over.
+                return
+            self._counts[client] = (told, untold - 1) if untold else (told - 1, 0)
+        if not untold:
+            _add_for_all(f"{self._setting}:{minute}:{client}", -1)
 
     def forget(self) -> None:
         """Begin anew in this process."""
@@ -135,12 +139,6 @@ class Tally:
                 self._counts[client] = (max(told, known), untold)
         return told
 
-    def _total(self, client: str) -> int:
-        with self._lock:
-            minute = self._turn_to_this_minute()
-            told, untold = self._counts.get(client, (0, 0))
-        return max(told, _known_to_all(f"{self._setting}:{minute}:{client}")) + untold
-
     def _turn_to_this_minute(self) -> int:
         minute = int(time.time()) // _MINUTE_S
         if minute != self._minute:
@@ -172,14 +170,6 @@ def _add_for_all(key: str, number: int) -> int | None:
         # Better a limit for each process than no service.
         logger.warning("requests are counted in this process only: %s", error)
         return None
-
-
-def _known_to_all(key: str) -> int:
-    try:
-        return int(caches["counts"].get(key, 0))
-    except (RedisError, OSError) as error:
-        logger.warning("requests are counted in this process only: %s", error)
-        return 0
 
 
 def _one_at_a_time() -> AbstractContextManager[Any]:

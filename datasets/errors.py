@@ -4,9 +4,10 @@
   x InvalidRequest               the caller can fix it; `errors` names each field
   x NotFound                     there is no such dataset or fetch
   x Disabled                     the operator has turned fetching and the API off
-  x Refused                      a caller may not begin a fetch, or not now
+  x Refused                      a caller may not do it, or not now
     + Forbidden
     + TooManyRequests            · retryable, in the next minute
+    + Busy                       · retryable, in a few seconds
   x FetchError                   one fetch failed; `code` is on its row and in the reply
     + SymbolNotFound             · permanent
     + NoData                     · permanent
@@ -95,6 +96,14 @@ class TooManyRequests(Refused):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class Busy(Refused):
+    """Too many requests of this kind are being answered at the same time."""
+
+    code = "busy"
+    retryable = True
+    retry_after_s = 2.0
 
 
 class FetchError(DatasetsError):

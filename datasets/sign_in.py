@@ -1,7 +1,10 @@
-"""The sign-in forms of the pages and of the admin: a client that fails too often has to wait."""
+"""Checking passwords: counted before they are looked at, a few at a time; and the sign-in forms."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -9,22 +12,65 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
 from datasets import callers
-from datasets.errors import TooManyRequests
+from datasets.errors import Busy, Refused
+from datasets.handover import about_to_wait
+
+# A hash takes most of a second of a processor. More at a time would be as long for each, and
+# hold up the readers of bars.
+_N_AT_A_TIME = 1
+# Passwords of one process that may wait for that, and for how long.
+_MOST_WAITING = 8
+_PATIENCE_S = 3.0
+
+_hashing = threading.BoundedSemaphore(_N_AT_A_TIME)
+_places = threading.BoundedSemaphore(_N_AT_A_TIME + _MOST_WAITING)
+
+
+@contextmanager
+def attempt(address: str) -> Iterator[None]:
+    """Count one failed sign-in of the address, and take it back when the block raises nothing.
+
+    So the limit holds for those who try many passwords at the same time too. Raises
+    `TooManyRequests` for one too many, and `Busy` where too many passwords are being checked.
+    """
+    callers.failed_sign_ins.count(address)
+    with _turn_to_hash(address):
+        yield
+    callers.failed_sign_ins.take_back(address)
+
+
+@contextmanager
+def _turn_to_hash(address: str) -> Iterator[None]:
+    if not _places.acquire(blocking=False):
+        raise _busy(address)
+    try:
+        about_to_wait()
+        if not _hashing.acquire(timeout=_PATIENCE_S):
+            raise _busy(address)
+        try:
+            yield
+        finally:
+            _hashing.release()
+    finally:
+        _places.release()
+
+
+def _busy(address: str) -> Busy:
+    # Its password was not looked at.
+    callers.failed_sign_ins.take_back(address)
+    return Busy("Too many passwords are being checked now; try again in a few seconds.")
 
 
 class SignInForm(AuthenticationForm):
-    """Counts wrong passwords as the API does, and does not even look at one too many."""
+    """Counts passwords as the API does, and does not even look at one too many."""
 
     def clean(self) -> dict[str, Any]:
         address = callers.address_of(self.request) if self.request else ""
         try:
-            callers.failed_sign_ins.require_some_left(address)
-            return super().clean()
-        except TooManyRequests as error:
-            raise ValidationError(str(error), code="too_many_requests") from None
-        except ValidationError:
-            callers.failed_sign_ins.note(address)
-            raise
+            with attempt(address):
+                return super().clean()
+        except Refused as error:
+            raise ValidationError(str(error), code=error.code) from None
 
 
 class AdminSignInForm(SignInForm, AdminAuthenticationForm):

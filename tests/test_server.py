@@ -18,6 +18,7 @@ from tvproject.server import Handover
 from tvproject.threads import Threads
 
 AT_ONCE = "/at/once"
+APART = "/apart"
 
 
 class Protocol:
@@ -49,7 +50,9 @@ def environ(
 
 @pytest.fixture
 def handover() -> Handover:
-    return Handover(answer, at_once=frozenset({AT_ONCE}), threads=Threads(2, 8))
+    return Handover(
+        answer, at_once=frozenset({AT_ONCE}), apart=frozenset({APART}), threads=Threads(2, 8)
+    )
 
 
 def ask(handover: Handover, **request: Any) -> Protocol:
@@ -88,6 +91,24 @@ def test_what_may_have_a_body_is_answered_where_it_can_be_read(
     protocol = ask(handover, path=path, method=method, answer=require_thread_that_may_wait)
 
     assert protocol.thread == threading.get_ident()
+
+
+def test_what_is_answered_apart_waits_for_nobody_else() -> None:
+    may_go_on = threading.Event()
+    handover = Handover(
+        answer, at_once=frozenset(), apart=frozenset({APART}), threads=Threads(1, 1)
+    )
+    page = Protocol()
+    handover(page, environ("/page", answer=lambda: assert_soon(may_go_on)))
+
+    assert ask(handover, path=APART).replies == [200]
+    assert page.replies == []
+    may_go_on.set()
+    wait_until(lambda: page.replies == [200], what="the page")
+
+
+def assert_soon(event: threading.Event) -> None:
+    assert event.wait(20)
 
 
 def test_one_thread_answers_for_all_who_come_meanwhile_in_their_order(handover: Handover) -> None:

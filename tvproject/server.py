@@ -32,6 +32,9 @@ _KILL_AFTER_S = 5
 # Two, so that a short one does not wait for a long one. More of them get less done together.
 _AT_A_TIME = 2
 
+# For a load balancer's questions, of which few come at the same time.
+_THREADS_APART = 4
+
 logger = logging.getLogger(__name__)
 
 # What answers a request: called with where the reply goes, and with the request's environ.
@@ -48,10 +51,14 @@ class Request(NamedTuple):
 class Handover:
     """Answers what is ready one request after another, and hands over the rest."""
 
-    def __init__(self, respond: Respond, *, at_once: frozenset[str], threads: Threads) -> None:
+    def __init__(
+        self, respond: Respond, *, at_once: frozenset[str], apart: frozenset[str], threads: Threads
+    ) -> None:
         self._respond = respond
         self._at_once = at_once
+        self._apart = apart
         self._threads = threads
+        self._threads_apart = Threads(1, _THREADS_APART)
         self._arrived: deque[Request] = deque()
         self._answering = threading.Lock()
 
@@ -65,7 +72,9 @@ class Handover:
             self._arrived.append(request)
             self._answer_arrived()
         else:
-            self._threads.submit(partial(self._answer, request))
+            is_apart = environ["PATH_INFO"] in self._apart
+            threads = self._threads_apart if is_apart else self._threads
+            threads.submit(partial(self._answer, request))
 
     def _answer_arrived(self) -> None:
         # Whoever comes first answers for all who come meanwhile; their threads are free again,
@@ -112,7 +121,12 @@ def _with_handover(
     threads = Threads(_AT_A_TIME, settings.WEB_THREADS)
     when_about_to_wait(threads.about_to_wait)
     respond = wsgi._callback_wrapper(application, scope, access_log_format)
-    return Handover(respond, at_once=frozenset(settings.ANSWERED_AT_ONCE), threads=threads)
+    return Handover(
+        respond,
+        at_once=frozenset(settings.ANSWERED_AT_ONCE),
+        apart=frozenset(settings.ANSWERED_APART),
+        threads=threads,
+    )
 
 
 def serve(host: str, port: int, *, workers: int, threads: int) -> None:

@@ -312,7 +312,9 @@ if CORS_ALLOWED_ORIGINS:
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 WEB_THREADS: int = ENV["WEB_THREADS"]
 # What the web server's own thread tries to answer. A view there must not wait: it hands over.
-ANSWERED_AT_ONCE = ["/api/tv/ohlc"]
+ANSWERED_AT_ONCE = ["/api/tv/ohlc", "/healthz"]
+# What threads of its own answer: it may wait, and it must not wait for the pages.
+ANSWERED_APART = ["/readyz"]
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradingView dataset service",

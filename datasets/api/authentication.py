@@ -17,7 +17,7 @@ from rest_framework.authentication import BaseAuthentication, BasicAuthenticatio
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from datasets import callers
+from datasets import callers, sign_in
 from datasets.models import ApiToken
 
 
@@ -64,13 +64,10 @@ class CountedBasicAuthentication(BasicAuthentication):
         known = _passwords.find(userid, password)
         if known is not None:
             return known, None
-        callers.failed_sign_ins.require_some_left(callers.address_of(request))
-        try:
+        with sign_in.attempt(callers.address_of(request)):
             if "\0" in userid + password:
                 raise AuthenticationFailed("Invalid username/password.")
             user, _ = super().authenticate_credentials(userid, password, request)
-        except AuthenticationFailed as error:
-            raise _failure(request, str(error.detail)) from None
         _passwords.keep(userid, password, user)
         return user, None
 

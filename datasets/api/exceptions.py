@@ -28,6 +28,7 @@ _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.Disabled, 503, "Service turned off"),
     (errors.Forbidden, 403, "Not allowed"),
     (errors.TooManyRequests, 429, "Too many requests"),
+    (errors.Busy, 503, "Busy"),
     (errors.Unavailable, 503, "Not available now"),
     (errors.FetchError, 500, "Fetch failed"),
     (errors.StoreError, 500, "Dataset unreadable"),
