@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import acting, fetch_queue, listing, serving, token_admin  # noqa: F401
+from datasets import acting, fetch_queue, listing, serving, token_admin, wording  # noqa: F401
 from datasets.downloads import Download
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
@@ -107,13 +107,13 @@ class DatasetAdmin(ReadOnlyAdmin):
         (None, {"fields": ["preview"]}),
         ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "n_bars"), ("session", "adjustment")]}),
         ("Bars", {"fields": ["n_rows", ("first_time", "last_time"), ("is_final", "limited")]}),
-        ("Quality", {"fields": [("n_duplicates", "n_inconsistent"), ("zero_volume", "largest_gap")]}),
+        ("Quality", {"fields": [("n_duplicates", "n_inconsistent"), ("zero_volume", "largest_gap"), "doubtful"]}),
         ("Instrument", {"fields": ["instrument_facts"]}),
         ("File", {"fields": [("state", "is_kept"), "path", "size", "content_hash", ("fetched_at", "tvdatafeed_version")]}),
         ("Use", {"fields": [("hits", "last_served_at"), "last_fetches"]}),
     ]  # fmt: skip
     readonly_fields = (
-        "preview", "is_final", "limited", "zero_volume", "largest_gap", "instrument_facts", "is_kept", "size", "last_fetches",
+        "preview", "is_final", "limited", "zero_volume", "largest_gap", "doubtful", "instrument_facts", "is_kept", "size", "last_fetches",
     )  # fmt: skip
     # Of what is no field of the model, or is shown in other words than it.
     _help_texts: ClassVar = {
@@ -122,6 +122,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         "limited": "The feed said that it holds no deeper history for this account.",
         "zero_volume": "Share of bars with a volume of 0.",
         "largest_gap": "Longest time between two neighbouring bars.",
+        "doubtful": "What looks odd and may be right; kept as sent.",
         "instrument_facts": "As it was when the bars were fetched.",
         "is_kept": "Never pruned and never replaced by a later fetch.",
         "size": "Of the file.",
@@ -161,6 +162,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     def quality(self, dataset: Dataset) -> str:
         found = {"duplicates": dataset.n_duplicates, "inconsistent": dataset.n_inconsistent}
         flaws = [f"{number} {name}" for name, number in found.items() if number]
+        flaws += wording.doubts_of(dataset)
         if dataset.last_bar_final is False:
             flaws.append("last bar forming")
         return ", ".join(flaws) or "good"
@@ -193,6 +195,10 @@ class DatasetAdmin(ReadOnlyAdmin):
     @admin.display(description="pinned")
     def is_kept(self, dataset: Dataset) -> str:
         return "yes" if dataset.is_pinned else "no"
+
+    @admin.display(description="doubts")
+    def doubtful(self, dataset: Dataset) -> str:
+        return ", ".join(wording.doubts_of(dataset)) or "none"
 
     @admin.display(description="share of zero volume")
     def zero_volume(self, dataset: Dataset) -> str:

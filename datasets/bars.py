@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from string import ascii_lowercase, ascii_uppercase
@@ -338,6 +338,8 @@ class FetchedBars:
     # The feed said that it holds no deeper history for us (`data_completed: limit`).
     is_limited: bool = False
     n_duplicates: int = 0
+    # What looks odd and may be right: a code of `plausibility.DOUBTS` and the number of bars.
+    doubts: dict[str, int] = field(default_factory=dict)
 
 
 def make_table(values: npt.NDArray[np.float64], *, has_volume: npt.NDArray[np.bool_]) -> pa.Table:
@@ -376,6 +378,9 @@ def check_numbers(values: npt.NDArray[np.float64], *, has_volume: npt.NDArray[np
         raise BadBars(f"The bar of {_iso(times[row])} has a price that is no number.")
     if not np.all(np.isfinite(volumes) & (np.abs(volumes) < NO_VALUE)):
         raise BadBars("A bar has a volume that is no number.")
+    if np.any(volumes < 0):
+        row = int(np.flatnonzero(has_volume & (values[:, 5] < 0))[0])
+        raise BadBars(f"The bar of {_iso(times[row])} has a volume below zero.")
 
 
 def _iso(seconds: float) -> str:

@@ -29,9 +29,10 @@ _ORDERS: dict[str, list[Any]] = {
     "last": ["last_time"],
     "fetched": ["fetched_at"],
     "size": ["bytes"],
-    # As `wording.flaws_of` tells of them: bars that are wrong, bars that are missing, a bar that is not final.
+    # As `wording.flaws_of` tells of them: bars that are wrong, odd, or missing, a bar that is not final.
     "quality": [
         F("n_duplicates") + F("n_inconsistent"),
+        Case(When(doubts={}, then=Value(0)), default=Value(1)),
         Case(When(is_limited=True, n_rows__lt=F("n_bars"), then=Value(1)), default=Value(0)),
         Case(When(last_bar_final=False, then=Value(1)), default=Value(0)),
     ],
@@ -155,6 +156,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
         "largest_gap": wording.span_in_words(found.largest_gap_s)
         if found.largest_gap_s
         else "none",
+        "doubts": wording.doubts_of(found),
         "zero_share": f"{found.zero_volume_share or 0:.1%}",
         "fetches": [
             (fetch, wording.outcome_of(fetch))

@@ -24,6 +24,8 @@
     + FeedClosed                 · retryable
     + FeedProtocol               · permanent; TradingView answers in a way we do not know
     + BadBars                    · permanent; the reply is kept for the operator
+      - WrongBars                · permanent; so is this reply
+      - BarsChanged              · retryable; so is this reply
     + StoreFailed                · permanent; an operator must act
     + WorkerLost                 · retryable; workers died in the middle of it
     + Unavailable                · retryable; a server or a disk of ours does not do its work
@@ -201,10 +203,23 @@ class FeedProtocol(FetchError):
 
 
 class BadBars(FetchError):
-    """The reply holds a bar that cannot be one: a price is missing or not a number."""
+    """The reply holds a bar that cannot be one: a price that is no number, a volume below 0."""
 
     code = "bad_bars"
     reply: bytes = b""
+
+
+class WrongBars(BadBars):
+    """The reply is about something else: another instrument, bar length or age than asked for."""
+
+    code = "wrong_bars"
+
+
+class BarsChanged(BadBars):
+    """An answer to the request for older bars changed newer bars that had come before."""
+
+    code = "bars_changed"
+    retryable = True
 
 
 class StoreFailed(FetchError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -34,6 +34,8 @@ class FileFacts:
     zero_volume_share: float | None
     largest_gap_s: int | None
     tvdatafeed_version: str
+    # Codes of `plausibility.DOUBTS`; not in the document where there are none.
+    doubts: dict[str, int] = field(default_factory=dict)
 
 
 def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
@@ -54,6 +56,7 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         zero_volume_share=bars.zero_volume_share(fetched.table),
         largest_gap_s=bars.largest_gap_s(fetched.table),
         tvdatafeed_version=_tvdatafeed_version(),
+        doubts=fetched.doubts,
     )
 
 
@@ -65,7 +68,9 @@ def _tvdatafeed_version() -> str:
 
 def to_document(facts: FileFacts) -> bytes:
     """Return the facts as the document that the file carries."""
-    document = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    document = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    if not facts.doubts:
+        del document["doubts"]
     document |= {
         "format": METADATA_FORMAT,
         "key": facts.key.as_dict(),

@@ -92,11 +92,11 @@ def run_fetch(fetch_id: int) -> None:
 
 
 def _kept(error: BadBars, name: str) -> BadBars:
-    """Keep the message that held the bad bar, and let the error say where."""
+    """Keep the message that held the bad bars, and let the error say where."""
     get_store().keep_reply(name, error.reply)
-    return BadBars(
+    return type(error)(
         f"{error} Nothing was stored. TradingView's message is kept for the operator in rejected/{name}.txt, "
-        "beside the datasets; trying again helps once TradingView sends the bar right."
+        "beside the datasets; trying again helps once TradingView sends the bars right."
     )
 
 
@@ -296,6 +296,7 @@ def row_values(stored: StoredFile) -> dict[str, Any]:
         "n_inconsistent": facts.n_inconsistent,
         "zero_volume_share": facts.zero_volume_share,
         "largest_gap_s": facts.largest_gap_s,
+        "doubts": facts.doubts,
         "tvdatafeed_version": facts.tvdatafeed_version,
     }
 

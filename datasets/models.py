@@ -128,6 +128,11 @@ class Dataset(KeyedModel):
     largest_gap_s = models.PositiveBigIntegerField(
         null=True, help_text="Longest time between two neighbouring bars, in seconds."
     )
+    doubts = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What looks odd and may be right: a code and the number of bars; kept as sent.",
+    )
     is_pinned = models.BooleanField(
         "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
     )

@@ -153,6 +153,7 @@ def _enveloped(
         "content_hash": dataset.content_hash,
         "is_limited": dataset.is_limited,
         **coverage.as_dict(),
+        "doubts": dataset.doubts,
         "instrument": dataset.instrument,
     }
     return (

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from datasets.models import Dataset, Fetch
+from datasets.plausibility import DOUBTS
 
 SOURCES = {"tradingview": "TradingView", "sample": "Sample feed"}
 STATES = {
@@ -32,6 +33,8 @@ _STEPS = {
     "feed_closed": _KEPT,
     "feed_protocol": "Whoever runs this service finds more in the worker's log.",
     "bad_bars": "Nothing was stored; the reply is kept for whoever runs this service.",
+    "wrong_bars": "Nothing was stored; the reply is kept for whoever runs this service.",
+    "bars_changed": "Nothing was stored; the reply is kept for whoever runs this service.",
     "store_failed": _OPERATOR,
     "worker_lost": "Whoever runs this service finds more in the worker's log.",
 }
@@ -57,11 +60,19 @@ def flaws_of(dataset: Dataset) -> list[str]:
         ]
         if number
     ]
+    flaws += doubts_of(dataset)
     if dataset.last_bar_final is False:
         flaws.append("last bar forming")
     if dataset.is_limited and dataset.n_rows < dataset.n_bars:
         flaws.append(f"short of the {dataset.n_bars:,} asked")
     return flaws
+
+
+def doubts_of(dataset: Dataset) -> list[str]:
+    """Return what looks odd about the bars and may be right, a few words each."""
+    return [
+        f"{number:,} {DOUBTS.get(code, code)}" for code, number in sorted(dataset.doubts.items())
+    ]
 
 
 def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from samplefeed.bars import Bars, Request
+from samplefeed.csv_bars import read_bars
 from samplefeed.facts import resolved_facts
 from samplefeed.instruments import find_instrument
 from samplefeed.noise import Floats
@@ -83,25 +83,42 @@ def load_replay(
     if isinstance(parsed, RefusedTimeframe) or (timeframe and parsed is None):
         raise ValueError(f"{timeframe!r} is no timeframe of the feed.")
     is_csv = path.suffix == ".csv"
-    recording = _read_csv(path, symbol) if is_csv else _read_messages(_messages(path))
+    recording = _read_csv(path, symbol) if is_csv else _read_recording(path)
     if not len(recording.rows):
         raise ValueError(f"{path} holds no bars.")
     name = symbol or recording.facts.get("pro_name", _DEFAULT_SYMBOL)
+    if recording.facts.get("pro_name") != name:
+        recording.facts.update(_names(name))
     return ReplayListing(recording, name, parsed)
 
 
 def _read_csv(path: Path, symbol: str | None) -> Recording:
-    """Read `time,open,high,low,close,volume`; empty volumes make bars of five numbers."""
     name = symbol or _DEFAULT_SYMBOL
-    with path.open(newline="") as file:
-        lines = list(csv.reader(file))[1:]
-    rows = [[float(text) for text in line if text] for line in lines]
+    rows = read_bars(path)
     instrument = find_instrument(name)
     facts = resolved_facts(instrument, "regular") if instrument else {}
-    exchange, _, short = name.partition(":")
-    facts |= {"pro_name": name, "full_name": name, "name": short, "listed_exchange": exchange}
-    facts["visible_plots_set"] = "ohlcv" if rows and len(rows[0]) > 5 else "ohlc"
+    facts |= _names(name)
+    has_volume = any(len(row) > 5 for row in rows)
+    facts["visible_plots_set"] = "ohlcv" if has_volume else "ohlc"
     return Recording(facts, _table(rows), None)
+
+
+def _names(full_symbol: str) -> dict[str, str]:
+    """Return the facts that name the instrument: a client compares them with what it asked for."""
+    exchange, _, name = full_symbol.partition(":")
+    return {
+        "pro_name": full_symbol,
+        "full_name": full_symbol,
+        "name": name,
+        "listed_exchange": exchange,
+    }
+
+
+def _read_recording(path: Path) -> Recording:
+    try:
+        return _read_messages(_messages(path))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"{path} is no recording of TradingView's messages.") from error
 
 
 def _messages(path: Path) -> Iterator[dict[str, Any]]:
@@ -144,5 +161,7 @@ def _read_messages(messages: Iterable[dict[str, Any]]) -> Recording:
 
 
 def _table(rows: list[list[float]]) -> Floats:
-    """Return the rows as one table; they must all have the same length."""
+    """Return the rows as one table; raise `ValueError` where their lengths differ."""
+    if len(set(map(len, rows))) > 1:
+        raise ValueError("some bars have a volume and others have none; all must be alike.")
     return np.array(rows, dtype=np.float64)

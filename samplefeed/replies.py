@@ -169,6 +169,9 @@ def older_reply(feed: Feed, chart: str, series: Series, n_bars: int) -> list[byt
         n_older=len(bars),
         is_limited=len(bars) < n_bars,
     )
+    if series.resent:
+        reply = reply.with_rows([*bars.as_lists(), *series.resent], series.first_index)
+        series.resent = []
     return reply.payloads()
 
 

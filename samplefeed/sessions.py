@@ -41,6 +41,8 @@ class Series:
     last_time: float = 0.0
     last_index: int = -1
     is_complete: bool = False
+    # Bars that a fault sends again, changed, with the next older ones.
+    resent: list[list[Any]] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "shared" / "captures"
+CASES = FOLDER.parent / "cases"
 
 
 def recording(name: str) -> Path:
@@ -18,6 +19,14 @@ def recording(name: str) -> Path:
     path = FOLDER / name
     if not path.exists():
         pytest.skip(f"the recording {name} is not on this machine")
+    return path
+
+
+def case(name: str) -> Path:
+    """Return the path of an input made after a public report; skip the test where there are none."""
+    path = CASES / name
+    if not path.exists():
+        pytest.skip(f"the case {name} is not on this machine")
     return path
 
 

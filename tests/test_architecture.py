@@ -15,7 +15,7 @@ PACKAGE = ROOT / "datasets"
 LEVELS = [
     {"errors", "handover", "locations", "transfer"},
     {"bars", "coverage", "freshness"},
-    {"paths", "facts", "mapped", "presence"},
+    {"paths", "facts", "mapped", "presence", "plausibility"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},
     {"leases"},
     {
@@ -67,6 +67,7 @@ WITHOUT_DJANGO = {
     "freshness",
     "tradingview",
     "paths",
+    "plausibility",
     "facts",
     "mapped",
     "presence",

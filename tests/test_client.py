@@ -25,7 +25,8 @@ from datasets.errors import (
     RateLimited,
 )
 from datasets.tradingview.client import FeedClient, _Driver
-from datasets.tradingview.conversation import Conversation, read_instrument
+from datasets.tradingview.conversation import Conversation
+from datasets.tradingview.reading import read_instrument
 from tests.bars import a_key
 from tests.wire import (
     CHART,
@@ -52,7 +53,7 @@ def receive(
     """Return what the client makes of a feed that sends these bytes and closes."""
     with connected() as (connection, theirs):
         driver = _Driver(
-            connection, a_key(n_bars=n_bars), "a token", on_bars, lambda message: None,
+            connection, a_key(n_bars=n_bars, timeframe="1"), "a token", on_bars, lambda message: None,
             is_signed_in=False,
         )  # fmt: skip
         driver.chart_session = driver._conversation.chart_session = CHART

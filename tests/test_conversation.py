@@ -23,11 +23,14 @@ from datasets.tradingview import frames
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
 from tests.bars import a_key
 from tests.recordings import csv_rows, messages_of_list, recording, spread_payloads
-from tests.wire import CHART, NOW, bar, completed, update
+from tests.wire import CHART, NOW, bar, completed, loading, update
 
 
 def conversation(n_bars: int = 300, **changes: Any) -> Conversation:
-    return Conversation(a_key(n_bars=n_bars, **changes), CHART)
+    return Conversation(a_key(**{"n_bars": n_bars, "timeframe": "1"} | changes), CHART)
+
+
+AAPL_DAYS: dict[str, Any] = {"exchange": "NASDAQ", "symbol": "AAPL", "timeframe": "1D"}
 
 
 def ours(payload: dict[str, Any], series: str, symbol: str) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def times(fetched: FetchedBars) -> list[int]:
     "name", ["mkt-cli_history-ok.json", "mkt-cli_history-heartbeat-batched.json"]
 )
 def test_a_recorded_reply_is_read_whole(name: str) -> None:
-    talk = conversation()
+    talk = conversation(**AAPL_DAYS)
 
     for message in messages_of_list(name):
         for payload in frames.split_message(message):
@@ -83,7 +86,7 @@ def test_a_recorded_reply_is_read_whole(name: str) -> None:
 
 
 def test_the_recorded_8000_bars_come_back_bit_for_bit() -> None:
-    talk = conversation(8000)
+    talk = conversation(8000, **AAPL_DAYS)
 
     for payload in spread_payloads("krazykoder_socket.timeseries_aapl_1d_8000.txt"):
         talk.handle(ours(payload, "sds_1", "sds_sym_1"))
@@ -100,7 +103,7 @@ def test_the_recorded_8000_bars_come_back_bit_for_bit() -> None:
 
 
 def test_the_recorded_delayed_feed_with_an_empty_first_update_is_read_whole() -> None:
-    talk = conversation()
+    talk = conversation(exchange="HOSE", symbol="VCB", timeframe="1h")
 
     for payload in json.loads(recording("tradingview-rs_events_hose_vcb.json").read_text()):
         talk.handle(ours(payload, "sds_1", "sds_sym_2"))
@@ -259,6 +262,7 @@ def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
     assert talk.wants_more() == 2
 
     talk.ask_for_more()
+    talk.handle(loading())
     talk.handle(completed())
     assert talk.wants_more() == 0
     assert talk.result().table.num_rows == 3
@@ -285,11 +289,11 @@ def test_a_bar_that_comes_twice_in_one_message_does_not_count_as_two() -> None:
 
 
 def test_a_feed_that_never_ends_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.tradingview.conversation._ROWS_TO_SPARE", 100)
+    monkeypatch.setattr("datasets.tradingview.rows._ROWS_TO_SPARE", 100)
     talk = conversation(20)
     for turn in range(50):
         talk.handle(update([bar(60 * index, price=turn) for index in range(turn, 20 + turn)]))
-        assert sum(map(len, talk._batches)) <= 4 * 20 + 100
+        assert sum(map(len, talk._rows._batches)) <= 4 * 20 + 100
 
     talk.handle(completed())
     fetched = talk.result()

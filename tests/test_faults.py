@@ -142,7 +142,7 @@ def test_a_huge_message_is_not_taken_into_memory(client: FeedClient, clean_feed:
     clean_feed.arm("huge_message")
     before = _reset_peak_kb()
 
-    with pytest.raises(errors.FeedProtocol, match="more than 32 MB"):
+    with pytest.raises(errors.FeedProtocol, match="more than 2.2 MB"):
         fetch(client)
 
     assert _peak_kb() - before < 64 * 1024

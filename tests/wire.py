@@ -31,6 +31,11 @@ def completed(*, chart: str = CHART, series: str = SERIES_ID, **details: Any) ->
     return {"m": "series_completed", "p": [chart, series, "streaming", "s1", details], "t": NOW}
 
 
+def loading() -> dict[str, Any]:
+    """Return the message that begins an answer."""
+    return {"m": "series_loading", "p": [CHART, SERIES_ID, "s1"], "t": NOW}
+
+
 def bar(time: float, price: float = 10.0, volume: float | None = 5.0) -> list[float]:
     """Return the numbers of one bar; without a volume they are five."""
     numbers = [time, price, price + 1, price - 1, price]

@@ -142,6 +142,10 @@ class OhlcSerializer(serializers.Serializer[Any]):
     held_through = serializers.DateTimeField(
         allow_null=True, help_text="The opening of the newest bar that could be given."
     )
+    doubts = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="What looks odd and may be right: a code and the number of bars; empty for good bars.",
+    )
     instrument = serializers.DictField()
 
 
@@ -168,7 +172,7 @@ _EXAMPLE = {
     "source": "tradingview", "dataset": 17, "cached": True, "stale": False, "fetched_at": "2025-01-01T00:00:03Z",
     "last_bar_final": True, "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
     "is_limited": False, "covers_start": None, "held_from": "2025-01-01T00:00:00Z",
-    "held_through": "2025-01-01T00:00:00Z", "instrument": {"pro_name": "BINANCE:BTCUSDT"},
+    "held_through": "2025-01-01T00:00:00Z", "doubts": {}, "instrument": {"pro_name": "BINANCE:BTCUSDT"},
 }  # fmt: skip
 _BARS: dict[Any, Any] = {
     (200, "application/json"): OpenApiResponse(

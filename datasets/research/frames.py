@@ -141,6 +141,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         "last_time": facts["last_time"],
         "last_bar_final": facts["last_bar_final"],
         "is_limited": facts["is_limited"],
+        "doubts": facts.get("doubts", {}),
         "currency": instrument.get("currency", ""),
         "type": instrument.get("type", ""),
         "description": instrument.get("description", ""),

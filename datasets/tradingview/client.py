@@ -22,6 +22,7 @@ from datasets.errors import BadBars, FeedClosed
 from datasets.tradingview import frames
 from datasets.tradingview.connection import Connection, Watch, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
+from datasets.tradingview.limits import MessageLimit
 from datasets.tradingview.signin import GUEST_TOKEN
 
 # A connection is kept for the next fetch for so long; the feed drops it after about 30 s
@@ -190,9 +191,12 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         self._token = token
         super().__init__()
         self._connection = connection
+        connection.bound_messages(MessageLimit.of_bars(key.n_bars))
         self._is_signed_in = is_signed_in
         self._on_message = on_message
         self._conversation = Conversation(key, self.chart_session, on_bars)
+        # The newest message that brought bars: evidence where the whole reply is refused.
+        self._newest_bars = b""
 
     def fetch(self) -> FetchedBars:
         """Let `get_hist` drive, then take leave of the chart session."""
@@ -228,7 +232,11 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
 
     def _TvDatafeed__create_df(self, raw_data: str, symbol: str) -> FetchedBars:
         self._converse()
-        return self._conversation.result()
+        try:
+            return self._conversation.result()
+        except BadBars as error:
+            error.reply = self._newest_bars
+            raise
 
     # --- ours ---------------------------------------------------------------------------
 
@@ -262,7 +270,7 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
 
     def _take_message(self, message: bytes) -> None:
         self._on_message(message)
-        watch = self._connection.watch
+        watch, n_bars = self._connection.watch, self._conversation.n_received
         for payload in payloads(message, self._connection):
             try:
                 is_ours = self._conversation.handle(frames.decode(payload))
@@ -272,6 +280,8 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
             if is_ours:
                 watch.news()
                 self._connection.has_answered = True
+        if self._conversation.n_received > n_bars:
+            self._newest_bars = message
 
 
 def to_interval(timeframe: Timeframe) -> Interval:

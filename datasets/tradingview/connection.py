@@ -30,12 +30,11 @@ from datasets.errors import (
     RateLimited,
 )
 from datasets.tradingview import frames
+from datasets.tradingview.limits import NO_BARS, MessageLimit
 
 # What the host accepts as a page of its own.
 ORIGIN = "https://www.tradingview.com"
 USER_AGENT = "Mozilla/5.0 (compatible; tradingview-dataset-service)"
-# A full reply of 40,000 bars is about 5 MB.
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 # So much of one message must arrive for the feed not to count as silent.
 _PROGRESS_BYTES = 4096
 _SLICE_S = 1.0
@@ -94,6 +93,7 @@ class _GuardedSocket:
     def __init__(self, sock: Any, watch: Watch) -> None:
         self._sock = sock
         self.watch = watch
+        self.limit = NO_BARS
         self._received = self._counted = 0
         self._first = b""
 
@@ -109,10 +109,7 @@ class _GuardedSocket:
         if len(self._first) < _STATUS_BYTES:
             self._first += data
         self._received += len(data)
-        if self._received > MAX_MESSAGE_BYTES:
-            raise frames.not_understood(
-                f"sent a message of more than {MAX_MESSAGE_BYTES >> 20} MB, which was not read further"
-            )
+        self.limit.require_bytes(self._received)
         if self._received - self._counted >= _PROGRESS_BYTES:
             self._counted = self._received
             self.watch.news()
@@ -154,6 +151,10 @@ class Connection:
         self.has_answered = False
         self.n_conversations += 1
 
+    def bound_messages(self, limit: MessageLimit) -> None:
+        """Let no message of the running conversation be larger than `limit`."""
+        self._sock.limit = limit
+
     def send(self, text: str) -> None:
         """Send one framed message; raise `FeedClosed` when the feed is gone."""
         with _closed_errors():
@@ -169,6 +170,7 @@ class Connection:
             raise FeedClosed(_closed_sentence)
         if opcode != ABNF.OPCODE_TEXT:
             raise frames.not_understood("sent a binary message; its chart socket speaks text")
+        self._sock.limit.require_values(message.data)
         return bytes(message.data)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samplefeed.faults import answers, bars, framing, refusals, transport
+from samplefeed.faults import answers, bars, framing, lies, refusals, transport
 from samplefeed.faults.bars import altered_rows
 from samplefeed.faults.registry import CONVERSATION, FAULTS, UPGRADE, Fault, Talk
 
@@ -19,6 +19,7 @@ __all__ = [
     "answers",
     "bars",
     "framing",
+    "lies",
     "refusals",
     "transport",
 ]

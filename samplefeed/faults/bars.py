@@ -13,8 +13,9 @@ Rows = list[list[Any]]
 
 # Written in place of a number, because no JSON encoder writes it so.
 NAN, INFINITY, NO_VALUE = "@NaN@", "@Infinity@", "@1e+100@"
-_CLOSE, _VOLUME = 4, 5
+_LOW, _CLOSE, _VOLUME = 3, 4, 5
 _SIXTY_YEARS = 21_915 * 86_400
+_TEN_YEARS = 3_653 * 86_400
 
 _CHANGES: dict[str, Callable[[Rows], Rows]] = {}
 
@@ -102,6 +103,40 @@ def missing_price(rows: Rows) -> Rows:
 @_bars_fault("The time of the middle bar has half a second.")
 def fractional_time(rows: Rows) -> Rows:
     rows[len(rows) // 2][0] += 0.5
+    return rows
+
+
+@_bars_fault("The middle bar opens seven seconds late.")
+def odd_seconds(rows: Rows) -> Rows:
+    rows[len(rows) // 2][0] += 7
+    return rows
+
+
+@_bars_fault("The middle bar opens seven minutes late.")
+def off_grid(rows: Rows) -> Rows:
+    rows[len(rows) // 2][0] += 420
+    return rows
+
+
+@_bars_fault("All bars open seven minutes late.")
+def shifted_grid(rows: Rows) -> Rows:
+    return [[row[0] + 420, *row[1:]] for row in rows]
+
+
+@_bars_fault("All bars lie ten years later, in the future.")
+def future_bars(rows: Rows) -> Rows:
+    return [[row[0] + _TEN_YEARS, *row[1:]] for row in rows]
+
+
+@_bars_fault("The volume of the middle bar is below zero.")
+def negative_volume(rows: Rows) -> Rows:
+    rows[len(rows) // 2][_VOLUME] = -1.0
+    return rows
+
+
+@_bars_fault("The low of the middle bar is zero.")
+def zero_price(rows: Rows) -> Rows:
+    rows[len(rows) // 2][_LOW] = 0.0
     return rows
 
 

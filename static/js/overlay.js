@@ -26,6 +26,8 @@ const WORDS = {
   feed_closed: ["The feed hung up", KEPT],
   feed_protocol: ["The feed was not understood", "Whoever runs this service finds more in the worker's log."],
   bad_bars: ["The bars are damaged", "Nothing was stored; the reply is kept for whoever runs this service."],
+  wrong_bars: ["The feed answered with other bars", "Nothing was stored; the reply is kept for whoever runs this service."],
+  bars_changed: ["The feed changed its own bars", "Nothing was stored; the reply is kept for whoever runs this service."],
   store_failed: ["The bars could not be stored", OPERATOR],
   worker_lost: ["The fetch was lost", "Whoever runs this service finds more in the worker's log."],
   disabled: ["Turned off", ""],

@@ -287,7 +287,7 @@ def _row(dataset: Dataset) -> dict[str, Any]:
 def _details(dataset: Dataset) -> dict[str, Any]:
     names = (
         "last_bar_final", "is_limited", "is_pinned", "hits", "last_served_at", "n_duplicates", "n_inconsistent",
-        "zero_volume_share", "largest_gap_s", "tvdatafeed_version", "instrument",
+        "zero_volume_share", "largest_gap_s", "doubts", "tvdatafeed_version", "instrument",
     )  # fmt: skip
     details = {name: getattr(dataset, name) for name in names}
     if dataset.last_served_at is not None:
