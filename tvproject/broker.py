@@ -8,7 +8,9 @@ direct exchanges, known to each process from its own declarations.
 from __future__ import annotations
 
 import json
-import time
+import logging
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
@@ -17,33 +19,52 @@ from uuid import uuid4
 
 from kombu.transport import TRANSPORT_ALIASES, base, virtual
 
+from tvproject.durable import write_durably
+
+logger = logging.getLogger(__name__)
+
 _SUFFIX = ".msg"
+_UNREADABLE = "unreadable"
 
 
 class Channel(virtual.Channel):
-    """Each message is one file; the oldest name is taken first."""
+    """Each message is one file, taken in no order: a message only wakes a worker.
+
+    So a take costs the same however many there are.
+    """
 
     supports_fanout = False
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
-        name = f"{time.time_ns()}_{uuid4().hex}"
-        draft = self._folder / f".{name}.draft"
-        draft.write_text(json.dumps(message))
-        draft.rename(self._folder / f"{name}.{queue}{_SUFFIX}")
+        write_durably(self._folder / f"{uuid4().hex}.{queue}{_SUFFIX}", json.dumps(message))
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         for path in self._messages(queue):
-            # A rename succeeds for one of those who try: that one has the message.
-            mine = path.with_name(f".{path.name}.{uuid4().hex}")
             with suppress(FileNotFoundError):
-                path.rename(mine)
-                payload: dict[str, Any] = json.loads(mine.read_text())
-                mine.unlink()
-                return payload
+                text = path.read_bytes()
+                try:
+                    message = _message(text)
+                except ValueError:
+                    self._set_aside(path, len(text))
+                    continue
+                # This succeeds for one of those who try: that one has the message.
+                path.unlink()
+                return message
         raise Empty
 
+    def _set_aside(self, path: Path, n_bytes: int) -> None:
+        folder = self._folder / _UNREADABLE
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+        logger.warning(
+            "%s holds no message (%s bytes); it was moved to %s. No fetch is lost by that.",
+            path.name,
+            n_bytes,
+            folder,
+        )
+
     def _size(self, queue: str) -> int:
-        return len(self._messages(queue))
+        return sum(1 for _ in self._messages(queue))
 
     def _purge(self, queue: str) -> int:
         n_purged = 0
@@ -53,13 +74,26 @@ class Channel(virtual.Channel):
                 n_purged += 1
         return n_purged
 
-    def _messages(self, queue: str) -> list[Path]:
-        return sorted(self._folder.glob(f"[!.]*.{queue}{_SUFFIX}"))
+    def _messages(self, queue: str) -> Iterator[Path]:
+        """Yield the messages' paths as the system lists them, not all read before the first."""
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(f".{queue}{_SUFFIX}") and not entry.name.startswith("."):
+                    yield Path(entry.path)
 
     @property
     def _folder(self) -> Path:
         client: Any = self.connection.client
         return Path(client.transport_options["data_folder_in"])
+
+
+def _message(text: bytes) -> dict[str, Any]:
+    """Return the message; raise `ValueError` for what is none, as a power cut leaves it."""
+    message = json.loads(text)
+    match message:
+        case {"body": str(), "headers": dict(), "properties": {"delivery_tag": str()}}:
+            return message  # type: ignore[no-any-return]
+    raise ValueError(text)
 
 
 class Transport(virtual.Transport):
