@@ -338,7 +338,7 @@ class FetchAdmin(ReadOnlyAdmin):
     list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
     search_fields = ("symbol", "exchange", "requested_by")
     actions = ("ask_again", "cancel")
-    exclude = ("owner", "lease_until", "enqueued_at")
+    exclude = ("owner", "lease_until", "turn", "failures")
 
     def has_fetch_permission(self, request: HttpRequest) -> bool:
         return is_allowed(request.user, MAY_FETCH_AGAIN)

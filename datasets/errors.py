@@ -8,6 +8,7 @@
     + Forbidden
     + TooManyRequests            · retryable, in the next minute
     + Busy                       · retryable, in a few seconds
+    + QueueFull                  · retryable, when some fetches have ended
   x FetchError                   one fetch failed; `code` is on its row and in the reply
     + SymbolNotFound             · permanent
     + NoData                     · permanent
@@ -90,7 +91,7 @@ class Forbidden(Refused):
 
 
 class TooManyRequests(Refused):
-    """One client has asked too often in this minute."""
+    """One client has asked too often in this minute, or has too many fetches in the queue."""
 
     code = "too_many_requests"
     retryable = True
@@ -106,6 +107,14 @@ class Busy(Refused):
     code = "busy"
     retryable = True
     retry_after_s = 2.0
+
+
+class QueueFull(Refused):
+    """As many fetches wait as may, over all clients."""
+
+    code = "queue_full"
+    retryable = True
+    retry_after_s = 30.0
 
 
 class FetchError(DatasetsError):

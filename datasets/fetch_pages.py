@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Any
 
 from django import forms
@@ -66,7 +65,7 @@ def fetches(request: HttpRequest) -> HttpResponse:
         order=["-requested_at", "-pk"],
         number=listing.page_number(request.GET.get("page", "")),
     )
-    queue = list(_queued()[:_MAX_PLACES])
+    places = {pk: place for place, pk in enumerate(_queued()[:_MAX_PLACES])}
     # A dataset that has gone since must not be led to.
     there = set(
         Dataset.objects.filter(pk__in={fetch.dataset_id for fetch in page.rows}).values_list(
@@ -79,8 +78,8 @@ def fetches(request: HttpRequest) -> HttpResponse:
         "state": request.GET.get("state", ""),
         "q": request.GET.get("q", ""),
         "page": page,
-        "rows": [_row(fetch, queue, there) for fetch in page.rows],
-        "n_queued": len(queue),
+        "rows": [_row(fetch, places, there) for fetch in page.rows],
+        "n_queued": len(places),
         "n_running": Fetch.objects.filter(state=Fetch.State.RUNNING).count(),
         "previous": listing.address(request, page=page.number - 1),
         "next": listing.address(request, page=page.number + 1),
@@ -92,18 +91,17 @@ def fetches(request: HttpRequest) -> HttpResponse:
 
 
 def _queued() -> QuerySet[Fetch, int]:
-    return (
-        Fetch.objects.filter(state=Fetch.State.QUEUED).order_by("pk").values_list("pk", flat=True)
-    )
+    queued = Fetch.objects.filter(state=Fetch.State.QUEUED)
+    return queued.order_by(*fetch_queue.IN_TURN).values_list("pk", flat=True)
 
 
-def _row(fetch: Fetch, queue: list[int], there: set[int]) -> dict[str, Any]:
+def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any]:
     return {
         "fetch": fetch,
         "full_symbol": fetch.key.full_symbol,
         "timeframe": fetch.key.timeframe.label,
         "bars": f"{fetch.n_bars:,}",
-        "outcome": wording.outcome_of(fetch, ahead=bisect_left(queue, fetch.pk)),
+        "outcome": wording.outcome_of(fetch, ahead=places.get(fetch.pk, len(places))),
         "chart": chart_address(fetch),
         "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
         "is_queued": fetch.state == Fetch.State.QUEUED,

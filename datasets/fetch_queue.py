@@ -1,48 +1,75 @@
 """The queue of fetches: one row for each that is asked for, and what becomes of it.
 
+Clients have turns: the next fetch of each in turn, however many one of them has queued.
 Every change is a guarded update, so that two who act at once never undo each other's.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from datasets import database, leases
 from datasets.bars import DatasetKey
-from datasets.errors import FetchError, StoreFailed, WorkerLost
+from datasets.errors import FetchError, QueueFull, StoreFailed, TooManyRequests, WorkerLost
 from datasets.models import Fetch
 
 # Attempts that were begun; past it a fetch whose workers keep dying is given up.
 MAX_CLAIMS = 8
 _AT_A_TIME = 500
-# A queued fetch of which nothing was heard for so long has lost its message.
-_FORGOTTEN_AFTER = timedelta(seconds=60)
-# No failed attempt is followed by a longer pause.
+# The order in which queued fetches begin.
+IN_TURN = ("turn", "pk")
+# No error asks for a longer pause; a later instant was written under a clock that was wrong.
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
     """Return the key's queued or running fetch, and whether this call has made it.
 
-    However many ask at once, one row is made: the others get the same one.
+    However many ask at once, one row is made: the others get the same one. Raises
+    `TooManyRequests` when this client has its share of the queue, and `QueueFull`.
     """
+    by = by[:150]
     for _ in range(3):
-        try:
-            with transaction.atomic():
-                return Fetch.objects.create(
-                    **key.as_dict(), requested_via=via, requested_by=by[:150]
-                ), True
-        except IntegrityError:
-            # There is one already; unless it has ended meanwhile, it is found now.
-            found = _active(key).first()
-            if found is not None:
-                return found, False
+        found = _active(key).first()
+        if found is not None:
+            return found, False
+        _require_room(by)
+        # Another may make it just now; unless that has ended by then, it is found then.
+        with suppress(IntegrityError), transaction.atomic():
+            values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by)}
+            return Fetch.objects.create(**key.as_dict(), **values), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
+
+
+def _require_room(by: str) -> None:
+    """Raise when the queue is full; the operator's commands name no client."""
+    if by and 0 < settings.MAX_QUEUED_PER_CLIENT <= _queued().filter(requested_by=by).count():
+        raise TooManyRequests(
+            f"{settings.MAX_QUEUED_PER_CLIENT} fetches of yours are queued already, and no client may queue more. "
+            "Nothing was queued; ask again when some of them have ended.",
+            retry_after_s=QueueFull.retry_after_s,
+        )
+    if 0 < settings.MAX_QUEUED <= _queued().count():
+        raise QueueFull(
+            f"The queue is full: {settings.MAX_QUEUED} fetches wait. "
+            "Nothing was queued; ask again in a while. Bars that are kept already still open."
+        )
+
+
+def _next_turn(by: str) -> int:
+    """Return the turn after the client's last one, or the turn that the queue has come to."""
+    last = _queued().filter(requested_by=by).aggregate(turn=Max("turn"))["turn"]
+    if last is not None:
+        return int(last) + 1
+    # Not of those that wait for another attempt, whose turns are long over.
+    first = _queued().filter(next_attempt_at=None).aggregate(turn=Min("turn"))["turn"]
+    return int(first or 0)
 
 
 def is_on_its_way(key: DatasetKey) -> bool:
@@ -52,16 +79,21 @@ def is_on_its_way(key: DatasetKey) -> bool:
 
 def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
     """Put a failed attempt's fetch back into the queue, to be tried after `delay_s` seconds."""
-    at = timezone.now() + timedelta(seconds=delay_s)
+    at = database.now() + timedelta(seconds=delay_s)
     _running(fetch_id).update(
         state=Fetch.State.QUEUED,
         owner="",
         lease_until=None,
         allowed_at=None,
         next_attempt_at=at,
-        enqueued_at=at,
+        failures=F("failures") + 1,
         **_error(error),
     )
+
+
+def n_failures(fetch_id: int) -> int:
+    """Return how many attempts have failed before this one; one that died is not counted."""
+    return Fetch.objects.filter(pk=fetch_id).values_list("failures", flat=True).first() or 0
 
 
 def give_up(fetch_id: int, error: FetchError) -> None:
@@ -96,52 +128,34 @@ def cancel_all(source: str) -> int:
     )
 
 
-def lost_fetches(*, at_most: int) -> list[int]:
-    """Return the fetches that no worker seems to know of, and mark them as handed out now.
+def next_fetches(*, at_most: int) -> list[int]:
+    """Return the fetches of this worker's source that can begin now, first the one whose turn it is.
 
-    A queued one whose message went down with a worker, and a running one whose worker has
-    stopped renewing its lease. A fetch whose workers keep dying is given up. Fetches of
-    another source are left to the workers of that source.
+    Before them those whose worker has stopped renewing its lease. A fetch whose workers
+    keep dying is given up.
     """
     now = database.now()
     ours = Fetch.objects.filter(source=settings.TV_SOURCE)
-    is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(now)
-    ours.filter(is_dead, attempts__gte=MAX_CLAIMS).update(
-        state=Fetch.State.FAILED,
-        finished_at=now,
-        **_error(
-            WorkerLost(
-                "Every worker that fetched it died. See the worker's log; it can be tried again."
-            )
-        ),
+    dead = ours.filter(leases.is_dead(now), state=Fetch.State.RUNNING)
+    found = dict(dead.order_by(*IN_TURN).values_list("pk", "attempts")[:at_most])
+    hopeless = [pk for pk, attempts in found.items() if attempts >= MAX_CLAIMS]
+    if hopeless:
+        _give_up_dead(dead.filter(pk__in=hopeless))
+    is_due = (
+        Q(next_attempt_at=None)
+        | Q(next_attempt_at__lte=now)
+        | Q(next_attempt_at__gt=now + _LONGEST_PAUSE)
     )
-    is_forgotten = Q(state=Fetch.State.QUEUED) & _not_heard_of(now, _FORGOTTEN_AFTER)
-    due = _not_heard_of(now, timedelta(seconds=5))
-    lost = list(
-        ours.filter((is_dead & due) | is_forgotten)
-        .order_by("enqueued_at")
-        .values_list("pk", flat=True)[:at_most]
+    due = ours.filter(is_due, state=Fetch.State.QUEUED).order_by(*IN_TURN)
+    waiting = [pk for pk in found if pk not in hopeless]
+    return [*waiting, *due.values_list("pk", flat=True)[: at_most - len(waiting)]]
+
+
+def _give_up_dead(dead: QuerySet[Fetch]) -> None:
+    error = WorkerLost(
+        "Every worker that fetched it died. See the worker's log; it can be tried again."
     )
-    # A guarded update, so that two sweepers do not hand out the same row twice.
-    return [pk for pk in lost if Fetch.objects.filter(due, pk=pk).update(enqueued_at=now)]
-
-
-def _not_heard_of(now: datetime, since: timedelta) -> Q:
-    """Return the condition that a fetch was handed out longer ago than that.
-
-    Or in a future that is none: by a clock that has been put back since.
-    """
-    is_old = Q(enqueued_at__lt=now - since)
-    is_ahead = Q(next_attempt_at=None, enqueued_at__gt=now + since)
-    return is_old | is_ahead | Q(enqueued_at__gt=now + _LONGEST_PAUSE)
-
-
-def hand_back(fetch_id: int) -> None:
-    """Let the next sweep find a queued fetch of another source, whose message came to this worker."""
-    forgotten_at = timezone.now() - 2 * _FORGOTTEN_AFTER
-    Fetch.objects.filter(pk=fetch_id, state=Fetch.State.QUEUED).exclude(
-        source=settings.TV_SOURCE
-    ).update(enqueued_at=forgotten_at)
+    dead.update(state=Fetch.State.FAILED, finished_at=timezone.now(), **_error(error))
 
 
 def forget_ended(before: datetime, *, dry_run: bool = False) -> int:
@@ -160,6 +174,10 @@ def forget_ended(before: datetime, *, dry_run: bool = False) -> int:
 
 def _active(key: DatasetKey) -> QuerySet[Fetch]:
     return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
+
+
+def _queued() -> QuerySet[Fetch]:
+    return Fetch.objects.filter(state=Fetch.State.QUEUED)
 
 
 def _running(fetch_id: int) -> QuerySet[Fetch]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from datetime import timedelta
 from functools import cache as remember
@@ -19,7 +20,7 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets import database, fetch_queue, leases, throttle, tokens
+from datasets import database, leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.leases import Lease
@@ -64,17 +65,16 @@ def require_folder(source: str) -> None:
         raise store.unavailable(source)
 
 
-def run_fetch(fetch_id: int) -> None:
+def run_fetch(fetch_id: int) -> bool:
     """Do the queued fetch `fetch_id` once; the row tells what came of it.
 
-    Does nothing when the row is not queued any more, or is of another source. Raises the `FetchError` that ended
-    this attempt, after recording it; whether it is tried again is for the caller to say
-    with `fetch_queue.retry_later` or `give_up`.
+    Returns False, and does nothing, when the row is not queued any more or is of another source.
+    Raises the `FetchError` that ended this attempt; whether it is tried again is for the caller
+    to say with `fetch_queue.retry_later` or `give_up`.
     """
     attempt = _claim(fetch_id)
     if attempt is None:
-        fetch_queue.hand_back(fetch_id)
-        return
+        return False
     try:
         with attempt.lease:
             attempt.run_translated()
@@ -84,11 +84,12 @@ def run_fetch(fetch_id: int) -> None:
         if not attempt.lease.extend():
             # What ended ours says nothing of the attempt that runs now.
             logger.warning("fetch %s: not ours any more: %s", fetch_id, error)
-            return
+            return True
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
         if isinstance(error, BadBars) and error.reply:
             raise _kept(error, f"fetch-{fetch_id}") from error
         raise
+    return True
 
 
 def _kept(error: BadBars, name: str) -> BadBars:
@@ -302,14 +303,16 @@ def row_values(stored: StoredFile) -> dict[str, Any]:
 
 
 def _client() -> FeedClient:
-    return _client_of(settings.TV_WS_URL, settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S)
+    return _client_of(
+        settings.TV_WS_URL, settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S, threading.get_ident()
+    )
 
 
 @remember
-def _client_of(url: str, timeout_s: float, deadline_s: float) -> FeedClient:
+def _client_of(url: str, timeout_s: float, deadline_s: float, thread: int) -> FeedClient:
     # Here, because tvDatafeed brings pandas, and a web process that never fetches starts
     # half a second sooner without.
     from datasets.tradingview.client import FeedClient
 
-    # One in each worker process: it keeps its connection for the next fetch.
+    # One for each of the worker's threads: it keeps its connection for the thread's next fetch.
     return FeedClient(url, timeout_s=timeout_s, deadline_s=deadline_s)

@@ -221,9 +221,11 @@ class Fetch(KeyedModel):
     )
     requested_via = models.CharField(max_length=16, help_text="api, page, admin or command.")
     requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
-    # When the broker was last told of it; an old one is told again (`fetching.recover`).
-    enqueued_at = models.DateTimeField(
-        default=timezone.now, help_text="Last handed to the workers, UTC."
+    turn = models.PositiveIntegerField(
+        default=0, help_text="Lower ones begin first; a client's fetches have one turn each."
+    )
+    failures = models.PositiveSmallIntegerField(
+        default=0, help_text="Attempts that failed with an error; a worker that died is none."
     )
     next_attempt_at = models.DateTimeField(
         null=True, blank=True, help_text="After a failure that a retry can help, UTC."
@@ -253,7 +255,11 @@ class Fetch(KeyedModel):
                 name="one_active_fetch_a_key",
             ),
         ]
-        indexes = [models.Index(fields=["state", "enqueued_at"], name="fetch_state_enqueued")]
+        indexes = [
+            # Which is next, and how many of a client wait: neither may cost more with a long queue.
+            models.Index(fields=["state", "turn", "id"], name="fetch_state_turn"),
+            models.Index(fields=["state", "requested_by", "turn"], name="fetch_state_client"),
+        ]
 
     @property
     def is_finished(self) -> bool:

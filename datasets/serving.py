@@ -59,7 +59,7 @@ def find_answer(
     FetchError
         The fetch failed, or will not be tried again before `wait_s` is over.
     Refused
-        By `before_fetch`.
+        By `before_fetch`, or because the queue is full.
     """
     require_enabled()
     stale = None
@@ -72,11 +72,11 @@ def find_answer(
     try:
         if not fetch_queue.is_on_its_way(request.key):
             before_fetch()
+        fetch = join_or_start(request, via=via, by=by)
     except Refused:
         if stale is not None and can_wait:
             return stale
         raise
-    fetch = join_or_start(request, via=via, by=by)
     if isinstance(fetch, Answer):
         return fetch
     if stale is not None and can_wait:

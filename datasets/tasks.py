@@ -1,16 +1,22 @@
-"""Celery: do the fetch, and turn its error into a retry or an end."""
+"""Celery: make the fetch whose turn it is, and turn its error into a retry or an end."""
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from celery import Task, bootsteps, shared_task
-from django.db import OperationalError, connections
+from celery import bootsteps, shared_task
+from celery.concurrency.thread import TaskPool
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, close_old_connections
 
 from datasets import fetch_queue, fetching
 from datasets.errors import FetchError
+from datasets.waking import Waker
 
 logger = logging.getLogger(__name__)
 
@@ -18,24 +24,51 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+# Threads that look at the same moment find the same rows: each takes the first that is free.
+_CANDIDATES = 64
 
 
-@shared_task(bind=True, max_retries=MAX_ATTEMPTS - 1, name="datasets.fetch")
-def fetch(self: Task[Any, None], fetch_id: int) -> None:
-    """Do one fetch; try again, later and later, where that can help."""
+@shared_task(name="datasets.fetch")
+def fetch(*named: int) -> None:
+    """Make the next fetch, if there is one; the message says no more than that.
+
+    Messages of older versions name a fetch, which has its turn like the others.
+    """
+    with _busy.one_more():
+        fetch_next()
+
+
+def enqueue(fetch_id: int) -> None:
+    """Wake a worker for the fetch; never waits for the broker, and never fails with it."""
+    _waker.wake()
+
+
+def fetch_next() -> bool:
+    """Make the fetch whose turn it is; return whether there was one."""
     try:
-        fetching.run_fetch(fetch_id)
+        waiting = fetch_queue.next_fetches(at_most=_CANDIDATES)
+        return any(attempt(fetch_id) for fetch_id in waiting)
+    except Error as error:
+        # The fetch stays on its row; a sweep finds the row once the database is back.
+        logger.warning("the queue of fetches was not read: %s", error)
+        return False
+
+
+def attempt(fetch_id: int) -> bool:
+    """Try a fetch once, and say what becomes of it; return False when it was not ours to take."""
+    try:
+        return fetching.run_fetch(fetch_id)
     except FetchError as error:
-        if not error.retryable or self.request.retries >= MAX_ATTEMPTS - 1:
+        n_failures = fetch_queue.n_failures(fetch_id) + 1
+        if error.retryable and n_failures < MAX_ATTEMPTS:
+            fetch_queue.retry_later(fetch_id, error, delay_s=_pause_s(error, n_failures))
+        else:
             fetch_queue.give_up(fetch_id, error)
-            return
-        pause_s = _pause_s(error, self.request.retries)
-        fetch_queue.retry_later(fetch_id, error, delay_s=pause_s)
-        raise self.retry(countdown=pause_s, exc=error) from error
+        return True
 
 
-def _pause_s(error: FetchError, n_retries: int) -> float:
-    pause_s: float = min(_FIRST_PAUSE_S * 4**n_retries, _LONGEST_PAUSE_S)
+def _pause_s(error: FetchError, n_failures: int) -> float:
+    pause_s: float = min(_FIRST_PAUSE_S * 4 ** (n_failures - 1), _LONGEST_PAUSE_S)
     # Jitter, so that workers refused together do not come back together.
     pause_s *= random.uniform(0.75, 1.25)
     if error.retry_after_s is not None:
@@ -43,51 +76,90 @@ def _pause_s(error: FetchError, n_retries: int) -> float:
     return pause_s
 
 
-def enqueue(fetch_id: int) -> None:
-    """Hand the fetch to the workers."""
-    fetch.delay(fetch_id)
+class _Busy:
+    """Number of this process's threads that make a fetch, or are about to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.number = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count the calling thread."""
+        with self._lock:
+            self.number += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.number -= 1
 
 
-def resend_lost_fetches() -> int:
-    """Hand the fetches that no worker knows of to the workers again; return how many."""
-    lost = fetch_queue.lost_fetches(at_most=10)
-    for fetch_id in lost:
-        logger.warning("fetch %s: no worker has it; queued again", fetch_id)
-        enqueue(fetch_id)
-    return len(lost)
+_busy = _Busy()
+_waker = Waker(lambda: fetch.apply_async(retry=False))
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """Looks for lost fetches when a worker starts, and every few seconds after that.
+    """Gives waiting fetches to threads that have nothing to do, once a second.
 
-    The broker is only a bell: what is to be done stands in the catalog, so a message that
-    went down with a worker loses nothing.
+    Rows are the queue and messages only wake, so a fetch whose message was never sent, was
+    lost or went to a worker that died begins all the same. A thread of its own, because
+    Celery's timer stands still while Celery looks for its broker.
     """
 
-    # After the pool: its processes are forked from this one, and must not inherit a lock that
-    # the timer's thread happens to hold.
-    requires = ("celery.worker.components:Timer", "celery.worker.components:Pool")
-    _EVERY_S = 5.0
+    requires = ("celery.worker.components:Pool",)
+    _EVERY_S = 1.0
 
     def start(self, parent: Any) -> None:
         """Clear up after dead workers, and begin sweeping; `parent` is Celery's worker."""
+        if not isinstance(parent.pool, TaskPool):
+            raise ImproperlyConfigured(
+                "This worker makes its fetches in threads; start it without --pool."
+            )
         try:
             fetching.get_store().remove_strays()
         except OSError as error:
             # A disk that cannot be written to is for each fetch to say.
             logger.warning("temporary files of dead workers were not removed: %s", error)
-        self._entry = parent.timer.call_repeatedly(self._EVERY_S, self._sweep)
-        parent.timer.call_after(0.1, self._sweep)
+        self._pool, self._n_threads = parent.pool, int(parent.concurrency)
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
+        self._thread.start()
 
     def stop(self, parent: Any) -> None:
-        """End sweeping."""
-        self._entry.cancel()
+        """End sweeping; from now on nothing is given to the pool, which is about to stop."""
+        self._is_stopping.set()
+        self._thread.join()
+
+    def _sweep_on(self) -> None:
+        while not self._is_stopping.wait(self._EVERY_S):
+            close_old_connections()
+            try:
+                self._sweep()
+            except Error as error:
+                # The database is busy or away; the next sweep finds what this one did not.
+                logger.warning("waiting fetches were not looked for: %s", error)
+        close_old_connections()
 
     def _sweep(self) -> None:
-        try:
-            resend_lost_fetches()
-        except OperationalError as error:
-            # The database is busy or away; the next sweep finds what this one did not.
-            logger.warning("lost fetches were not looked for: %s", error)
-        finally:
-            connections.close_all()
+        n_idle = self._n_threads - _busy.number
+        if n_idle > 0:
+            for _ in fetch_queue.next_fetches(at_most=n_idle):
+                self._pool.apply_async(_fetch_next_in_pool, callback=_ignore)
+
+
+def _fetch_next_in_pool() -> None:
+    """Do what a message would have the thread do, with what Celery does around it."""
+    close_old_connections()
+    try:
+        with _busy.one_more():
+            fetch_next()
+    except Exception:
+        # The thread's outer edge: the pool would keep the error to itself.
+        logger.exception("a fetch ended by an error that is not foreseen")
+    finally:
+        close_old_connections()
+
+
+def _ignore(result: object) -> None:
+    """Take the pool's word that a thread is done."""

@@ -354,11 +354,10 @@ def recover(task: Outcome) -> Outcome:
 
 
 def _lost() -> int:
-    """Let the time pass after which the fetch counts as lost; return it as a sweep does."""
+    """Let the time pass after which the fetch's worker counts as dead; return it as a sweep does."""
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
-    Fetch.objects.filter(state__in=Fetch.ACTIVE).update(enqueued_at=past)
-    (fetch_id,) = fetch_queue.lost_fetches(at_most=10)
+    (fetch_id,) = fetch_queue.next_fetches(at_most=10)
     return fetch_id
 
 

@@ -87,7 +87,7 @@ def _flush() -> str:
 
 
 def _sweep() -> str:
-    fetch_queue.lost_fetches(at_most=10)
+    fetch_queue.next_fetches(at_most=10)
     return "swept"
 
 

@@ -170,7 +170,7 @@ class Stack:
     def start_worker(self, *, concurrency: int = 1, **env: str) -> Running:
         return self._start(
             "worker", "-W", "ignore:You're running the worker", "-m", "celery", "--quiet", "-A", "tvproject", "worker",
-            "--pool", "prefork", "--concurrency", str(concurrency), "-Q", "fetches", "--loglevel", "INFO",
+            "--concurrency", str(concurrency), "-Q", "fetches", "--loglevel", "INFO",
             "--without-gossip", "--without-mingle", "--without-heartbeat", **env,
         )  # fmt: skip
 

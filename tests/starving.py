@@ -37,8 +37,6 @@ def read(task: Outcome) -> Outcome:
 
 def _starve(task: Outcome) -> Outcome:
     fetch = prepare(task)
-    # What the first use of a task imports, a worker has imported long before.
-    assert tasks.fetch.request.retries == 0
     path = fetching.get_store().path(key_of(task))
     before = path.read_bytes()
     outcome: Outcome = {}
@@ -86,7 +84,7 @@ def _run_out_when_writing(task: Outcome) -> None:
 
 def _run(fetch_id: int) -> str:
     try:
-        tasks.fetch.run(fetch_id)
+        tasks.attempt(fetch_id)
     except FetchError:
         # It asks to be tried again.
         return ""

@@ -72,7 +72,7 @@ def test_an_attempt_that_was_taken_over_and_then_fails_leaves_the_other_alone(
         raise error
 
     monkeypatch.setattr(fetching._Attempt, "_fetch", taken_over)
-    tasks.fetch.run(fetch.pk)
+    tasks.attempt(fetch.pk)
 
     fetch.refresh_from_db()
     assert (fetch.state, fetch.owner, fetch.error_code) == ("running", "another", "")

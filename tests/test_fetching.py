@@ -244,51 +244,29 @@ def test_calls_that_were_on_their_way_when_a_cool_down_began_do_not_lengthen_it(
 # --- what the task makes of an error -----------------------------------------------------
 
 
-@pytest.fixture
-def retried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return the pauses after which the task asked to be tried again."""
-    pauses: list[float] = []
-
-    class Later(Exception):
-        pass
-
-    def retry(*, countdown: float, exc: Exception) -> Exception:
-        pauses.append(countdown)
-        return Later()
-
-    monkeypatch.setattr(tasks.fetch, "retry", retry)
-    monkeypatch.setattr(tasks, "Later", Later, raising=False)
-    return pauses
-
-
 def do(fetch: Fetch) -> Fetch:
-    try:
-        tasks.fetch.run(fetch.pk)
-    except Exception as error:
-        if type(error).__name__ != "Later":
-            raise
+    assert tasks.attempt(fetch.pk)
     fetch.refresh_from_db()
     return fetch
 
 
-def test_an_error_that_a_retry_cannot_help_ends_the_fetch(
-    clean_feed: Feed, retried: list[float]
-) -> None:
+def pause_of(fetch: Fetch) -> float:
+    """Return the seconds until the fetch's next attempt."""
+    assert fetch.next_attempt_at is not None
+    return (fetch.next_attempt_at - timezone.now()).total_seconds()
+
+
+def test_an_error_that_a_retry_cannot_help_ends_the_fetch(clean_feed: Feed) -> None:
     clean_feed.arm("invalid_symbol")
 
     fetch = do(queue())
 
-    assert (fetch.state, fetch.error_code, fetch.retryable, retried) == (
-        "failed",
-        "symbol_not_found",
-        False,
-        [],
-    )
+    assert (fetch.state, fetch.error_code, fetch.retryable) == ("failed", "symbol_not_found", False)
     assert "TradingView does not know BINANCE:BTCUSDT" in fetch.error_message
 
 
 def test_an_error_that_a_retry_can_help_is_tried_again_and_shows_meanwhile(
-    settings: Any, retried: list[float]
+    settings: Any,
 ) -> None:
     settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
 
@@ -300,18 +278,22 @@ def test_an_error_that_a_retry_can_help_is_tried_again_and_shows_meanwhile(
         True,
         1,
     )
-    assert fetch.next_attempt_at is not None
-    assert 0.7 < retried[0] < 1.3
+    assert 0 < pause_of(fetch) < 1.3
 
 
-def test_a_cool_down_is_waited_out_before_the_next_attempt(
-    clean_feed: Feed, retried: list[float]
-) -> None:
+def test_the_third_failure_of_a_fetch_ends_it(settings: Any) -> None:
+    settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
+    fetch = queue()
+
+    states = [do(fetch).state for _ in range(tasks.MAX_ATTEMPTS)]
+
+    assert states == ["queued", "queued", "failed"]
+
+
+def test_a_cool_down_is_waited_out_before_the_next_attempt(clean_feed: Feed) -> None:
     clean_feed.arm("banned")
 
-    do(queue())
-
-    assert 60 <= retried[0] < 63
+    assert 59 <= pause_of(do(queue())) < 63
 
 
 # --- workers that die --------------------------------------------------------------------
@@ -322,53 +304,30 @@ def _pretend(fetch: Fetch, **values: Any) -> Fetch:
     return fetch
 
 
-def test_a_fetch_whose_worker_died_is_handed_out_again_once() -> None:
+def test_a_fetch_whose_worker_died_is_the_next_to_be_made() -> None:
     past = timezone.now() - timedelta(minutes=5)
-    dead = _pretend(
-        queue(), state="running", owner="dead", lease_until=past, enqueued_at=past, attempts=1
-    )
+    waiting = queue(symbol="ETHUSDT")
+    dead = _pretend(queue(), state="running", owner="dead", lease_until=past, attempts=1)
 
-    assert fetch_queue.lost_fetches(at_most=10) == [dead.pk]
-    assert fetch_queue.lost_fetches(at_most=10) == []
+    assert fetch_queue.next_fetches(at_most=10) == [dead.pk, waiting.pk]
     assert run(dead).state == "succeeded"
     assert dead.attempts == 2
 
 
-def test_a_fetch_that_runs_or_waits_its_turn_is_left_alone() -> None:
-    now = timezone.now()
-    _pretend(
-        queue(n_bars=1),
-        state="running",
-        lease_until=now + timedelta(seconds=5),
-        enqueued_at=now - timedelta(hours=1),
-    )
-    _pretend(queue(n_bars=2), enqueued_at=now - timedelta(seconds=20))
-    _pretend(
-        queue(n_bars=3),
-        enqueued_at=now + timedelta(minutes=10),
-        next_attempt_at=now + timedelta(minutes=10),
-    )
+def test_a_fetch_that_runs_or_waits_for_its_next_attempt_is_left_alone() -> None:
+    soon = timezone.now() + timedelta(seconds=5)
+    _pretend(queue(n_bars=1), state="running", lease_until=soon)
+    _pretend(queue(n_bars=3), next_attempt_at=soon)
 
-    assert fetch_queue.lost_fetches(at_most=10) == []
-
-
-def test_a_message_that_was_lost_is_sent_again() -> None:
-    lost = _pretend(queue(), enqueued_at=timezone.now() - timedelta(minutes=2))
-
-    assert fetch_queue.lost_fetches(at_most=10) == [lost.pk]
+    assert fetch_queue.next_fetches(at_most=10) == []
 
 
 def test_a_fetch_that_kills_every_worker_is_given_up() -> None:
     past = timezone.now() - timedelta(minutes=5)
-    fetch = _pretend(
-        queue(),
-        state="running",
-        lease_until=past,
-        enqueued_at=past,
-        attempts=fetch_queue.MAX_CLAIMS,
-    )
+    values = {"state": "running", "lease_until": past, "attempts": fetch_queue.MAX_CLAIMS}
+    fetch = _pretend(queue(), **values)
 
-    assert fetch_queue.lost_fetches(at_most=10) == []
+    assert fetch_queue.next_fetches(at_most=10) == []
 
     fetch.refresh_from_db()
     assert (fetch.state, fetch.error_code) == ("failed", "worker_lost")

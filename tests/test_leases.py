@@ -31,19 +31,17 @@ def leased_a_day_ahead() -> Fetch:
     """A running fetch whose worker has died, and whose clock was a day ahead."""
     tomorrow = timezone.now() + timedelta(days=1)
     fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
-    Fetch.objects.update(
-        state="running", owner="dead", lease_until=tomorrow, enqueued_at=tomorrow, attempts=1
-    )
+    Fetch.objects.update(state="running", owner="dead", lease_until=tomorrow, attempts=1)
     return fetch
 
 
 def test_a_fetch_that_was_leased_a_day_ahead_is_taken_up_by_the_next_sweep(
     leased_a_day_ahead: Fetch,
 ) -> None:
-    assert fetch_queue.lost_fetches(at_most=10) == [leased_a_day_ahead.pk]
+    assert fetch_queue.next_fetches(at_most=10) == [leased_a_day_ahead.pk]
     assert leases.claim(leased_a_day_ahead.pk) is not None
     assert leases.claim(leased_a_day_ahead.pk) is None
-    assert fetch_queue.lost_fetches(at_most=10) == []
+    assert fetch_queue.next_fetches(at_most=10) == []
 
 
 def test_a_fetch_that_was_leased_a_day_ahead_can_be_cancelled(leased_a_day_ahead: Fetch) -> None:
@@ -60,12 +58,11 @@ def test_a_fetch_whose_worker_lives_cannot_be_cancelled() -> None:
     assert not fetch_queue.cancel(fetch)
 
 
-def test_a_fetch_that_was_queued_a_day_ahead_is_handed_out_again() -> None:
+def test_a_fetch_whose_next_attempt_was_set_a_day_ahead_is_made_now() -> None:
     fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
-    Fetch.objects.update(enqueued_at=timezone.now() + timedelta(days=1))
+    Fetch.objects.update(next_attempt_at=timezone.now() + timedelta(days=1))
 
-    assert fetch_queue.lost_fetches(at_most=10) == [fetch.pk]
-    assert fetch_queue.lost_fetches(at_most=10) == []
+    assert fetch_queue.next_fetches(at_most=10) == [fetch.pk]
 
 
 def test_a_sign_in_that_was_locked_or_refused_a_day_ahead_is_tried_again(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.cookiejar import CookieJar
 from pathlib import Path
 from threading import Thread
@@ -137,6 +138,12 @@ def _read(path: Path) -> str:
 StartRun = Callable[..., Run]
 
 
+def wait_for_worker(run: Run) -> list[int]:
+    """Return the worker's processes as soon as there is one."""
+    wait_until(lambda: run.processes(running="celery"))
+    return run.processes(running="celery")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
@@ -230,7 +237,7 @@ def test_what_a_system_check_finds_stops_the_start(start: StartRun) -> None:
 @needs_proc
 def test_a_second_start_shows_no_password_and_ctrl_c_leaves_nothing(start: StartRun) -> None:
     run = start().wait_until_ready()
-    wait_until(lambda: len(run.processes(running="celery")) == 2)
+    wait_until(lambda: run.processes(running="celery"))
 
     run.send(signal.SIGINT)
 
@@ -252,15 +259,25 @@ def test_sigterm_during_the_start_leaves_nothing(start: StartRun) -> None:
 
 
 @needs_proc
-def test_when_the_worker_dies_all_stop_and_the_last_line_says_so(start: StartRun) -> None:
+def test_a_worker_that_dies_is_started_again_and_one_that_always_dies_ends_the_run(
+    start: StartRun,
+) -> None:
     run = start().wait_until_ready()
-    wait_until(lambda: len(run.processes(running="celery")) == 2)
+    said = "worker was killed by SIGKILL. It is started again."
 
-    os.kill(min(run.processes(running="celery")), signal.SIGKILL)
+    def is_said(times: int) -> bool:
+        return run.lines.count(said) == times
+
+    for number in range(5):
+        (worker,) = wait_for_worker(run)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(partial(is_said, number + 1))
+
+    os.kill(wait_for_worker(run)[0], signal.SIGKILL)
 
     assert run.status() == 1
     assert run.processes() == []
-    assert run.lines[-1] == "worker was killed by SIGKILL."
+    assert run.lines[-1] == "worker was killed by SIGKILL. It had been started again 5 times."
 
 
 @needs_proc
@@ -269,7 +286,7 @@ def test_when_the_worker_dies_all_stop_and_the_last_line_says_so(start: StartRun
 )
 def test_when_the_supervisor_is_killed_all_stop(start: StartRun) -> None:
     run = start().wait_until_ready()
-    wait_until(lambda: len(run.processes(running="celery")) == 2)
+    wait_until(lambda: run.processes(running="celery"))
 
     run.send(signal.SIGKILL)
 

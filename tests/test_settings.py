@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -231,3 +232,18 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("OUTPUTS_URL or STATE_DIR: ")
+
+
+@pytest.mark.parametrize("left", [b"", bytes(67), b"abc"], ids=["empty", "zeros", "cut off"])
+def test_a_secret_key_that_a_power_cut_has_spoilt_is_made_again_once_for_all(
+    tmp_path: Path, left: bytes
+) -> None:
+    (tmp_path / "secret_key").write_bytes(left)
+
+    with ThreadPoolExecutor(3) as pool:
+        keys = set(
+            pool.map(lambda _: django_settings("SECRET_KEY", STATE_DIR=str(tmp_path))[0], range(3))
+        )
+
+    assert {key.strip("'") for key in keys} == {(tmp_path / "secret_key").read_text()}
+    assert len(keys.pop()) >= 50

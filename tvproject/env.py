@@ -137,6 +137,8 @@ SETTINGS = {
         Setting("API_READS_PER_MINUTE", _whole(0, 10**6), 6000, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_FETCHES_PER_MINUTE", _whole(0, 10**6), 120, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_SIGN_INS_PER_MINUTE", _whole(0, 10**6), 10, "a whole number from 0 (no limit) to 1000000"),
+        Setting("MAX_QUEUED", _whole(0, 10**6), 10_000, "a whole number from 0 (no limit) to 1000000"),
+        Setting("MAX_QUEUED_PER_CLIENT", _whole(0, 10**6), 1000, "a whole number from 0 (no limit) to 1000000"),
         Setting("CORS_ALLOWED_ORIGINS", _origins, [], "addresses such as https://app.example.com, separated by commas"),
         Setting("X_ACCEL_PREFIX", _prefix, "", "a path such as /stored/"),
         Setting("TRUSTED_PROXIES", _whole(0, 10), 0, "a whole number from 0 to 10"),

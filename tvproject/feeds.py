@@ -26,7 +26,6 @@ class Feed(NamedTuple):
     sentence: str
     # The sample feed, as long as TradingView cannot be reached.
     is_makeshift: bool = False
-    process: Process | None = None
 
 
 def choose_feed(crew: Crew, settings: dict[str, Any]) -> Feed:
@@ -37,13 +36,12 @@ def choose_feed(crew: Crew, settings: dict[str, Any]) -> Feed:
     if asked == "tradingview" or (asked == "auto" and can_reach(crew, settings["TV_WS_URL"])):
         return tradingview(settings)
     why = "TV_SOURCE=sample" if asked == "sample" else f"{host} cannot be reached"
-    process, addresses = start_sample_feed(crew)
+    addresses = start_sample_feed(crew)
     return Feed(
         "sample",
         addresses | {"TV_SOURCE": "sample"},
         f"from the sample feed: synthetic, no market data ({why}).",
         is_makeshift=asked == "auto",
-        process=process,
     )
 
 
@@ -81,13 +79,11 @@ def can_reach(crew: Crew, url: str) -> bool:
     return False
 
 
-def start_sample_feed(crew: Crew) -> tuple[Process, dict[str, str]]:
-    """Start the sample feed on a free port; return it and the variables that lead to it."""
+def start_sample_feed(crew: Crew) -> dict[str, str]:
+    """Start the sample feed on a free port; return the variables that lead to it."""
     feed = crew.add(Process("feed", "-m", "samplefeed", "--port", "0", env={}))
     line = crew.wait_for(
         lambda: feed.announcement or None, deadline_s=_START_S, what="The sample feed's address"
     )
     addresses = json.loads(line)
-    return feed, {
-        f"TV_{name.upper()}": addresses[name] for name in ("ws_url", "site_url", "search_url")
-    }
+    return {f"TV_{name.upper()}": addresses[name] for name in ("ws_url", "site_url", "search_url")}

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,6 +17,9 @@ from typing import NoReturn, TypeVar
 _LEASH = Path(__file__).with_name("leash.py")
 _STOP_DEADLINE_S = 10.0
 _GLANCE_S = 0.05
+# A process that ends more often than this is not started again: something is wrong with it.
+_MAX_RESTARTS = 5
+_RESTARTS_WITHIN_S = 60.0
 
 Answer = TypeVar("Answer")
 Show = Callable[[str, str], None]
@@ -113,6 +116,8 @@ class Crew:
         self._events: SimpleQueue[Process | signal.Signals] = SimpleQueue()
         self._members: list[Process] = []
         self._threads: list[Thread] = []
+        self._starts: dict[Process, Callable[[], Process]] = {}
+        self._restarted_at: list[float] = []
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # `nohup` means that a closed terminal is no reason to stop.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -126,6 +131,10 @@ class Crew:
             thread.start()
             self._threads.append(thread)
         return process
+
+    def keep(self, start: Callable[[], Process]) -> None:
+        """Start a process, and start it again when it ends, unless that happens too often."""
+        self._starts[self.add(start())] = start
 
     def _report_end(self, process: Process) -> None:
         process.wait()
@@ -156,8 +165,9 @@ class Crew:
         while (left_s := deadline - time.monotonic()) > 0:
             self._listen(left_s)
 
-    def dismiss(self, processes: Sequence[Process]) -> None:
-        """Stop these processes and wait for their end; the others go on."""
+    def dismiss(self, *names: str) -> None:
+        """Stop the processes of these names and wait for their end; the others go on."""
+        processes = [process for process in self._running() if process.name in names]
         for process in processes:
             process.is_dismissed = True
             process.stop()
@@ -176,7 +186,21 @@ class Crew:
             if isinstance(event, signal.Signals):
                 raise StopAsked(event.name)
             if not event.is_done:
-                raise Ended(event.how_it_ended())
+                self._start_again(event)
+
+    def _start_again(self, ended: Process) -> None:
+        """Start a kept process again; raise `Ended` for another one, and when it ends too often."""
+        start = self._starts.pop(ended, None)
+        if start is None:
+            raise Ended(ended.how_it_ended())
+        now = time.monotonic()
+        recent = [moment for moment in self._restarted_at if moment > now - _RESTARTS_WITHIN_S]
+        if len(recent) >= _MAX_RESTARTS:
+            raise Ended(f"{ended.how_it_ended()} It had been started again {len(recent)} times.")
+        self._restarted_at = [*recent, now]
+        self._members.remove(ended)
+        self._show("", f"{ended.how_it_ended()} It is started again.")
+        self.keep(start)
 
     def stop(self) -> None:
         """Stop every process: first asked, after a while made to, at once at a second Ctrl-C."""

@@ -1,7 +1,8 @@
 """`make run`: the web server, one worker and, where needed, the sample feed, in one terminal.
 
-Ctrl-C or SIGTERM stops all of it and the exit status is 0. When one process ends by itself,
-the others are stopped, the last line says which one and how, and the exit status is 1.
+Ctrl-C or SIGTERM stops all of it and the exit status is 0. A worker that ends by itself is
+started again. When another process ends, or the worker ends again and again, all are stopped,
+the last line says which one ended and how, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SETUP_S = 300.0
 _WORKER = (
     # In a container all are root, and Celery's paragraph against it would open every log.
     "-W", "ignore:You're running the worker",
-    "-m", "celery", "--quiet", "-A", "tvproject", "worker", "--pool", "prefork", "-Q", "fetches",
+    "-m", "celery", "--quiet", "-A", "tvproject", "worker", "-Q", "fetches",
     "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
 )  # fmt: skip
 
@@ -67,30 +68,27 @@ def run(crew: Crew, settings: dict[str, Any], announcement: Announcement) -> NoR
     setup = crew.add(Process("setup", "-m", "tvproject.prepare", env={}, is_errand=True))
     feed = choose_feed(crew, settings)
     crew.wait_for(lambda: setup.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
-    processes = start(crew, settings, feed, announcement)
+    start(crew, settings, feed, announcement)
     if feed.is_makeshift:
         wait_until_reachable(crew, settings)
         show(
             "", "TradingView can be reached now. The web server and the worker change over to it …"
         )
-        crew.dismiss(processes)
+        crew.dismiss("web", "worker", "feed")
         announcement.say("tradingview")
         drop_fetches(crew, settings, feed.source)
         start(crew, settings, tradingview(settings), announcement)
     crew.watch()
 
 
-def start(
-    crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announcement
-) -> list[Process]:
+def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announcement) -> None:
     """Start the web server and the worker on a feed, and show where the service is to be found."""
     port = str(settings["PORT"])
     web = ("-m", "tvproject.server", "--host", _HOST, "--port", port)
-    processes = [crew.add(Process("web", *web, env=feed.env))]
+    crew.add(Process("web", *web, env=feed.env))
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
     # Not beside the web server's start, which would then take twice as long on a small machine.
-    worker = ("--concurrency", str(settings["WORKER_PROCESSES"]))
-    processes.append(crew.add(Process("worker", *_WORKER, *worker, env=feed.env)))
+    crew.keep(lambda: Process("worker", *_WORKER, env=feed.env))
     announcement.say(feed.source)
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
     again = "\n       TradingView is tried again every minute." if feed.is_makeshift else ""
@@ -98,7 +96,6 @@ def start(
         "",
         f"\nReady: {address}/\nAdmin: {address}/admin/ (login admin)\nBars:  {feed.sentence}{again}\n",
     )
-    return [*processes, feed.process] if feed.process else processes
 
 
 def drop_fetches(crew: Crew, settings: dict[str, Any], source: str) -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environ
 from corsheaders.defaults import default_headers
+from filelock import FileLock
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tvproject import postgresql
+from tvproject.durable import write_durably
 from tvproject.env import SettingsError, folders, read_settings
 from tvproject.privacy import make_private
 
@@ -40,14 +40,24 @@ except OSError as error:
 def _kept_secret_key() -> str:
     """Return the key kept in the state folder, made on first use; sessions survive a restart."""
     path = STATE_DIR / "secret_key"
-    if not path.exists():
-        with NamedTemporaryFile("w", dir=STATE_DIR) as file:  # readable by its owner only
-            file.write(secrets.token_urlsafe(50))
-            file.flush()
-            # Whole or not at all, and the first process that makes one wins.
-            with suppress(FileExistsError):
-                path.hardlink_to(file.name)
-    return path.read_text()
+    if key := _secret_key_in(path):
+        return key
+    # One process makes it for all.
+    with FileLock(STATE_DIR / ".secret_key.lock"):
+        key = _secret_key_in(path)
+        if not key:
+            key = secrets.token_urlsafe(50)
+            write_durably(path, key, mode=0o600)
+    return key
+
+
+def _secret_key_in(path: Path) -> str:
+    """Return the key in a file; "" where there is none, or only what a power cut has left."""
+    try:
+        key = path.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+    return key if len(key) >= 50 and key.isprintable() else ""
 
 
 SECRET_KEY: str = ENV["SECRET_KEY"] or _kept_secret_key()
@@ -228,14 +238,23 @@ CELERY_BROKER_URL: str = ENV["CELERY_BROKER_URL"]
 CELERY_TASK_IGNORE_RESULT = True  # the `Fetch` row is the result
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# A fetch mostly waits for the network, and a pool of processes dies with one of them; see docs/decisions/0010.
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY: int = ENV["WORKER_PROCESSES"]
+# A message only wakes a thread, and is done with when it has: the row knows what is to be done.
+CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # until the broker is back
+CELERY_BROKER_CONNECTION_TIMEOUT = 4  # seconds
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "fetches"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
+    # Seconds. Without them a server that hangs is waited for until it is back.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 4, "socket_timeout": 10}
 if CELERY_BROKER_URL.startswith("filesystem://"):
     # Services of different sources may share a folder; neither takes the other's messages.
     _broker = STATE_DIR / ("broker" if TV_SOURCE == "tradingview" else f"broker-{TV_SOURCE}")
@@ -289,6 +308,8 @@ API_ACCESS: str = ENV["API_ACCESS"]
 API_READS_PER_MINUTE: int = ENV["API_READS_PER_MINUTE"]
 API_FETCHES_PER_MINUTE: int = ENV["API_FETCHES_PER_MINUTE"]
 API_SIGN_INS_PER_MINUTE: int = ENV["API_SIGN_INS_PER_MINUTE"]
+MAX_QUEUED: int = ENV["MAX_QUEUED"]
+MAX_QUEUED_PER_CLIENT: int = ENV["MAX_QUEUED_PER_CLIENT"]
 TRUSTED_PROXIES: int = ENV["TRUSTED_PROXIES"]
 X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 

@@ -30,6 +30,7 @@ _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.TooManyRequests, 429, "Too many requests"),
     (errors.Busy, 503, "Busy"),
     (errors.Unavailable, 503, "Not available now"),
+    (errors.QueueFull, 503, "Queue full"),
     (errors.FetchError, 500, "Fetch failed"),
     (errors.StoreError, 500, "Dataset unreadable"),
 ]

@@ -34,6 +34,7 @@ const WORDS = {
   not_authenticated: ["Sign in first", "Sign in, then open this page again."],
   forbidden: ["Not allowed", "Ask whoever runs this service for access."],
   too_many_requests: ["Too many requests", "Wait a moment."],
+  queue_full: ["The queue is full", "Try again in a few minutes."],
   service_unreachable: ["No answer", "If you run it yourself, look at its terminal."],
 };
 
