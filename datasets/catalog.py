@@ -18,6 +18,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from datasets import fetching, invalidation
+from datasets.contradictions import find_contradicted
 from datasets.errors import (
     FileCorrupt,
     FileMissing,
@@ -79,7 +80,7 @@ def _read(dataset: Dataset) -> tuple[pa.Table, Recorded]:
             raise
         if _is_recorded(dataset, stored):
             return table, Recorded.KNOWN
-        recorded = _put_right(dataset, stored)
+        recorded = _put_right(dataset, table, stored)
         # Else these bars are not those of the row, or are not wanted any more.
         if recorded is not Recorded.REPLACED and dataset.state in Dataset.ON_DISK:
             return table, recorded
@@ -145,7 +146,7 @@ def adopt_files() -> Iterator[Finding]:
 def _adopt(store: Store, path: str) -> Finding:
     row = Dataset.objects.filter(path=path).first()
     try:
-        stored = store.read(path)[1]
+        table, stored = store.read(path)
     except StoreError as error:
         if row is not None:
             _set_unreadable(row, error)
@@ -154,7 +155,7 @@ def _adopt(store: Store, path: str) -> Finding:
         return Finding(path, "corrupt", str(error))
     if row is not None and _is_recorded(row, stored):
         return Finding(path, "ok")
-    recorded = _record(stored)
+    recorded = _record(table, stored)
     if recorded is Recorded.REPLACED:
         return _adopt(store, path)
     return Finding(path, "adopted" if recorded is Recorded.ADOPTED else "ok")
@@ -266,11 +267,11 @@ def _last_used(dataset: Dataset) -> datetime:
     return max(dataset.fetched_at, dataset.last_served_at or dataset.fetched_at)
 
 
-def _put_right(dataset: Dataset, stored: StoredFile) -> Recorded:
+def _put_right(dataset: Dataset, table: pa.Table, stored: StoredFile) -> Recorded:
     """Make the row and `dataset` say what the file says."""
     try:
         with transaction.atomic():
-            recorded = _record(stored)
+            recorded = _record(table, stored)
             # It may have been deleted with its file; that is found out by the next look at the file.
             with suppress(Dataset.DoesNotExist):
                 dataset.refresh_from_db()
@@ -284,7 +285,7 @@ def _put_right(dataset: Dataset, stored: StoredFile) -> Recorded:
         return Recorded.KNOWN
 
 
-def _record(stored: StoredFile) -> Recorded:
+def _record(table: pa.Table, stored: StoredFile) -> Recorded:
     """Make the row say what the file says, unless another file is there by now.
 
     The file of a dataset that was invalidated is set aside, until a later fetch writes another.
@@ -305,7 +306,22 @@ def _record(stored: StoredFile) -> Recorded:
             invalidation.invalidate(fetching.get_store(), row)
             return Recorded.KNOWN
         fetching.record(stored)
+        if row is not None and is_same_fetch and row.state == Dataset.State.SUPERSEDED:
+            Dataset.objects.filter(pk=row.pk).update(state=row.state)
+        else:
+            _supersede_older(table, stored)
     return Recorded.ADOPTED
+
+
+def _supersede_older(table: pa.Table, stored: StoredFile) -> None:
+    """Of the adopted dataset and each of its series that holds other bars, supersede the older."""
+    store, facts = fetching.get_store(), stored.facts
+    adopted = Dataset.find(facts.key)
+    contradicted = find_contradicted(store, facts.key, table, facts.last_bar_final)
+    for other in contradicted:
+        # Of equal ones the adopted: nobody knows where it comes from.
+        is_older = adopted is not None and adopted.fetched_at <= other.fetched_at
+        invalidation.supersede(store, adopted if adopted is not None and is_older else other)
 
 
 def _is_there(path: str, stored: StoredFile) -> bool:

@@ -20,7 +20,7 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from datasets import database, leases, throttle, tokens
+from datasets import contradictions, database, invalidation, leases, throttle, tokens
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.leases import Lease
@@ -232,6 +232,9 @@ class _Attempt:
     def _write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
         started = time.monotonic()
         require_folder(key.source)
+        contradicted = contradictions.find_contradicted(
+            get_store(), key, fetched.table, fetched.last_bar_final
+        )
         # Encoded and synced before the transaction: with SQLite nobody else writes during that.
         with get_store().prepared(key, fetched) as prepared, transaction.atomic():
             # This locks our row too, so that no worker takes over and writes in between.
@@ -240,6 +243,8 @@ class _Attempt:
             _refuse_pinned(key)
             stored = prepared.put_in_place()
             dataset_id = _record(stored)
+            for dataset in contradicted:
+                invalidation.supersede(get_store(), dataset)
             self._mine().update(
                 state=Fetch.State.SUCCEEDED,
                 dataset_id=dataset_id,

@@ -28,3 +28,23 @@ def invalidate(store: Store, dataset: Dataset) -> None:
             )
         if store.delete(row.path, fetched_at=row.fetched_at, aside=INVALIDATED):
             Dataset.objects.filter(pk=row.pk).update(state=Dataset.State.INVALIDATED)
+
+
+def supersede(store: Store, dataset: Dataset) -> None:
+    """Take a dataset that a newer fetch contradicts out of what answers.
+
+    It is invalidated; a pinned one stays where it is, with a mark beside it for those who read
+    files. Does nothing when it has been fetched again or removed since `dataset` was read.
+    """
+    with transaction.atomic():
+        unchanged = Dataset.objects.select_for_update().filter(
+            pk=dataset.pk, fetched_at=dataset.fetched_at, state=Dataset.State.READY
+        )
+        row = unchanged.first()
+        if row is None:
+            return
+        if not row.is_pinned:
+            invalidate(store, row)
+            return
+        store.mark_superseded(row.path)
+        unchanged.update(state=Dataset.State.SUPERSEDED)

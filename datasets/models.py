@@ -68,17 +68,18 @@ class Dataset(KeyedModel):
     class State(models.TextChoices):
         READY = "ready"
         INVALIDATED = "invalidated"
+        SUPERSEDED = "superseded"
         MISSING = "missing"
         CORRUPT = "corrupt"
 
     # Where a file lies in its place.
-    ON_DISK = (State.READY,)
+    ON_DISK = (State.READY, State.SUPERSEDED)
 
     state = models.CharField(
         max_length=11,
         choices=State.choices,
         default=State.READY,
-        help_text="Only a ready dataset is served; any other is fetched again when asked for.",
+        help_text="Only a ready dataset answers; any other is fetched again when asked for, but for a pinned one.",
     )
     path = models.CharField(
         max_length=300, unique=True, help_text="The file, relative to the datasets folder."

@@ -10,6 +10,7 @@ from datasets.bars import Adjustment, DatasetKey, Session, Timeframe, check_sour
 from datasets.errors import InvalidRequest
 
 SUFFIX = ".parquet"
+SUPERSEDED_SUFFIX = ".superseded"
 # Longest file name that common file systems hold, in bytes.
 MAX_NAME_BYTES = 255
 
@@ -67,6 +68,11 @@ def _shortened(encoded: str, symbol: str) -> str:
     # Not in the middle of a `%XX`. No encoded symbol holds the `~`.
     shown = re.sub(r"%[0-9A-F]?$", "", encoded[:_SHOWN_BYTES])
     return f"{shown}~{sha256(symbol.encode()).hexdigest()}"
+
+
+def superseded_mark(name: str) -> str:
+    """Return the name of the mark beside a dataset's file that a newer fetch contradicts."""
+    return f".{sha256(name.encode()).hexdigest()[:32]}{SUPERSEDED_SUFFIX}"
 
 
 def key_of(path: str) -> DatasetKey:

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.utils import timezone
 
-from datasets import fetching, freshness, rendering
+from datasets import choice, fetching, freshness, rendering
 from datasets.answers import BarsRequest
 from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.models import NOTED_FOR, ApiToken, Dataset, hash_secret
@@ -38,7 +38,9 @@ _READY = (
     + " AND ".join(f"{name} = %s" for name in _COLUMNS)
     + f" AND state = '{Dataset.State.READY.value}' AND n_bars >= %s"
 )
-_SMALLEST = " ORDER BY n_bars LIMIT 1"
+_FIRST = " ORDER BY {} LIMIT 1".format(
+    ", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in choice.ORDER)
+)
 _GOOD_TOKEN = (
     f"SELECT token.id FROM {ApiToken._meta.db_table} token"
     f" JOIN {User._meta.db_table} owner ON owner.id = token.user_id"
@@ -68,7 +70,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
         return None
     plan = _plan(request)
     try:
-        row = _smallest(request, plan)
+        row = _first(request, plan)
         if row is None or fetching.get_store().version(row.path) != (row.bytes, row.modified_ns):
             return None
     except (DatabaseError, StoreError, StoreFailed, StoreUnavailable):
@@ -97,8 +99,8 @@ def _plan(request: BarsRequest) -> _Plan:
     return _Plan(series, rendering.what_shows(request))
 
 
-def _smallest(request: BarsRequest, plan: _Plan) -> _Row | None:
-    """Return the smallest fresh dataset that holds enough bars."""
+def _first(request: BarsRequest, plan: _Plan) -> _Row | None:
+    """Return the first fresh dataset that holds enough bars, by `choice.ORDER`."""
     sql, values = _READY, list(plan.series)
     if request.max_age_s is not None:
         sql += " AND fetched_at BETWEEN %s AND %s"
@@ -107,7 +109,7 @@ def _smallest(request: BarsRequest, plan: _Plan) -> _Row | None:
         # What is pinned is kept on purpose, so no general rule makes it too old.
         sql += " AND (is_pinned OR fetched_at BETWEEN %s AND %s)"
         values += _fresh_between(settings.TV_CACHE_TTL_S)
-    found = _fetch_one(sql + _SMALLEST, values)
+    found = _fetch_one(sql + _FIRST, values)
     return _Row(*found) if found else None
 
 

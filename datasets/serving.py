@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from datasets import (
     catalog,
+    choice,
     database,
     errors,
     fetch_queue,
@@ -87,23 +88,21 @@ def find_answer(
 def find_cached(request: BarsRequest) -> Answer | None:
     """Return the dataset on disk that can answer the request, stale or not, or None.
 
-    The smallest fresh one that holds enough bars; else a stale one. A dataset whose file is
-    missing or is another than recorded is looked into first.
+    The first fresh one in the order of `choice`, else the first. A dataset whose file is missing
+    or is another than recorded is looked into first.
     """
-    key = request.key
     stale = None
-    for dataset in _candidates(key):
+    for dataset in _candidates(request.key):
         if not _is_on_disk(dataset):
             continue
         if not is_stale(dataset, request.max_age_s):
             return Answer(dataset, is_cached=True)
-        if dataset.n_bars == key.n_bars:
-            stale = Answer(dataset, is_cached=True, is_stale=True)
+        stale = stale or Answer(dataset, is_cached=True, is_stale=True)
     return stale
 
 
 def _candidates(key: DatasetKey) -> Iterable[Dataset]:
-    """Return the datasets of the key's series that hold enough bars, in any state, smallest first."""
+    """Return the datasets of the key's series that hold enough bars, in any state, by `choice.ORDER`."""
     wanted = key.as_dict()
     wanted["n_bars__gte"] = wanted.pop("n_bars")
     # Django writes the conditions in the order of their names.
@@ -114,7 +113,7 @@ def _candidates(key: DatasetKey) -> Iterable[Dataset]:
 @cache
 def _candidates_sql(names: tuple[str, ...]) -> str:
     """Return the query as Django writes it, once: composing it costs five times the query."""
-    query = Dataset.objects.filter(**dict.fromkeys(names, 1)).order_by("n_bars").query
+    query = Dataset.objects.filter(**dict.fromkeys(names, 1)).order_by(*choice.ORDER).query
     return str(query.sql_with_params()[0])
 
 
@@ -205,9 +204,10 @@ def refuse_pinned(key: DatasetKey) -> None:
     if pinned is None:
         return
     if pinned.state in Dataset.ON_DISK:
-        raise InvalidRequest(
-            {"use_cache": [f"{key} is pinned and is not replaced; unpin it in the admin first."]}
-        )
+        reason = "is pinned and is not replaced; unpin it in the admin first"
+        if pinned.state == Dataset.State.SUPERSEDED:
+            reason += f"; a newer fetch contradicts it, so only /api/tv/datasets/{pinned.pk}/bars gives its bars"
+        raise InvalidRequest({"use_cache": [f"{key} {reason}."]})
     kind = errors.FileCorrupt if pinned.state == Dataset.State.CORRUPT else errors.FileMissing
     error = kind(
         f"{key} is pinned, so that no fetch replaces it, and its file is {pinned.state}. "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import stat
@@ -26,7 +27,7 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed, StoreUnavailable
 from datasets.facts import METADATA_KEY, FileFacts, describe, from_document, to_document
 from datasets.mapped import map_file, not_regular, require_rows
-from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path
+from datasets.paths import MAX_NAME_BYTES, SUFFIX, relative_path, superseded_mark
 from datasets.presence import is_marked, is_present, mark
 
 # Beside the datasets: files that could not be read, deleted and invalidated datasets, and replies that could not be understood.
@@ -149,6 +150,18 @@ class Store:
                 f"{path} could not be {verb}: {error.strerror}. It is still there, and in the catalog."
             ) from error
         return True
+
+    def mark_superseded(self, path: str) -> None:
+        """Say beside the file at `path` that a newer fetch contradicts it, until it is replaced.
+
+        Raises `StoreError` where the file is not there, `StoreFailed` and `StoreUnavailable`.
+        """
+        file = self.folder / path
+        document = json.dumps({"name": file.name, "version": self.version(path)})
+        temporary = file.parent / f".{uuid4().hex}.tmp"
+        with _store_failures(file):
+            temporary.write_text(document)
+            temporary.replace(file.parent / superseded_mark(file.name))
 
     def quarantine(self, path: str) -> Path | None:
         """Move the file at `path` (relative) away; return where it is then.

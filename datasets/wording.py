@@ -16,6 +16,7 @@ SOURCES = {"tradingview": "TradingView", "sample": "Sample feed"}
 STATES = {
     Dataset.State.READY: "It is served as it is.",
     Dataset.State.INVALIDATED: "Its file was set aside; it is fetched again when next asked for.",
+    Dataset.State.SUPERSEDED: "A newer fetch of its series contradicts it, as after a split. It is pinned, so its file stays, but it answers no request.",
     Dataset.State.MISSING: "Somebody deleted the file; it is fetched again when next asked for.",
     Dataset.State.CORRUPT: "The file is damaged and not served; it is fetched again when next asked for.",
 }

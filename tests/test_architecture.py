@@ -14,7 +14,7 @@ PACKAGE = ROOT / "datasets"
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
     {"errors", "handover", "locations", "transfer", "waking"},
-    {"bars", "coverage", "freshness"},
+    {"bars", "choice", "coverage", "freshness"},
     {"paths", "facts", "mapped", "presence", "plausibility"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},
     {"leases"},
@@ -24,6 +24,7 @@ LEVELS = [
         "research",
         "callers",
         "fetch_queue",
+        "contradictions",
         "invalidation",
         "wording",
         "listing",
@@ -64,6 +65,7 @@ WITHOUT_DJANGO = {
     "errors",
     "locations",
     "bars",
+    "choice",
     "freshness",
     "tradingview",
     "paths",

@@ -471,13 +471,15 @@ def test_what_was_loaded_at_an_instant_is_what_later_loads_say_of_it(
     tmp_path: Path, symbol: str, timeframe: str
 ) -> None:
     """Whatever bars come later: the closed bars of a fetch stay as they were, and were all over."""
-    where: dict[str, Any] = {"source": "sample", "folder": tmp_path}
-    for now in INSTANTS:
-        write_sample(tmp_path, symbol, timeframe, 30, now=now)
+    for number, now in enumerate(INSTANTS):
+        # A folder for each instant: in one folder the newest dataset that suffices would answer.
+        folder = tmp_path / str(number)
+        where: dict[str, Any] = {"source": "sample", "folder": folder}
+        write_sample(folder, symbol, timeframe, 30, now=now)
         then = load(symbol, timeframe, n_bars=30, **where)
 
-        write_sample(tmp_path, symbol, timeframe, 1500, now=now + timedelta(days=15))
-        write_sample(tmp_path, symbol, "5", 6000, now=now + timedelta(days=15))
+        write_sample(folder, symbol, timeframe, 1500, now=now + timedelta(days=15))
+        write_sample(folder, symbol, "5", 6000, now=now + timedelta(days=15))
         later = load(symbol, timeframe, n_bars=1500, **where)
         minutes = load(symbol, "5", **where)
 

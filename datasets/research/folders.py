@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -17,17 +18,16 @@ import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
+from datasets.choice import DEFAULT_N_BARS
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.facts import METADATA_KEY, from_document
 from datasets.locations import PROJECT, folder_of, setting
 from datasets.mapped import map_file
-from datasets.paths import SUFFIX, file_names, is_hashed, key_of
+from datasets.paths import SUFFIX, SUPERSEDED_SUFFIX, file_names, is_hashed, key_of
 from datasets.presence import is_present
 from datasets.research.errors import DatasetNotFound, FolderUnavailable
 
 DEFAULT_SOURCE = "tradingview"
-# What the command fetches when no number of bars was asked for.
-DEFAULT_N_BARS = 5000
 
 _NAME = re.compile(r"(.+)_([0-9]+)((?:_extended)?(?:_dividends|_none)?)" + re.escape(SUFFIX))
 # A listing taken this soon after the folder's last change may miss a change of the same tick.
@@ -150,19 +150,26 @@ class Listing:
     """The datasets' names in one folder, as they were at one moment."""
 
     files: Files
-    # The same for as long as no dataset comes or goes.
+    # Files that a newer fetch contradicts: they answer nothing but their own lock.
+    superseded: frozenset[str]
+    # The same for as long as no dataset comes, goes or is superseded.
     digest: str
 
-    def files_of(self, key: DatasetKey) -> list[Numbered]:
+    def files_of(self, key: DatasetKey, *, is_exact: bool = False) -> list[Numbered]:
         """Return the files of which one answers for the key, the largest number first.
 
-        With `n_bars` 0 these are all of its series; else the one with just so many bars, or
-        the next larger one, whose newest bars answer.
+        These are the files of its series with at least `n_bars` bars, 0 for all; with `is_exact`
+        only the key's own.
         """
         matches = [match for name in file_names(key) if (match := _NAME.fullmatch(name))]
         files = [file for match in matches for file in self.files.get((match[1], match[3]), [])]
-        enough = sorted((file for file in files if file[0] >= key.n_bars), reverse=True)
-        return enough[-1:] if key.n_bars else enough
+        if is_exact:
+            return [file for file in files if file[0] == key.n_bars]
+        return sorted(
+            (n_bars, name)
+            for n_bars, name in files
+            if n_bars >= key.n_bars and name not in self.superseded
+        )[::-1]
 
 
 _listings: dict[Path, tuple[int, Listing]] = {}
@@ -173,26 +180,43 @@ def list_folder(folder: Path) -> Listing:
     try:
         changed_ns = folder.stat().st_mtime_ns
     except FileNotFoundError:
-        return Listing({}, digest="")
+        return Listing({}, frozenset(), digest="")
     kept = _listings.get(folder)
     if kept is not None and kept[0] == changed_ns:
         return kept[1]
     taken_ns = time.time_ns()
-    listing = _listing_of([entry.name for entry in os.scandir(folder)])
+    names = [entry.name for entry in os.scandir(folder)]
+    listing = _listing_of(names, superseded_files(folder, names))
     if taken_ns - changed_ns > _SETTLED_NS:
         _listings[folder] = (changed_ns, listing)
     return listing
 
 
-def _listing_of(names: list[str]) -> Listing:
+def superseded_files(folder: Path, names: Iterable[str]) -> frozenset[str]:
+    """Return the names of the files that are marked as superseded, of all that lie in the folder."""
+    found = set()
+    for mark in names:
+        if not mark.endswith(SUPERSEDED_SUFFIX):
+            continue
+        try:
+            document = json.loads((folder / mark).read_bytes())
+            status = (folder / document["name"]).stat()
+        except (OSError, KeyError, TypeError, ValueError):
+            continue
+        # Else the file has been replaced since it was marked.
+        if document["version"] == [status.st_size, status.st_mtime_ns]:
+            found.add(str(document["name"]))
+    return frozenset(found)
+
+
+def _listing_of(names: list[str], superseded: frozenset[str]) -> Listing:
     files: Files = {}
     matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
     for match in matches:
         files.setdefault((match[1], match[3]), []).append((int(match[2]), match[0]))
-    for each in files.values():
-        each.sort(reverse=True)
-    digest = hashlib.blake2b("\n".join(match[0] for match in matches).encode(), digest_size=16)
-    return Listing(files, digest.hexdigest())
+    there = "\n".join([*(match[0] for match in matches), "", *sorted(superseded)])
+    digest = hashlib.blake2b(there.encode(), digest_size=16)
+    return Listing(files, superseded, digest.hexdigest())
 
 
 def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:

@@ -22,6 +22,7 @@ from datasets.research.folders import (
     Place,
     check_source,
     find_place,
+    list_folder,
     list_keys,
     list_sources,
     outputs_folder,
@@ -60,8 +61,9 @@ def load(
     symbol, timeframe
         `BINANCE:BTCUSDT`, `1h`; any spelling that the API takes.
     n_bars
-        How many bars back from the newest: of the dataset with just so many, else of the next
-        larger one. None takes the dataset with the most bars.
+        How many bars back from the newest, of the dataset that was fetched last of those with
+        enough. None takes all bars of one: the one fetched last of those with at least 5000 bars
+        asked, or with the most bars there are.
     start, end
         From `start` (inclusive) to `end` (exclusive), by the bar's opening. UTC unless they
         say otherwise.
@@ -112,8 +114,20 @@ def load(
     locked = locks.read_lock(lock) if lock is not None else None
     if locked is not None:
         key = locked.pin(key)
-    place, (key,) = prepare([key], fetch=fetch, source=source, folder=folder, url=url, token=token)
-    opened = find_dataset(place, key) if locked is None else locked.open(place, key)
+    place, (key,) = prepare(
+        [key],
+        fetch=fetch,
+        source=source,
+        folder=folder,
+        url=url,
+        token=token,
+        is_exact=locked is not None,
+    )
+    if locked is not None:
+        opened = locked.open(place, key)
+    else:
+        # The service has chosen, and its own file was copied.
+        opened = find_dataset(place, key) if url is None else open_dataset(place, key)
     part = Part(
         columns=("time", *(name for name in chosen if name != frames.CLOSE_TIME)),
         start_ms=to_instant(start, "start"),
@@ -142,14 +156,18 @@ def prepare(
     folder: str | Path | None,
     url: str | None,
     token: str | tuple[str, str] | None,
+    is_exact: bool = False,
 ) -> tuple[Place, list[DatasetKey]]:
-    """Return where the keys' files are, after fetching or copying what is to be, and the keys."""
+    """Return where the keys' files are, after fetching or copying what is to be, and the keys.
+
+    With `is_exact` a service is asked for just the keys' own datasets.
+    """
     _require_one_place(folder, url)
     if url is None and fetch == "never":
         return find_place(folder, source), list(keys)
     with Service(local_address() if url is None else url, token) as service:
         if url is not None:
-            return service.mirror(keys, fetch=fetch)
+            return service.mirror(keys, fetch=fetch, is_exact=is_exact)
         service.bring(keys, _known_here(keys, source, folder), fetch=fetch)
     return find_place(folder, source), list(keys)
 
@@ -287,7 +305,8 @@ def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
         return row | {"state": "corrupt", "bytes": np.nan}
     opened.close()
     row |= opened.facts["instrument"] | opened.facts
-    return row | {"state": "ready", "bytes": opened.identity[2]}
+    is_superseded = opened.name in list_folder(place.folder).superseded
+    return row | {"state": "superseded" if is_superseded else "ready", "bytes": opened.identity[2]}
 
 
 def _row_of_service(row: dict[str, Any]) -> dict[str, Any]:

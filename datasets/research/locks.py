@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.choice import Candidate, in_order
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research.errors import DatasetNotFound, LockMismatch
 from datasets.research.folders import Place, outputs_folder, require_present
@@ -83,18 +85,20 @@ class Lock:
 
     def pin(self, wanted: DatasetKey) -> DatasetKey:
         """Return the key in the lock that the wanted one means; raise where there is none."""
-        found = [key for key in self.entries if _is_series(key, wanted)]
-        if wanted.n_bars:
-            # `load` may have taken the newest bars of a larger dataset.
-            found = sorted((key for key in found if key.n_bars >= wanted.n_bars), key=_by_number)
-        else:
-            found = sorted(found, key=_by_number, reverse=True)
+        series = [key for key in self.entries if _is_series(key, wanted)]
+        # `load` may have taken the newest bars of a larger dataset.
+        found = in_order(series, wanted.n_bars, self._described)
         if not found:
             raise LockMismatch(
                 f"{wanted.full_symbol} {wanted.timeframe} is not in {self.path.name}, which locks "
                 f"{len(self.entries)} datasets. Load it without the lock, then write_lock again."
             )
         return found[0]
+
+    def _described(self, key: DatasetKey) -> Candidate:
+        entry = self.entries[key]
+        fetched_at = datetime.fromisoformat(entry["fetched_at"])
+        return Candidate(key.n_bars, entry["n_rows"], fetched_at)
 
     def open(self, place: Place, key: DatasetKey) -> OpenFile:
         """Open the file of a key in the lock; raise `LockMismatch` for other content."""
@@ -116,10 +120,6 @@ class Lock:
 def _is_series(key: DatasetKey, wanted: DatasetKey) -> bool:
     names = ("source", "exchange", "symbol", "timeframe", "session", "adjustment")
     return all(getattr(key, name) == getattr(wanted, name) for name in names)
-
-
-def _by_number(key: DatasetKey) -> int:
-    return key.n_bars
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -68,7 +68,8 @@ class _Member:
     full_symbol: str
     facts: dict[str, Any]
     document: bytes
-    identity: Identity
+    # Of the file, and of those that could have answered too: any that changes may answer next time.
+    identities: tuple[Identity, ...]
 
 
 class Maker:
@@ -93,10 +94,12 @@ class Maker:
 
         return self._keeper.find(self._request(series), self._place.folder, listing.digest, members)
 
-    def make(self, keys: Sequence[DatasetKey], series: Series, *, is_verified: bool) -> Kept:
-        """Make the panel of these keys, and keep it."""
+    def make(
+        self, keys: Sequence[DatasetKey], series: Series, *, is_exact: bool, is_verified: bool
+    ) -> Kept:
+        """Make the panel of these keys, and keep it; with `is_exact` of just their own files."""
         listing = list_folder(self._place.folder)
-        files = [listing.files_of(key) for key in keys]
+        files = [listing.files_of(key, is_exact=is_exact) for key in keys]
         missing = [key for key, some in zip(keys, files, strict=True) if not some]
         if missing:
             raise not_found(self._place, missing)
@@ -117,8 +120,8 @@ class Maker:
         del grid, values
         kept = self._keeper.keep(panel)
         # What a lock or a service chose cannot be known from the words alone.
-        if all(key.n_bars == (series.n_bars or 0) for key in keys):
-            identities = [member.identity for member in members]
+        if not is_exact and all(key.n_bars == (series.n_bars or 0) for key in keys):
+            identities = [identity for member in members for identity in member.identities]
             self._keeper.remember(
                 self._request(series),
                 kept.name,
@@ -162,7 +165,9 @@ class Maker:
             times = close_instants(times, clock_of(facts), closed_by_ms=closed)
             kind = (*kind, clock_of(facts), int(times[-1]))
         grid.add(row, kind, times[first:last], values[first:last])
-        return _Member(opened.full_symbol, facts, opened.document, opened.identity)
+        return _Member(
+            opened.full_symbol, facts, opened.document, (opened.identity, *opened.others)
+        )
 
 
 def _members(listing: Listing, keys: Sequence[DatasetKey]) -> str:

@@ -93,10 +93,20 @@ def load_panel(
     locked = locks.read_lock(lock) if lock is not None else None
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
-    place, keys = prepare(keys, fetch=fetch, source=source, folder=folder, url=url, token=token)
+    place, keys = prepare(
+        keys,
+        fetch=fetch,
+        source=source,
+        folder=folder,
+        url=url,
+        token=token,
+        is_exact=locked is not None,
+    )
     maker = Maker(place, shape, _keeper(place, cache) if keep else None)
     # What is locked is the content, and not what the file says of it.
-    panel = maker.make(keys, series, is_verified=verify or locked is not None)
+    is_locked = locked is not None
+    is_exact = is_locked or url is not None
+    panel = maker.make(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
     if locked is not None:
         for facts in Members(panel.members):
             locked.check(facts)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasets import bars
+from datasets import bars, choice
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.coverage import Coverage, coverage_of
 from datasets.errors import FileCorrupt
@@ -49,6 +49,8 @@ class OpenFile:
     # The same as it stands in the file.
     document: bytes
     identity: Identity
+    # The files that could have answered too.
+    others: tuple[Identity, ...] = ()
 
     @property
     def full_symbol(self) -> str:
@@ -115,25 +117,26 @@ def find_dataset(place: Place, key: DatasetKey) -> OpenFile:
 
 
 def open_best(place: Place, key: DatasetKey, files: Sequence[Numbered]) -> OpenFile:
-    """Open, of these files of one series, the one with the most bars; of equal ones the latest."""
+    """Open, of these files of one series, the one that answers for the key by the rule of `choice`."""
     if len(files) == 1:
         return _open(place, key, files[0])
-    best: OpenFile | None = None
+    opened = []
     for numbered in files:
-        # A file has at most as many bars as were asked for, so a smaller one cannot win.
-        if best is not None and best.facts["n_rows"] > numbered[0]:
-            break
         # One deleted since the folder was listed is no candidate.
         with suppress(DatasetNotFound):
-            found = _open(place, key, numbered)
-            best = found if best is None or _rank(found) > _rank(best) else best
-    if best is None:
+            opened.append(_open(place, key, numbered))
+    in_order = choice.in_order(opened, key.n_bars, _described)
+    if not in_order:
         raise not_found(place, [key])
-    return best
+    for other in in_order[1:]:
+        other.close()
+    return replace(in_order[0], others=tuple(other.identity for other in in_order[1:]))
 
 
-def _rank(opened: OpenFile) -> tuple[int, datetime]:
-    return opened.facts["n_rows"], datetime.fromisoformat(opened.facts["fetched_at"])
+def _described(opened: OpenFile) -> choice.Candidate:
+    facts = opened.facts
+    fetched_at = datetime.fromisoformat(facts["fetched_at"])
+    return choice.Candidate(facts["key"]["n_bars"], facts["n_rows"], fetched_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+from datasets import choice
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import DatasetsError, InvalidRequest
 from datasets.freshness import stale_for
 from datasets.locations import setting
 from datasets.paths import relative_path
 from datasets.research.errors import DatasetNotFound, ServiceFailed
-from datasets.research.folders import DEFAULT_N_BARS, Place
+from datasets.research.folders import Place
 from datasets.research.offers import Offer
 from datasets.research.putting import put, status_of
 from datasets.research.reading import is_intact
@@ -79,15 +80,18 @@ class Service:
     # --- copies ---------------------------------------------------------------------------
 
     def mirror(
-        self, keys: Sequence[DatasetKey], *, fetch: Fetching
+        self, keys: Sequence[DatasetKey], *, fetch: Fetching, is_exact: bool = False
     ) -> tuple[Place, list[DatasetKey]]:
-        """Copy what the service holds for the keys; return where that is, and its own keys."""
+        """Copy what the service holds for the keys; return where that is, and its own keys.
+
+        With `is_exact` only the keys' own datasets will do, as a lock names them.
+        """
         place = Place(self._cache_folder() / "datasets", keys[0].source)
-        there = self._find(keys)
+        there = self._find(keys, is_exact=is_exact)
         known = {key: offer.row for key, offer in there.items()}
         brought = self.bring(keys, known, fetch=fetch)
         if brought:
-            there |= self._find(brought)
+            there |= self._find(brought, is_exact=is_exact)
         missing = [key for key in keys if key not in there]
         if missing:
             raise self._not_found(missing)
@@ -95,7 +99,7 @@ class Service:
             self._copy(offer, place)
         return place, [there[key].key for key in keys]
 
-    def _find(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, Offer]:
+    def _find(self, keys: Sequence[DatasetKey], *, is_exact: bool) -> dict[DatasetKey, Offer]:
         """Return the offer that answers for each key, where there is one."""
         first = keys[0]
         filters: dict[str, str | None] = {
@@ -113,7 +117,10 @@ class Service:
                 replace(first, exchange=offer.key.exchange, symbol=offer.key.symbol)
             ):
                 found.setdefault((offer.key.exchange, offer.key.symbol), []).append(offer)
-        best = {key: _best(key, found.get((key.exchange, key.symbol), [])) for key in keys}
+        best = {
+            key: _best(key, found.get((key.exchange, key.symbol), []), is_exact=is_exact)
+            for key in keys
+        }
         return {key: offer for key, offer in best.items() if offer is not None}
 
     def list_datasets(self, **filters: str | None) -> list[Offer]:
@@ -224,7 +231,7 @@ class Service:
         groups: dict[tuple[int, bool], list[DatasetKey]] = {}
         for key in wanted:
             before = known.get(key)
-            n_bars = key.n_bars or (_n_bars(before) if before else DEFAULT_N_BARS)
+            n_bars = key.n_bars or (_n_bars(before) if before else choice.DEFAULT_N_BARS)
             groups.setdefault((n_bars, before is not None), []).append(key)
         numbers = []
         for (n_bars, is_there), some in groups.items():
@@ -308,12 +315,18 @@ def _n_bars(known: Mapping[str, Any]) -> int:
     return int(known["key"]["n_bars"] if "key" in known else known["n_bars"])
 
 
-def _best(key: DatasetKey, offers: Sequence[Offer]) -> Offer | None:
-    """Return the offer that answers for the key, by the rule of `find_dataset`; None for none."""
-    if not key.n_bars:
-        return max(offers, key=lambda offer: (offer.n_rows, offer.fetched_at), default=None)
-    enough = [offer for offer in offers if offer.key.n_bars >= key.n_bars]
-    return min(enough, key=lambda offer: offer.key.n_bars, default=None)
+def _best(key: DatasetKey, offers: Sequence[Offer], *, is_exact: bool) -> Offer | None:
+    """Return the offer that answers for the key by the rule of `choice`; None for none."""
+    if is_exact:
+        return next((offer for offer in offers if offer.key == key), None)
+    found = choice.in_order(
+        offers,
+        key.n_bars,
+        lambda offer: choice.Candidate(
+            offer.key.n_bars, offer.n_rows, datetime.fromisoformat(offer.fetched_at)
+        ),
+    )
+    return found[0] if found else None
 
 
 def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
