@@ -56,6 +56,11 @@ export function splitSymbol(symbol, exchange = "") {
   return match ? [match[1], match[2]] : [canonicalName(exchange), typed];
 }
 
+/** Whether a symbol without an exchange cannot be fetched: an expression names its exchanges itself. */
+export function lacksExchange({ symbol, exchange }) {
+  return symbol !== "" && exchange === "" && !symbol.includes(":");
+}
+
 function readView(parameters) {
   const view = {};
   const choose = (name, allowed) => {

@@ -29,16 +29,17 @@ export function isAbort(error) {
 /**
  * Load the bars that `query` names; fetch them first where that is needed.
  *
- * `isFresh` replaces the dataset by a new fetch. `onFetch` is called with the fetch's row as it
- * gets on. Resolves to the API's reply in columns, with `isNew` for bars that were just fetched.
+ * `isFresh` replaces the dataset by a new fetch, `maxAgeS` only one that is older. `onFetch` is
+ * called with the fetch's row as it gets on. Resolves to the API's reply in columns, with `isNew`
+ * for bars that were just fetched.
  */
-export async function loadBars(url, query, { signal, isFresh = false, onFetch }) {
-  let response = await get(barsUrl(url, query, { isFresh, waitS: FIRST_WAIT_S }), signal);
+export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = null, onFetch }) {
+  let response = await get(barsUrl(url, query, { isFresh, maxAgeS, waitS: FIRST_WAIT_S }), signal);
   let isNew = false;
   while (response.status === 202) {
     await fetchEnd(response, { signal, onFetch });
     isNew = true;
-    // Not `isFresh` again: that would fetch for ever.
+    // Neither `isFresh` nor `maxAgeS` again: each answer could lead to another fetch.
     response = await get(barsUrl(url, query, { waitS: FIRST_WAIT_S }), signal);
   }
   const reply = await read(response);
@@ -52,9 +53,10 @@ export async function loadKept(url) {
 }
 
 /** Return the address of the bars that `query` names. */
-export function barsUrl(url, query, { isFresh = false, waitS = null, format = "columns" } = {}) {
+export function barsUrl(url, query, { isFresh = false, maxAgeS = null, waitS = null, format = "columns" } = {}) {
   const parameters = new URLSearchParams({ ...query, format });
   if (isFresh) parameters.set("use_cache", "false");
+  if (maxAgeS !== null) parameters.set("max_age", maxAgeS);
   if (waitS !== null) parameters.set("wait", waitS);
   return `${url}?${parameters}`;
 }
@@ -66,10 +68,14 @@ export function cancelFetch(address, csrfToken) {
   return fetch(address, { method: "DELETE", headers }).catch(() => null);
 }
 
-/** Search symbols; resolves to the API's list. */
-export async function findSymbols(url, query, { signal }) {
-  const response = await get(`${url}?${new URLSearchParams(query)}`, signal);
-  return (await read(response)).symbols;
+/** Search symbols; resolves to the API's reply. */
+export async function findSymbols(url, query) {
+  return read(await get(`${url}?${new URLSearchParams(query)}`));
+}
+
+/** Ask what the service is doing; resolves to the API's reply. */
+export async function loadStatus(url) {
+  return read(await get(url));
 }
 
 async function fetchEnd(response, { signal, onFetch }) {
@@ -115,13 +121,21 @@ async function attempt(step) {
     return await step();
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new Problem({
-      code: "service_unreachable",
-      title: "No answer",
-      detail: "This service does not answer. It may be restarting, or the connection is down.",
-      retryable: true,
-    });
+    throw lost();
   }
+}
+
+/** Return the problem of a request that got no answer, or only a part of one. */
+function lost() {
+  if (!navigator.onLine) {
+    return new Problem({ code: "offline", title: "Offline", detail: "This device has no connection to a network, so the service got no request.", retryable: true });
+  }
+  return new Problem({
+    code: "service_unreachable",
+    title: "No answer",
+    detail: "This service does not answer. It may be restarting, or the connection is down.",
+    retryable: true,
+  });
 }
 
 function pause(ms, signal) {

@@ -1,19 +1,20 @@
 // The chart itself: bars, volume and studies in the chart library's panes.
 
 import {
-  ColorType, createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle, PriceScaleMode,
+  createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { applyScales, labelLast } from "./axes.js";
 import { BreakLines, findBreaks } from "./breaks.js";
 import { isIntraday } from "./bars.js";
 import { PriceLines } from "./lines.js";
 import { shortVolume } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
-import { lineData, mainData, mainSeries, volumeData } from "./series.js";
+import { lineData, mainData, mainSeries, newestMarks, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
-import { color, fontFamily } from "./colors.js";
+import { surface } from "./surface.js";
+import { color } from "./colors.js";
 import { Labels, tradingDayOf } from "./times.js";
 
-const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
 // The library's own knows no more than billions.
@@ -26,6 +27,7 @@ export class BarChart {
   #scale = new ShiftedTimeScale();
   #chart;
   #main = null;
+  #marks = null;
   #volume = null;
   #studySeries = [];
   #priceLines = null;
@@ -40,6 +42,8 @@ export class BarChart {
       localization: { dateFormat: "dd MMM 'yy" },
       timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffsetPixels: RIGHT_OFFSET * BAR_SPACING, enableConflation: true, secondsVisible: false },
       crosshair: { mode: CrosshairMode.Normal },
+      // A finger that moves up or down scrolls the page; one that moves sideways moves the bars.
+      handleScroll: { vertTouchDrag: false },
     });
     this.#applyTheme();
     this.#chart.subscribeCrosshairMove(({ logical, point }) => onCrosshair(point ? this.#indexAt(logical) : null));
@@ -52,6 +56,9 @@ export class BarChart {
 
   /** Draw other bars, the newest ones in sight, or those within `range` (UNIX seconds). */
   show(shown, range = null) {
+    // First, as the library tells of the crosshair while it changes, and then both are read.
+    shown.labels = this.#labelsOf(shown);
+    shown.studyLines = [];
     this.#shown = shown;
     this.#chart.applyOptions({ timeScale: { timeVisible: isIntraday(shown.timeframe) } });
     this.#draw();
@@ -70,6 +77,7 @@ export class BarChart {
   compare(other) {
     this.#shown.other = other;
     this.#drawOther();
+    this.#applyScales();
   }
 
   /** Change how the bars are drawn: `type`, `scale`, `zone`, `studies` or `breaks`. */
@@ -79,13 +87,18 @@ export class BarChart {
     if ("type" in changes || "zone" in changes) this.#redraw();
     else if ("studies" in changes) this.#drawStudies();
     if ("breaks" in changes) this.#drawBreaks();
-    if ("scale" in changes) this.#applyScale();
+    this.#applyScales();
   }
 
   /** Take the colours of the page's theme. */
   refreshTheme() {
     this.#applyTheme();
     if (this.#shown) this.#redraw();
+  }
+
+  /** Write once more whether the newest bar is final: it may have ended since it was drawn. */
+  refreshNewest() {
+    this.#marks?.setMarkers(newestMarks(this.#shown));
   }
 
   /** Call `onMove` whenever other bars come into sight. */
@@ -157,25 +170,27 @@ export class BarChart {
     this.#drawStudies();
     this.#drawOther();
     this.#drawBreaks();
-    this.#applyScale();
+    this.#applyScales();
   }
 
   #clear() {
     this.#clearStudies();
     this.#clearBreaks();
     for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
-    [this.#main, this.#volume, this.#other] = [null, null, null];
+    [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
   }
 
   #applyLabels() {
-    const { instrument, timeframe } = this.#shown;
-    const labels = new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe) });
-    this.#shown.labels = labels;
+    const labels = (this.#shown.labels = this.#labelsOf(this.#shown));
     this.#scale.shift = labels.shift;
     this.#chart.applyOptions({
       localization: { timeFormatter: (time) => labels.full(time) },
       timeScale: { tickMarkFormatter: (time, kind) => labels.mark(time, kind) },
     });
+  }
+
+  #labelsOf({ instrument, timeframe }) {
+    return new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe) });
   }
 
   #drawMain() {
@@ -185,21 +200,16 @@ export class BarChart {
     this.#main = this.#chart.addSeries(definition, {
       ...options,
       priceFormat: priceFormatOf(this.#shown),
-      // Averages are no prices that anybody paid: the label at the side is the true close.
-      lastValueVisible: type !== "heikin-ashi",
-      priceLineColor: color(bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down"),
-      priceLineVisible: type !== "heikin-ashi",
+      lastValueVisible: false,
+      priceLineVisible: false,
     });
     this.#main.setData(mainData(type, bars, isForming));
-    if (type === "heikin-ashi") this.#main.createPriceLine({ price: bars.close.at(-1), color: color("--muted"), lineStyle: LineStyle.Dotted, lineWidth: 1, title: "close" });
-    if (isForming) this.#markForming();
+    // Averages are no prices that anybody paid: the label at the side is the true close.
+    const isAverage = type === "heikin-ashi";
+    const tone = bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down";
+    labelLast(this.#main, bars.close, { color: color(isAverage ? "--muted" : tone), hasLine: true, title: isAverage ? "close" : "" });
+    this.#marks = createSeriesMarkers(this.#main, newestMarks(this.#shown));
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
-  }
-
-  #markForming() {
-    const { bars } = this.#shown;
-    const mark = { time: bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: "forming" };
-    createSeriesMarkers(this.#main, [mark]);
   }
 
   #drawVolume() {
@@ -207,7 +217,6 @@ export class BarChart {
     if (!bars.hasVolume) return;
     this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: VOLUME_FORMAT, lastValueVisible: false, priceLineVisible: false }, 1);
     this.#volume.setData(volumeData(bars));
-    this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0 } });
     this.#chart.panes()[1].setStretchFactor(STRETCH.volume);
   }
 
@@ -230,11 +239,12 @@ export class BarChart {
   /** Draw values from 0 to 100 in a pane of their own. */
   #drawInPane(values, stroke, pane) {
     const series = this.#chart.addSeries(LineSeries, {
-      color: stroke, lineWidth: 1.5, priceLineVisible: false, crosshairMarkerVisible: false,
+      color: stroke, lineWidth: 1.5, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
       priceFormat: { type: "price", precision: 1, minMove: 0.1 },
       autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
     }, pane);
     series.setData(lineData(this.#shown.bars.time, values));
+    labelLast(series, values, { color: stroke });
     for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
     this.#studySeries.push(series);
   }
@@ -252,8 +262,9 @@ export class BarChart {
     const { other, bars } = this.#shown;
     if (!other?.values) return;
     const priceFormat = priceFormatOf(other);
-    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, priceLineVisible: false, priceFormat });
+    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, lastValueVisible: false, priceLineVisible: false, priceFormat });
     this.#other.setData(lineData(bars.time, other.values));
+    labelLast(this.#other, other.values, { color: color("--compare") });
   }
 
   #drawBreaks() {
@@ -271,24 +282,12 @@ export class BarChart {
     this.#breaks = null;
   }
 
-  #applyScale() {
-    this.#chart.priceScale("right", 0).applyOptions({ mode: MODES[this.view.scale] });
+  #applyScales() {
+    applyScales(this.#chart, this.view.scale);
   }
 
   #applyTheme() {
-    const grid = { color: color("--grid") };
-    const crosshair = { color: color("--muted"), labelBackgroundColor: color("--label") };
-    this.#chart.applyOptions({
-      layout: {
-        background: { type: ColorType.Solid, color: color("--panel") }, textColor: color("--muted"),
-        fontFamily: fontFamily(), fontSize: 12, attributionLogo: true,
-        panes: { separatorColor: color("--line"), separatorHoverColor: color("--line-strong") },
-      },
-      grid: { vertLines: grid, horzLines: grid },
-      rightPriceScale: { borderColor: color("--line") },
-      timeScale: { borderColor: color("--line") },
-      crosshair: { vertLine: crosshair, horzLine: crosshair },
-    });
+    this.#chart.applyOptions(surface());
   }
 }
 

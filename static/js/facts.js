@@ -1,6 +1,7 @@
 // The lines under the chart: what one is looking at, where to get it, and the newest bars.
 
 import { barsUrl } from "./api.js";
+import { unfinished } from "./newest.js";
 import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
 import { utcMinute } from "./times.js";
 
@@ -93,9 +94,10 @@ function barsHeld({ bars, nBars }) {
   return bars.length < nBars ? `${held} (${wholeNumber(nBars)} asked)` : held;
 }
 
-function lastBar({ lastBarFinal }) {
-  if (lastBarFinal === null || lastBarFinal === undefined) return "final or not: the feed did not say";
-  return lastBarFinal ? "final" : "still forming";
+function lastBar(shown) {
+  if (shown.lastBarFinal === null || shown.lastBarFinal === undefined) return "final or not: the feed did not say";
+  const found = unfinished(shown);
+  return found ? `${found.word}, as of ${found.asOf}` : "final";
 }
 
 function fact([name, text, title]) {

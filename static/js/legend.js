@@ -1,5 +1,6 @@
 // The legend in the chart's corner: what it shows, and the bar under the crosshair.
 
+import { unfinished } from "./newest.js";
 import { priceFormat, shortVolume, signed } from "./numbers.js";
 import { studyName } from "./studies.js";
 import { color } from "./colors.js";
@@ -50,19 +51,22 @@ function badge(text, title, className) {
 }
 
 function valuesOf(shown, at) {
-  const { bars, formatPrice, labels, isForming } = shown;
+  const { bars, formatPrice, labels } = shown;
   const isLast = at === bars.length - 1;
   const before = at > 0 ? bars.close[at - 1] : bars.open[at];
   const change = bars.close[at] - before;
   const tone = change > 0 ? "up" : change < 0 ? "down" : "";
-  const nodes = [span(labels.exact(bars.time[at]), "legend-time")];
+  const when = span("", "legend-when");
+  when.append(span(labels.exact(bars.time[at]), "legend-time"));
+  const found = isLast ? unfinished(shown) : null;
+  if (found) when.append(badge(`${found.word}, as of ${found.asOf}`, found.title, "badge badge-forming"));
+  const nodes = [when];
   for (const [name, column] of [["O", "open"], ["H", "high"], ["L", "low"], ["C", "close"]]) {
     nodes.push(pair(name, formatPrice(bars[column][at]), tone));
   }
   const share = before ? ` (${signed((100 * change) / Math.abs(before), percent)}%)` : "";
   nodes.push(span(`${signed(change, formatPrice)}${share}`, `number legend-change ${tone}`));
   nodes.push(pair("Vol", shortVolume(bars.volume[at]), ""));
-  if (isLast && isForming) nodes.push(badge("forming", "This bar had not ended when it was fetched", "badge badge-forming"));
   return nodes;
 }
 

@@ -1,18 +1,23 @@
 // The chart page. The address holds the state; this module moves it between the address, the
 // form, the API and the chart. A newer request always replaces an older one.
 
-import { formatAddress, readAddress, SERIES_DEFAULTS, VIEW_DEFAULTS } from "./address.js";
-import { cancelFetch, isAbort, loadBars } from "./api.js";
+import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
+import { isAbort } from "./api.js";
 import { BarChart } from "./chart.js";
 import { watchColors } from "./colors.js";
 import { Comparison } from "./compare.js";
+import { CoolDown } from "./cooldown.js";
 import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
+import { SymbolFinder } from "./finder.js";
+import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
+import { Loader } from "./loading.js";
 import { keep, keepRecent, recall } from "./memory.js";
 import { Mover } from "./moving.js";
-import { showBusy, showEmpty, showNothing, showProblem, showProgress } from "./overlay.js";
-import { fillForm, hasSymbol, markFields, readForm, stepTimeframe, watchForm } from "./panel.js";
+import { overdueFor, watchEnd } from "./newest.js";
+import { showEmpty, showNothing, showProblem } from "./overlay.js";
+import { fillForm, hasSymbol, isTyping, markFields, readForm, stepTimeframe, watchForm } from "./panel.js";
 import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
@@ -23,78 +28,82 @@ import { switchTheme } from "./theme.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
-const { ohlcUrl, symbolsUrl } = form.dataset;
+const { ohlcUrl, symbolsUrl, statusUrl, csrfToken } = form.dataset;
 
 let series = null; // what is shown, or being loaded
 let drawn = null; // what is shown
 let view = { ...VIEW_DEFAULTS };
 let scaleAlone = view.scale; // the price scale without a second symbol
-let request = null; // the AbortController of the load on its way
-let queued = null; // the address of the fetch that it waits for, while that is queued
-let saidState = null; // the state of that fetch that was announced last
 let retry = null; // asks once more for what went wrong
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
 const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
-const symbolBox = new SymbolBox({ input: element("symbol"), list: element("symbol-list"), url: symbolsUrl, onChoose: choose, say });
+const coolDown = new CoolDown({ url: statusUrl, say });
+const loader = new Loader({ url: ohlcUrl, csrfToken, say, onStep: ({ error }) => error?.code === "rate_limited" && coolDown.look() });
+const finder = new SymbolFinder(symbolsUrl);
+const symbolBox = new SymbolBox({
+  input: element("symbol"), list: element("symbol-list"), finder, getExchange: () => form.elements.exchange.value,
+  onChoose: choose, onAsTyped: () => ask(readForm()), say,
+});
 const mover = new Mover(chart, { onRange: keepRange, say });
 
 // --- loading -----------------------------------------------------------------------------
 
-/** Load what the form says and put it into the address. */
+/** Load what the form says and put it into the address; without an exchange, find that first. */
 function submit() {
   if (!hasSymbol()) return element("symbol").focus();
-  view.range = null;
-  return open(readForm(), { isNewEntry: true });
+  const wanted = readForm();
+  return lacksExchange(wanted) ? symbolBox.offer() : ask(wanted);
 }
 
-async function open(wanted, { isFresh = false, isNewEntry = false } = {}) {
-  request?.abort();
-  const controller = (request = new AbortController());
-  const { signal } = controller;
+function ask(wanted) {
+  view.range = null;
+  return open(wanted, { isNewest: true, isNewEntry: true });
+}
+
+/**
+ * Load and draw bars. `isFresh` fetches them in any case, `isNewest` where the cache's cannot be
+ * the newest that there are.
+ */
+async function open(wanted, { isFresh = false, isNewest = false, isNewEntry = false } = {}) {
   series = wanted;
   fillForm(wanted);
   markFields([]);
   writeAddress({ isNewEntry });
-  begin(nameOf(wanted));
-  const started = performance.now();
   try {
-    const reply = await loadBars(ohlcUrl, wanted, { signal, isFresh, onFetch: follow });
-    // The body may have been read before the newer request came.
-    if (!signal.aborted) draw(reply, { tookMs: performance.now() - started });
+    draw(await loader.load(wanted, { name: nameOf(wanted), isFresh }));
+    if (isNewest) await renew();
   } catch (error) {
-    if (!isAbort(error)) fail(error, { isFresh });
-  } finally {
-    if (request === controller) request = null;
-    if (!request) element("stage").removeAttribute("aria-busy");
+    if (!isAbort(error)) fail(error, { isFresh, isNewest });
   }
 }
 
-function follow(fetched, address) {
-  queued = fetched.state === "queued" ? address : null;
-  const sentence = showProgress(fetched);
-  // Once for each state: counts that are read out all the time help nobody.
-  if (fetched.state !== saidState) say(sentence);
-  saidState = fetched.state;
+/** Load newer bars than those drawn, where there must be some. */
+async function renew() {
+  const seconds = overdueFor(chart.shown);
+  if (seconds === null) return;
+  try {
+    draw(await loader.load(series, { name: nameOf(series), maxAgeS: seconds }));
+  } catch (error) {
+    if (!error.fields?.includes("use_cache")) throw error;
+    // Pinned: an operator wants just these bars to stay.
+    showNothing();
+    say(error.message);
+  }
 }
 
-function begin(name) {
-  queued = saidState = null;
-  element("stage").setAttribute("aria-busy", "true");
-  showBusy(name);
-  say(`Loading ${name}.`);
-}
-
-function draw(reply, { tookMs }) {
+function draw(reply) {
   // As the API spells it: two spellings of one symbol are one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
   drawn = series;
-  fillForm(series);
+  // What is being typed is meant for the next request.
+  if (!isTyping()) fillForm(series);
   const started = performance.now();
-  chart.show(shownOf(reply, { series, tookMs }), view.range);
+  chart.show(shownOf(reply, { series }), view.range);
   // The library paints with the next frame; the one after that begins when it has.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
   showNothing();
   showView();
+  watchEnd(chart.shown, () => [chart.refreshNewest(), showView()]);
   enableFor(chart.shown.bars);
   mover.reset();
   writeAddress();
@@ -103,12 +112,10 @@ function draw(reply, { tookMs }) {
   say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${originOf(chart.shown)}.`);
 }
 
-function fail(problem, { isFresh }) {
-  // A new fetch that failed has changed nothing: the bars that are drawn are still those of the form.
-  const canGoBack = isFresh && series === drawn;
-  if (!canGoBack) clear();
-  retry = () => open(series, { isFresh });
-  showProblem(problem, { canGoBack });
+function fail(problem, options) {
+  retry = () => open(series, options);
+  showProblem(problem, { kept: drawn ? nameOf(drawn) : "" });
+  coolDown.look();
   const wrong = problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []);
   markFields(wrong);
   if (wrong.includes("symbol") || wrong.includes("exchange")) symbolBox.suggest();
@@ -118,32 +125,26 @@ function fail(problem, { isFresh }) {
 }
 
 function stop() {
-  if (!request) return goBack();
-  request.abort();
-  request = null;
-  element("stage").removeAttribute("aria-busy");
-  if (queued) cancelFetch(queued, form.dataset.csrfToken);
-  if (chart.shown) backToDrawn();
+  if (!loader.isBusy) return drawn && backToDrawn();
+  const isCancelled = loader.stop();
+  if (drawn) backToDrawn();
   else showEmpty();
-  say(queued ? "Cancelled." : "No longer waiting. A fetch that has begun goes on, and its bars will be kept.");
-}
-
-/** Leave a problem for the chart, where there still is one. */
-function goBack() {
-  if (drawn) showNothing();
+  say(isCancelled ? "Cancelled." : "No longer waiting. A fetch that has begun goes on, and its bars will be kept.");
 }
 
 /** Make form and address say what is still drawn. */
 function backToDrawn() {
   series = drawn;
   fillForm(series);
+  markFields([]);
   writeAddress();
   showNothing();
 }
 
-/** Draw nothing: what was drawn is not what the form and the address say. */
+/** Draw nothing. */
 function clear() {
   comparison.stop();
+  watchEnd(null);
   drawn = null;
   chart.clear();
   hideLegend();
@@ -160,7 +161,7 @@ function showView() {
   document.title = `${shown.fullSymbol} ${shown.timeframeLabel} · Dataset service`;
   showLegend(shown, view);
   mover.pointAt(null);
-  showFacts(shown, { url: ohlcUrl, query: series });
+  showFacts(shown, { url: ohlcUrl, query: drawn });
   element("chart").setAttribute("aria-label", `${shown.fullSymbol}, ${shown.timeframeLabel}, ${shown.bars.length} bars. Newest: ${barInWords(shown, shown.bars.length - 1)}`);
 }
 
@@ -181,8 +182,8 @@ function change(changes) {
 }
 
 function keepRange(range) {
-  // What is still drawn while other bars are on their way says nothing of those.
-  if (request) return;
+  // What is still drawn says nothing of other bars that are on their way, or could not be had.
+  if (series !== drawn) return;
   view.range = range;
   writeAddress();
 }
@@ -223,26 +224,25 @@ function chooseOther({ symbol, exchange = "" }) {
   change({ compare: exchange ? `${exchange}:${symbol}` : symbol });
 }
 
-function toggleFullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else element("chart-card").requestFullscreen();
+/** Take what the box of the second symbol says, though no match for it was found. */
+function compareAsTyped() {
+  const [exchange, symbol] = splitSymbol(element("compare").value);
+  chooseOther({ symbol, exchange });
 }
 
 function watchPage() {
   watchForm(submit);
   watchControls(change);
   watchColors(() => [chart.refreshTheme(), chart.shown && showView()]);
-  new SymbolBox({ input: element("compare"), list: element("compare-list"), url: symbolsUrl, onChoose: chooseOther, say });
+  new SymbolBox({ input: element("compare"), list: element("compare-list"), finder, onChoose: chooseOther, onAsTyped: compareAsTyped, say });
   element("compare-open").addEventListener("click", () => [element("studies").showPopover(), element("compare").focus()]);
   element("busy-stop").addEventListener("click", stop);
   element("problem-retry").addEventListener("click", () => retry());
-  element("problem-back").addEventListener("click", goBack);
-  element("fetch-again").addEventListener("click", () => open(series, { isFresh: true }));
+  element("problem-back").addEventListener("click", backToDrawn);
+  element("fetch-again").addEventListener("click", () => open(drawn, { isFresh: true }));
   element("save-png").addEventListener("click", () => savePicture(chart));
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
-  element("full-screen").hidden = !document.fullscreenEnabled;
-  element("full-screen").addEventListener("click", toggleFullScreen);
-  document.addEventListener("fullscreenchange", () => element("full-screen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
+  watchFullScreen();
   mover.watch(element("chart"), element("ranges"));
   watchKeys(KEYS);
   // A jump within the page, such as the skip link, is none to another chart.
@@ -262,7 +262,7 @@ const KEYS = {
   "+": () => mover.zoom(0.8),
   "=": () => mover.zoom(0.8),
   "-": () => mover.zoom(1.25),
-  f: () => document.fullscreenEnabled && toggleFullScreen(),
+  f: toggleFullScreen,
   s: onChart(() => savePicture(chart)),
   t: switchTheme,
   Escape: stop,
@@ -277,11 +277,12 @@ function start() {
   fillControls(view);
   view.studies = readStudies();
   chart.setView(view);
+  coolDown.look();
   if (said.series.symbol) {
     // A link says all that differs from the usual; what this browser did last is no part of it.
     return open({ ...SERIES_DEFAULTS, n_bars: form.elements.n_bars.defaultValue, ...said.series });
   }
-  request?.abort();
+  loader.drop();
   series = null;
   clear();
   fillForm(said.series);
@@ -290,5 +291,6 @@ function start() {
 }
 
 placePopovers();
+document.addEventListener("visibilitychange", () => !document.hidden && coolDown.look());
 watchPage();
 start();

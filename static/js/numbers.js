@@ -36,3 +36,10 @@ export function ageInWords(seconds) {
   }
   return "";
 }
+
+/** Return a time to wait in words: `45 s`, `4 min 05 s`. */
+export function inTime(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  if (whole < 60) return `${whole} s`;
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}

@@ -29,6 +29,11 @@ const WORDS = {
   wrong_bars: ["The feed answered with other bars", "Nothing was stored; the reply is kept for whoever runs this service."],
   bars_changed: ["The feed changed its own bars", "Nothing was stored; the reply is kept for whoever runs this service."],
   store_failed: ["The bars could not be stored", OPERATOR],
+  store_unavailable: ["The datasets cannot be reached", OPERATOR],
+  state_unavailable: ["The service cannot write", OPERATOR],
+  cache_unavailable: ["The service cannot count its calls", OPERATOR],
+  database_unavailable: ["The catalog does not answer", OPERATOR],
+  busy: ["The service is busy", "Wait a moment."],
   worker_lost: ["The fetch was lost", "Whoever runs this service finds more in the worker's log."],
   disabled: ["Turned off", ""],
   not_authenticated: ["Sign in first", "Sign in, then open this page again."],
@@ -36,6 +41,7 @@ const WORDS = {
   too_many_requests: ["Too many requests", "Wait a moment."],
   queue_full: ["The queue is full", "Try again in a few minutes."],
   service_unreachable: ["No answer", "If you run it yourself, look at its terminal."],
+  offline: ["Offline", "Try again when the device is connected."],
 };
 
 let timers = [];
@@ -84,8 +90,11 @@ export function showProgress(fetched) {
   return sentence;
 }
 
-/** Show what went wrong; "Try again" only where that can help, and a way back where bars are still drawn. */
-export function showProblem(problem, { canGoBack = false } = {}) {
+/**
+ * Show what went wrong; "Try again" only where that can help. Where bars are still drawn, which
+ * `kept` names, it stands above them and offers a way back to them; else it takes their place.
+ */
+export function showProblem(problem, { kept = "" } = {}) {
   stopTimers();
   const [title, step] = WORDS[problem.code] ?? [problem.title || "Something went wrong", ""];
   element("problem-title").textContent = title;
@@ -96,7 +105,9 @@ export function showProblem(problem, { canGoBack = false } = {}) {
   const retry = element("problem-retry");
   retry.hidden = !problem.isRetryable;
   if (problem.isRetryable) holdBack(retry, problem.retryAfterS);
-  element("problem-back").hidden = !canGoBack;
+  element("problem-back").hidden = element("problem-kept").hidden = !kept;
+  element("problem-kept").textContent = `The chart still shows ${kept}.`;
+  element("overlay-problem").classList.toggle("is-above", kept !== "");
   showOnly("problem");
 }
 

@@ -62,6 +62,12 @@ export function hasSymbol() {
   return form.elements.symbol.value.trim() !== "";
 }
 
+/** Whether another symbol has been typed since the form was filled. */
+export function isTyping() {
+  const { symbol } = form.elements;
+  return document.activeElement === symbol && symbol.value !== symbol.dataset.shown;
+}
+
 /** Bring the chosen timeframe into sight, where the row is wider than the window. */
 function showChosen() {
   const chosen = form.querySelector("[name=timeframe]:checked")?.parentElement;

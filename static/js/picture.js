@@ -1,5 +1,6 @@
 // The chart as a PNG that says what it shows, also when it is passed on without the page.
 
+import { unfinished } from "./newest.js";
 import { studyName } from "./studies.js";
 import { color, fontFamily } from "./colors.js";
 import { utcMinute } from "./times.js";
@@ -59,12 +60,14 @@ function write(context, words, y) {
   }
 }
 
-function caption({ source, fetchedAt, isForming, bars }) {
+function caption(shown) {
+  const { source, fetchedAt, bars } = shown;
   const origin = source === "sample" ? "synthetic bars, no market data" : source;
-  const last = isForming ? ", forming" : "";
+  const found = unfinished(shown);
+  const last = found ? `, ${found.word}` : "";
   return `${origin} · last bar ${utcMinute(bars.time.at(-1))} UTC${last} · fetched ${fetchedAt.slice(0, 16).replace("T", " ")} UTC · charting by TradingView Lightweight Charts`;
 }
 
 function fileName({ fullSymbol, timeframe }) {
-  return `${fullSymbol}_${timeframe}`.replace(/[^A-Za-z0-9._-]+/g, "_") + ".png";
+  return `${fullSymbol}_${timeframe}`.replace(/[^\p{L}\p{N}._-]+/gu, "_") + ".png";
 }

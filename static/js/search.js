@@ -1,20 +1,28 @@
 // The symbol box: recent symbols, and a search as one types. Without the search it works by hand.
 
-import { splitSymbol } from "./address.js";
-import { findSymbols, isAbort } from "./api.js";
+import { lacksExchange, splitSymbol } from "./address.js";
+import { isAbort } from "./api.js";
 import { recentSymbols } from "./memory.js";
+import { inTime } from "./numbers.js";
 
 const DEBOUNCE_MS = 250;
+const TICK_MS = 1000;
 const MAX_SHOWN = 12;
 const MEANT = "Perhaps one of these";
-const NOTHING = "Nothing found. Enter asks for it as it is typed.";
+const CHOOSE = "Which one? Enter takes the first";
+const LOOKING = "Looking for matches …";
+const BY_HAND = "Or write the exchange too, such as BINANCE:BTCUSDT, and press Enter.";
+const NOTHING = `Nothing found. Try another name. ${BY_HAND}`;
+const NO_ANSWER = `The search does not answer. ${BY_HAND}`;
 
 /** Makes a text input a combobox over `list`. */
 export class SymbolBox {
   #input;
   #list;
-  #url;
+  #finder;
+  #getExchange;
   #onChoose;
+  #onAsTyped;
   #say;
   #choices = [];
   #active = -1;
@@ -22,9 +30,14 @@ export class SymbolBox {
   #controller = null;
   #hasSearch = true;
 
-  /** `onChoose` gets the symbol chosen, `say` what somebody who does not see the list should hear. */
-  constructor({ input, list, url, onChoose, say }) {
-    [this.#input, this.#list, this.#url, this.#onChoose, this.#say] = [input, list, url, onChoose, say];
+  /**
+   * `onChoose` gets the symbol chosen, `onAsTyped` is called where none was found, `say` gets what
+   * somebody who does not see the list should hear; `getExchange` returns an exchange that is named
+   * beside the box.
+   */
+  constructor({ input, list, finder, getExchange = () => "", onChoose, onAsTyped, say }) {
+    [this.#input, this.#list, this.#finder, this.#getExchange] = [input, list, finder, getExchange];
+    [this.#onChoose, this.#onAsTyped, this.#say] = [onChoose, onAsTyped, say];
     input.addEventListener("input", () => this.#typed());
     input.addEventListener("focus", () => input.select());
     input.addEventListener("click", () => this.#typed());
@@ -40,19 +53,40 @@ export class SymbolBox {
     this.#show([]);
   }
 
-  /** Show what the search finds for what is in the box: an exchange that is missing, a symbol that was meant. */
+  /** Show what the search finds for what is in the box: a symbol that was meant. */
   suggest() {
-    this.#forget();
     this.#input.focus();
     // On any exchange: the one that was named may be what was wrong.
-    if (this.#hasSearch) this.#search(splitSymbol(this.#input.value)[1], MEANT);
+    this.#search(splitSymbol(this.#input.value)[1], { heading: MEANT });
+  }
+
+  /**
+   * Find the exchange of the symbol in the box. The only match with just this symbol is chosen;
+   * else the matches are offered, the best first. Without any the symbol is asked for as it is.
+   */
+  async offer() {
+    const symbol = splitSymbol(this.#input.value)[1];
+    this.#input.focus();
+    this.#show([], LOOKING);
+    const found = await this.#search(symbol, { heading: CHOOSE });
+    // Something newer was typed or chosen: that decides.
+    if (found === null) return;
+    const exact = found.filter((match) => match.symbol === symbol);
+    if (exact.length === 1) this.#choose(found.indexOf(exact[0]));
+    else if (found.length) this.#activate(0);
+    else this.#onAsTyped();
+  }
+
+  #lacksExchange() {
+    const [exchange, symbol] = splitSymbol(this.#input.value, this.#getExchange());
+    return lacksExchange({ symbol, exchange });
   }
 
   #typed() {
     this.#forget();
     const query = this.#input.value.trim();
     if (!query || query === this.#input.dataset.shown) return this.#show(recentSymbols(), "Recent");
-    if (this.#hasSearch) this.#timer = setTimeout(() => this.#search(query), DEBOUNCE_MS);
+    this.#timer = setTimeout(() => this.#search(query), DEBOUNCE_MS);
   }
 
   #forget() {
@@ -60,26 +94,47 @@ export class SymbolBox {
     this.#controller?.abort();
   }
 
-  async #search(query, heading = "") {
-    this.#controller = new AbortController();
+  /** Search and show what is found; resolves to that, or to null where something newer took its place. */
+  async #search(query, { heading = "" } = {}) {
+    this.#forget();
+    if (!this.#hasSearch) return [];
+    const { signal } = (this.#controller = new AbortController());
     const [, exchange = "", text = query] = /^([A-Za-z0-9_]+):(.+)$/.exec(query) ?? [];
     try {
-      const { signal } = this.#controller;
-      const found = await findSymbols(this.#url, { query: text, exchange }, { signal });
-      if (!signal.aborted) this.#show(found.slice(0, MAX_SHOWN), found.length || heading ? heading : NOTHING);
+      const found = (await this.#finder.find(text, { exchange, signal })).slice(0, MAX_SHOWN);
+      signal.throwIfAborted();
+      this.#show(found, found.length ? heading : NOTHING);
+      return found;
     } catch (error) {
-      if (isAbort(error)) return;
-      // Exchange and symbol by hand is always possible, so the box does not complain.
-      this.#hasSearch = error.status !== 404;
-      this.#show([]);
+      if (isAbort(error)) return null;
+      if (!("code" in error)) throw error;
+      this.#showFailure(error, () => this.#search(query, { heading }));
+      return [];
     }
+  }
+
+  /** Say why there are no matches, and for how long; `again` is called when that is over. */
+  #showFailure({ status, retryAfterS }, again) {
+    this.#hasSearch = status !== 404;
+    if (!this.#hasSearch) return this.#show([]);
+    if (!retryAfterS) return this.#show([], NO_ANSWER);
+    const until = performance.now() + retryAfterS * 1000;
+    const tick = () => {
+      const seconds = (until - performance.now()) / 1000;
+      if (seconds <= 0) return again();
+      this.#list.dataset.heading = paused(seconds);
+      this.#timer = setTimeout(tick, TICK_MS);
+    };
+    this.#show([], paused(retryAfterS));
+    this.#timer = setTimeout(tick, TICK_MS);
   }
 
   #show(choices, heading = "") {
     [this.#choices, this.#active] = [choices, -1];
     this.#list.replaceChildren(...choices.map((choice, index) => optionOf(choice, this.#idOf(index))));
     this.#list.dataset.heading = heading;
-    this.#list.hidden = choices.length === 0 && heading !== NOTHING;
+    // Recent symbols are a heading only where there are some.
+    this.#list.hidden = choices.length === 0 && (heading === "" || heading === "Recent");
     this.#input.setAttribute("aria-expanded", String(choices.length > 0));
     this.#input.removeAttribute("aria-activedescendant");
     if (!this.#list.hidden) this.#say(choices.length ? `${choices.length} ${choices.length === 1 ? "symbol" : "symbols"}. ${heading}` : heading);
@@ -92,9 +147,10 @@ export class SymbolBox {
       if (this.#choices.length) this.#activate(this.#active + step);
       else if (step > 0) this.#typed();
     } else if (event.key === "Enter") {
-      if (this.#active < 0) return this.close();
+      if (this.#active < 0 && !this.#lacksExchange()) return this.close();
       event.preventDefault();
-      this.#choose(this.#active);
+      if (this.#active < 0) this.offer();
+      else this.#choose(this.#active);
     } else if (event.key === "Escape" && !this.#list.hidden) {
       event.stopPropagation();
       // Else the browser would close the panel that the box may stand in.
@@ -128,6 +184,10 @@ export class SymbolBox {
     this.close();
     this.#onChoose(chosen);
   }
+}
+
+function paused(seconds) {
+  return `The search is paused; it goes on in ${inTime(seconds)}. ${BY_HAND}`;
 }
 
 function optionOf({ symbol, exchange, description, type }, id) {

@@ -3,6 +3,7 @@
 import { AreaSeries, BarSeries, CandlestickSeries, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { heikinAshi } from "./bars.js";
 import { color } from "./colors.js";
+import { unfinished } from "./newest.js";
 
 /** Return the library's series and its colours for a chart type. */
 export function mainSeries(type) {
@@ -38,4 +39,11 @@ export function volumeData({ time, open, close, volume }) {
     if (volume[i] !== null) data.push({ time: time[i], value: volume[i], color: close[i] >= open[i] ? up : down });
   }
   return data;
+}
+
+/** Return the mark over a newest bar that was not final when it was fetched; none over a final one. */
+export function newestMarks(shown) {
+  const found = unfinished(shown);
+  if (!found) return [];
+  return [{ time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word }];
 }

@@ -2,8 +2,8 @@
 
 import { barsOf, pricesOf } from "./bars.js";
 
-/** Return the bars of `reply` with all that is said of them; `series` was asked for and came after `tookMs`. */
-export function shownOf(reply, { series, tookMs }) {
+/** Return the bars of `reply` with all that is said of them; `series` is what was asked for. */
+export function shownOf(reply, { series }) {
   const bars = barsOf(reply);
   return {
     bars,
@@ -16,7 +16,7 @@ export function shownOf(reply, { series, tookMs }) {
     dataset: reply.dataset,
     fetchedAt: reply.fetched_at,
     isNew: reply.isNew,
-    tookMs,
+    tookMs: reply.tookMs,
     isStale: reply.stale === true,
     isForming: reply.last_bar_final === false,
     isLimited: reply.is_limited === true,

@@ -1,0 +1,62 @@
+"""What the chart page shows, for every test of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, expect
+
+
+def expect_bars(page: Page, full_symbol: str, *, source: str = "") -> None:
+    """Wait until the bars of this symbol are drawn."""
+    expect(page.locator("#legend-symbol")).to_have_text(full_symbol)
+    expect(page.locator("#stage")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#overlay-busy")).to_be_hidden()
+    expect(page.locator("#overlay-problem")).to_be_hidden()
+    assert n_colored_pixels(page) > 500
+
+
+def n_colored_pixels(page: Page) -> int:
+    """Count the pixels of the chart that are neither grey nor near it: those of the bars."""
+    return int(
+        page.evaluate(
+            """() => {
+              let count = 0;
+              for (const canvas of document.querySelectorAll("#chart canvas")) {
+                const { width, height } = canvas;
+                if (!width || !height) continue;
+                const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+                for (let i = 0; i < pixels.length; i += 4) {
+                  const [r, g, b, a] = pixels.subarray(i, i + 4);
+                  if (a > 60 && Math.max(r, g, b) - Math.min(r, g, b) > 60) count++;
+                }
+              }
+              return count;
+            }"""
+        )
+    )
+
+
+def query_of(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def facts_of(page: Page) -> dict[str, str]:
+    """Return the line under the chart as name → text."""
+    pairs = page.locator("#facts-list div").evaluate_all(
+        "groups => groups.map(group => [group.children[0].textContent, group.children[1].textContent])"
+    )
+    return dict(pairs)
+
+
+def bars_reply(closes: list[float], **instrument: Any) -> dict[str, Any]:
+    """Return the API's reply in columns with flat bars at these prices, one an hour."""
+    times = [1_700_000_400 + 3600 * i for i in range(len(closes))]
+    columns = {"open": closes, "high": closes, "low": closes, "close": closes}
+    return {
+        "symbol": "FLAT", "exchange": "TEST", "timeframe": "1h", "count": len(closes), "dataset": 1,
+        "ohlc": {"time": times, **columns, "volume": [1.0] * len(closes)}, "source": "sample", "cached": True,
+        "fetched_at": "2026-01-01T00:00:00Z", "last_bar_final": True, "content_hash": "0" * 64,
+        "session": "regular", "adjustment": "splits", "instrument": instrument,
+    }  # fmt: skip

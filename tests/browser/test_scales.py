@@ -1,0 +1,169 @@
+"""The numbers at the chart's axes are those of the bars, whatever is chosen."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.axes import RECORD, Axis, read_axes
+from tests.browser.chart import expect_bars
+
+TYPES = ["candles", "bars", "line", "area", "heikin-ashi"]
+SCALES = ["linear", "log", "percent"]
+STUDIES = ["rsi:14", "", "sma:20,bb:20:2,rsi:14"]
+SERIES = "symbol=NASDAQ:AAPL&timeframe=1D&n_bars=300"
+FIRST = 120  # the first bar in sight; an axis that grows wider hides one or two more
+
+
+@pytest.fixture
+def bars(page: Page, site: str) -> dict[str, list[float]]:
+    """The bars as the API gives them, in columns; all that is written from now on is recorded."""
+    page.add_init_script(RECORD)
+    reply = page.request.get(f"{site}/api/tv/ohlc?{SERIES}&format=columns")
+    columns: dict[str, list[float]] = reply.json()["ohlc"]
+    return columns
+
+
+def link(site: str, bars: dict[str, list[float]], *, last: int = -1, rest: str = "") -> str:
+    """Return the address of the chart with the bars from `FIRST` to `last` in sight."""
+    times = bars["time"]
+    return f"{site}/?{SERIES}&from={times[FIRST]}&to={times[last]}{rest}"
+
+
+def strength_index(closes: list[float], period: int = 14) -> float:
+    """Return the last value of Wilder's index."""
+    changes = [later - earlier for earlier, later in pairwise(closes)]
+    gain = sum(max(change, 0) for change in changes[:period]) / period
+    loss = sum(max(-change, 0) for change in changes[:period]) / period
+    for change in changes[period:]:
+        gain = (gain * (period - 1) + max(change, 0)) / period
+        loss = (loss * (period - 1) + max(-change, 0)) / period
+    return 100 * gain / (gain + loss)
+
+
+def averaged(bars: dict[str, list[float]]) -> list[float]:
+    """Return the closes of the Heikin-Ashi bars."""
+    columns = zip(bars["open"], bars["high"], bars["low"], bars["close"], strict=True)
+    return [sum(prices) / 4 for prices in columns]
+
+
+def check_prices(axis: Axis, bars: dict[str, list[float]], *, type: str, scale: str) -> None:
+    close = expected = bars["close"][-1]
+    (label,) = axis.labels
+    if scale == "percent":
+        # What is drawn is measured from the first of it that is in sight.
+        drawn = averaged(bars) if type == "heikin-ashi" else bars["close"]
+        possible = [100 * (close / base - 1) for base in drawn[FIRST - 1 : FIRST + 4]]
+        expected = min(possible, key=lambda change: abs(change - label.value))
+    assert label.value == pytest.approx(expected, abs=0.006)
+    assert label.text.endswith("%") == (scale == "percent")
+    # It stands where the marks of the scale say that this value is.
+    span = max(mark.value for mark in axis.ticks) - min(mark.value for mark in axis.ticks)
+    assert axis.value_at(label.y, is_log=scale == "log") == pytest.approx(expected, abs=span / 50)
+
+
+def check_volume(axis: Axis, bars: dict[str, list[float]]) -> None:
+    highest = max(bars["volume"][FIRST:])
+    assert axis.labels == []
+    assert axis.ticks
+    assert all("%" not in mark.text and 0 < mark.value <= highest for mark in axis.ticks)
+
+
+def check_index(axis: Axis, bars: dict[str, list[float]]) -> None:
+    expected = strength_index(bars["close"])
+    (label,) = axis.labels
+    assert label.text == f"{expected:.1f}"
+    assert all(0 <= mark.value <= 100 and "%" not in mark.text for mark in axis.ticks)
+    # A linear scale: half way between two marks is half way between their values.
+    assert axis.value_at(label.y) == pytest.approx(expected, abs=1)
+
+
+def check_axes(
+    page: Page, bars: dict[str, list[float]], *, type: str, scale: str, has_index: bool
+) -> None:
+    prices, volume, *below = read_axes(page)
+    check_prices(prices, bars, type=type, scale=scale)
+    check_volume(volume, bars)
+    assert len(below) == has_index
+    for axis in below:
+        check_index(axis, bars)
+
+
+def test_every_type_scale_and_study_shows_the_apis_numbers_after_each_change(
+    page: Page, site: str, bars: dict[str, list[float]]
+) -> None:
+    for studies in STUDIES:
+        page.goto(link(site, bars, rest=f"&studies={studies}" if studies else ""))
+        expect_bars(page, "NASDAQ:AAPL")
+        for scale, type in product(SCALES, TYPES):
+            page.locator(f"#scale input[value={scale}]").check(force=True)
+            page.get_by_label("Chart type").select_option(type)
+            check_axes(page, bars, type=type, scale=scale, has_index="rsi" in studies)
+
+
+def test_a_study_chosen_on_another_scale_has_its_own(
+    page: Page, site: str, bars: dict[str, list[float]]
+) -> None:
+    page.goto(link(site, bars, rest="&scale=percent"))
+    expect_bars(page, "NASDAQ:AAPL")
+    page.get_by_role("button", name="Indicators").click()
+
+    page.get_by_label("RSI", exact=True).check()
+
+    expect(page.locator("#legend-studies")).to_contain_text("RSI 14")
+    check_axes(page, bars, type="candles", scale="percent", has_index=True)
+    page.get_by_label("RSI", exact=True).uncheck()
+    page.get_by_label("RSI", exact=True).check()
+    check_axes(page, bars, type="candles", scale="percent", has_index=True)
+
+
+def test_bars_without_volume_leave_the_index_its_own_scale(page: Page, site: str) -> None:
+    page.add_init_script(RECORD)
+    page.goto(f"{site}/?symbol=SP:SPX&timeframe=1D&n_bars=200&scale=log&studies=rsi:14")
+    expect_bars(page, "SP:SPX")
+
+    page.get_by_label("Chart type").select_option("line")
+    page.get_by_label("Percent", exact=True).check(force=True)
+    page.get_by_label("Chart type").select_option("bars")
+
+    legend = page.locator(".legend-study .number").inner_text()
+    (label,) = read_axes(page)[1].labels
+    assert float(label.text) == pytest.approx(float(legend), abs=0.06)
+
+
+def test_a_second_symbol_or_another_theme_leaves_each_pane_its_scale(
+    page: Page, site: str, bars: dict[str, list[float]]
+) -> None:
+    page.goto(link(site, bars, rest="&studies=rsi:14&scale=percent&compare=BINANCE:BTCUSDT"))
+    expect_bars(page, "NASDAQ:AAPL")
+    expect(page.locator("#legend-studies")).not_to_contain_text("loading")
+
+    for _ in range(2):
+        page.keyboard.press("t")
+        prices, volume, index = read_axes(page)
+        assert [label.text.endswith("%") for label in prices.labels] == [True, True]
+        check_volume(volume, bars)
+        check_index(index, bars)
+
+
+@pytest.mark.parametrize("type", ["candles", "line", "heikin-ashi"])
+def test_the_label_names_the_last_price_also_where_that_bar_is_out_of_sight(
+    type: str, page: Page, site: str, bars: dict[str, list[float]]
+) -> None:
+    close = bars["close"][-1]
+    # The newest bars in sight whose prices hold the last one, and which do not end at it.
+    last = max(
+        index
+        for index in range(FIRST + 20, len(bars["time"]) - 1)
+        if min(bars["low"][FIRST : index + 1]) < close < max(bars["high"][FIRST : index + 1])
+        and abs(bars["close"][index] / close - 1) > 0.01
+    )
+    page.goto(link(site, bars, last=last, rest=f"&studies=rsi:14&type={type}"))
+    expect_bars(page, "NASDAQ:AAPL")
+
+    prices, _, index = read_axes(page)
+
+    check_prices(prices, bars, type=type, scale="linear")
+    check_index(index, bars)

@@ -1,0 +1,262 @@
+"""The symbol box: a symbol without its exchange, few searches, and what it says where it cannot search."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, Request, Route, expect
+
+from tests.browser.chart import bars_reply, expect_bars, query_of
+from tests.browser.conftest import serious_findings
+
+SYMBOL = "#symbol-list [role=option]"
+
+
+def match(symbol: str, exchange: str, description: str = "") -> dict[str, str]:
+    full_symbol = f"{exchange}:{symbol}"
+    return {
+        "full_symbol": full_symbol, "symbol": symbol, "exchange": exchange,
+        "description": description, "type": "spot", "currency": "USDT",
+    }  # fmt: skip
+
+
+def found(*matches: dict[str, str], has_more: bool = False) -> dict[str, Any]:
+    return {"symbols": list(matches), "has_more": has_more, "next_start": None}
+
+
+def watch(page: Page) -> list[str]:
+    """Return the list that the text of each search is put into."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/api/tv/symbols" in request.url:
+            asked.append(parse_qs(urlsplit(request.url).query)["query"][0])
+
+    page.on("request", note)
+    return asked
+
+
+def test_a_symbol_without_its_exchange_offers_its_matches_and_enter_takes_the_best(
+    page: Page, site: str
+) -> None:
+    page.goto(site)
+    box = page.get_by_label("Symbol", exact=True)
+    box.fill("btcusd")
+
+    box.press("Enter")
+
+    expect(page.locator(f"{SYMBOL}[aria-selected=true] .option-symbol")).to_have_text("BTCUSD")
+    expect(page.locator("#symbol-list")).to_have_attribute("data-heading", re.compile("Which one"))
+    expect(page.locator("#overlay-problem")).to_be_hidden()
+    assert serious_findings(page) == []
+    assert page.locator(SYMBOL).count() > 1
+    place = page.locator(f"{SYMBOL}[aria-selected=true] .option-place").inner_text()
+    box.press("Enter")
+    expect_bars(page, f"{place.split(' · ')[-1]}:BTCUSD")
+
+
+def test_a_symbol_of_one_exchange_only_is_taken_at_once(page: Page, site: str) -> None:
+    page.goto(site)
+    page.get_by_label("Symbol", exact=True).fill("btcusdt")
+    page.get_by_label("Symbol", exact=True).press("Enter")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    page.get_by_label("Symbol", exact=True).fill("aapl")
+    page.get_by_label("Exchange", exact=True).fill("")
+    page.get_by_role("button", name="Fetch", exact=True).click()
+
+    expect_bars(page, "NASDAQ:AAPL")
+    assert query_of(page)["exchange"] == "NASDAQ"
+
+
+def test_a_symbol_of_no_exchange_is_asked_for_as_it_is_and_the_bars_stay(
+    page: Page, site: str
+) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=200")
+    expect_bars(page, "NASDAQ:AAPL")
+    box = page.get_by_label("Symbol", exact=True)
+    box.fill("nosuchthing")
+    page.get_by_label("Exchange", exact=True).fill("")
+
+    box.press("Enter")
+
+    expect(page.locator("#problem-code")).to_have_text("invalid_request")
+    expect(page.locator("#symbol-list")).to_have_attribute(
+        "data-heading", re.compile("^Nothing found")
+    )
+    expect(page.get_by_label("Exchange", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#legend-symbol")).to_have_text("NASDAQ:AAPL")
+
+
+def test_what_is_typed_while_bars_are_on_their_way_stays(page: Page, site: str) -> None:
+    held: list[Route] = []
+    page.route("**/api/tv/ohlc?*", lambda route: held.append(route))
+    page.goto(site)
+    box = page.get_by_label("Symbol", exact=True)
+    box.fill("BINANCE:BTCUSDT")
+    box.press("Enter")
+    expect(page.locator("#overlay-busy")).to_be_visible()
+
+    box.fill("eth")
+    held.pop().continue_()
+
+    expect_bars(page, "BINANCE:BTCUSDT")
+    expect(box).to_have_value("eth")
+
+
+def test_a_second_symbol_without_its_exchange_offers_its_matches(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=200")
+    expect_bars(page, "NASDAQ:AAPL")
+    page.get_by_role("button", name="Compare").click()
+    box = page.get_by_label("Compare with")
+    box.fill("btcusd")
+
+    box.press("Enter")
+
+    expect(page.locator("#compare-list [aria-selected=true]")).to_contain_text("BTCUSD")
+    box.press("Enter")
+    expect(page.locator("#legend-studies")).to_contain_text(":BTCUSD")
+    expect(page.locator("#compare-problem")).to_be_hidden()
+
+
+def test_a_word_costs_one_search_once_all_that_begins_so_is_known(page: Page, site: str) -> None:
+    apples = [match("AAPL", "NASDAQ", "Apple Inc."), match("APLE", "NYSE", "Apple Hospitality")]
+    page.route("**/api/tv/symbols?*", lambda route: route.fulfill(json=found(*apples)))
+    page.goto(site)
+    asked = watch(page)
+    box = page.get_by_label("Symbol", exact=True)
+
+    box.press_sequentially("app")
+    expect(page.locator(SYMBOL)).to_have_count(2)
+    box.press_sequentially("le ")
+    box.press_sequentially("hos")
+    expect(page.locator(SYMBOL)).to_have_count(1)
+    for _ in range(4):
+        box.press("Backspace")
+    expect(page.locator(SYMBOL)).to_have_count(2)
+
+    assert asked == ["app"]
+
+
+def test_one_search_is_on_its_way_at_a_time_and_the_newest_text_is_next(
+    page: Page, site: str
+) -> None:
+    held: list[Route] = []
+    newest = found(match("BTCUSDT", "BINANCE"))
+
+    def answer(route: Route) -> None:
+        # Only the first has to be waited for.
+        if "query=b&" in route.request.url:
+            held.append(route)
+        else:
+            route.fulfill(json=newest)
+
+    page.route("**/api/tv/symbols?*", answer)
+    page.goto(site)
+    asked = watch(page)
+    box = page.get_by_label("Symbol", exact=True)
+    for letter in "btcu":
+        with page.expect_event("console", lambda message: message.text == "typed"):
+            box.press(letter)
+            # As slowly as somebody who thinks: longer than the box waits for the next letter.
+            page.evaluate("setTimeout(() => console.log('typed'), 350)")
+    assert asked == ["b"]
+
+    held.pop().fulfill(json=found(match("BTCUSD", "BITSTAMP"), has_more=True))
+
+    expect(page.locator(SYMBOL)).to_have_count(1)
+    assert asked == ["b", "btcu"]
+
+
+def test_a_search_that_is_paused_says_for_how_long_and_goes_on_by_itself(
+    page: Page, site: str
+) -> None:
+    problem = {
+        "title": "",
+        "detail": "Too many searches.",
+        "code": "rate_limited",
+        "retryable": True,
+    }
+    page.route(
+        "**/api/tv/symbols?*",
+        lambda route: route.fulfill(
+            status=503, body=json.dumps(problem),
+            headers={"Retry-After": "2", "Content-Type": "application/problem+json"},
+        ),
+        times=1,
+    )  # fmt: skip
+    page.goto(site)
+    asked = watch(page)
+
+    page.get_by_label("Symbol", exact=True).press_sequentially("apple")
+
+    said = page.locator("#symbol-list")
+    expect(said).to_have_attribute("data-heading", re.compile(r"paused; it goes on in [12] s\."))
+    expect(page.locator("#status")).to_contain_text("The search is paused")
+    # What is typed meanwhile costs nothing, and the search goes on with it.
+    page.get_by_label("Symbol", exact=True).press_sequentially(" inc")
+    expect(page.get_by_role("option").filter(has_text="Apple Inc.").first).to_be_visible()
+    assert asked == ["apple", "apple inc"]
+
+
+def test_a_search_that_gets_no_answer_says_that_a_symbol_can_be_written(
+    page: Page, site: str
+) -> None:
+    page.route("**/api/tv/symbols?*", lambda route: route.abort())
+    page.goto(site)
+
+    page.get_by_label("Symbol", exact=True).press_sequentially("apple")
+
+    said = page.locator("#symbol-list")
+    expect(said).to_have_attribute("data-heading", re.compile("does not answer.*BINANCE:BTCUSDT"))
+
+
+def test_links_keep_ampersands_and_plus_signs(page: Page, site: str) -> None:
+    for typed, full_symbol in [
+        ("nse:m&m", "NSE:M&M"),
+        ("BINANCE:BTCUSDT+BINANCE:ETHUSDT", "BINANCE:BTCUSDT+BINANCE:ETHUSDT"),
+    ]:
+        page.goto(site)
+        page.get_by_label("Bars", exact=True).fill("200")
+        page.get_by_label("Symbol", exact=True).fill(typed)
+        page.get_by_label("Symbol", exact=True).press("Enter")
+        expect_bars(page, full_symbol)
+
+        page.goto(page.url)
+
+        expect_bars(page, full_symbol)
+        address = page.locator("#downloads a[data-format=csv]").get_attribute("href")
+        assert page.request.get(f"{site}{address}").text().startswith("time,open")
+        page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=200")
+        expect_bars(page, "NASDAQ:AAPL")
+        page.get_by_label("Symbol", exact=True).click()
+        page.locator(SYMBOL).filter(has_text=full_symbol.split(":", 1)[1]).first.click()
+        expect_bars(page, full_symbol)
+
+
+def test_a_symbol_outside_ascii_is_asked_for_as_it_is_written(page: Page, site: str) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        asked.append(f"{query['exchange'][0]}:{query['symbol'][0]}")
+        reply = bars_reply([1.0 + i / 100 for i in range(60)], description="bianrensheng")
+        route.fulfill(json=reply | {"exchange": "BINANCE", "symbol": query["symbol"][0]})
+
+    page.route("**/api/tv/ohlc?*", answer)
+    page.goto(site)
+    # Letters of other scripts stay: no capital of theirs is another symbol's.
+    page.get_by_label("Symbol", exact=True).fill("binance:币安人生ſusdt.p")
+    page.get_by_label("Symbol", exact=True).press("Enter")
+    expect_bars(page, "BINANCE:币安人生ſUSDT.P")
+
+    page.goto(page.url)
+    expect_bars(page, "BINANCE:币安人生ſUSDT.P")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the chart as an image").click()
+
+    assert set(asked) == {"BINANCE:币安人生ſUSDT.P"}
+    assert download.value.suggested_filename == "BINANCE_币安人生ſUSDT.P_1h.png"

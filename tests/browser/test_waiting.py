@@ -1,0 +1,86 @@
+"""What the chart page says while no bars can come: a cool-down, and no worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expect
+
+from tests.browser.chart import expect_bars
+from tests.browser.conftest import DESKTOP, PHONE, serious_findings
+
+REASON = "TradingView refused the call."
+
+
+def cool_down(page: Page, seconds: Callable[[], float | None]) -> None:
+    """Let the service's status say that a cool-down lasts for so many seconds more."""
+
+    def answer(route: Route) -> None:
+        status: dict[str, Any] = route.fetch().json()
+        left = seconds()
+        route.fulfill(
+            json=status | {"cool_down_s": left, "cool_down_reason": REASON if left else None}
+        )
+
+    page.route("**/api/tv/status", answer)
+
+
+def test_a_cool_down_is_shown_with_how_long_it_lasts(page: Page, site: str) -> None:
+    cool_down(page, lambda: 125.0)
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    strip = page.locator("#cool-down")
+    expect(strip).to_contain_text(REASON)
+    expect(strip).to_contain_text(re.compile(r"pause for 2 min 0[0-5] s more"))
+    # It counts down.
+    expect(page.locator("#cool-down-left")).to_have_text(re.compile(r"1 min 5\d s|2 min 0[0-3] s"))
+
+
+def test_a_cool_down_that_is_over_or_unknown_is_not_shown(page: Page, site: str) -> None:
+    left = iter([2.0])
+    cool_down(page, lambda: next(left, None))
+    page.goto(site)
+    expect(page.locator("#cool-down")).to_be_visible()
+
+    expect(page.locator("#cool-down")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("New bars can be fetched again.")
+
+
+def test_a_refusal_shows_the_cool_down_that_it_has_begun(page: Page, site: str) -> None:
+    left: list[float] = [0.0]
+    cool_down(page, lambda: left[0])
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    expect(page.locator("#cool-down")).to_be_hidden()
+    left[0] = 60.0
+    problem = {"title": "", "detail": REASON, "code": "rate_limited", "retryable": True}
+    page.route(
+        re.compile(r"/api/tv/ohlc\?symbol=LTCUSDT"),
+        lambda route: route.fulfill(status=500, json=problem, headers={"Retry-After": "60"}),
+    )
+    # The page asks for the status at most once in so many milliseconds.
+    page.clock.install()
+    page.clock.fast_forward(5000)
+
+    page.get_by_label("Symbol", exact=True).fill("BINANCE:LTCUSDT")
+    page.get_by_label("Symbol", exact=True).press("Enter")
+
+    expect(page.locator("#cool-down")).to_be_visible()
+    expect(page.locator("#legend-symbol")).to_have_text("BINANCE:BTCUSDT")
+
+
+@pytest.mark.parametrize(("theme", "window"), [("light", DESKTOP), ("dark", PHONE)])
+def test_axe_finds_nothing_serious_in_a_cool_down(
+    theme: str, window: ViewportSize, site: str, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(color_scheme=theme, viewport=window).new_page()
+    cool_down(page, lambda: 125.0)
+    page.goto(site)
+    expect(page.locator("#cool-down")).to_be_visible()
+
+    assert serious_findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= window["width"]
