@@ -34,6 +34,7 @@
       - CacheUnavailable
       - StateUnavailable
       - StoreUnavailable         · the disk with the datasets is not mounted
+  x BackupFailed                 a backup could not be made or restored; only commands raise it
   x StoreError                   · retryable; reading our own files: healed by fetching again
     + FileMissing
     + FileCorrupt
@@ -273,6 +274,12 @@ class StoreUnavailable(Unavailable):
     """The folder with the datasets is away: its disk is not mounted."""
 
     code = "store_unavailable"
+
+
+class BackupFailed(DatasetsError):
+    """A backup could not be made, or is not whole and was not restored."""
+
+    code = "backup_failed"
 
 
 class StoreError(DatasetsError):

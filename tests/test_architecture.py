@@ -31,7 +31,7 @@ LEVELS = [
     },
     {"fetching", "searching", "permissions"},
     {"tasks", "catalog", "status", "answers", "hits", "snippets"},
-    {"serving", "rendering", "sparklines", "sign_in", "token_admin"},
+    {"serving", "rendering", "backups", "sparklines", "sign_in", "token_admin"},
     {"quick", "acting", "downloads", "fetch_requests"},
     {
         "api",

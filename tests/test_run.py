@@ -50,6 +50,7 @@ class Run:
     def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.port = int(variables.get("PORT", free_port()))
         self.lines: list[str] = []
+        self._folder = folder
         # Every process that comes of this run carries the mark, whoever its parent is by now.
         self._mark = f"RUN_MARK={uuid4()}"
         self._process = subprocess.Popen(
@@ -64,6 +65,15 @@ class Run:
         )
         self._reader = Thread(target=self._read_lines)
         self._reader.start()
+
+    @property
+    def second_terminal(self) -> dict[str, str]:
+        """The environment of another terminal: it knows the folder, and no other setting."""
+        clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+        return clean | {
+            "DJANGO_SETTINGS_MODULE": "tvproject.settings",
+            "OUTPUTS_URL": str(self._folder),
+        }
 
     def _environment(self, folder: Path, variables: dict[str, str]) -> dict[str, str]:
         name, value = self._mark.split("=")

@@ -13,7 +13,7 @@ from datasets.api.exceptions import status_of
 
 # Their classes stand for others.
 _NEVER_IN_A_REPLY = {
-    *("error", "refused", "fetch_failed", "store_unreadable"),
+    *("error", "refused", "fetch_failed", "store_unreadable", "backup_failed"),
 }
 
 
