@@ -55,7 +55,7 @@ def backup(stack: Stack) -> Path:
     return folder
 
 
-def kept(stack: Stack, **env: str) -> dict[str, str]:
+def kept(stack: Stack, **env: Any) -> dict[str, str]:
     """Return the content hash that the catalog holds for each file."""
     rows = json.loads(stack.manage("datasets", "list", "--json", **env).stdout)
     return {row["path"]: row["content_hash"] for row in rows}
@@ -159,7 +159,10 @@ def test_a_catalog_in_postgresql_is_backed_up_and_restored_with_its_own_programs
     need("pg_dump")
     address = postgresql_url.removesuffix("postgres")
     live: dict[str, Any] = {"DATABASE_URL": f"{address}backup_live"}
-    other = {"DATABASE_URL": f"{address}backup_other", "OUTPUTS_URL": str(tmp_path / "other")}
+    other: dict[str, Any] = {
+        "DATABASE_URL": f"{address}backup_other",
+        "OUTPUTS_URL": str(tmp_path / "other"),
+    }
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         for name in ("backup_live", "backup_other"):
             connection.execute(f"CREATE DATABASE {name}")
