@@ -53,13 +53,17 @@ function exactOffset(zone) {
 
 /**
  * Return a function from a bar's opening instant to the seconds that lead to its trading day's
- * date: the exchange's clock, and the next day where a session opens the evening before (FX
- * opens at 17:00 for the day that follows).
+ * date: the exchange's clock, and the next day of trade where a session opens the evening before
+ * (FX opens at 17:00 for the day that follows, Shanghai's Friday night is Monday's).
  */
 export function tradingDayShift(instrument) {
   const offset = zoneOffset(exchangeZone(instrument));
-  const evening = eveningBefore(instrument?.session_hours);
-  return (seconds) => offset(seconds) + evening;
+  const night = nightBefore(instrument?.session_hours);
+  if (!night) return offset;
+  return (seconds) => {
+    const shift = offset(seconds) + night.shift;
+    return shift + night.daysToTrade[weekdayOf(seconds + shift)] * DAY_S;
+  };
 }
 
 /** Return the number of the trading day that a bar belongs to. */
@@ -68,11 +72,27 @@ export function tradingDayOf(instrument) {
   return (seconds) => Math.floor((seconds + shift(seconds)) / DAY_S);
 }
 
-function eveningBefore(sessionHours) {
-  const match = /(\d\d)(\d\d)-(\d\d)(\d\d)/.exec(sessionHours ?? "");
-  if (!match) return 0;
-  const [open, close] = [match[1] * 3600 + match[2] * 60, match[3] * 3600 + match[4] * 60];
-  return open >= close && open >= DAY_S / 2 ? DAY_S - open : 0;
+/**
+ * Return what leads from an evening to its trading day: the seconds from the day's last close to
+ * midnight, and for each weekday how many days later the next trading day is. Null where no session
+ * opens the evening before.
+ */
+function nightBefore(sessionHours) {
+  const segments = [...(sessionHours ?? "").matchAll(/(\d\d)(\d\d)-(\d\d)(\d\d)/g)].map(([, ...numbers]) => numbers.map(Number));
+  if (!segments.length) return null;
+  const [openHour, openMinute, closeHour, closeMinute] = segments[0];
+  const [open, close] = [openHour * 3600 + openMinute * 60, closeHour * 3600 + closeMinute * 60];
+  if (open < close || open < DAY_S / 2) return null;
+  const [, , lastHour, lastMinute] = segments.at(-1);
+  // Sunday is 1, as in session strings; what names no days is of Monday to Friday.
+  const named = [...sessionHours.matchAll(/:([1-7]+)/g)].map(([, days]) => days).join("") || "23456";
+  const trades = (weekday) => named.includes(String((weekday % 7) + 1));
+  const daysToTrade = WEEKDAYS.map((_, weekday) => Math.max(0, WEEKDAYS.findIndex((_, later) => trades(weekday + later))));
+  return { shift: DAY_S - lastHour * 3600 - lastMinute * 60, daysToTrade };
+}
+
+function weekdayOf(seconds) {
+  return new Date(seconds * 1000).getUTCDay();
 }
 
 /** The labels of one chart: built once for its bars and the chosen clock. */
