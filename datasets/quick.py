@@ -61,7 +61,7 @@ class _Plan:
     """What follows from a request, whatever the catalog holds."""
 
     series: tuple[str | int, ...]
-    part: BarsRequest
+    representation: bytes
 
 
 def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
@@ -77,7 +77,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
         # The long way meets it too, and knows what to do.
         return None
     version = (row.id, row.modified_ns, row.content_hash)
-    found = rendering.find_rendered(version, plan.part, is_gzip=is_gzip)
+    found = rendering.find_rendered(version, plan.representation, is_gzip=is_gzip)
     return Ready(found, row.path) if found else None
 
 
@@ -96,7 +96,7 @@ def find_token(secret: str) -> int | None:
 def _plan(request: BarsRequest) -> _Plan:
     key = request.key.as_dict()
     series = (*(key[name] for name in _COLUMNS), request.key.n_bars)
-    return _Plan(series, rendering.what_shows(request))
+    return _Plan(series, rendering.representation_of(request))
 
 
 def _first(request: BarsRequest, plan: _Plan) -> _Row | None:

@@ -1,14 +1,19 @@
-"""Bytes that were rendered once, kept in this process up to a number of bytes."""
+"""Replies that were rendered once: their form, and the ones that this process holds in memory."""
 
 from __future__ import annotations
 
+import gzip
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from threading import Lock
 
 # In the tag of a reply that comes from a fetch and not from the cache, and says so.
 _FETCHED = "-fetched"
+_PACKED = '-gzip"'
+# What holding a reply costs beside its bytes and its words: objects, and a place in the order.
+_OVERHEAD_BYTES = 700
+_HEADER_BYTES = 220
 
 
 def with_mark(etag: str) -> str:
@@ -36,9 +41,37 @@ class Rendered:
     # More headers, name and value, that belong to just this body.
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes to hold it."""
+        said = sum(len(name) + len(value) for name, value in self.headers)
+        return (
+            len(self.body)
+            + len(self.etag)
+            + said
+            + _HEADER_BYTES * len(self.headers)
+            + _OVERHEAD_BYTES
+        )
+
+    def packed(self) -> Rendered:
+        """Return the same reply with its body gzipped."""
+        if self.is_gzip:
+            return self
+        # `mtime`, so that the same body always gives the same bytes: the tag promises that.
+        # Level 4 takes a third of the time of 6 and gives 2 % more bytes.
+        body = gzip.compress(self.body, compresslevel=4, mtime=0)
+        return replace(self, body=body, etag=self.etag[:-1] + _PACKED, is_gzip=True)
+
+    def unpacked(self) -> Rendered:
+        """Return the same reply with its plain body."""
+        if not self.is_gzip:
+            return self
+        etag = f'{self.etag.removesuffix(_PACKED)}"'
+        return replace(self, body=gzip.decompress(self.body), etag=etag, is_gzip=False)
+
 
 class RenderedCache:
-    """The most recently used bodies, at most `max_bytes` of them.
+    """The most recently used replies, at most `max_bytes` of memory with all that is held for them.
 
     Not Django's cache: a hit there costs a file or a socket and a copy of the whole body,
     which is more than all else that a hit does. Each process renders a body once.
@@ -47,20 +80,20 @@ class RenderedCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.n_bytes = 0
-        self._kept: OrderedDict[Hashable, Rendered] = OrderedDict()
+        self._kept: OrderedDict[bytes | str, Rendered] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Hashable, render: Callable[[], Rendered]) -> Rendered:
+    def get(self, key: bytes | str, render: Callable[[], Rendered]) -> Rendered:
         """Return what is kept under `key`; render and keep it when there is nothing yet."""
         kept = self.find(key)
         if kept is not None:
             return kept
         # Outside the lock: two threads may render the same, and nobody waits for them.
         fresh = render()
-        self._keep(key, fresh)
+        self.keep(key, fresh)
         return fresh
 
-    def find(self, key: Hashable) -> Rendered | None:
+    def find(self, key: bytes | str) -> Rendered | None:
         """Return what is kept under `key`, or None."""
         with self._lock:
             kept = self._kept.get(key)
@@ -74,12 +107,19 @@ class RenderedCache:
             self._kept.clear()
             self.n_bytes = 0
 
-    def _keep(self, key: Hashable, rendered: Rendered) -> None:
-        if len(rendered.body) > self.max_bytes // 4:
+    def keep(self, key: bytes | str, rendered: Rendered) -> None:
+        """Hold the reply under `key`, in place of another one; the least recently used ones go."""
+        size = rendered.held_bytes + len(key)
+        if size > self.max_bytes // 4:
             return
         with self._lock:
-            replaced = self._kept.pop(key, None)
-            self.n_bytes += len(rendered.body) - (len(replaced.body) if replaced else 0)
+            self._drop(key)
             self._kept[key] = rendered
+            self.n_bytes += size
             while self.n_bytes > self.max_bytes:
-                self.n_bytes -= len(self._kept.popitem(last=False)[1].body)
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: bytes | str) -> None:
+        dropped = self._kept.pop(key, None)
+        if dropped is not None:
+            self.n_bytes -= dropped.held_bytes + len(key)

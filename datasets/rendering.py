@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from django.conf import settings
 
-from datasets import catalog, hits
+from datasets import catalog, coverage, formats, hits
 from datasets.answers import Answer, BarsRequest
 from datasets.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, RENDERERS, choose_columns
+from datasets.handover import require_thread_that_may_wait
 from datasets.rendered import Rendered, RenderedCache, with_mark
+from datasets.rendered_files import RenderedFiles
 
-rendered = RenderedCache(max_bytes=64 * 1024 * 1024)
+_MB = 1024 * 1024
+# What is no larger than this is unpacked also in a thread that must not wait.
+_UNPACKED_AT_ONCE = 64 * 1024
+rendered = RenderedCache(max_bytes=settings.WEB_CACHE_MB * _MB)
 
 
 def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
@@ -27,35 +35,91 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
 
     Raises `StoreError` when the file has become unreadable since it was found.
     """
+    dataset = answer.dataset
     if answer.is_cached:
-        hits.count(answer.dataset.pk)
-    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
-    dataset, how = answer.dataset, (answer.is_cached, answer.is_stale)
+        hits.count(dataset.pk)
     version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
-    part = what_shows(request)
-    plain = rendered.get((version, how, part, False), lambda: _render_plain(answer, request))
-    if not wants_gzip:
-        return plain
-    return rendered.get((version, how, part, True), lambda: _compressed(plain))
+    key = _key(version, representation_of(request), answer.is_cached, answer.is_stale)
+    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
+    held = rendered.find(key)
+    if held is None or (wants_gzip and not held.is_gzip):
+        name = f"{dataset.content_hash[:16]}-{key.hex()}" if _is_lasting(answer, request) else ""
+        held = _rendered_elsewhere(held, name, wants_gzip, lambda: _render_plain(answer, request))
+        # The gzipped body alone, once there is one: for the others it is unpacked.
+        rendered.keep(key, held)
+    return held if wants_gzip else held.unpacked()
 
 
-def what_shows(request: BarsRequest) -> BarsRequest:
-    """Return the request without what does not show in the body, and must not make another one."""
-    return replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
+def representation_of(request: BarsRequest) -> bytes:
+    """Return what tells the request's bodies from others of the same bars, in 16 bytes."""
+    shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
+    return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
 
 
 def find_rendered(
-    version: tuple[int, int, str], part: BarsRequest, *, is_gzip: bool
+    version: tuple[int, int, str], representation: bytes, *, is_gzip: bool
 ) -> Rendered | None:
-    """Return the body of a fresh, cached answer if it has been rendered already, and count the hit.
+    """Return the body of a fresh, cached answer if it is held in memory, and count the hit.
 
-    `version` is a row's number, its file's `modified_ns` and its content hash; `part` comes from
-    `what_shows`.
+    `version` is a row's number, its file's `modified_ns` and its content hash; the other comes
+    from `representation_of`.
     """
-    found = rendered.find((version, (True, False), part, is_gzip))
-    if found is not None:
-        hits.count(version[0])
+    found = rendered.find(_key(version, representation, True, False))
+    if found is None or (is_gzip and not found.is_gzip):
+        return None
+    if found.is_gzip and not is_gzip:
+        if len(found.body) > _UNPACKED_AT_ONCE:
+            require_thread_that_may_wait()
+        found = found.unpacked()
+    hits.count(version[0])
     return found
+
+
+def _key(
+    version: tuple[int, int, str], representation: bytes, is_cached: bool, is_stale: bool
+) -> bytes:
+    said = f"{_MADE_BY}{version}{is_cached}{is_stale}".encode() + representation
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _made_by() -> str:
+    """Return what tells this version's bodies from those that another one has left on the disk."""
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage))
+    return hashlib.sha256(Path(__file__).read_bytes() + code).hexdigest()[:16] + settings.VERSION
+
+
+_MADE_BY = _made_by()
+
+
+def _is_lasting(answer: Answer, request: BarsRequest) -> bool:
+    """Return whether the reply is one that others will ask for: bounds in time move."""
+    is_whole = request.start is None and request.end is None
+    return answer.is_cached and not answer.is_stale and is_whole
+
+
+def _rendered_elsewhere(
+    held: Rendered | None, name: str, wants_gzip: bool, render: Callable[[], Rendered]
+) -> Rendered:
+    """Return the reply from its file, where `name` names one, or rendered now and kept as one."""
+    files = kept_files() if name else None
+    found = files.find(name) if files is not None and held is None else held
+    made = found or render()
+    made = made.packed() if wants_gzip else made
+    if files is not None and made is not found:
+        files.keep(name, made)
+    return made
+
+
+def kept_files() -> RenderedFiles | None:
+    """Return where replies are kept on disk; None where the operator wants none."""
+    if not settings.WEB_CACHE_DISK_MB:
+        return None
+    return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
+
+
+@lru_cache(maxsize=2)
+def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
+    return RenderedFiles(folder, max_bytes)
 
 
 def _held(answer: Answer, request: BarsRequest) -> pa.Table:
@@ -84,18 +148,18 @@ def _instant(moment: datetime) -> pa.Scalar[Any]:
 
 def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     held = _held(answer, request)
-    coverage = _coverage_of(held, request)
-    headers = _headers_of(coverage)
+    covered = _coverage_of(held, request)
+    headers = _headers_of(covered)
     table = _part_of(held, request)
     bars = RENDERERS[request.format](table)
     if not FORMATS[request.format].has_envelope:
         return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
-    body = _enveloped(answer, request, coverage, table.num_rows, bars)
+    body = _enveloped(answer, request, covered, table.num_rows, bars)
     if answer.is_cached:
         return Rendered(body, _tag(body), is_gzip=False, headers=headers)
     # Asked again, the client is to hear that it has these bars, though "cached" has changed.
     as_cached = replace(answer, is_cached=True)
-    cached = _enveloped(as_cached, request, coverage, table.num_rows, bars)
+    cached = _enveloped(as_cached, request, covered, table.num_rows, bars)
     return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
 
 
@@ -105,9 +169,9 @@ def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
     return coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
 
 
-def _headers_of(coverage: Coverage) -> tuple[tuple[str, str], ...]:
+def _headers_of(covered: Coverage) -> tuple[tuple[str, str], ...]:
     """Return `Covers-Start`, `Held-From` and `Held-Through`: formats of bars alone have no other place."""
-    said = orjson.loads(orjson.dumps(coverage.as_dict(), option=orjson.OPT_UTC_Z))
+    said = orjson.loads(orjson.dumps(covered.as_dict(), option=orjson.OPT_UTC_Z))
     return tuple(
         (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
         for name, value in said.items()
@@ -119,15 +183,8 @@ def _tag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def _compressed(plain: Rendered) -> Rendered:
-    # `mtime`, so that the same body is the same bytes for ever: the tag promises that.
-    # Level 4 takes a third of the time of 6 and gives 2 % more bytes.
-    body = gzip.compress(plain.body, compresslevel=4, mtime=0)
-    return Rendered(body, f'{plain.etag[:-1]}-gzip"', is_gzip=True, headers=plain.headers)
-
-
 def _enveloped(
-    answer: Answer, request: BarsRequest, coverage: Coverage, count: int, bars: bytes
+    answer: Answer, request: BarsRequest, covered: Coverage, count: int, bars: bytes
 ) -> bytes:
     """Return the JSON reply; the user's five keys come first."""
     dataset = answer.dataset
@@ -152,7 +209,7 @@ def _enveloped(
         "adjustment": dataset.adjustment,
         "content_hash": dataset.content_hash,
         "is_limited": dataset.is_limited,
-        **coverage.as_dict(),
+        **covered.as_dict(),
         "doubts": dataset.doubts,
         "instrument": dataset.instrument,
     }

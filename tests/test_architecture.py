@@ -30,7 +30,7 @@ LEVELS = [
         "listing",
     },
     {"fetching", "searching", "permissions"},
-    {"tasks", "catalog", "status", "answers", "hits", "snippets"},
+    {"tasks", "catalog", "status", "answers", "hits", "snippets", "rendered_files"},
     {"serving", "rendering", "backups", "sparklines", "sign_in", "token_admin"},
     {"quick", "acting", "downloads", "fetch_requests"},
     {

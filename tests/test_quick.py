@@ -359,8 +359,21 @@ def test_the_read_that_would_tell_other_processes_of_a_client_is_handed_over(
     assert found == [200] * 4
 
 
-def test_what_the_server_answers_at_once_is_the_address_of_the_bars(settings: Any) -> None:
-    assert [reverse("api-ohlc-list")] == settings.ANSWERED_AT_ONCE
+def test_the_server_knows_the_addresses_that_do_not_queue_behind_pages(settings: Any) -> None:
+    assert [reverse("api-ohlc-list"), reverse("healthz")] == settings.ANSWERED_AT_ONCE
+    assert [reverse("readyz")] == settings.ANSWERED_APART
+
+
+@pytest.mark.parametrize("access", ["open", "login"])
+def test_the_process_says_that_it_lives_without_its_database(
+    client: Client, settings: Any, access: str
+) -> None:
+    settings.API_ACCESS = access
+    client.cookies[settings.SESSION_COOKIE_NAME] = "a session"
+
+    # No database may be asked in this test.
+    with never_waiting():
+        assert client.get("/healthz").status_code == 200
 
 
 @pytest.mark.django_db

@@ -28,6 +28,7 @@ from tests.research import write
 @pytest.fixture(autouse=True)
 def nothing_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_noted", {})
+    monkeypatch.setattr(locks, "_older", {})
 
 
 def test_a_lock_names_key_content_bars_and_range(tmp_path: Path) -> None:
@@ -249,3 +250,24 @@ def test_one_dataset_with_two_contents_cannot_be_locked(tmp_path: Path) -> None:
     # Of all that was loaded, the latest counts: it may have been fetched anew on purpose.
     assert write_lock(tmp_path / "study.lock") == 1
     assert verify_lock(tmp_path / "study.lock", folder=tmp_path) == []
+
+
+def test_a_process_that_loads_panels_again_and_again_holds_few_of_them() -> None:
+    class Members:
+        def __init__(self, number: int) -> None:
+            self.entries = [
+                {
+                    "source": "sample", "exchange": "X", "symbol": symbol, "timeframe": "1h", "n_bars": 10,
+                    "session": "regular", "adjustment": "splits", "content_hash": f"{number}",
+                }
+                for symbol in "ABC"
+            ]  # fmt: skip
+
+    for number in range(1000):
+        locks.note_many(f"panel {number}", Members(number))
+
+    noted = list(locks._all_noted())
+    assert len(locks._noted) + len(locks._older) < 100
+    # Whatever was loaded is there, and the latest comes last.
+    assert {entry["symbol"] for entry in noted} == set("ABC")
+    assert noted[-1]["content_hash"] == "999"

@@ -154,6 +154,8 @@ SETTINGS = {
         Setting("SITE_URL", _origin, "", "http://host or https://host, without a path"),
         Setting("WEB_WORKERS", _whole(1, 64), 2, "a whole number from 1 to 64"),
         Setting("WEB_THREADS", _whole(2, 1024), 128, "a whole number from 2 to 1024"),
+        Setting("WEB_CACHE_MB", _whole(1, 65536), 64, "a whole number from 1 to 65536"),
+        Setting("WEB_CACHE_DISK_MB", _whole(0, 1048576), 1024, "a whole number from 0 (none) to 1048576"),
         Setting("WORKER_PROCESSES", _whole(1, 64), 2, "a whole number from 1 to 64"),
         Setting("ADMIN_PASSWORD", _text, "", "the first admin's password", is_secret=True),
     ]

@@ -332,6 +332,8 @@ if CORS_ALLOWED_ORIGINS:
     # Early, so that errors carry its headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 WEB_THREADS: int = ENV["WEB_THREADS"]
+WEB_CACHE_MB: int = ENV["WEB_CACHE_MB"]
+WEB_CACHE_DISK_MB: int = ENV["WEB_CACHE_DISK_MB"]
 # What the web server's own thread tries to answer. A view there must not wait: it hands over.
 ANSWERED_AT_ONCE = ["/api/tv/ohlc", "/healthz"]
 # What threads of its own answer: it may wait, and it must not wait for the pages.

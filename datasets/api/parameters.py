@@ -181,7 +181,7 @@ class OhlcParameters(BarsParameters, SeriesParameters):
 
 def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
     try:
-        DatasetKey.parse(source="", symbol=symbol, exchange=exchange)
+        DatasetKey.parse(source=settings.TV_SOURCE, symbol=symbol, exchange=exchange)
     except InvalidRequest as error:
         return error.errors
     return {}

@@ -30,9 +30,13 @@ class HasEntries(Protocol):
     def entries(self) -> list[dict[str, Any]]: ...
 
 
-# Everything that this process has loaded, in order. What a thousand members say of themselves
-# is not looked at until somebody wants to know.
+# What this process has loaded last, in order. What a thousand members say of themselves is
+# not looked at until somebody wants to know.
 _noted: dict[Hashable, dict[str, Any] | HasEntries] = {}
+# What it has loaded before that: the latest of each dataset, so that a process that loads a
+# panel again and again does not hold all of them.
+_older: dict[Hashable, dict[str, Any]] = {}
+_MAX_NOTED = 64
 
 
 def note(facts: Mapping[str, Any]) -> None:
@@ -49,14 +53,19 @@ def _note(name: Hashable, loaded: dict[str, Any] | HasEntries) -> None:
     # At the end again, for the latest is what a lock file says.
     _noted.pop(name, None)
     _noted[name] = loaded
+    while len(_noted) > _MAX_NOTED:
+        for entry in _entries_of(_noted.pop(next(iter(_noted)))):
+            _older[_key(entry)] = entry
 
 
 def _all_noted() -> Iterable[dict[str, Any]]:
+    yield from _older.values()
     for loaded in _noted.values():
-        if isinstance(loaded, dict):
-            yield loaded
-        else:
-            yield from loaded.entries
+        yield from _entries_of(loaded)
+
+
+def _entries_of(loaded: dict[str, Any] | HasEntries) -> list[dict[str, Any]]:
+    return [loaded] if isinstance(loaded, dict) else loaded.entries
 
 
 def entry_of(key: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
