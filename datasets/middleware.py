@@ -79,4 +79,7 @@ class LoginWall(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         if strangers_may(Scope.READ):
             return None
+        if not getattr(view_func, "login_required", True):
+            # Before Django's own look at it, which comes after a query for the session's user.
+            return None
         return super().process_view(request, view_func, view_args, view_kwargs)
