@@ -69,8 +69,9 @@ export class Loader {
     this.#queued = fetched.state === "queued" ? address : null;
     const sentence = showProgress(fetched);
     // Once for each state: counts that are read out all the time help nobody.
-    if (fetched.state !== this.#saidState) this.#say(sentence);
-    this.#saidState = fetched.state;
+    const state = [fetched.state, fetched.notice].join();
+    if (state !== this.#saidState) this.#say([sentence, fetched.notice].filter(Boolean).join(" "));
+    this.#saidState = state;
     this.#onStep(fetched);
   }
 

@@ -71,6 +71,7 @@ export function showBusy(name) {
   stopTimers();
   element("busy-title").textContent = `Loading ${name}`;
   element("busy-step").textContent = "Asking the service.";
+  showNotice("");
   element("busy-progress").removeAttribute("value");
   const tick = () => {
     element("busy-seconds").textContent = `${((performance.now() - started) / 1000).toFixed(1)} s`;
@@ -80,10 +81,17 @@ export function showBusy(name) {
   timers.push(setTimeout(() => showOnly("busy"), BUSY_AFTER_MS));
 }
 
+/** Show what keeps a fetch from getting on, such as that no worker runs; nothing for an empty sentence. */
+function showNotice(sentence = "") {
+  element("busy-notice").textContent = sentence;
+  element("busy-notice").hidden = !sentence;
+}
+
 /** Show how a fetch gets on; returns the sentence. */
 export function showProgress(fetched) {
   const sentence = stepOf(fetched);
   element("busy-step").textContent = sentence;
+  showNotice(fetched.notice);
   const bar = element("busy-progress");
   if (fetched.count) [bar.max, bar.value] = [fetched.n_bars, fetched.count];
   else bar.removeAttribute("value");

@@ -84,3 +84,33 @@ def test_axe_finds_nothing_serious_in_a_cool_down(
 
     assert serious_findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= window["width"]
+
+
+NO_WORKER = "No worker has been seen for 30 s, and only a worker fetches."
+
+
+def test_a_fetch_that_no_worker_takes_says_so_until_one_does(page: Page, site: str) -> None:
+    row = {
+        "state": "queued", "attempts": 0, "count": 0, "n_bars": 300, "ahead": 0, "fetched_ms": 0,
+        "error": None, "next_attempt_at": None, "allowed_at": None, "notice": NO_WORKER,
+    }  # fmt: skip
+    waits = {"is_alone": True}
+
+    def answer(route: Route) -> None:
+        route.fulfill(json=row if waits["is_alone"] else row | {"state": "running", "notice": ""})
+
+    page.route(
+        "**/api/tv/ohlc?*",
+        lambda route: route.fulfill(
+            status=202, json=row, headers={"Location": "/api/tv/fetches/7"}
+        ),
+    )
+    page.route("**/api/tv/fetches/7", answer)
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
+
+    expect(page.locator("#busy-notice")).to_have_text(NO_WORKER)
+    expect(page.locator("#status")).to_contain_text(NO_WORKER)
+    assert serious_findings(page) == []
+    waits["is_alone"] = False
+    expect(page.locator("#busy-step")).to_contain_text("Fetching from the feed")
+    expect(page.locator("#busy-notice")).to_be_hidden()
