@@ -1,13 +1,13 @@
-"""How often each dataset is served."""
+"""How often each dataset is served, written by a timer and at the process's end."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
+from multiprocessing.util import Finalize
 
-from django.db import DatabaseError, transaction
+from django.db import Error, connection, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -16,51 +16,76 @@ from datasets.models import Dataset
 logger = logging.getLogger(__name__)
 
 
-class _Hits:
-    """Counts how often datasets are served, and writes the counts every few seconds.
+class Hits:
+    """Counts how often datasets are served; a thread of its own writes the counts.
 
-    A write for each read would cost more than the read; a crash loses a few counts.
+    A read never writes and never waits for a write. A crash loses the counts of one period.
+
+    Parameters
+    ----------
+    every_s
+        Seconds between two writes.
+    patience_s
+        Longest time that a write waits for the database's lock; the counts are written later then.
     """
 
-    _EVERY_S = 5.0
-
-    def __init__(self) -> None:
+    def __init__(self, *, every_s: float = 30.0, patience_s: float = 2.0) -> None:
+        self._every_s = every_s
+        self._patience_s = patience_s
         self._counts: Counter[int] = Counter()
         self._lock = threading.Lock()
-        self._written = time.monotonic()
-
-    def is_time_to_write(self) -> bool:
-        """Return whether the next count writes, and may have to wait for the database."""
-        return time.monotonic() - self._written >= self._EVERY_S
+        self._is_ending = threading.Event()
+        self._writer: threading.Thread | None = None
 
     def count(self, dataset_id: int) -> None:
+        """Count one read of the dataset."""
         with self._lock:
             self._counts[dataset_id] += 1
-            if not self.is_time_to_write():
-                return
-            counts, self._counts = self._counts, Counter()
-            self._written = time.monotonic()
-        self._write(counts)
 
     def flush(self) -> None:
-        """Write what has been counted now."""
+        """Write what has been counted, now and in this thread."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-            self._written = time.monotonic()
-        self._write(counts)
-
-    def _write(self, counts: Counter[int]) -> None:
+        if not counts:
+            return
         try:
             self._add(counts)
-        except DatabaseError as error:
-            # The disk is full or the database is busy: the bars are served all the same.
+        except Error as error:
+            # The disk is full, or the database is busy or away.
             logger.warning("hits were not written, and will be later: %s", error)
             with self._lock:
                 self._counts += counts
 
+    def start(self) -> None:
+        """Write the counts regularly from now on, and when the process ends."""
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_regularly, name="hits", daemon=True)
+            self._writer.start()
+            # Not `atexit`: granian's processes are forked ones, which do not call that.
+            Finalize(None, self.stop, exitpriority=0)
+
+    def stop(self) -> None:
+        """Write the last counts; give up where that takes too long."""
+        self._is_ending.set()
+        if self._writer is not None:
+            self._writer.join(2 * self._patience_s)
+
+    def _write_regularly(self) -> None:
+        is_ending = False
+        while not is_ending:
+            is_ending = self._is_ending.wait(self._every_s)
+            self.flush()
+            connections.close_all()
+
     def _add(self, counts: Counter[int]) -> None:
         now = timezone.now()
+        if connection.vendor == "sqlite" and threading.current_thread() is self._writer:
+            # It holds for this thread's own connection.
+            connection.cursor().execute(f"PRAGMA busy_timeout = {round(self._patience_s * 1000)}")
         with transaction.atomic():
+            if connection.vendor == "postgresql":
+                timeout = f"{self._patience_s:g}s"
+                connection.cursor().execute("SET LOCAL lock_timeout = %s", [timeout])
             # In one order, so that two processes never wait for each other's rows.
             for dataset_id, number in sorted(counts.items()):
                 Dataset.objects.filter(pk=dataset_id).update(
@@ -68,7 +93,7 @@ class _Hits:
                 )
 
 
-_hits = _Hits()
+_hits = Hits()
 count = _hits.count
-is_time_to_write = _hits.is_time_to_write
 flush = _hits.flush
+start = _hits.start

@@ -214,15 +214,3 @@ def test_clients_that_read_slowly_hold_up_nobody(stack: Stack, file_url: str) ->
         for path in ("status", "datasets", "ohlc?symbol=BINANCE:BTCUSDT&n_bars=20000"):
             answer = requests.get(f"{stack.url}/api/tv/{path}", timeout=20)
             assert answer.status_code == 200, path
-
-
-def test_reads_are_counted_though_what_answers_them_at_once_never_writes(stack: Stack) -> None:
-    number = stack.get("ohlc", **BARS).json()["dataset"]
-
-    def hits() -> int:
-        assert stack.get("ohlc", **BARS).status_code == 200
-        return int(stack.get(f"datasets/{number}").json()["hits"])
-
-    before = hits()
-
-    wait_until(lambda: hits() > before, what="the counts in the catalog")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -319,23 +318,6 @@ def test_what_is_ready_is_answered_and_nothing_is_written(
 
     assert shown(response) == shown(elsewhere)
     assert [one.partition(" ")[0] for one in seen] == ["SELECT"]
-
-
-def test_the_read_that_would_write_the_counts_is_handed_over(
-    make_dataset: MakeDataset, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_dataset(300)
-    client.get(OHLC)
-    hits.flush()
-    monkeypatch.setattr(hits._hits, "_written", time.monotonic() - 60)
-
-    with never_waiting(), pytest.raises(HandedOver):
-        client.get(OHLC)
-    client.get(OHLC)
-    with never_waiting():
-        assert client.get(OHLC).status_code == 200
-
-    assert Dataset.objects.get().hits == 2
 
 
 def test_the_read_that_would_tell_other_processes_of_a_client_is_handed_over(

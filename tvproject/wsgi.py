@@ -7,3 +7,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
 
 application = get_wsgi_application()
+
+# After the application, which loads the models; in each web process once.
+from datasets import hits  # noqa: E402
+
+hits.start()

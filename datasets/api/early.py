@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 
-from datasets import callers, hits, quick
+from datasets import callers, quick
 from datasets.answers import BarsRequest
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, bars_reply, choose_format
@@ -53,7 +53,7 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
         meta.get("HTTP_ACCEPT", ""),
         meta.get("HTTP_ACCEPT_ENCODING", ""),
     )
-    if hits.is_time_to_write() or callers.reads.is_time_to_tell(client):
+    if callers.reads.is_time_to_tell(client):
         require_thread_that_may_wait()
     try:
         wanted, is_gzip = _read(*asked, settings.TV_SOURCE, settings.TV_MAX_BARS)

@@ -17,7 +17,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import catalog, fetch_queue, listing, rendering, searching, serving, status, throttle
+from datasets import (
+    catalog,
+    fetch_queue,
+    hits,
+    listing,
+    rendering,
+    searching,
+    serving,
+    status,
+    throttle,
+)
 from datasets.answers import Answer, BarsRequest
 from datasets.api import schema
 from datasets.api.access import READS, Scopes, caller_of, scope_of
@@ -285,6 +295,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         """Send the parquet file, whole or the part that `Range` asks for."""
         dataset = self.get_object()
         path = catalog.path_to_read(dataset)
+        hits.count(dataset.pk)
         return file_reply(
             request._request,
             path,
