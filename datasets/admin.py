@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 # `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import acting, fetch_queue, listing, serving, token_admin, wording  # noqa: F401
+from datasets import acting, fetch_queue, listing, serving, token_admin, wording, worker_admin  # noqa: F401
 from datasets.downloads import Download
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch

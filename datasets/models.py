@@ -268,6 +268,24 @@ class Fetch(KeyedModel):
         return self.state not in self.ACTIVE
 
 
+class Worker(models.Model):
+    """A worker that makes fetches, as long as it keeps saying that it lives."""
+
+    name = models.CharField(
+        max_length=255, unique=True, help_text="Celery's name of it, and its process."
+    )
+    host = models.CharField(max_length=255, help_text="The machine it runs on.")
+    source = models.CharField(max_length=16, help_text="The feed whose fetches it takes.")
+    started_at = models.DateTimeField(help_text="When it was first seen, UTC.")
+    seen_at = models.DateTimeField(help_text="When it last said that it lives, UTC.")
+
+    class Meta:
+        ordering = ("source", "name")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SignIn(models.Model):
     """The one row on which all workers agree who signs in, and whether TradingView refused.
 

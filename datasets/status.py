@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from datasets import fetching, throttle, tokens
+from datasets import fetching, throttle, tokens, workers
 from datasets.errors import Unavailable
 from datasets.models import Dataset, Fetch
 from datasets.outages import named_outages
@@ -48,6 +48,16 @@ def describe() -> dict[str, Any]:
         "datasets": totals["number"],
         "datasets_bytes": totals["size"] or 0,
         "free_bytes": fetching.get_store().free_bytes(),
+        "workers": [
+            {
+                "name": worker.name,
+                "host": worker.host,
+                "source": worker.source,
+                "started_at": worker.started_at,
+                "seen_at": worker.seen_at,
+            }
+            for worker in workers.alive()
+        ],
         # The same sentence once, however much could not be looked up.
         "problems": list(dict.fromkeys(problems)),
     }

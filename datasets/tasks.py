@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import bootsteps, shared_task
@@ -14,7 +16,7 @@ from celery.concurrency.thread import TaskPool
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, close_old_connections
 
-from datasets import fetch_queue, fetching
+from datasets import fetch_queue, fetching, workers
 from datasets.errors import FetchError
 from datasets.waking import Waker
 
@@ -109,6 +111,8 @@ class Sweeper(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
     _EVERY_S = 1.0
+    # Each time is a write.
+    _NOTED_EVERY_S = 5.0
 
     def start(self, parent: Any) -> None:
         """Clear up after dead workers, and begin sweeping; `parent` is Celery's worker."""
@@ -122,6 +126,7 @@ class Sweeper(bootsteps.StartStopStep):
             # A disk that cannot be written to is for each fetch to say.
             logger.warning("temporary files of dead workers were not removed: %s", error)
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
+        self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
         self._thread.start()
@@ -135,10 +140,15 @@ class Sweeper(bootsteps.StartStopStep):
         while not self._is_stopping.wait(self._EVERY_S):
             close_old_connections()
             try:
+                if time.monotonic() >= self._noted + self._NOTED_EVERY_S:
+                    workers.note_alive(self._name)
+                    self._noted = time.monotonic()
                 self._sweep()
             except Error as error:
                 # The database is busy or away; the next sweep finds what this one did not.
                 logger.warning("waiting fetches were not looked for: %s", error)
+        with suppress(Error):
+            workers.note_end(self._name)
         close_old_connections()
 
     def _sweep(self) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
-from django.db.utils import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from datasets import health
 from datasets.bars import Adjustment, Session, Timeframe
 
 # What the chart page offers; the names are the ones that its scripts and addresses use.
@@ -114,16 +113,11 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The process can serve: the database answers and the outputs folder is there."""
-    problems = []
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        problems.append("The database does not answer.")
-    if not settings.OUTPUTS_DIR.is_dir():
-        problems.append("The outputs folder is not there.")
-    status = 503 if problems else 200
-    return JsonResponse(
-        {"status": "not ready" if problems else "ok", "problems": problems}, status=status
-    )
+    """Everything is there to serve and to fetch; else 503, and what is missing by its name."""
+    missing = health.missing()
+    body = {
+        "status": "not ready" if missing else "ok",
+        "missing": list(missing),
+        "problems": list(missing.values()),
+    }
+    return JsonResponse(body, status=503 if missing else 200)

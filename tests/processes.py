@@ -189,6 +189,6 @@ class Stack:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/readyz", timeout=2).status_code == 200
+            return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
         except requests.ConnectionError:
             return False

@@ -28,10 +28,11 @@ LEVELS = [
         "invalidation",
         "wording",
         "listing",
+        "workers",
     },
     {"fetching", "searching", "permissions"},
-    {"tasks", "catalog", "status", "answers", "hits", "snippets", "rendered_files"},
-    {"serving", "rendering", "backups", "sparklines", "sign_in", "token_admin"},
+    {"tasks", "catalog", "status", "health", "answers", "hits", "snippets", "rendered_files"},
+    {"serving", "rendering", "backups", "sparklines", "sign_in", "token_admin", "worker_admin"},
     {"quick", "acting", "downloads", "fetch_requests"},
     {
         "api",

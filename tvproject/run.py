@@ -123,10 +123,10 @@ def check_port(port: int) -> None:
 
 
 def is_ready(port: str) -> bool | None:
-    """True when the web server says that it can serve, None until then."""
+    """True when the web server answers, None until then: the worker is started after it."""
     connection = HTTPConnection(_HOST, int(port), timeout=_PROBE_S)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", "/healthz")
         return connection.getresponse().status == 200 or None
     except (OSError, HTTPException):
         return None

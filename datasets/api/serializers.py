@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from datasets import workers
 from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
@@ -52,11 +53,14 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
     dataset = serializers.IntegerField(source="dataset_id", read_only=True, allow_null=True)
     error = serializers.SerializerMethodField()
     ahead = serializers.SerializerMethodField(help_text="Fetches queued before this one.")
+    notice = serializers.SerializerMethodField(
+        help_text="A sentence while it is queued and no worker has been seen for 30 s; else empty."
+    )
 
     class Meta:
         model = Fetch
         fields = [
-            "id", "full_symbol", *KEY_FIELDS, "state", "count", "ahead", "dataset", "error", "attempts",
+            "id", "full_symbol", *KEY_FIELDS, "state", "count", "ahead", "notice", "dataset", "error", "attempts",
             "waited_ms", "fetched_ms", "stored_ms", "requested_at", "started_at", "finished_at",
             "next_attempt_at", "allowed_at", "requested_via",
         ]  # fmt: skip
@@ -76,6 +80,11 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
         if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):
             return 0
         return Fetch.objects.filter(state=Fetch.State.QUEUED, pk__lt=fetch.pk).count()
+
+    def get_notice(self, fetch: Fetch) -> str:
+        if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):
+            return ""
+        return "" if workers.is_any_alive(fetch.source) else workers.NONE_SEEN
 
 
 class NewFetches(SeriesParameters):
@@ -172,6 +181,16 @@ class SymbolPageSerializer(serializers.Serializer[Any]):
     has_more = serializers.BooleanField()
 
 
+class WorkerSerializer(serializers.Serializer[Any]):
+    """A worker that lives."""
+
+    name = serializers.CharField()
+    host = serializers.CharField()
+    source = serializers.CharField(help_text="The feed whose fetches it takes.")  # type: ignore[assignment]
+    started_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField(help_text="When it last said that it lives.")
+
+
 class StatusSerializer(serializers.Serializer[Any]):
     """What the service is doing."""
 
@@ -197,6 +216,7 @@ class StatusSerializer(serializers.Serializer[Any]):
     datasets = serializers.IntegerField()
     datasets_bytes = serializers.IntegerField()
     free_bytes = serializers.IntegerField()
+    workers = WorkerSerializer(many=True)
     problems = serializers.ListField(
         child=serializers.CharField(), help_text="A sentence for each server of ours that is away."
     )

@@ -124,7 +124,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) 
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=2):
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2):
                 return
         except OSError:
             # Nothing else to wait on: the port opens when it opens.
