@@ -29,6 +29,7 @@
       - BarsChanged              · retryable; so is this reply
     + StoreFailed                · permanent; an operator must act
     + WorkerLost                 · retryable; workers died in the middle of it
+    + FetchCancelled             · retryable; a person has taken it out of the queue
     + Unavailable                · retryable; a server or a disk of ours does not do its work
       - DatabaseUnavailable
       - CacheUnavailable
@@ -242,6 +243,13 @@ class WorkerLost(FetchError):
     """Every worker that took up the fetch died before it ended."""
 
     code = "worker_lost"
+    retryable = True
+
+
+class FetchCancelled(FetchError):
+    """The fetch was taken out of the queue before it began; asking again starts another."""
+
+    code = "fetch_cancelled"
     retryable = True
 
 

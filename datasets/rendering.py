@@ -21,6 +21,7 @@ from datasets.answers import Answer, BarsRequest
 from datasets.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.handover import require_thread_that_may_wait
+from datasets.models import Dataset
 from datasets.rendered import Rendered, RenderedCache, with_mark
 from datasets.rendered_files import RenderedFiles
 
@@ -133,12 +134,12 @@ def _held(answer: Answer, request: BarsRequest) -> pa.Table:
 
 
 def _part_of(table: pa.Table, request: BarsRequest) -> pa.Table:
-    """Return the bars between `start` and `end`, with the columns that the request asks for."""
+    """Return the bars between `start` and `end`."""
     if request.start is not None:
         table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
     if request.end is not None:
         table = table.filter(pc.less(table["time"], _instant(request.end)))
-    return table.select(choose_columns(request.fields))
+    return table
 
 
 def _instant(moment: datetime) -> pa.Scalar[Any]:
@@ -149,17 +150,18 @@ def _instant(moment: datetime) -> pa.Scalar[Any]:
 def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     held = _held(answer, request)
     covered = _coverage_of(held, request)
-    headers = _headers_of(covered)
-    table = _part_of(held, request)
-    bars = RENDERERS[request.format](table)
+    part = _part_of(held, request)
+    last_bar_final = _is_last_final(part, answer.dataset)
+    headers = _headers_of(covered, last_bar_final)
+    bars = RENDERERS[request.format](part.select(choose_columns(request.fields)))
     if not FORMATS[request.format].has_envelope:
         return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
-    body = _enveloped(answer, request, covered, table.num_rows, bars)
+    body = _enveloped(answer, covered, last_bar_final, part.num_rows, bars)
     if answer.is_cached:
         return Rendered(body, _tag(body), is_gzip=False, headers=headers)
     # Asked again, the client is to hear that it has these bars, though "cached" has changed.
     as_cached = replace(answer, is_cached=True)
-    cached = _enveloped(as_cached, request, covered, table.num_rows, bars)
+    cached = _enveloped(as_cached, covered, last_bar_final, part.num_rows, bars)
     return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
 
 
@@ -169,9 +171,10 @@ def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
     return coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
 
 
-def _headers_of(covered: Coverage) -> tuple[tuple[str, str], ...]:
-    """Return `Covers-Start`, `Held-From` and `Held-Through`: formats of bars alone have no other place."""
-    said = orjson.loads(orjson.dumps(covered.as_dict(), option=orjson.OPT_UTC_Z))
+def _headers_of(covered: Coverage, last_bar_final: bool | None) -> tuple[tuple[str, str], ...]:
+    """Return `Covers-Start`, `Held-From`, `Held-Through` and `Last-Bar-Final`, for formats of bars alone."""
+    facts = covered.as_dict() | {"last_bar_final": last_bar_final}
+    said = orjson.loads(orjson.dumps(facts, option=orjson.OPT_UTC_Z))
     return tuple(
         (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
         for name, value in said.items()
@@ -183,14 +186,18 @@ def _tag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def _is_last_final(part: pa.Table, dataset: Dataset) -> bool | None:
+    """Return whether the last bar of the reply is final; None where there is none, or nobody said."""
+    if not part.num_rows:
+        return None
+    return True if part["time"][-1].as_py() < dataset.last_time else dataset.last_bar_final
+
+
 def _enveloped(
-    answer: Answer, request: BarsRequest, covered: Coverage, count: int, bars: bytes
+    answer: Answer, covered: Coverage, last_bar_final: bool | None, count: int, bars: bytes
 ) -> bytes:
     """Return the JSON reply; the user's five keys come first."""
     dataset = answer.dataset
-    is_final = (
-        True if request.closed and dataset.last_bar_final is False else dataset.last_bar_final
-    )
     head = {
         "symbol": dataset.symbol,
         "exchange": dataset.exchange,
@@ -203,7 +210,7 @@ def _enveloped(
         "cached": answer.is_cached,
         "stale": answer.is_stale,
         "fetched_at": dataset.fetched_at,
-        "last_bar_final": is_final,
+        "last_bar_final": last_bar_final,
         "n_bars": dataset.n_bars,
         "session": dataset.session,
         "adjustment": dataset.adjustment,

@@ -25,7 +25,7 @@ from datasets import (
 )
 from datasets.answers import Answer, BarsRequest
 from datasets.bars import DatasetKey
-from datasets.errors import Disabled, FetchError, InvalidRequest, NotFound, Refused, StoreError
+from datasets.errors import Disabled, FetchError, InvalidRequest, Refused, StoreError
 from datasets.handover import about_to_wait
 from datasets.models import Dataset, Fetch
 
@@ -268,7 +268,9 @@ def _comes_too_late(fetch: Fetch, deadline: float) -> bool:
 def raise_failure(fetch: Fetch) -> None:
     """Raise what ended the fetch, or its last attempt, if that was not a success."""
     if fetch.state == Fetch.State.CANCELLED:
-        raise NotFound(f"The fetch of {fetch.key} was cancelled; ask again to start another.")
+        raise errors.FetchCancelled(
+            f"The fetch of {fetch.key} was cancelled; ask again to start another."
+        )
     if fetch.error_code and fetch.state in (Fetch.State.FAILED, Fetch.State.QUEUED):
         raise failure(fetch)
 

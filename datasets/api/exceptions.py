@@ -31,6 +31,7 @@ _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.Busy, 503, "Busy"),
     (errors.Unavailable, 503, "Not available now"),
     (errors.QueueFull, 503, "Queue full"),
+    (errors.FetchCancelled, 409, "Fetch cancelled"),
     (errors.FetchError, 500, "Fetch failed"),
     (errors.StoreError, 500, "Dataset unreadable"),
 ]

@@ -139,7 +139,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         "n_rows": facts["n_rows"],
         "first_time": facts["first_time"],
         "last_time": facts["last_time"],
-        "last_bar_final": facts["last_bar_final"],
+        "last_bar_final": _is_last_final(bars),
         "is_limited": facts["is_limited"],
         "doubts": facts.get("doubts", {}),
         "currency": instrument.get("currency", ""),
@@ -163,6 +163,14 @@ def _plain(coverage: Coverage) -> dict[str, Any]:
     """Return the coverage with its instants as text, as all of `attrs` is."""
     said = coverage.as_dict().items()
     return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in said}
+
+
+def _is_last_final(bars: Bars) -> bool | None:
+    """Return whether the last of the loaded bars is final; None where there is none, or nobody said."""
+    if not len(bars.times):
+        return None
+    final: bool | None = bars.facts["last_bar_final"]
+    return final if bars.next_ms == NEVER else True
 
 
 def _iso(instant: int) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from datasets import choice
 from datasets.bars import DatasetKey, Timeframe
-from datasets.errors import DatasetsError, InvalidRequest
+from datasets.errors import DatasetsError, FetchCancelled, InvalidRequest
 from datasets.freshness import stale_for
 from datasets.locations import setting
 from datasets.paths import relative_path
@@ -343,5 +343,5 @@ def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
 
 def _error_of(row: Mapping[str, Any]) -> DatasetsError:
     if row["state"] == "cancelled":
-        return ServiceFailed(f"The fetch of {row['full_symbol']} was cancelled.")
+        return FetchCancelled(f"The fetch of {row['full_symbol']} was cancelled.")
     return error_of(str(row["error"]["code"]), str(row["error"]["detail"]))
