@@ -7,21 +7,28 @@ user, static files collected. What is done already is not done again.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 
 import django
 from django.conf import settings
 from django.core import checks
 from django.core.management import call_command
-from django.db.utils import OperationalError
+from django.db import Error, OperationalError, connection
 
+from tvproject import postgresql
 from tvproject.env import SettingsError
 
 _ADMIN = "admin"
+# Any number that no other program takes an advisory lock on.
+_LOCK = 7_406_218_593
 
 
 def main() -> None:
@@ -36,16 +43,70 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
     try:
         django.setup()
-        check_project()
-        call_command("migrate", interactive=False, verbosity=0)
     except SettingsError as error:
         sys.exit(str(error))
+    check_project()
+    # Of two services that start together one prepares, and the other finds it done.
+    with alone_on_this_folder(), alone_on_this_database():
+        migrate()
+        make_admin()
+        collect_static()
+        if arguments.cancel_fetches_of:
+            cancel_fetches(arguments.cancel_fetches_of)
+
+
+@contextmanager
+def alone_on_this_folder() -> Iterator[None]:
+    """Wait until no other process prepares the same state folder."""
+    with (Path(settings.STATE_DIR) / "prepare.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another service that prepares the same folder.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def alone_on_this_database() -> Iterator[None]:
+    """Wait until no other host prepares the same database of PostgreSQL; end where it does not answer."""
+    is_shared = connection.vendor == "postgresql"
+    try:
+        connection.ensure_connection()
+        if is_shared:
+            # A migration may take long, and so may the other host's.
+            postgresql.BoundedConnection.reply_s = None
+            _ask("SET statement_timeout = 0")
+            _ask(f"SELECT pg_advisory_lock({_LOCK})")
     except OperationalError as error:
         sys.exit(f"DATABASE_URL: the database does not answer: {error}".rstrip())
-    make_admin()
-    collect_static()
-    if arguments.cancel_fetches_of:
-        cancel_fetches(arguments.cancel_fetches_of)
+    try:
+        yield
+    finally:
+        if is_shared:
+            with suppress(Error):
+                _ask(f"SELECT pg_advisory_unlock({_LOCK})")
+
+
+def _ask(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def migrate() -> None:
+    """Make the tables as this version wants them; end with the migration that failed."""
+    said = StringIO()
+    try:
+        call_command("migrate", interactive=False, verbosity=1, no_color=True, stdout=said)
+    except Error as error:
+        steps = [line for line in said.getvalue().splitlines() if "Applying" in line]
+        step = (
+            steps[-1].strip().removeprefix("Applying ").rstrip(". ") if steps else "the first step"
+        )
+        sys.exit(
+            f"The database could not be brought to this version: {step} failed: {str(error).strip()}. "
+            "That step was undone. Mend what the message names, then start again."
+        )
 
 
 def cancel_fetches(source: str) -> None:
