@@ -11,8 +11,8 @@ from typing import Any
 from datasets.errors import WrongBars
 from datasets.tradingview.frames import printable
 
-# `EXCHANGE:SYMBOL`, and nothing that TradingView wraps around it.
-_PLAIN = re.compile(r"[A-Z0-9_]+:[^\s{}\"]+")
+# `EXCHANGE:SYMBOL`: no expression, and nothing that TradingView wraps around it.
+_PLAIN = re.compile(r"[A-Z0-9_]+:[^\s{}\"=:*+()/]+")
 _PART = re.compile(r"[A-Z0-9_]+:[^\s+\-*/()\"]+")
 _CONTINUOUS = re.compile(r"(.+?)\d+!")
 _CONTRACT = re.compile(r"[FGHJKMNQUVXZ]\d{1,4}")
