@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -102,16 +103,14 @@ def test_a_repeated_end_leaves_no_bar_out(client: FeedClient, clean_feed: Feed) 
     assert fetched.table.slice(0, 299).equals(good.table.slice(0, 299))
 
 
-@pytest.mark.parametrize("timeframe", ["1", "45", "1h", "4h", "1D", "1W", "1M"])
 @pytest.mark.parametrize(
     "full_symbol",
     ["BINANCE:BTCUSDT", "NASDAQ:AAPL", "CME_MINI:ES1!", "FX_IDC:EURUSD", "NSE:JUNIPER", "TSE:7203", "BINANCE:BTCUSDT.P",
      "HOSE:VCB", "NYSE:BRK.A", "NSE:M&M", "SP:SPX", "(COINBASE:BTCUSD+BITSTAMP:BTCUSD)/2", "LSE:VOD"],
 )  # fmt: skip
-def test_no_good_answer_raises_a_doubt(
-    client: FeedClient, full_symbol: str, timeframe: str
-) -> None:
-    for session in ("regular", "extended"):
+def test_no_good_answer_raises_a_doubt(client: FeedClient, full_symbol: str) -> None:
+    timeframes = ("1", "45", "1h", "4h", "1D", "1W", "1M")
+    for timeframe, session in product(timeframes, ("regular", "extended")):
         fetched = fetch(
             client,
             exchange="",
