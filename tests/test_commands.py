@@ -10,15 +10,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
+from datasets import fetching
 from datasets.models import Dataset, Fetch
 from datasets.store import Store
-from tests.bars import a_key
+from tests.bars import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
 Run = Callable[..., tuple[int, str]]
@@ -154,6 +157,23 @@ def test_export_copies_the_bars(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("file_format", ["csv", "arrow"])
+@pytest.mark.parametrize("has_volume", [True, False])
+def test_an_export_is_the_same_bytes_as_the_apis_reply(
+    run: Run, store: Store, client: Client, db: None, tmp_path: Path, file_format: str, has_volume: bool
+) -> None:  # fmt: skip
+    table = bars_table(300, has_volume=has_volume)
+    dataset = fetching.record(store.write(a_key(), fetched_bars(table)))
+
+    run("datasets", "export", "--to", str(tmp_path / "out"), "--format", file_format)
+
+    reply = client.get(f"/api/tv/datasets/{dataset.pk}/bars?format={file_format}")
+    exported = tmp_path / "out" / f"BINANCE_BTCUSDT_1h_300.{file_format}"
+    assert exported.read_bytes() == reply.content
+    if file_format == "arrow":
+        assert pa.ipc.open_stream(exported.read_bytes()).read_all() == table
+
+
 def test_export_keeps_sample_bars_apart_from_real_ones(
     run: Run, make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
@@ -181,11 +201,11 @@ def test_an_export_that_fails_half_way_leaves_no_half_of_a_file(
 ) -> None:
     make_dataset(10)
 
-    def write_half(table: Any, path: Path) -> None:
+    def write_half(path: Path, content: bytes) -> int:
         path.write_text("time,open")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pyarrow.csv.write_csv", write_half)
+    monkeypatch.setattr(Path, "write_bytes", write_half)
 
     with pytest.raises(CommandError, match="No space left"):
         run("datasets", "export", "--to", str(tmp_path / "out"), "--format", "csv")

@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.csv
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
@@ -24,6 +22,7 @@ from rich.table import Column, Table
 from datasets import catalog, fetching, serving
 from datasets.bars import Timeframe, ascii_upper, split_symbol
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
+from datasets.formats import RENDERERS
 from datasets.management.console import open_console, read_age, whole_number
 from datasets.models import Dataset
 from datasets.research.locks import read_lock, verify_lock
@@ -307,14 +306,8 @@ def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
     try:
         if file_format == "parquet":
             shutil.copyfile(fetching.get_store().folder / dataset.path, unfinished)
-        elif file_format == "csv":
-            pa.csv.write_csv(table, unfinished)
         else:
-            with (
-                pa.OSFile(str(unfinished), "wb") as sink,
-                pa.ipc.new_file(sink, table.schema) as writer,
-            ):
-                writer.write_table(table)
+            unfinished.write_bytes(RENDERERS[file_format](table))
         unfinished.replace(folder / f"{Path(dataset.path).stem}.{file_format}")
     finally:
         unfinished.unlink(missing_ok=True)
