@@ -125,6 +125,8 @@ class FetchError(DatasetsError):
     code = "fetch_failed"
     # Seconds before which trying again cannot help, where that is known.
     retry_after_s: float | None = None
+    # The key of the fetch, or the search, for the log.
+    subject = ""
 
 
 class SymbolNotFound(FetchError):

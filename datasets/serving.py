@@ -281,6 +281,7 @@ def failure(fetch: Fetch) -> FetchError:
     if not issubclass(error_class, FetchError):
         error_class = FetchError
     error = error_class(fetch.error_message)
+    error.subject = str(fetch.key)
     if fetch.next_attempt_at is not None:
         error.retry_after_s = max(0.0, (fetch.next_attempt_at - timezone.now()).total_seconds())
     return error

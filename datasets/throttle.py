@@ -52,9 +52,11 @@ def wait_for_token(
             break
         on_wait(wait_s)
         if time.monotonic() - started > at_most_s:
-            raise RateLimited(
-                f"Too many {purpose} at once (TV_RATE_PER_MINUTE); try again in a few seconds."
+            error = RateLimited(
+                f"Too many {purpose} at once (TV_RATE_PER_MINUTE); try again in {math.ceil(wait_s)} s."
             )
+            error.retry_after_s = wait_s
+            raise error
         time.sleep(min(max(wait_s, 0.005), _NAP_S))
         require_no_cool_down()
     return time.monotonic() - started

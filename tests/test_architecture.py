@@ -13,7 +13,7 @@ PACKAGE = ROOT / "datasets"
 
 # From the ground up. A module imports only from levels below its own.
 LEVELS = [
-    {"errors", "handover", "locations", "transfer", "waking"},
+    {"errors", "handover", "locations", "logs", "transfer", "waking"},
     {"bars", "choice", "coverage", "freshness"},
     {"paths", "facts", "mapped", "presence", "plausibility"},
     {"tradingview", "store", "models", "formats", "rendered", "outages", "call_log", "database"},

@@ -383,12 +383,14 @@ LOGGING = {
             "style": "{",
         }
     },
+    "filters": {"not named yet": {"()": "datasets.logs.NotNamedYet"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         # Its messages are about what we have replaced; our own errors say what happened.
         "tvDatafeed": {"level": "CRITICAL"},
         "django.server": {"level": "WARNING"},
+        "django.request": {"filters": ["not named yet"]},
         # A line for each task received and done; the `Fetch` rows say the same and more.
         "celery": {"level": "WARNING"},
         # It warns that a broker of files has no host.

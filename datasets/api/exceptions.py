@@ -15,6 +15,7 @@ from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from datasets import errors
+from datasets.logs import log_failure
 from datasets.outages import outage_of
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,11 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
         logger.warning("%s: %s", outage.code, str(error).strip())
         error = outage
     if isinstance(error, errors.DatasetsError):
-        return _of_datasets_error(error)
+        response = _of_datasets_error(error)
+        if response.status_code >= 500:
+            subject = getattr(error, "subject", "")
+            log_failure(context["request"], subject=subject, code=error.code, detail=str(error))
+        return response
     if isinstance(error, Http404):
         error = drf.NotFound()
     elif isinstance(error, PermissionDenied):

@@ -179,6 +179,10 @@ class SymbolPageSerializer(serializers.Serializer[Any]):
     symbols = SymbolSerializer(many=True)
     next_start = serializers.IntegerField(allow_null=True)
     has_more = serializers.BooleanField()
+    retry_after_s = serializers.FloatField(
+        allow_null=True,
+        help_text="Not null: the search is paused for so many seconds, and these are only the symbols of kept datasets.",
+    )
 
 
 class WorkerSerializer(serializers.Serializer[Any]):

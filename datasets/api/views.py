@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -134,19 +135,22 @@ class SymbolViewSet(StrictQueryMixin, ViewSet):
 
     @schema.symbols_schema
     def list(self, request: Request) -> Response:
-        """Find symbols by code or description; every answer is kept for a day."""
+        """Find symbols by code or description; every answer is kept for a day. Kept datasets come first."""
         parameters = SymbolParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
         caller_of(request).require_own_site()
-        page = searching.find_symbols(**parameters.validated_data)
+        found = searching.find_symbols(**parameters.validated_data)
         body = {
             "query": parameters.validated_data["query"],
-            "has_more": page.next_start is not None,
+            "has_more": found.page.next_start is not None,
+            "symbols": [asdict(match) for match in found.page.matches],
+            "next_start": found.page.next_start,
+            "retry_after_s": found.retry_after_s,
         }
-        return Response(
-            body
-            | {"symbols": [asdict(match) for match in page.matches], "next_start": page.next_start}
-        )
+        response = Response(body)
+        if found.retry_after_s is not None:
+            response["Retry-After"] = str(math.ceil(found.retry_after_s))
+        return response
 
 
 class StatusViewSet(StrictQueryMixin, ViewSet):

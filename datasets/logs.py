@@ -1,0 +1,37 @@
+"""One line in the log for each failure that has a name, in place of the framework's "Internal Server Error"."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from django.http import HttpRequest
+
+
+class WithMeta(Protocol):
+    """A request of Django, or of a framework around it."""
+
+    @property
+    def META(self) -> dict[str, Any]: ...
+    @property
+    def path(self) -> str: ...
+
+
+logger = logging.getLogger(__name__)
+
+_NAMED = "datasets.named_failure"
+
+
+def log_failure(request: WithMeta, *, subject: str, code: str, detail: str) -> None:
+    """Log the failure that answers the request: what it is about, its code, and a sentence."""
+    logger.warning("%s: %s: %s", subject or request.path, code, " ".join(detail.split()))
+    # The framework's request and Django's share it.
+    request.META[_NAMED] = True
+
+
+class NotNamedYet(logging.Filter):
+    """Leaves out the framework's line about a reply that `log_failure` has logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        return not (isinstance(request, HttpRequest) and request.META.get(_NAMED))
