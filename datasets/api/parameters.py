@@ -115,13 +115,13 @@ class BarsParameters(StrictSerializer):
         help_text="Only bars that open before this instant.",
     )
     fields = serializers.CharField(  # type: ignore[assignment]
-        default="",
+        required=False,
         max_length=64,
         help_text=f"Only these columns, separated by commas, of {', '.join(BAR_COLUMNS)}.",
     )
     format = Choice(
         FORMATS,
-        default="",
+        required=False,
         help_text="The representation; without it, the `Accept` header decides.",
     )
 
@@ -136,10 +136,9 @@ class BarsParameters(StrictSerializer):
 
     def part(self) -> dict[str, Any]:
         """Return the checked values as `BarsRequest` takes them."""
-        return {
-            name: self.validated_data[name]
-            for name in ("closed", "start", "end", "fields", "format")
-        }
+        # Without a default: an empty one would be none of what the schema allows.
+        chosen = {"fields": (), "format": ""} | self.validated_data
+        return {name: chosen[name] for name in ("closed", "start", "end", "fields", "format")}
 
 
 class OhlcParameters(BarsParameters, SeriesParameters):

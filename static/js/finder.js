@@ -39,7 +39,10 @@ export class SymbolFinder {
     this.#throwRefusal();
     try {
       const reply = await findSymbols(this.#url, { query, exchange });
-      this.#answers.set(spelled(query, exchange), { symbols: reply.symbols, isAll: reply.has_more === false });
+      // While the search is paused, the reply holds only the symbols that the service keeps bars of.
+      if (!reply.retry_after_s) {
+        this.#answers.set(spelled(query, exchange), { symbols: reply.symbols, isAll: reply.has_more === false });
+      }
       return reply.symbols;
     } catch (problem) {
       const pauseS = problem.retryAfterS || (REFUSED.includes(problem.code) ? USUAL_PAUSE_S : 0);
