@@ -136,10 +136,10 @@ def test_processes_that_ask_the_same_share_one_call(
 ) -> None:
     more = {"CACHE_URL": request.getfixturevalue("redis_url")} if is_on_redis else {}
     stack = Stack(tmp_path, clean_feed, **more)
-    stack.start_web(workers=2)
     before = clean_feed.stats()["searches"]
 
     try:
+        stack.start_web(workers=2)
         with ThreadPoolExecutor(8) as pool:
             asking = [pool.submit(stack.get, "symbols", query="BTCUSDT") for _ in range(8)]
             replies = [one.result() for one in asking]
