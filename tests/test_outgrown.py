@@ -90,7 +90,7 @@ def test_what_lies_in_redis_is_no_pickle(
 ) -> None:
     start_worker()
     assert stack.get("ohlc", symbol="LOAD:PICKLE", n_bars=20).status_code == 200
-    assert stack.get("symbols", q="BTC").status_code == 200
+    assert stack.get("symbols", query="BTC").status_code == 200
 
     shared: Any = Redis.from_url(stack.env["CACHE_URL"])
     kept = {key: shared.get(key) for key in shared.scan_iter() if shared.type(key) == b"string"}

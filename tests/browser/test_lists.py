@@ -147,7 +147,7 @@ def test_lines_are_copied(filled: str, open_context: Callable[..., BrowserContex
 
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("curl -f -o OANDA_EURUSD_15_900.csv 'http://127.0.0.1:")
-    assert "symbol=EURUSD&exchange=OANDA&timeframe=15&n_bars=900&format=csv" in copied
+    assert "symbol=EURUSD&exchange=OANDA&timeframe=15m&n_bars=900&format=csv" in copied
 
 
 def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> None:
