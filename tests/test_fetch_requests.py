@@ -152,3 +152,19 @@ def test_a_misspelt_symbol_is_named_and_none_is_queued(post: Callable[..., Any])
     assert response.status_code == 400
     assert len(body(response)["errors"]["symbols"]) == 2
     assert not Fetch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"), [("MAX_QUEUED_PER_CLIENT", "too_many_requests"), ("MAX_QUEUED", "queue_full")]
+)  # fmt: skip
+def test_symbols_beyond_the_room_in_the_queue_are_refused_one_by_one(
+    post: Callable[..., Any], settings: Any, setting: str, code: str
+) -> None:
+    setattr(settings, setting, 2)
+
+    said = body(post(symbols=["X:A", "X:B", "X:C"]))
+
+    assert [row["full_symbol"] for row in said["fetches"]] == ["X:A", "X:B"]
+    (refused,) = said["refused"]
+    assert (refused["full_symbol"], refused["code"], refused["retryable"]) == ("X:C", code, True)
+    assert refused["retry_after_s"] > 0
