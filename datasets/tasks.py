@@ -147,6 +147,9 @@ class Sweeper(bootsteps.StartStopStep):
             except Error as error:
                 # The database is busy or away; the next sweep finds what this one did not.
                 logger.warning("waiting fetches were not looked for: %s", error)
+            except Exception:
+                # The thread's outer edge: without it no lost fetch is found any more.
+                logger.exception("waiting fetches were not looked for")
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()

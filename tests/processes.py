@@ -46,11 +46,13 @@ def free_port() -> int:
 class Running:
     """A process in a session of its own, its output in a file; it and its children can be ended."""
 
-    def __init__(self, arguments: list[str], *, env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: list[str], *, env: dict[str, str], log: Path, python: str = sys.executable
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [python, *arguments],
                 cwd=ROOT,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -80,11 +82,12 @@ class Running:
 class Feed:
     """The sample feed as a process of its own, steered and asked over its control routes."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, python: str = sys.executable) -> None:
         self._running = Running(
             ["-m", "samplefeed", "--port", "0", *arguments],
             env=dict(os.environ),
             log=folder / "feed.log",
+            python=python,
         )
         self.addresses: dict[str, Any] = json.loads(self._running.first_line())
 
@@ -121,8 +124,11 @@ class Feed:
 class Stack:
     """Web servers and workers that share one folder, as in production."""
 
-    def __init__(self, folder: Path, feed: Feed, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, feed: Feed, *, python: str = sys.executable, **settings: str
+    ) -> None:
         self.folder = folder
+        self._python = python
         self.feed = feed
         clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         self.env = clean | feed.env | {
@@ -149,7 +155,7 @@ class Stack:
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end."""
         return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [self._python, "manage.py", *arguments],
             cwd=ROOT, env=self.env | env, capture_output=True, text=True, check=check, timeout=120,
         )  # fmt: skip
 
@@ -183,7 +189,12 @@ class Stack:
             running.kill()
 
     def _start(self, name: str, *arguments: str, **env: str) -> Running:
-        running = Running(list(arguments), env=self.env | env, log=self.folder / f"{name}.log")
+        running = Running(
+            list(arguments),
+            env=self.env | env,
+            log=self.folder / f"{name}.log",
+            python=self._python,
+        )
         self._running.append(running)
         return running
 

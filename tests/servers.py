@@ -66,12 +66,13 @@ def postgresql(need: Need) -> Iterator[str]:
 
 
 @contextmanager
-def rabbitmq(need: Need) -> Iterator[str]:
+def rabbitmq(need: Need, *, port: int | None = None) -> Iterator[str]:
     """Run a RabbitMQ server; yield its URL."""
     # On Debian it is found behind a wrapper that, for root, starts it as another user and
     # without our variables.
     program = Path(need("rabbitmq-server")).resolve().with_name("rabbitmq-server")
-    port, between_nodes, of_names = free_port(), free_port(), free_port()
+    port = port or free_port()
+    between_nodes, of_names = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="tvrabbitmq-", ignore_cleanup_errors=True) as folder:
         env = os.environ | {
             "HOME": folder,  # for the cookie of Erlang's nodes

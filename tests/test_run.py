@@ -53,10 +53,11 @@ class Run:
         self._folder = folder
         # Every process that comes of this run carries the mark, whoever its parent is by now.
         self._mark = f"RUN_MARK={uuid4()}"
+        self.env = self._environment(folder, variables)
         self._process = subprocess.Popen(
             [sys.executable, *(arguments or ("-m", "tvproject.run"))],
             cwd=BASE_DIR,
-            env=self._environment(folder, variables),
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
