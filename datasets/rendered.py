@@ -10,6 +10,8 @@ from threading import Lock
 
 # In the tag of a reply that comes from a fetch and not from the cache, and says so.
 _FETCHED = "-fetched"
+# A body of so many bytes takes time to send: not in a thread that must not wait.
+LARGE_BYTES = 256 * 1024
 _PACKED = '-gzip"'
 # What holding a reply costs beside its bytes and its words: objects, and a place in the order.
 _OVERHEAD_BYTES = 700

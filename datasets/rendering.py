@@ -22,7 +22,7 @@ from datasets.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.handover import require_thread_that_may_wait
 from datasets.models import Dataset
-from datasets.rendered import Rendered, RenderedCache, with_mark
+from datasets.rendered import LARGE_BYTES, Rendered, RenderedCache, with_mark
 from datasets.rendered_files import RenderedFiles
 
 _MB = 1024 * 1024
@@ -68,6 +68,8 @@ def find_rendered(
     found = rendered.find(_key(version, representation, True, False))
     if found is None or (is_gzip and not found.is_gzip):
         return None
+    if len(found.body) >= LARGE_BYTES:
+        require_thread_that_may_wait()
     if found.is_gzip and not is_gzip:
         if len(found.body) > _UNPACKED_AT_ONCE:
             require_thread_that_may_wait()

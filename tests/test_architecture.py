@@ -45,7 +45,7 @@ LEVELS = [
         "templatetags",
         "middleware",
     },
-    {"apps", "urls", "error_pages"},
+    {"apps", "urls", "error_pages", "sending"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 

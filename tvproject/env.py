@@ -154,6 +154,7 @@ SETTINGS = {
         Setting("SITE_URL", _origin, "", "http://host or https://host, without a path"),
         Setting("WEB_WORKERS", _whole(1, 64), 2, "a whole number from 1 to 64"),
         Setting("WEB_THREADS", _whole(2, 1024), 128, "a whole number from 2 to 1024"),
+        Setting("WEB_READER_TIMEOUT_S", _whole(1, 3600), 30, "whole seconds from 1 to 3600"),
         Setting("WEB_CACHE_MB", _whole(1, 65536), 64, "a whole number from 1 to 65536"),
         Setting("WEB_CACHE_DISK_MB", _whole(0, 1048576), 1024, "a whole number from 0 (none) to 1048576"),
         Setting("WORKER_PROCESSES", _whole(1, 64), 2, "a whole number from 1 to 64"),

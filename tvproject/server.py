@@ -25,6 +25,7 @@ from granian.server import mp
 
 from datasets.handover import HandedOver, never_waiting, when_about_to_wait
 from tvproject.env import SettingsError, read_settings
+from tvproject.listening import cut_off_stuck_readers_soon
 from tvproject.threads import Threads
 
 BASE_DIR = Path(__file__).resolve().parents[1]
@@ -118,6 +119,7 @@ def _with_handover(
     """Return what granian is to call instead of the application, which has been loaded by now."""
     from django.conf import settings
 
+    cut_off_stuck_readers_soon(after_s=settings.WEB_READER_TIMEOUT_S)
     threads = Threads(_AT_A_TIME, settings.WEB_THREADS)
     when_about_to_wait(threads.about_to_wait)
     respond = wsgi._callback_wrapper(application, scope, access_log_format)

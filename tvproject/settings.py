@@ -123,6 +123,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "datasets.sending.send_in_pieces",
     "datasets.middleware.limit_query",
     "datasets.middleware.content_security_policy",
     "datasets.middleware.connection_given_back",
@@ -332,6 +333,7 @@ if CORS_ALLOWED_ORIGINS:
     # Early, so that errors carry its headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
 WEB_THREADS: int = ENV["WEB_THREADS"]
+WEB_READER_TIMEOUT_S: int = ENV["WEB_READER_TIMEOUT_S"]
 WEB_CACHE_MB: int = ENV["WEB_CACHE_MB"]
 WEB_CACHE_DISK_MB: int = ENV["WEB_CACHE_DISK_MB"]
 # What the web server's own thread tries to answer. A view there must not wait: it hands over.

@@ -80,7 +80,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
         logger.warning("%s: %s", outage.code, str(error).strip())
         error = outage
     if isinstance(error, errors.DatasetsError):
-        response = _of_datasets_error(error)
+        response = of_error(error)
         if response.status_code >= 500:
             subject = getattr(error, "subject", "")
             log_failure(context["request"], subject=subject, code=error.code, detail=str(error))
@@ -108,7 +108,8 @@ def _status_and_title(kind: type[errors.DatasetsError]) -> tuple[int, str]:
     return next(found, (500, "Error"))
 
 
-def _of_datasets_error(error: errors.DatasetsError) -> HttpResponse:
+def of_error(error: errors.DatasetsError) -> HttpResponse:
+    """Return the reply for an error of ours."""
     status, title = _status_and_title(type(error))
     return problem(
         status,
