@@ -40,6 +40,19 @@ def quiet_when_nobody_reads() -> Iterator[None]:
         sys.exit(128 + signal.SIGPIPE)
 
 
+@contextmanager
+def outages_in_one_sentence() -> Iterator[None]:
+    """End with one sentence where the database, the cache or a disk is away."""
+    from datasets.errors import Unavailable
+    from datasets.outages import named_outages
+
+    try:
+        with named_outages():
+            yield
+    except Unavailable as error:
+        sys.exit(f"{error.code}: {error}")
+
+
 def _has_no_reader(pipe: int) -> bool:
     poll = select.poll()
     poll.register(pipe, 0)
@@ -60,7 +73,7 @@ def main() -> None:
         settings.DEBUG  # noqa: B018 - loads the settings
     except SettingsError as error:
         sys.exit(str(error))
-    with quiet_when_nobody_reads():
+    with quiet_when_nobody_reads(), outages_in_one_sentence():
         execute_from_command_line(sys.argv)
 
 

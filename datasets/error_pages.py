@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
-from datasets.api.exceptions import problem
+from datasets.api.exceptions import of_error, problem
+from datasets.errors import Unavailable
+from datasets.outages import outage_of
 
 _INTERNAL = "Something went wrong that nobody foresaw. It has been written to the service's log."
 
@@ -36,8 +40,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after an error that nobody foresaw; what it was stands in the log alone."""
+    """Answer after a server of ours was away, or after an error that nobody foresaw.
+
+    Of the latter the log alone tells what it was.
+    """
+    # Django calls this while it handles the error.
+    outage = outage_of(sys.exc_info()[1])
+    if outage is not None:
+        return _answer_outage(request, outage)
     return _answer(request, 500, "internal_error", "Internal error", _INTERNAL)
+
+
+def _answer_outage(request: HttpRequest, outage: Unavailable) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        return of_error(outage)
+    response = _answer(request, 503, outage.code, "Not available now", str(outage))
+    response["Retry-After"] = f"{outage.retry_after_s:.0f}"
+    return response
 
 
 def _answer(request: HttpRequest, status: int, code: str, title: str, detail: str) -> HttpResponse:

@@ -387,11 +387,14 @@ class ApiToken(models.Model):
         """Whether its time is over."""
         return self.expires_at <= timezone.now()
 
+    @property
+    def is_use_noted(self) -> bool:
+        """Whether it is written down already that it is being used."""
+        return self.last_used_at is not None and timezone.now() - self.last_used_at <= NOTED_FOR
+
     def note_use(self) -> None:
-        """Write down that it is being used, at most once an hour."""
-        now = timezone.now()
-        if self.last_used_at is None or now - self.last_used_at > NOTED_FOR:
-            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+        """Write down that it is being used now."""
+        type(self).objects.filter(pk=self.pk).update(last_used_at=timezone.now())
 
 
 def hash_secret(secret: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -45,6 +46,18 @@ def _about_database(reason: str) -> str:
     if "no such table" in reason or "no such column" in reason:
         return "The database has no tables of this version. Run `python -m tvproject.prepare`, then try again."
     return "The database does not answer (DATABASE_URL). Nothing was changed; try again once it is back."  # fmt: skip
+
+
+def in_one_line(record: logging.LogRecord) -> bool:
+    """Shorten a record about an outage to one line: its traceback says nothing more (a filter)."""
+    error = record.exc_info[1] if record.exc_info else None
+    outage = outage_of(error)
+    if outage is not None:
+        reason = " ".join(str(error).split())
+        record.msg, record.args = f"{record.getMessage()}: {outage.code}: {reason}", ()
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 @contextmanager

@@ -191,6 +191,7 @@ def _database() -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            **given,
         }
     return config
 
@@ -385,14 +386,20 @@ LOGGING = {
             "style": "{",
         }
     },
-    "filters": {"not named yet": {"()": "datasets.logs.NotNamedYet"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "not named yet": {"()": "datasets.logs.NotNamedYet"},
+        "outages": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": "ext://datasets.outages.in_one_line",
+        },
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         # Its messages are about what we have replaced; our own errors say what happened.
         "tvDatafeed": {"level": "CRITICAL"},
         "django.server": {"level": "WARNING"},
-        "django.request": {"filters": ["not named yet"]},
+        "django.request": {"filters": ["not named yet", "outages"]},
         # A line for each task received and done; the `Fetch` rows say the same and more.
         "celery": {"level": "WARNING"},
         # It warns that a broker of files has no host.

@@ -7,18 +7,22 @@ nobody can guess one: so a program with an old token does not lock out its neigh
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from collections import OrderedDict
 from threading import Lock
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import Error
 from rest_framework.authentication import BaseAuthentication, BasicAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from datasets import callers, sign_in
+from datasets import callers, database, sign_in
 from datasets.models import ApiToken
+
+logger = logging.getLogger(__name__)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -46,7 +50,7 @@ class BearerAuthentication(BaseAuthentication):
             raise _failure(request, f"The token expired on {at} UTC; ask for a new one.")
         if not token.user.is_active:
             raise _failure(request, "The account that the token belongs to is turned off.")
-        token.note_use()
+        _note_use(token)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -70,6 +74,18 @@ class CountedBasicAuthentication(BasicAuthentication):
             user, _ = super().authenticate_credentials(userid, password, request)
         _passwords.keep(userid, password, user)
         return user, None
+
+
+def _note_use(token: ApiToken) -> None:
+    """Write down that the token is used, at most once an hour, unless that would have to wait."""
+    if token.is_use_noted:
+        return
+    try:
+        with database.without_waiting():
+            token.note_use()
+    except Error as error:
+        # The next request with it tries again.
+        logger.debug("the use of a token was not noted: %s", error)
 
 
 def _failure(request: Any, sentence: str) -> AuthenticationFailed:
