@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
@@ -17,8 +16,6 @@ from rest_framework.views import set_rollback
 from datasets import errors
 from datasets.logs import log_failure
 from datasets.outages import outage_of
-
-logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -75,15 +72,13 @@ def problem(
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Return the reply for `error`; DRF calls this. None lets an unforeseen error be one."""
-    outage = outage_of(error)
-    if outage is not None:
-        logger.warning("%s: %s", outage.code, str(error).strip())
-        error = outage
+    # What the driver says is for the log alone.
+    reason, error = str(error), outage_of(error) or error
     if isinstance(error, errors.DatasetsError):
         response = of_error(error)
         if response.status_code >= 500:
             subject = getattr(error, "subject", "")
-            log_failure(context["request"], subject=subject, code=error.code, detail=str(error))
+            log_failure(context["request"], subject=subject, code=error.code, detail=reason)
         return response
     if isinstance(error, Http404):
         error = drf.NotFound()
