@@ -354,9 +354,10 @@ def recover(task: Outcome) -> Outcome:
 
 
 def _lost() -> int:
-    """Let the time pass after which the fetch's worker counts as dead; return it as a sweep does."""
+    """Let the time pass after which the fetch is taken up again; return it as a sweep does."""
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
+    Fetch.objects.filter(state=Fetch.State.QUEUED).update(next_attempt_at=None)
     (fetch_id,) = fetch_queue.next_fetches(at_most=10)
     return fetch_id
 

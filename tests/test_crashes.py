@@ -20,6 +20,7 @@ import pytest
 
 from datasets.errors import StoreFailed
 from datasets.paths import relative_path
+from datasets.presence import MARKER
 from datasets.store import Store
 from tests.bars import a_key, bars_table, fetched_bars
 from tests.crashing import STEPS
@@ -193,7 +194,8 @@ def test_a_file_just_opened_is_not_lost_to_a_worker_that_starts(
 
     assert n_removed == [1]
     assert store.read(relative_path(key))[0].num_rows == 5
-    assert [path.name for path in store.path(key).parent.iterdir()] == [store.path(key).name]
+    found = {path.name for path in store.path(key).parent.iterdir()}
+    assert found == {store.path(key).name, MARKER}
 
 
 # --- run out of something ----------------------------------------------------------------
@@ -207,7 +209,6 @@ def test_a_file_just_opened_is_not_lost_to_a_worker_that_starts(
         ({"of": "descriptors", "left": 1, "when": "writing"}, "Too many open files"),
         ({"of": "file size", "left": 5000, "when": "writing"}, "File too large"),
         ({"of": "file size", "left": 0, "when": "writing"}, "File too large"),
-        ({"of": "folder"}, "File exists"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
@@ -227,16 +228,24 @@ def test_a_fetch_that_runs_out_is_store_failed_and_the_old_dataset_is_served(
     }
 
 
-def test_a_fetch_that_cannot_look_at_the_throttle_is_tried_later_and_the_old_dataset_is_served(
-    crasher: Crasher,
+@pytest.mark.parametrize(
+    ("task", "code", "reason"),
+    [
+        ({"of": "descriptors", "left": 0}, "state_unavailable", "unable to open"),
+        ({"of": "folder"}, "store_unavailable", "may not be mounted"),
+    ],
+    ids=["the throttle", "the folder"],
+)
+def test_a_fetch_that_cannot_use_a_disk_is_tried_later_and_the_old_dataset_is_served(
+    crasher: Crasher, task: dict[str, Any], code: str, reason: str
 ) -> None:
-    outcome = crasher.ask("starve", of="descriptors", left=0)
+    outcome = crasher.ask("starve", **task)
 
-    assert "unable to open" in outcome.pop("message")
+    assert reason in outcome.pop("message")
     assert outcome == {
         "escaped": "",
         "fetch": "queued",
-        "code": "state_unavailable",
+        "code": code,
         "is_untouched": True,
         "strays": 0,
         "served": "old",
@@ -300,8 +309,10 @@ def test_too_many_open_files_do_not_make_a_dataset_corrupt(crasher: Crasher) -> 
     assert outcome == {"code": "store_failed", "served": "old"}
 
 
-def test_a_folder_that_is_none_has_no_files(crasher: Crasher) -> None:
-    assert crasher.ask("read", of="folder")["served_meanwhile"] == "none"
+def test_a_folder_that_is_none_is_named_and_marks_no_dataset(crasher: Crasher) -> None:
+    outcome = crasher.ask("read", of="folder")
+
+    assert outcome == {"code": "store_unavailable", "served": "old"}
 
 
 def test_a_folder_that_cannot_be_opened_is_found_before_the_file_is_replaced(
