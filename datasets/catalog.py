@@ -155,9 +155,11 @@ def _adopt(store: Store, path: str) -> Finding:
         return Finding(path, "corrupt", str(error))
     if row is not None and _is_recorded(row, stored):
         return Finding(path, "ok")
-    recorded = _record(table, stored)
+    recorded = _record(stored)
     if recorded is Recorded.REPLACED:
         return _adopt(store, path)
+    if recorded is Recorded.ADOPTED:
+        _supersede_older(table, stored)
     return Finding(path, "adopted" if recorded is Recorded.ADOPTED else "ok")
 
 
@@ -271,11 +273,16 @@ def _put_right(dataset: Dataset, table: pa.Table, stored: StoredFile) -> Recorde
     """Make the row and `dataset` say what the file says."""
     try:
         with transaction.atomic():
-            recorded = _record(table, stored)
+            recorded = _record(stored)
             # It may have been deleted with its file; that is found out by the next look at the file.
             with suppress(Dataset.DoesNotExist):
                 dataset.refresh_from_db()
-            return recorded
+        if recorded is Recorded.ADOPTED:
+            # Not with the row above locked: a worker may lock both the other way round.
+            _supersede_older(table, stored)
+            with suppress(Dataset.DoesNotExist):
+                dataset.refresh_from_db()
+        return recorded
     except DatabaseError as error:
         # The disk is full or the database is busy: the bars are served all the same, with
         # what the file says of itself, and the next reader tries again.
@@ -285,7 +292,7 @@ def _put_right(dataset: Dataset, table: pa.Table, stored: StoredFile) -> Recorde
         return Recorded.KNOWN
 
 
-def _record(table: pa.Table, stored: StoredFile) -> Recorded:
+def _record(stored: StoredFile) -> Recorded:
     """Make the row say what the file says, unless another file is there by now.
 
     The file of a dataset that was invalidated is set aside, until a later fetch writes another.
@@ -308,8 +315,6 @@ def _record(table: pa.Table, stored: StoredFile) -> Recorded:
         fetching.record(stored)
         if row is not None and is_same_fetch and row.state == Dataset.State.SUPERSEDED:
             Dataset.objects.filter(pk=row.pk).update(state=row.state)
-        else:
-            _supersede_older(table, stored)
     return Recorded.ADOPTED
 
 

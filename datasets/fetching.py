@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache as remember
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import Error, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from datasets import contradictions, database, invalidation, leases, throttle, tokens
@@ -240,6 +241,7 @@ class _Attempt:
             # This locks our row too, so that no worker takes over and writes in between.
             if not self.lease.extend():
                 raise LeaseLost
+            _lock_rows(key, contradicted)
             _refuse_pinned(key)
             stored = prepared.put_in_place()
             dataset_id = _record(stored)
@@ -258,6 +260,13 @@ class _Attempt:
                 error_message="",
                 retryable=False,
             )
+
+
+def _lock_rows(key: DatasetKey, others: Iterable[Dataset]) -> None:
+    """Lock the rows that a fetch changes in the one order of all, so that two never wait for each other."""
+    numbers = [dataset.pk for dataset in others]
+    rows = Dataset.objects.filter(Q(**key.as_dict()) | Q(pk__in=numbers)).order_by("pk")
+    list(rows.select_for_update().values_list("pk"))
 
 
 def _refuse_pinned(key: DatasetKey) -> None:

@@ -37,8 +37,6 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
     Raises `StoreError` when the file has become unreadable since it was found.
     """
     dataset = answer.dataset
-    if answer.is_cached:
-        hits.count(dataset.pk)
     version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
     key = _key(version, representation_of(request), answer.is_cached, answer.is_stale)
     wants_gzip = accepts_gzip and FORMATS[request.format].is_text
@@ -48,6 +46,8 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
         held = _rendered_elsewhere(held, name, wants_gzip, lambda: _render_plain(answer, request))
         # The gzipped body alone, once there is one: for the others it is unpacked.
         rendered.keep(key, held)
+    if answer.is_cached:
+        hits.count(dataset.pk)
     return held if wants_gzip else held.unpacked()
 
 

@@ -18,12 +18,15 @@ from django.utils import timezone
 from datasets import catalog, fetch_queue, fetching, hits, rendering, serving
 from datasets.answers import BarsRequest
 from datasets.bars import DatasetKey, FetchedBars
+from datasets.errors import StoreError
 from datasets.models import Dataset, Fetch
 from tests.bars import START, a_key, bars_table, fetched_bars
 from tests.crashing import Child, Outcome, send
 
-# Few, so that they meet.
-KEYS = [a_key(n_bars=n_bars) for n_bars in range(100, 112)]
+# Few, so that they meet. Each of another series; or all of one, where each fetch contradicts the others.
+OF_MANY_SERIES = [a_key(symbol=f"COIN{n_bars}", n_bars=n_bars) for n_bars in range(100, 112)]
+OF_ONE_SERIES = [a_key(n_bars=n_bars) for n_bars in range(100, 112)]
+KEYS = list(OF_MANY_SERIES)
 
 
 class _Feed:
@@ -34,8 +37,9 @@ class _Feed:
         return fetched_bars(bars_table(key.n_bars, start=start), fetched_at=timezone.now())
 
 
-def main(n_processes: int, seconds: float) -> None:
+def main(n_processes: int, seconds: float, *, is_one_series: bool) -> None:
     """Let so many processes work for so long, and print what they did and what the catalog says."""
+    KEYS[:] = OF_ONE_SERIES if is_one_series else OF_MANY_SERIES
     children = [Child(lambda hear, tell: send(tell, _work(seconds))) for _ in range(n_processes)]
     done = [child.hear() for child in children]
     for child in children:
@@ -76,7 +80,11 @@ def _read() -> str:
     answer = serving.find_cached(request)
     if answer is None:
         return "found nothing"
-    body = json.loads(rendering.render(answer, request, accepts_gzip=False).body)
+    try:
+        body = json.loads(rendering.render(answer, request, accepts_gzip=False).body)
+    except StoreError:
+        # Invalidated since it was found; the API looks again.
+        return "overtaken"
     assert body["count"] == len(body["ohlc"]) == request.key.n_bars
     return "read"
 

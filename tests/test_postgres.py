@@ -37,3 +37,15 @@ def test_a_crowd_of_processes_writes_to_postgresql_and_nobody_waits_for_ever(
     postgresql_url: str, feed: Feed, tmp_path: Path
 ) -> None:
     crowd(Stack(tmp_path, feed, DATABASE_URL=postgresql_url), seconds=CROWD_SECONDS / 2)
+
+
+def test_fetches_of_one_series_that_contradict_each_other_never_deadlock(
+    postgresql_url: str, feed: Feed, tmp_path: Path
+) -> None:
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE one_series")
+    stack = Stack(
+        tmp_path, feed, DATABASE_URL=postgresql_url.removesuffix("postgres") + "one_series"
+    )
+
+    crowd(stack, seconds=min(5.0, CROWD_SECONDS), is_one_series=True)
