@@ -30,7 +30,7 @@ run: fitting-venv install ## Start the service on http://127.0.0.1:8000 (PORT=90
 
 install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
 
-test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
+test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/bars/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) ## Measure; the results go to docs/benchmarks.md

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.measuring import machine, medians_ms, publish, table
+from datasets.catalog import outputs, records
 
 # At least 5,000: the list is opened at its hundredth page too.
 NUMBER = int(os.environ.get("BENCH_DATASETS", "100000"))
@@ -26,14 +27,13 @@ QUERIES = [
 
 def grow(number: int) -> int:
     """Fill the catalog as if there were so many datasets; return the key of one of them."""
-    from datasets import fetching
     from datasets.bars import Timeframe
     from datasets.models import Dataset
-    from tests.bars import a_key, bars_table, fetched_bars
+    from tests.support.factories import a_key, bars_table, fetched_bars
 
     key = a_key(exchange="LOAD", symbol="B300", n_bars=300)
-    stored = fetching.get_store().write(key, fetched_bars(bars_table(300)))
-    template = fetching.record(stored)
+    stored = outputs.get_store().write(key, fetched_bars(bars_table(300)))
+    template = records.record(stored)
     names = [field.name for field in Dataset._meta.fields if field.name != "id"]
     timeframes = [timeframe.value for timeframe in Timeframe]
     rows = []

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.measuring import machine, medians_ms, publish, table
-from tests.processes import Feed
+from tests.support.stacks import Feed
 
 N_BARS = 5_000
 ROUNDS = 40
@@ -84,8 +84,9 @@ def bare_socket(ws_url: str, symbol: str, n_bars: int) -> int:
 
 def our_fetch(n_bars: int, symbol: str = "BTCUSDT", exchange: str = "BINANCE") -> Any:
     """Fetch to the committed row and the durable file."""
-    from datasets import fetch_queue, fetching
+    from datasets import fetching
     from datasets.bars import DatasetKey
+    from datasets.fetching import fetch_queue
 
     key = DatasetKey.parse(source="sample", symbol=symbol, exchange=exchange, n_bars=n_bars)
     fetch, _ = fetch_queue.open_fetch(key, via="command")

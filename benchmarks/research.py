@@ -26,9 +26,9 @@ import requests
 
 from benchmarks.measuring import machine, medians_ms, publish, table
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
-from datasets.research import load, load_panel, reading
-from datasets.store import Store
-from tests.processes import Feed, Stack
+from datasets.research import load, load_panel, reader
+from datasets.storage.store import Store
+from tests.support.stacks import Feed, Stack
 
 N_BARS = 5_000
 COUNTS = (1, 10, 100, 1_000)
@@ -117,13 +117,13 @@ _BARE = "`ParquetFile(memory_map=True).read(use_threads=False)`, bare"
 
 
 def _load_anew(symbol: str, folder: Path) -> pd.DataFrame:
-    reading.decoded.clear()
+    reader.decoded.clear()
     return load(symbol, folder=folder)
 
 
 def _load_first(symbol: str, folder: Path) -> pd.DataFrame:
     """As a process does it the first time."""
-    reading.forget()
+    reader.forget()
     return load(symbol, folder=folder)
 
 

@@ -15,7 +15,8 @@ from statistics import median
 
 from benchmarks import load
 from benchmarks.measuring import machine, publish, table
-from tests.processes import Feed, Stack, free_port, wait_until
+from datasets.catalog import outputs, records
+from tests.support.stacks import Feed, Stack, free_port, wait_until
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
 ROUNDS = 7
@@ -45,13 +46,12 @@ def fill() -> None:
     from django.contrib.auth.models import User
     from django.utils import timezone
 
-    from datasets import fetching
     from datasets.models import ApiToken, hash_secret
-    from tests.bars import a_key, bars_table, fetched_bars
+    from tests.support.factories import a_key, bars_table, fetched_bars
 
     for n_bars in (1_000, 5_000, 40_000):
         key = a_key(exchange="LOAD", symbol=f"B{n_bars}", n_bars=n_bars)
-        fetching.record(fetching.get_store().write(key, fetched_bars(bars_table(n_bars))))
+        records.record(outputs.get_store().write(key, fetched_bars(bars_table(n_bars))))
     ApiToken.objects.create(
         name="measurements",
         user=User.objects.create(username="measurements"),
@@ -85,7 +85,7 @@ def cold() -> None:
     from django.core.wsgi import get_wsgi_application
     from django.test import RequestFactory
 
-    from datasets.rendering import rendered
+    from datasets.serving.bodies import rendered
 
     answer = get_wsgi_application()
     for headers in ({}, {"Accept-Encoding": "gzip"}):

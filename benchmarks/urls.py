@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from datasets import fetching
+from datasets.catalog import outputs
 from datasets.models import Dataset
 from tvproject.urls import urlpatterns as project_urlpatterns
 
@@ -30,7 +30,7 @@ class NaiveView(APIView):
 
     def get(self, request: Request) -> Response:
         dataset = Dataset.objects.get(symbol=request.query_params["symbol"])
-        bars = pd.read_parquet(fetching.get_store().folder / dataset.path)
+        bars = pd.read_parquet(outputs.get_store().folder / dataset.path)
         bars["time"] = bars["time"].map(lambda time: time.isoformat())
         return Response({"symbol": dataset.symbol, "ohlc": bars.to_dict("records")})
 

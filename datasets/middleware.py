@@ -10,8 +10,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from datasets import database
-from datasets.permissions import Scope, strangers_may
+from datasets.models import database
+from datasets.serving.permissions import Scope, strangers_may
 
 Respond = Callable[[HttpRequest], HttpResponse]
 

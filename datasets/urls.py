@@ -4,12 +4,13 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from datasets import catalog_pages, fetch_pages, views
+from datasets import views
 from datasets.api import views as api
 from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
-from datasets.sign_in import SignInForm
+from datasets.serving.sign_in_attempts import SignInForm
+from datasets.views import dataset_pages, fetch_pages
 
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", api.OhlcViewSet, basename="api-ohlc")
@@ -29,9 +30,9 @@ urlpatterns = [
     # First, as most requests are for it.
     path("api/tv/", include(router.urls)),
     path("", views.chart, name="chart"),
-    path("datasets/", catalog_pages.datasets, name="datasets"),
-    path("datasets/<int:pk>/", catalog_pages.dataset, name="dataset"),
-    path("datasets/<int:pk>/closes.svg", catalog_pages.sparkline, name="sparkline"),
+    path("datasets/", dataset_pages.datasets, name="datasets"),
+    path("datasets/<int:pk>/", dataset_pages.dataset, name="dataset"),
+    path("datasets/<int:pk>/closes.svg", dataset_pages.sparkline, name="sparkline"),
     path("fetches/", fetch_pages.fetches, name="fetches"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.processes import Feed, Stack
+from tests.support.stacks import Feed, Stack
 
 FOLDER = Path(__file__).parent
 NOTEBOOKS = ("fetch_to_backtest.ipynb", "features_and_sweep.ipynb")

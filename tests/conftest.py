@@ -12,12 +12,13 @@ import hypothesis
 import pytest
 from django.core.cache import cache
 
-from datasets import fetching, throttle
+from datasets.catalog import outputs, records
+from datasets.fetching import throttle
 from datasets.models import Dataset
-from datasets.store import Store
-from tests import servers
-from tests.bars import a_key, bars_table, fetched_bars
-from tests.processes import Feed
+from datasets.storage.store import Store
+from tests.support import servers
+from tests.support.factories import a_key, bars_table, fetched_bars
+from tests.support.stacks import Feed
 
 # An example that takes long says nothing on a machine that does other things too.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -36,7 +37,7 @@ def own_outputs(settings: Any, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def store(own_outputs: Path) -> Store:
-    return fetching.get_store()
+    return outputs.get_store()
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def make_dataset(db: None, store: Store) -> Callable[..., Dataset]:
 
     def make(n_rows: int = 300, *, reply: dict[str, Any] | None = None, **changes: Any) -> Dataset:
         key = a_key(**({"n_bars": n_rows} | changes))
-        return fetching.record(store.write(key, fetched_bars(bars_table(n_rows), **(reply or {}))))
+        return records.record(store.write(key, fetched_bars(bars_table(n_rows), **(reply or {}))))
 
     return make
 

@@ -12,12 +12,12 @@ broker.install()
 
 app = Celery("tvproject")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(["datasets.fetching"])
 
 
 def _add_sweeper() -> None:
     # Imported late: the tasks need Django's settings, which name this module.
-    from datasets.tasks import Sweeper
+    from datasets.fetching.tasks import Sweeper
 
     app.steps["worker"].add(Sweeper)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from datasets.locations import folder_of, read_env_file
+from datasets.storage.locations import folder_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):

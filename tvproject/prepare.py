@@ -111,7 +111,7 @@ def migrate() -> None:
 
 def cancel_fetches(source: str) -> None:
     """Cancel what is queued or was running for a source, and say how many fetches that were."""
-    from datasets import fetch_queue
+    from datasets.fetching import fetch_queue
 
     number = fetch_queue.cancel_all(source)
     if number:

@@ -123,7 +123,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "datasets.sending.send_in_pieces",
+    "datasets.api.reply_pieces.send_in_pieces",
     "datasets.middleware.limit_query",
     "datasets.middleware.content_security_policy",
     "datasets.middleware.connection_given_back",
@@ -372,7 +372,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chart"
 LOGOUT_REDIRECT_URL = "chart"
-CSRF_FAILURE_VIEW = "datasets.error_pages.csrf_failure"
+CSRF_FAILURE_VIEW = "datasets.views.error_pages.csrf_failure"
 
 # --- Logging -----------------------------------------------------------------------------
 
@@ -388,7 +388,7 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "filters": {
-        "not named yet": {"()": "datasets.logs.NotNamedYet"},
+        "not named yet": {"()": "datasets.api.failure_log.NotNamedYet"},
         "outages": {
             "()": "django.utils.log.CallbackFilter",
             "callback": "ext://datasets.outages.in_one_line",

@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
-handler400 = "datasets.error_pages.bad_request"
-handler403 = "datasets.error_pages.forbidden"
-handler404 = "datasets.error_pages.not_found"
-handler500 = "datasets.error_pages.server_error"
+handler400 = "datasets.views.error_pages.bad_request"
+handler403 = "datasets.views.error_pages.forbidden"
+handler404 = "datasets.views.error_pages.not_found"
+handler500 = "datasets.views.error_pages.server_error"
 
 urlpatterns = [
     path("", include("datasets.urls")),

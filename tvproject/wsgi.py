@@ -9,6 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
 application = get_wsgi_application()
 
 # After the application, which loads the models; in each web process once.
-from datasets import hits  # noqa: E402
+from datasets.serving import usage  # noqa: E402
 
-hits.start()
+usage.start()

@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from datasets.models import ApiToken
-from datasets.permissions import Caller, Need, Scope, strangers_may
+from datasets.serving.permissions import Caller, Need, Scope, strangers_may
 
 # What an endpoint states as `required_scopes`: of each of its methods, the scope that it needs.
 Scopes = Mapping[str, ApiToken.Scope]

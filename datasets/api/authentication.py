@@ -19,8 +19,8 @@ from rest_framework.authentication import BaseAuthentication, BasicAuthenticatio
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from datasets import callers, database, sign_in
-from datasets.models import ApiToken
+from datasets.models import ApiToken, database
+from datasets.serving import clients, sign_in_attempts
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class CountedBasicAuthentication(BasicAuthentication):
         known = _passwords.find(userid, password)
         if known is not None:
             return known, None
-        with sign_in.attempt(callers.address_of(request)):
+        with sign_in_attempts.attempt(clients.address_of(request)):
             if "\0" in userid + password:
                 raise AuthenticationFailed("Invalid username/password.")
             user, _ = super().authenticate_credentials(userid, password, request)
@@ -90,7 +90,7 @@ def _note_use(token: ApiToken) -> None:
 
 def _failure(request: Any, sentence: str) -> AuthenticationFailed:
     """Count the failure and return it; raise `TooManyRequests` instead at one too many."""
-    callers.failed_sign_ins.count(callers.address_of(request))
+    clients.failed_sign_ins.count(clients.address_of(request))
     return AuthenticationFailed(sentence)
 
 

@@ -15,14 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import APIException
 
-from datasets import callers, quick
-from datasets.answers import BarsRequest
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, bars_reply, choose_format
 from datasets.errors import InvalidRequest, TooManyRequests
+from datasets.fetching.handover import require_thread_that_may_wait
 from datasets.formats import FORMATS
-from datasets.handover import require_thread_that_may_wait
-from datasets.permissions import Scope, strangers_may
+from datasets.serving import cached_reads, clients
+from datasets.serving.bars_request import BarsRequest
+from datasets.serving.permissions import Scope, strangers_may
 
 View = Callable[..., HttpResponseBase]
 
@@ -53,14 +53,14 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
         meta.get("HTTP_ACCEPT", ""),
         meta.get("HTTP_ACCEPT_ENCODING", ""),
     )
-    if callers.reads.is_time_to_tell(client):
+    if clients.reads.is_time_to_tell(client):
         require_thread_that_may_wait()
     try:
         wanted, is_gzip = _read(*asked, settings.TV_SOURCE, settings.TV_MAX_BARS)
-        ready = quick.find_ready(wanted, is_gzip=is_gzip)
+        ready = cached_reads.find_ready(wanted, is_gzip=is_gzip)
         if ready is None:
             return None
-        callers.reads.count(client)
+        clients.reads.count(client)
     except (APIException, InvalidRequest, TooManyRequests):
         # The view refuses it too, and says why.
         return None
@@ -78,11 +78,11 @@ def _client_of(request: HttpRequest) -> str | None:
     kind, _, secret = (header or "").partition(" ")
     if kind.lower() == "bearer":
         # Every scope includes reading.
-        token = quick.find_token(secret.strip())
-        return None if token is None else callers.token_client(token)
+        token = cached_reads.find_token(secret.strip())
+        return None if token is None else clients.token_client(token)
     if header is not None or not strangers_may(Scope.READ):
         return None
-    return callers.address_of(request)
+    return clients.address_of(request)
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from datasets import errors
-from datasets.logs import log_failure
+from datasets.api.failure_log import log_failure
 from datasets.outages import outage_of
 
 PROBLEM_JSON = "application/problem+json"

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.http import QueryDict
 from rest_framework import serializers
 
-from datasets.answers import BarsRequest
 from datasets.api.fields import Choice, Instant, Number, WholeNumber, YesOrNo
 from datasets.bars import BAR_COLUMNS, MAX_SYMBOL_LENGTH, Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS
+from datasets.serving.bars_request import BarsRequest
 from datasets.tradingview.symbols import TYPES
 
 MAX_SYMBOLS = 1000

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from datasets.api.exceptions import problem
 from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
-from datasets.rendered import Rendered, is_fetched, without_mark
+from datasets.serving.body_cache import Rendered, is_fetched, without_mark
 
 # What `Accept` can choose; `columns` has the media type of `json`, and is chosen by its name.
 _OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]

@@ -8,12 +8,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from datasets import workers
 from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
-from datasets.fetch_requests import Outcome
+from datasets.fetching import workers
 from datasets.models import Dataset, Fetch
+from datasets.serving.fetch_requests import Outcome
 
 _ERROR = {
     "type": "object",

@@ -7,13 +7,13 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from datasets import callers
 from datasets.api.access import caller_of
+from datasets.serving import clients
 
 
 class ReadThrottle(BaseThrottle):
     """Counts every request, whatever it asks for."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        callers.reads.count(caller_of(request).client)
+        clients.reads.count(caller_of(request).client)
         return True

@@ -18,18 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
-from datasets import (
-    catalog,
-    fetch_queue,
-    hits,
-    listing,
-    rendering,
-    searching,
-    serving,
-    status,
-    throttle,
-)
-from datasets.answers import Answer, BarsRequest
+from datasets import catalog, serving
 from datasets.api import schema
 from datasets.api.access import READS, Scopes, caller_of, scope_of
 from datasets.api.early import answered_early
@@ -57,11 +46,15 @@ from datasets.api.serializers import (
     NewFetches,
     describe_outcomes,
 )
+from datasets.catalog import lists
 from datasets.errors import InvalidRequest, Refused, StoreError
-from datasets.fetch_requests import request_fetches
+from datasets.fetching import fetch_queue, symbol_search, throttle
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
-from datasets.permissions import MAY_DELETE, MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
+from datasets.serving import bodies, status, usage
+from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.fetch_requests import request_fetches
+from datasets.serving.permissions import MAY_DELETE, MAY_FETCH_AGAIN, MAY_INVALIDATE, Scope
 
 
 class OwnNegotiation(BaseContentNegotiation):
@@ -115,7 +108,7 @@ def _negotiated(request: Request, wanted: BarsRequest) -> BarsRequest:
 
 def _bars_reply(request: Request, answer: Answer, wanted: BarsRequest) -> HttpResponse:
     is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-    rendered = rendering.render(answer, wanted, accepts_gzip=is_gzip)
+    rendered = bodies.render(answer, wanted, accepts_gzip=is_gzip)
     path = answer.dataset.path
     return bars_reply(request._request, rendered, format=wanted.format, dataset_path=path)
 
@@ -139,7 +132,7 @@ class SymbolViewSet(StrictQueryMixin, ViewSet):
         parameters = SymbolParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
         caller_of(request).require_own_site()
-        found = searching.find_symbols(**parameters.validated_data)
+        found = symbol_search.find_symbols(**parameters.validated_data)
         body = {
             "query": parameters.validated_data["query"],
             "has_more": found.page.next_start is not None,
@@ -205,7 +198,7 @@ class DatasetFilter(django_filters.FilterSet):
         ]
 
     def search(self, queryset: QuerySet[Dataset], name: str, value: str) -> QuerySet[Dataset]:
-        return listing.search(queryset, value)
+        return lists.search(queryset, value)
 
 
 class FetchFilter(django_filters.FilterSet):
@@ -299,7 +292,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         """Send the parquet file, whole or the part that `Range` asks for."""
         dataset = self.get_object()
         path = catalog.path_to_read(dataset)
-        hits.count(dataset.pk)
+        usage.count(dataset.pk)
         return file_reply(
             request._request,
             path,

@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
-from datasets.choice import DEFAULT_N_BARS
+from datasets.bars.selection import DEFAULT_N_BARS
 from datasets.errors import FileCorrupt, InvalidRequest
-from datasets.facts import METADATA_KEY, from_document
-from datasets.locations import PROJECT, folder_of, setting
-from datasets.mapped import map_file
-from datasets.paths import SUFFIX, SUPERSEDED_SUFFIX, file_names, is_hashed, key_of
-from datasets.presence import is_present
-from datasets.research.errors import DatasetNotFound, FolderUnavailable
+from datasets.research.study_errors import DatasetNotFound, FolderUnavailable
+from datasets.storage.locations import PROJECT, folder_of, setting
+from datasets.storage.memory_map import map_file
+from datasets.storage.metadata import METADATA_KEY, from_document
+from datasets.storage.paths import SUFFIX, SUPERSEDED_SUFFIX, file_names, is_hashed, key_of
+from datasets.storage.presence import is_present
 
 DEFAULT_SOURCE = "tradingview"
 

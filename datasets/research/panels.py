@@ -11,13 +11,13 @@ import pandas as pd
 
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import InvalidRequest
-from datasets.research import locks
+from datasets.research import lock_files
+from datasets.research.dataframes import VALUE_COLUMNS, utc_index
 from datasets.research.folders import Place, find_place, state_folder
-from datasets.research.frames import VALUE_COLUMNS, utc_index
-from datasets.research.keeping import Keeper, Kept, Members
-from datasets.research.loading import Instant, parse_key, prepare, to_instant, to_number
-from datasets.research.making import Maker, Series, Shape
-from datasets.research.service import Fetching, check_fetching
+from datasets.research.loader import Instant, parse_key, prepare, to_instant, to_number
+from datasets.research.panel_builder import Maker, Series, Shape
+from datasets.research.panel_cache import Keeper, Kept, Members
+from datasets.research.service_client import Fetching, check_fetching
 
 Join = Literal["outer", "inner"]
 IndexBy = Literal["time", "close_time"]
@@ -90,7 +90,7 @@ def load_panel(
         if kept is not None:
             return _frame(kept, series, bounds, index)
     keys = _parse_keys(series, source)
-    locked = locks.read_lock(lock) if lock is not None else None
+    locked = lock_files.read_lock(lock) if lock is not None else None
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
     place, keys = prepare(
@@ -167,6 +167,6 @@ def _frame(
         copy=False,
     )
     members = Members(panel.members)
-    locks.note_many(panel.name, members)
+    lock_files.note_many(panel.name, members)
     frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
     return frame

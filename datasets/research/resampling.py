@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datasets.bars import Timeframe
-from datasets.errors import InvalidRequest
-from datasets.research.closing import (
+from datasets.calendars.close_times import (
     MINUTE_MS,
     NEVER,
     Clock,
@@ -27,7 +26,8 @@ from datasets.research.closing import (
     trading_dates,
     trading_days,
 )
-from datasets.research.frames import (
+from datasets.errors import InvalidRequest
+from datasets.research.dataframes import (
     CLOSE_TIME,
     VALUE_COLUMNS,
     Edge,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 
-from datasets import status
+from datasets.serving import status
 
 register = template.Library()
 

@@ -23,7 +23,7 @@ from datasets.tradingview import frames
 from datasets.tradingview.connection import Connection, Watch, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
 from datasets.tradingview.limits import MessageLimit
-from datasets.tradingview.signin import GUEST_TOKEN
+from datasets.tradingview.sign_in import GUEST_TOKEN
 
 # A connection is kept for the next fetch for so long; the feed drops it after about 30 s
 # without an answer to its heartbeats.

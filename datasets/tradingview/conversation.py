@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datasets import plausibility
-from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
+from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table, plausibility
 from datasets.errors import NoData, WrongBars
 from datasets.tradingview import identity, refusals
 from datasets.tradingview.reading import read_instrument, read_rows

@@ -11,8 +11,14 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as ReadTimeout
 
 from datasets.errors import FeedTimeout, FeedUnreachable
+from datasets.storage.bounded_http import (
+    BodyTooLarge,
+    BodyUnreadable,
+    TimeLimit,
+    limited_session,
+    read_body,
+)
 from datasets.tradingview.connection import ORIGIN, USER_AGENT
-from datasets.transfer import BodyTooLarge, BodyUnreadable, TimeLimit, limited_session, read_body
 
 # Without a page of its own as origin, TradingView answers 403.
 HEADERS = {"User-Agent": USER_AGENT, "Referer": f"{ORIGIN}/", "Origin": ORIGIN}

@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expect
 
 from datasets.errors import FetchError, all_codes
-from tests.browser.chart import bars_reply, expect_bars, facts_of, query_of
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
+from tests.support.chart_reader import bars_reply, expect_bars, facts_of, query_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expect
 
-from tests.browser.chart import expect_bars, facts_of, n_colored_pixels, query_of
 from tests.browser.conftest import DESKTOP, PHONE, serious_findings
+from tests.support.chart_reader import expect_bars, facts_of, n_colored_pixels, query_of
 
 DOWN = {"title": "", "detail": "The feed is down.", "code": "feed_unreachable", "retryable": True}
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.chart import expect_bars, facts_of
+from tests.support.chart_reader import expect_bars, facts_of
 
 HOUR = timedelta(hours=1)
 

@@ -7,8 +7,8 @@ from itertools import pairwise, product
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.axes import RECORD, Axis, read_axes
-from tests.browser.chart import expect_bars
+from tests.support.chart_axes import RECORD, Axis, read_axes
+from tests.support.chart_reader import expect_bars
 
 TYPES = ["candles", "bars", "line", "area", "heikin-ashi"]
 SCALES = ["linear", "log", "percent"]

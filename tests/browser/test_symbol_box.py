@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.chart import bars_reply, expect_bars, query_of
 from tests.browser.conftest import serious_findings
+from tests.support.chart_reader import bars_reply, expect_bars, query_of
 
 SYMBOL = "#symbol-list [role=option]"
 

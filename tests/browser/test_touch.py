@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.chart import expect_bars
 from tests.browser.conftest import PHONE
+from tests.support.chart_reader import expect_bars
 
 N_STEPS = 8
 

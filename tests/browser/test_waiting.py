@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expect
 
-from tests.browser.chart import expect_bars
 from tests.browser.conftest import DESKTOP, PHONE, serious_findings
+from tests.support.chart_reader import expect_bars
 
 REASON = "TradingView refused the call."
 

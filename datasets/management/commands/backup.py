@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from datasets import backups
+from datasets.catalog import backups
 from datasets.errors import BackupFailed
 
 

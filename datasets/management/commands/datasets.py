@@ -19,13 +19,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from rich.table import Column, Table
 
-from datasets import catalog, fetching, serving
+from datasets import catalog, serving
 from datasets.bars import Timeframe, ascii_upper, split_symbol
+from datasets.catalog import outputs
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import RENDERERS
 from datasets.management.console import open_console, read_age, whole_number
 from datasets.models import Dataset
-from datasets.research.locks import read_lock, verify_lock
+from datasets.research.lock_files import read_lock, verify_lock
 
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -305,7 +306,7 @@ def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
     unfinished = folder / f".{Path(dataset.path).stem}.part"
     try:
         if file_format == "parquet":
-            shutil.copyfile(fetching.get_store().folder / dataset.path, unfinished)
+            shutil.copyfile(outputs.get_store().folder / dataset.path, unfinished)
         else:
             unfinished.write_bytes(RENDERERS[file_format](table))
         unfinished.replace(folder / f"{Path(dataset.path).stem}.{file_format}")

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from datasets import fetch_queue
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
-from datasets.fetch_requests import request_fetches
+from datasets.fetching import fetch_queue
 from datasets.management.console import open_console, whole_number
 from datasets.models import Dataset, Fetch
+from datasets.serving.fetch_requests import request_fetches
 
 _LOOK_S = 0.1
 _NO_WORKER_S = 10.0

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from datasets import backups
+from datasets.catalog import backups
 from datasets.errors import BackupFailed
 from tvproject.announcements import running_sources
 

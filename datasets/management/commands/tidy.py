@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from datasets import fetch_queue, fetching
+from datasets.catalog import outputs
 from datasets.errors import StoreFailed
+from datasets.fetching import fetch_queue
 from datasets.management.console import read_age
 
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         before, is_dry = timezone.now() - options["older_than"], options["dry_run"]
-        store = fetching.get_store()
+        store = outputs.get_store()
         try:
             n_fetches = fetch_queue.forget_ended(before, dry_run=is_dry)
             n_files, n_bytes = store.forget_set_aside(before, dry_run=is_dry)

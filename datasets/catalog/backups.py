@@ -1,0 +1,273 @@
+"""Copies of all that a service keeps, made while it runs: the datasets' files and the catalog.
+
+A backup has the layout of the outputs folder. Its manifest is written last: a folder without
+one is a backup that was cut off, and is not restored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from datasets import catalog
+from datasets.catalog import Finding, outputs
+from datasets.errors import BackupFailed, DatasetsError
+from datasets.models import Dataset
+from datasets.storage.store import Store
+
+_MANIFEST = "backup.json"
+_FORMAT = 1
+_DATASETS, _STATE = "datasets", "state"
+_SQLITE, _DUMP, _KEY = "catalog.sqlite3", "catalog.dump", "secret_key"
+# Strays of a writer, and locks: worth nothing elsewhere.
+_LEFT_OUT = (".tmp", ".lock")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many files a backup or a restore has brought over, and sentences about what is wrong."""
+
+    n_files: int = 0
+    faults: list[str] = field(default_factory=list)
+    # What is left for the operator to do.
+    hints: list[str] = field(default_factory=list)
+
+
+def back_up(folder: Path) -> Outcome:
+    """Copy the catalog and every dataset's file into `folder`, and check each copy by its hash.
+
+    Files are hard links where both folders are on one disk: a dataset's file is replaced,
+    never edited. Raises `BackupFailed`.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise BackupFailed(f"{folder} is not empty; name a new folder for each backup.")
+    outcome = Outcome()
+    try:
+        (folder / _STATE).mkdir(parents=True, mode=0o700)
+        # The catalog first: a file may then be newer than its row, and the row follows the file.
+        outcome.hints += _copy_catalog(folder / _STATE)
+        with suppress(FileNotFoundError):
+            shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
+        hashes = _copy_datasets(outputs.get_store().folder, folder / _DATASETS, outcome)
+        os.sync()
+        _write_manifest(folder, hashes)
+    except OSError as error:
+        raise BackupFailed(
+            f"The backup could not be written: {error}. It is incomplete."
+        ) from error
+    return outcome
+
+
+def restore(folder: Path, *, force: bool) -> Outcome:
+    """Put the backup in `folder` into this service's outputs and state folders.
+
+    What is there already is moved aside with `force`, and else refuses it. Every file is
+    checked by its hash, before anything is put in place and after. Raises `BackupFailed`.
+    """
+    manifest = _read_manifest(folder)
+    damaged = list(_damaged(folder / _DATASETS, manifest["files"]))
+    if damaged:
+        raise BackupFailed(f"The backup is damaged; nothing was restored. {' '.join(damaged[:5])}")
+    outcome = Outcome()
+    _make_room(force=force)
+    try:
+        _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
+        with suppress(FileNotFoundError):
+            shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
+        outcome.hints += _bring_catalog(folder / _STATE)
+        os.sync()
+    except OSError as error:
+        raise BackupFailed(f"The backup could not be restored: {error}.") from error
+    call_command("migrate", interactive=False, verbosity=0)
+    findings: list[Finding] = [*catalog.adopt_files(), *catalog.find_missing()]
+    outcome.faults += [
+        f"{found.outcome}: {found.path} {found.detail}".rstrip()
+        for found in findings
+        if found.outcome not in ("ok", "adopted")
+    ]
+    return outcome
+
+
+# --- the files ---------------------------------------------------------------------------
+
+
+def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, str]:
+    """Copy every file below `source`, and return the content hash of each dataset that is whole."""
+    store, hashes = Store(target), {}
+    for path in sorted(source.glob("*/*")):
+        if path.suffix in _LEFT_OUT or path.name in _LEFT_OUT or not path.is_file():
+            continue
+        name = path.relative_to(source).as_posix()
+        # Deleted or invalidated since it was listed: then it belongs to no backup.
+        with suppress(FileNotFoundError):
+            _copy(path, target / name)
+            outcome.n_files += 1
+    for name in store.all_paths():
+        try:
+            hashes[name] = store.read(name)[1].facts.content_hash
+        except DatasetsError as error:
+            outcome.faults.append(str(error))
+    return hashes
+
+
+def _copy(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        # Another disk, or one that knows no links.
+        shutil.copy2(path, target)
+
+
+def _damaged(folder: Path, hashes: Mapping[str, str]) -> Iterator[str]:
+    store = Store(folder)
+    for name, content_hash in hashes.items():
+        try:
+            found = store.read(name)[1].facts.content_hash
+        except DatasetsError as error:
+            yield str(error)
+        else:
+            if found != content_hash:
+                yield f"{name} holds other bars than were backed up."
+
+
+def _make_room(*, force: bool) -> None:
+    """Move aside what is in the outputs folder, or refuse."""
+    database = _sqlite_path()
+    taken = [outputs.get_store().folder]
+    if database is not None:
+        taken.append(database)
+    taken = [path for path in taken if _holds_something(path)]
+    names = " and ".join([*map(str, taken), *_rows_elsewhere()])
+    if names and not force:
+        raise BackupFailed(
+            f"There is something in {names}; --force moves files aside and replaces the catalog."
+        )
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    connection.close()
+    for path in taken:
+        path.rename(path.with_name(f"{path.name}.before-restore-{stamp}"))
+    if database is not None:
+        for suffix in ("-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def _rows_elsewhere() -> list[str]:
+    """Return the name of a database that is no file of ours and has datasets in it."""
+    if connection.vendor == "sqlite":
+        return []
+    has_table = Dataset._meta.db_table in connection.introspection.table_names()
+    return ["the database"] if has_table and Dataset.objects.exists() else []
+
+
+def _holds_something(path: Path) -> bool:
+    if path.is_dir():
+        return any(each.is_file() for each in path.glob("*/*"))
+    return path.exists() and path.stat().st_size > 0
+
+
+# --- the catalog -------------------------------------------------------------------------
+
+
+def _sqlite_path() -> Path | None:
+    """Return the file of the catalog where it is SQLite's."""
+    if connection.vendor != "sqlite":
+        return None
+    return Path(str(connection.settings_dict["NAME"]))
+
+
+def _copy_catalog(folder: Path) -> list[str]:
+    """Copy the catalog as it is at one instant; return what is left for the operator to do."""
+    if connection.vendor == "sqlite":
+        target = folder / _SQLITE
+        target.touch(mode=0o600)
+        with connection.cursor() as cursor:
+            # In WAL it is read at one instant while others write.
+            cursor.execute("VACUUM INTO %s", [str(target)])
+        return []
+    target = folder / _DUMP
+    target.touch(mode=0o600)
+    if _run("pg_dump", "--format=custom", f"--file={target}"):
+        return []
+    target.unlink()
+    return [
+        "pg_dump is not installed here: run `pg_dump --format=custom` where it is, and keep its file with the backup."
+    ]
+
+
+def _bring_catalog(folder: Path) -> list[str]:
+    database = _sqlite_path()
+    if database is not None and (folder / _SQLITE).exists():
+        shutil.copyfile(folder / _SQLITE, database)
+        database.chmod(0o600)
+        return []
+    arguments = ("--clean", "--if-exists", "--no-owner", str(folder / _DUMP))
+    if database is None and (folder / _DUMP).exists() and _run("pg_restore", *arguments):
+        return []
+    return [
+        "The backup holds no catalog for this database: it was made again from the files, without pins, tokens and accounts."
+    ]
+
+
+def _run(program: str, *arguments: str) -> bool:
+    """Run a program of PostgreSQL's on the catalog; return False where it is not installed."""
+    found = shutil.which(program)
+    if found is None:
+        return False
+    given = connection.settings_dict
+    # In the environment, because every user of the machine can see a command line.
+    names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
+    env = os.environ | {name: str(given[ours]) for name, ours in names.items() if given[ours]}
+    done = subprocess.run(
+        [found, f"--dbname={given['NAME']}", *arguments], env=env, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise BackupFailed(f"{program} failed: {done.stderr.strip()}")
+    return True
+
+
+# --- the manifest ------------------------------------------------------------------------
+
+
+def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
+    document = {
+        "format": _FORMAT,
+        "version": settings.VERSION,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": hashes,
+    }
+    draft = folder / f".{_MANIFEST}.draft"
+    with draft.open("w") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / _MANIFEST)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        reason = (
+            "it was ended before it was whole" if folder.is_dir() else "there is no such folder"
+        )
+        raise BackupFailed(f"{folder} is no complete backup: {reason}.") from error
+    except (OSError, ValueError) as error:
+        raise BackupFailed(f"{folder / _MANIFEST} cannot be read.") from error
+    if manifest.get("format") != _FORMAT:
+        raise BackupFailed(f"{folder} was made by another version of the service.")
+    return manifest

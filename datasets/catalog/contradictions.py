@@ -1,0 +1,75 @@
+"""Which datasets a new fetch of their series contradicts, as after a split."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datasets.bars import DatasetKey
+from datasets.errors import StoreError, StoreFailed
+from datasets.models import Dataset
+from datasets.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+_PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """Bars that do not change any more: opening times in ms, and a row of prices for each."""
+
+    times: npt.NDArray[np.int64]
+    prices: npt.NDArray[np.float64]
+
+    def between(self, first: int, last: int) -> _Final:
+        start, end = np.searchsorted(self.times, first), np.searchsorted(self.times, last, "right")
+        return _Final(self.times[start:end], self.prices[start:end])
+
+
+def find_contradicted(
+    store: Store, key: DatasetKey, table: pa.Table, last_bar_final: bool | None
+) -> list[Dataset]:
+    """Return the ready datasets of the key's series that hold other final bars than the table where both overlap.
+
+    Not the key's own. One that cannot be read is left for its reader to find.
+    """
+    series = {name: value for name, value in key.as_dict().items() if name != "n_bars"}
+    others = Dataset.objects.filter(**series, state=Dataset.State.READY).exclude(n_bars=key.n_bars)
+    found = []
+    for dataset in others:
+        try:
+            other, stored = store.read(dataset.path)
+        except (StoreError, StoreFailed) as error:
+            logger.warning("dataset %s was not compared with a new fetch: %s", dataset.pk, error)
+            continue
+        if contradict((table, last_bar_final), (other, stored.facts.last_bar_final)):
+            found.append(dataset)
+    return found
+
+
+def contradict(
+    one_side: tuple[pa.Table, bool | None], other_side: tuple[pa.Table, bool | None]
+) -> bool:
+    """Return whether two tables hold other final bars where they overlap: other times or other prices.
+
+    Each comes with whether its last bar is final. Volumes are not compared: exchanges correct
+    them for days, and no price changes by it.
+    """
+    one, other = _final(*one_side), _final(*other_side)
+    if not (len(one.times) and len(other.times)):
+        return False
+    first, last = max(one.times[0], other.times[0]), min(one.times[-1], other.times[-1])
+    one, other = one.between(first, last), other.between(first, last)
+    return not (np.array_equal(one.times, other.times) and np.array_equal(one.prices, other.prices))
+
+
+def _final(table: pa.Table, last_bar_final: bool | None) -> _Final:
+    # Where the feed does not say so, the last bar may change.
+    table = table if last_bar_final else table.slice(0, max(0, table.num_rows - 1))
+    prices = np.column_stack([table[name].to_numpy() for name in _PRICES])
+    return _Final(table["time"].cast(pa.int64()).to_numpy(), prices)

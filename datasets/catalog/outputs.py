@@ -1,0 +1,33 @@
+"""The store of the configured outputs folder."""
+
+from __future__ import annotations
+
+from functools import cache as remember
+from pathlib import Path
+
+from django.conf import settings
+
+from datasets.models import Dataset
+from datasets.storage.store import Store
+
+
+def get_store() -> Store:
+    """Return the store under the configured outputs folder."""
+    return _store_below(settings.OUTPUTS_DIR)
+
+
+@remember
+def _store_below(folder: Path) -> Store:
+    return Store(folder / "datasets")
+
+
+def require_folder(source: str) -> None:
+    """Raise `StoreUnavailable` when the catalog has datasets of the source and their folder is away.
+
+    A fetch would else make a new folder, and every other dataset would be missing in it.
+    """
+    store = get_store()
+    if store.is_present(source):
+        return
+    if Dataset.objects.filter(source=source, state=Dataset.State.READY).exists():
+        raise store.unavailable(source)

@@ -1,0 +1,49 @@
+"""The row of a dataset, made from its file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets.models import Dataset
+from datasets.storage.paths import relative_path
+from datasets.storage.store import StoredFile
+
+
+def record(stored: StoredFile) -> Dataset:
+    """Make the catalog's row say what the file says; return the row."""
+    return Dataset.objects.get(pk=record_row(stored))
+
+
+def record_row(stored: StoredFile) -> int:
+    """Make the catalog's row say what the file says; return its number."""
+    key, values = stored.facts.key.as_dict(), row_values(stored)
+    row = Dataset(**key, **values)
+    Dataset.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
+    )
+    return row.pk
+
+
+def row_values(stored: StoredFile) -> dict[str, Any]:
+    """Return what the row of a file says, but for its key."""
+    facts = stored.facts
+    return {
+        "state": Dataset.State.READY,
+        "path": relative_path(facts.key),
+        "bytes": stored.bytes,
+        "modified_ns": stored.modified_ns,
+        "content_hash": facts.content_hash,
+        "n_rows": facts.n_rows,
+        "first_time": facts.first_time,
+        "last_time": facts.last_time,
+        "last_bar_final": facts.last_bar_final,
+        "fetched_at": facts.fetched_at,
+        "instrument": facts.instrument.as_dict(),
+        "is_limited": facts.is_limited,
+        "n_duplicates": facts.n_duplicates,
+        "n_inconsistent": facts.n_inconsistent,
+        "zero_volume_share": facts.zero_volume_share,
+        "largest_gap_s": facts.largest_gap_s,
+        "doubts": facts.doubts,
+        "tvdatafeed_version": facts.tvdatafeed_version,
+    }

@@ -1,0 +1,188 @@
+"""The queue of fetches: one row for each that is asked for, and what becomes of it.
+
+Clients have turns: the next fetch of each in turn, however many one of them has queued.
+Every change is a guarded update, so that two who act at once never undo each other's.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max, Min, Q, QuerySet
+from django.utils import timezone
+
+from datasets.bars import DatasetKey
+from datasets.errors import FetchError, QueueFull, StoreFailed, TooManyRequests, WorkerLost
+from datasets.fetching import leases
+from datasets.models import Fetch, database
+
+# Attempts that were begun; past it a fetch whose workers keep dying is given up.
+MAX_CLAIMS = 8
+_AT_A_TIME = 500
+# The order in which queued fetches begin.
+IN_TURN = ("turn", "pk")
+# No error asks for a longer pause; a later instant was written under a clock that was wrong.
+_LONGEST_PAUSE = timedelta(hours=1)
+
+
+def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
+    """Return the key's queued or running fetch, and whether this call has made it.
+
+    However many ask at once, one row is made: the others get the same one. Raises
+    `TooManyRequests` when this client has its share of the queue, and `QueueFull`.
+    """
+    by = by[:150]
+    for _ in range(3):
+        found = _active(key).first()
+        if found is not None:
+            return found, False
+        _require_room(by)
+        # Another may make it just now; unless that has ended by then, it is found then.
+        with suppress(IntegrityError), transaction.atomic():
+            values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by)}
+            return Fetch.objects.create(**key.as_dict(), **values), True
+    raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
+
+
+def _require_room(by: str) -> None:
+    """Raise when the queue is full; the operator's commands name no client."""
+    if by and 0 < settings.MAX_QUEUED_PER_CLIENT <= _queued().filter(requested_by=by).count():
+        raise TooManyRequests(
+            f"{settings.MAX_QUEUED_PER_CLIENT} fetches of yours are queued already, and no client may queue more. "
+            "Nothing was queued; ask again when some of them have ended.",
+            retry_after_s=QueueFull.retry_after_s,
+        )
+    if 0 < settings.MAX_QUEUED <= _queued().count():
+        raise QueueFull(
+            f"The queue is full: {settings.MAX_QUEUED} fetches wait. "
+            "Nothing was queued; ask again in a while. Bars that are kept already still open."
+        )
+
+
+def _next_turn(by: str) -> int:
+    """Return the turn after the client's last one, or the turn that the queue has come to."""
+    last = _queued().filter(requested_by=by).aggregate(turn=Max("turn"))["turn"]
+    if last is not None:
+        return int(last) + 1
+    # Not of those that wait for another attempt, whose turns are long over.
+    first = _queued().filter(next_attempt_at=None).aggregate(turn=Min("turn"))["turn"]
+    return int(first or 0)
+
+
+def is_on_its_way(key: DatasetKey) -> bool:
+    """Return whether a fetch of the key is queued or running."""
+    return _active(key).exists()
+
+
+def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
+    """Put a failed attempt's fetch back into the queue, to be tried after `delay_s` seconds."""
+    at = database.now() + timedelta(seconds=delay_s)
+    _running(fetch_id).update(
+        state=Fetch.State.QUEUED,
+        owner="",
+        lease_until=None,
+        allowed_at=None,
+        next_attempt_at=at,
+        failures=F("failures") + 1,
+        **_error(error),
+    )
+
+
+def n_failures(fetch_id: int) -> int:
+    """Return how many attempts have failed before this one; one that died is not counted."""
+    return Fetch.objects.filter(pk=fetch_id).values_list("failures", flat=True).first() or 0
+
+
+def give_up(fetch_id: int, error: FetchError) -> None:
+    """End a fetch as failed."""
+    _running(fetch_id).update(
+        state=Fetch.State.FAILED,
+        owner="",
+        lease_until=None,
+        allowed_at=None,
+        finished_at=timezone.now(),
+        **_error(error),
+    )
+
+
+def cancel(fetch: Fetch) -> bool:
+    """Cancel a fetch that is queued, or whose worker has died; return whether it was."""
+    is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(database.now())
+    changed = Fetch.objects.filter(Q(state=Fetch.State.QUEUED) | is_dead, pk=fetch.pk).update(
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
+    )
+    return bool(changed)
+
+
+def cancel_all(source: str) -> int:
+    """Cancel every fetch of a source that is queued or running; return how many.
+
+    For a source that has no worker any more: nothing would ever end these fetches.
+    """
+    active = Fetch.objects.filter(source=source, state__in=Fetch.ACTIVE)
+    return active.update(
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
+    )
+
+
+def next_fetches(*, at_most: int) -> list[int]:
+    """Return the fetches of this worker's source that can begin now, first the one whose turn it is.
+
+    Before them those whose worker has stopped renewing its lease. A fetch whose workers
+    keep dying is given up.
+    """
+    now = database.now()
+    ours = Fetch.objects.filter(source=settings.TV_SOURCE)
+    dead = ours.filter(leases.is_dead(now), state=Fetch.State.RUNNING)
+    found = dict(dead.order_by(*IN_TURN).values_list("pk", "attempts")[:at_most])
+    hopeless = [pk for pk, attempts in found.items() if attempts >= MAX_CLAIMS]
+    if hopeless:
+        _give_up_dead(dead.filter(pk__in=hopeless))
+    is_due = (
+        Q(next_attempt_at=None)
+        | Q(next_attempt_at__lte=now)
+        | Q(next_attempt_at__gt=now + _LONGEST_PAUSE)
+    )
+    due = ours.filter(is_due, state=Fetch.State.QUEUED).order_by(*IN_TURN)
+    waiting = [pk for pk in found if pk not in hopeless]
+    return [*waiting, *due.values_list("pk", flat=True)[: at_most - len(waiting)]]
+
+
+def _give_up_dead(dead: QuerySet[Fetch]) -> None:
+    error = WorkerLost(
+        "Every worker that fetched it died. See the worker's log; it can be tried again."
+    )
+    dead.update(state=Fetch.State.FAILED, finished_at=timezone.now(), **_error(error))
+
+
+def forget_ended(before: datetime, *, dry_run: bool = False) -> int:
+    """Delete the rows of fetches that ended before that instant; return how many.
+
+    A few at a time, because who writes meanwhile waits for each of them.
+    """
+    ended = Fetch.objects.exclude(state__in=Fetch.ACTIVE).filter(finished_at__lt=before)
+    if dry_run:
+        return ended.count()
+    n_deleted = 0
+    while some := list(ended.order_by("pk").values_list("pk", flat=True)[:_AT_A_TIME]):
+        n_deleted += Fetch.objects.filter(pk__in=some).delete()[0]
+    return n_deleted
+
+
+def _active(key: DatasetKey) -> QuerySet[Fetch]:
+    return Fetch.objects.filter(**key.as_dict(), state__in=Fetch.ACTIVE)
+
+
+def _queued() -> QuerySet[Fetch]:
+    return Fetch.objects.filter(state=Fetch.State.QUEUED)
+
+
+def _running(fetch_id: int) -> QuerySet[Fetch]:
+    return Fetch.objects.filter(pk=fetch_id, state=Fetch.State.RUNNING)
+
+
+def _error(error: FetchError) -> dict[str, str | bool]:
+    return {"error_code": error.code, "error_message": str(error), "retryable": error.retryable}

@@ -1,0 +1,54 @@
+"""Bars in the shapes that other libraries want."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from datasets.bars import PRICE_COLUMNS
+from datasets.errors import InvalidRequest
+from datasets.research.dataframes import VALUE_COLUMNS, require_unique, to_ms
+
+
+def to_backtesting(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return bars as backtesting.py wants them: `Open High Low Close Volume`, naive UTC times.
+
+    Without a `Volume` where no bar has one; where some have none it is NaN.
+    """
+    frame = to_vectorbt(bars)
+    frame.index = pd.DatetimeIndex(to_ms(_index(bars)).view("M8[ms]"), name=bars.index.name)
+    return frame
+
+
+def to_vectorbt(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return bars as vectorbt's `vbt.ohlcv` wants them: `Open High Low Close Volume`, times in UTC."""
+    _require(bars)
+    names = [name for name in VALUE_COLUMNS if name in bars.columns]
+    if "volume" in names and bars["volume"].isna().all():
+        names.remove("volume")
+    return bars[names].rename(columns=str.capitalize)
+
+
+def to_numpy(bars: pd.DataFrame) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.float64]]:
+    """Return the times (datetime64[ms], UTC) and an array of shape (n, 5): open to volume."""
+    _require(bars)
+    if "volume" not in bars.columns:
+        raise InvalidRequest({"bars": ["The bars have no column volume."]})
+    values: npt.NDArray[Any] = np.ascontiguousarray(bars[list(VALUE_COLUMNS)].to_numpy())
+    return to_ms(_index(bars)).view("M8[ms]"), values
+
+
+def _require(bars: pd.DataFrame) -> None:
+    require_unique(bars)
+    missing = [name for name in PRICE_COLUMNS if name not in bars.columns]
+    if missing:
+        raise InvalidRequest({"bars": [f"The bars have no column {missing[0]}."]})
+
+
+def _index(bars: pd.DataFrame) -> pd.DatetimeIndex:
+    if not isinstance(bars.index, pd.DatetimeIndex):
+        raise InvalidRequest({"bars": ["The bars' index is not one of times; use load()."]})
+    return bars.index

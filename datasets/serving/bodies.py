@@ -1,0 +1,233 @@
+"""From a dataset to the bytes of a reply, once for each content and representation."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.conf import settings
+
+from datasets import catalog, formats
+from datasets.bars import coverage
+from datasets.bars.coverage import Coverage, coverage_of
+from datasets.fetching.handover import require_thread_that_may_wait
+from datasets.formats import FORMATS, RENDERERS, choose_columns
+from datasets.models import Dataset
+from datasets.serving import usage
+from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.body_cache import LARGE_BYTES, Rendered, RenderedCache, with_mark
+from datasets.serving.body_files import RenderedFiles
+
+_MB = 1024 * 1024
+# What is no larger than this is unpacked also in a thread that must not wait.
+_UNPACKED_AT_ONCE = 64 * 1024
+rendered = RenderedCache(max_bytes=settings.WEB_CACHE_MB * _MB)
+
+
+def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
+    """Return the reply's body, rendered once for each content and representation.
+
+    Raises `StoreError` when the file has become unreadable since it was found.
+    """
+    dataset = answer.dataset
+    version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
+    key = _key(version, representation_of(request), answer.is_cached, answer.is_stale)
+    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
+    held = rendered.find(key)
+    if held is None or (wants_gzip and not held.is_gzip):
+        name = f"{dataset.content_hash[:16]}-{key.hex()}" if _is_lasting(answer, request) else ""
+        held = _rendered_elsewhere(held, name, wants_gzip, lambda: _render_plain(answer, request))
+        # The gzipped body alone, once there is one: for the others it is unpacked.
+        rendered.keep(key, held)
+    if answer.is_cached:
+        usage.count(dataset.pk)
+    return held if wants_gzip else held.unpacked()
+
+
+def representation_of(request: BarsRequest) -> bytes:
+    """Return what tells the request's bodies from others of the same bars, in 16 bytes."""
+    shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
+    return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
+
+
+def find_rendered(
+    version: tuple[int, int, str], representation: bytes, *, is_gzip: bool
+) -> Rendered | None:
+    """Return the body of a fresh, cached answer if it is held in memory, and count the hit.
+
+    `version` is a row's number, its file's `modified_ns` and its content hash; the other comes
+    from `representation_of`.
+    """
+    found = rendered.find(_key(version, representation, True, False))
+    if found is None or (is_gzip and not found.is_gzip):
+        return None
+    if len(found.body) >= LARGE_BYTES:
+        require_thread_that_may_wait()
+    if found.is_gzip and not is_gzip:
+        if len(found.body) > _UNPACKED_AT_ONCE:
+            require_thread_that_may_wait()
+        found = found.unpacked()
+    usage.count(version[0])
+    return found
+
+
+def _key(
+    version: tuple[int, int, str], representation: bytes, is_cached: bool, is_stale: bool
+) -> bytes:
+    said = f"{_MADE_BY}{version}{is_cached}{is_stale}".encode() + representation
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
+def _made_by() -> str:
+    """Return what tells this version's bodies from those that another one has left on the disk."""
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage))
+    return hashlib.sha256(Path(__file__).read_bytes() + code).hexdigest()[:16] + settings.VERSION
+
+
+_MADE_BY = _made_by()
+
+
+def _is_lasting(answer: Answer, request: BarsRequest) -> bool:
+    """Return whether the reply is one that others will ask for: bounds in time move."""
+    is_whole = request.start is None and request.end is None
+    return answer.is_cached and not answer.is_stale and is_whole
+
+
+def _rendered_elsewhere(
+    held: Rendered | None, name: str, wants_gzip: bool, render: Callable[[], Rendered]
+) -> Rendered:
+    """Return the reply from its file, where `name` names one, or rendered now and kept as one."""
+    files = kept_files() if name else None
+    found = files.find(name) if files is not None and held is None else held
+    made = found or render()
+    made = made.packed() if wants_gzip else made
+    if files is not None and made is not found:
+        files.keep(name, made)
+    return made
+
+
+def kept_files() -> RenderedFiles | None:
+    """Return where replies are kept on disk; None where the operator wants none."""
+    if not settings.WEB_CACHE_DISK_MB:
+        return None
+    return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
+
+
+@lru_cache(maxsize=2)
+def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
+    return RenderedFiles(folder, max_bytes)
+
+
+def _held(answer: Answer, request: BarsRequest) -> pa.Table:
+    """Return the bars that could be given: the newest ones, without one that is forming where that is asked."""
+    dataset = answer.dataset
+    table = catalog.read(dataset)
+    table = table.slice(max(0, table.num_rows - request.key.n_bars))
+    if request.closed and dataset.last_bar_final is False and table.num_rows:
+        table = table.slice(0, table.num_rows - 1)
+    return table
+
+
+def _part_of(table: pa.Table, request: BarsRequest) -> pa.Table:
+    """Return the bars between `start` and `end`."""
+    if request.start is not None:
+        table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
+    if request.end is not None:
+        table = table.filter(pc.less(table["time"], _instant(request.end)))
+    return table
+
+
+def _instant(moment: datetime) -> pa.Scalar[Any]:
+    # Microseconds, as a bar never opens within a millisecond but a bound may be anything.
+    return pa.scalar(moment.astimezone(UTC), type=pa.timestamp("us", tz="UTC"))
+
+
+def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
+    held = _held(answer, request)
+    covered = _coverage_of(held, request)
+    part = _part_of(held, request)
+    last_bar_final = _is_last_final(part, answer.dataset)
+    headers = _headers_of(covered, last_bar_final)
+    bars = RENDERERS[request.format](part.select(choose_columns(request.fields)))
+    if not FORMATS[request.format].has_envelope:
+        return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
+    body = _enveloped(answer, covered, last_bar_final, part.num_rows, bars)
+    if answer.is_cached:
+        return Rendered(body, _tag(body), is_gzip=False, headers=headers)
+    # Asked again, the client is to hear that it has these bars, though "cached" has changed.
+    as_cached = replace(answer, is_cached=True)
+    cached = _enveloped(as_cached, covered, last_bar_final, part.num_rows, bars)
+    return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
+
+
+def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
+    start = request.start
+    start_ms = None if start is None else math.ceil(start.timestamp() * 1000)
+    return coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
+
+
+def _headers_of(covered: Coverage, last_bar_final: bool | None) -> tuple[tuple[str, str], ...]:
+    """Return `Covers-Start`, `Held-From`, `Held-Through` and `Last-Bar-Final`, for formats of bars alone."""
+    facts = covered.as_dict() | {"last_bar_final": last_bar_final}
+    said = orjson.loads(orjson.dumps(facts, option=orjson.OPT_UTC_Z))
+    return tuple(
+        (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
+        for name, value in said.items()
+        if value is not None
+    )
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _is_last_final(part: pa.Table, dataset: Dataset) -> bool | None:
+    """Return whether the last bar of the reply is final; None where there is none, or nobody said."""
+    if not part.num_rows:
+        return None
+    return True if part["time"][-1].as_py() < dataset.last_time else dataset.last_bar_final
+
+
+def _enveloped(
+    answer: Answer, covered: Coverage, last_bar_final: bool | None, count: int, bars: bytes
+) -> bytes:
+    """Return the JSON reply; the user's five keys come first."""
+    dataset = answer.dataset
+    head = {
+        "symbol": dataset.symbol,
+        "exchange": dataset.exchange,
+        "timeframe": dataset.timeframe,
+        "count": count,
+    }
+    tail = {
+        "source": dataset.source,
+        "dataset": dataset.pk,
+        "cached": answer.is_cached,
+        "stale": answer.is_stale,
+        "fetched_at": dataset.fetched_at,
+        "last_bar_final": last_bar_final,
+        "n_bars": dataset.n_bars,
+        "session": dataset.session,
+        "adjustment": dataset.adjustment,
+        "content_hash": dataset.content_hash,
+        "is_limited": dataset.is_limited,
+        **covered.as_dict(),
+        "doubts": dataset.doubts,
+        "instrument": dataset.instrument,
+    }
+    return (
+        orjson.dumps(head)[:-1]
+        + b',"ohlc":'
+        + bars
+        + b","
+        + orjson.dumps(tail, option=orjson.OPT_UTC_Z)[1:]
+    )

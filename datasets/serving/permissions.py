@@ -1,0 +1,133 @@
+"""Who asks, and how far they may go: one rule for the API, the pages and the early replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+
+from datasets.errors import Forbidden
+from datasets.models import ApiToken
+from datasets.serving import clients
+
+Scope = ApiToken.Scope
+_WIDENING = [Scope.READ, Scope.FETCH, Scope.MANAGE]
+
+# The permissions that staff need for what `Scope.MANAGE` stands for.
+MAY_FETCH_AGAIN = "datasets.fetch_dataset"
+MAY_INVALIDATE = "datasets.invalidate_dataset"
+MAY_DELETE = "datasets.delete_dataset"
+MAY_VERIFY = "datasets.verify_dataset"
+MAY_PIN = "datasets.pin_dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What something requires of its caller: a scope and, of a signed-in person, a permission.
+
+    A need of `Scope.MANAGE` without a named permission is met by superusers and `manage`
+    tokens only.
+    """
+
+    scope: ApiToken.Scope
+    permission: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of one request: a token, a person who signed in, or only an address."""
+
+    address: str
+    user: User | None = None
+    token: ApiToken | None = None
+    # Whether another site's page had the browser send the request.
+    is_sent_by_other_site: bool = False
+
+    @classmethod
+    def of(cls, request: HttpRequest, token: ApiToken | None = None) -> Caller:
+        """Return the caller of a request whose user is known; `token` is what it signed in with."""
+        user = request.user
+        return cls(
+            clients.address_of(request),
+            None if isinstance(user, AnonymousUser) else user,
+            token,
+            _is_sent_by_other_site(request),
+        )
+
+    @property
+    def client(self) -> str:
+        """The name under which the caller's requests are counted."""
+        if self.token is not None:
+            return clients.token_client(self.token.pk)
+        return self.address if self.user is None else f"user-{self.user.pk}"
+
+    @property
+    def name(self) -> str:
+        """The name that stands on a fetch's row: the user and the token, else the address."""
+        if self.user is None:
+            return self.address
+        name = self.user.get_username()
+        return name if self.token is None else f"{name}, token {self.token.name}"
+
+    def may(self, need: Need) -> bool:
+        """Return whether the caller meets the need."""
+        if self.token is not None:
+            # Also where the API is open: a token's scope is a limit that somebody chose.
+            return includes(Scope(self.token.scope), need.scope)
+        if self.user is None:
+            return strangers_may(need.scope)
+        if need.scope == Scope.MANAGE:
+            return is_allowed(self.user, need.permission)
+        return self.user.is_active
+
+    def require_fetch(self) -> None:
+        """Count one begun fetch; raise `Forbidden` or `TooManyRequests` where none may be begun."""
+        self.require_own_site()
+        if not self.may(Need(Scope.FETCH)):
+            raise Forbidden(
+                "No cached dataset answers this, and these credentials may only read what is cached."
+            )
+        clients.fetches.count(self.client)
+
+    def require_own_site(self) -> None:
+        """Raise `Forbidden` for what another site's page has a reader's browser send.
+
+        Such a page may show cached bars. It must not spend calls to TradingView.
+        """
+        if self.is_sent_by_other_site and self.token is None:
+            raise Forbidden(
+                "A page of another site sent this request, and it needs a call to TradingView. "
+                "Send it from this service's own pages, with a token, or name the other site in CORS_ALLOWED_ORIGINS."
+            )
+
+
+def includes(granted: ApiToken.Scope, needed: ApiToken.Scope) -> bool:
+    """Return whether a scope is as wide as another."""
+    return _WIDENING.index(granted) >= _WIDENING.index(needed)
+
+
+def strangers_may(needed: ApiToken.Scope) -> bool:
+    """Return whether a caller without credentials goes so far: `API_ACCESS` decides."""
+    return settings.API_ACCESS == "open" and includes(Scope.FETCH, needed)
+
+
+def is_allowed(user: User | AnonymousUser, permission: str) -> bool:
+    """Return whether the user is staff with this permission; without one, a superuser."""
+    if not (user.is_active and user.is_staff):
+        return False
+    return user.has_perm(permission) if permission else user.is_superuser
+
+
+def may_hand_out(user: User | AnonymousUser, scope: ApiToken.Scope) -> bool:
+    """Return whether the user may make a token of this scope: one that does no more than they may."""
+    needed = (MAY_FETCH_AGAIN, MAY_INVALIDATE)
+    return scope != Scope.MANAGE or all(is_allowed(user, permission) for permission in needed)
+
+
+def _is_sent_by_other_site(request: HttpRequest) -> bool:
+    # Only a browser sends the header, and no script can change it.
+    if request.headers.get("Sec-Fetch-Site") != "cross-site":
+        return False
+    return request.headers.get("Origin") not in settings.CORS_ALLOWED_ORIGINS

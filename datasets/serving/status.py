@@ -1,0 +1,103 @@
+"""What the service is doing, for the API, the admin's start page and monitoring."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from datasets.catalog import outputs
+from datasets.errors import Unavailable
+from datasets.fetching import credentials, throttle, workers
+from datasets.models import Dataset, Fetch
+from datasets.outages import named_outages
+
+Known = TypeVar("Known")
+
+
+def describe() -> dict[str, Any]:
+    """Return the state of the feed, the throttle, the queue and the disk. Holds no secret.
+
+    Values that the cache alone knows are None while it is away, and `problems` says so.
+    """
+    problems: list[str] = []
+    cool_down_s, reason = _known(_cool_down, problems) or (None, None)
+    in_states = Counter(
+        dict(
+            Fetch.objects.filter(state__in=Fetch.ACTIVE).values_list("state").annotate(Count("pk"))
+        )
+    )
+    totals = Dataset.objects.aggregate(
+        number=Count("pk"), size=Sum("bytes", filter=Q(state__in=Dataset.ON_DISK))
+    )
+    return {
+        "source": settings.TV_SOURCE,
+        "version": settings.VERSION,
+        "enabled": settings.TV_ENABLED,
+        "sign_in": _known(credentials.sign_in_state, problems)
+        or {
+            "kind": credentials.credentials().kind,
+            "state": "unknown",
+            "code": None,
+            "message": None,
+        },
+        "tokens_left": _known(throttle.tokens_left, problems),
+        "cool_down_s": cool_down_s,
+        "cool_down_reason": reason,
+        "queued": in_states[Fetch.State.QUEUED],
+        "running": in_states[Fetch.State.RUNNING],
+        "datasets": totals["number"],
+        "datasets_bytes": totals["size"] or 0,
+        "free_bytes": outputs.get_store().free_bytes(),
+        "workers": [
+            {
+                "name": worker.name,
+                "host": worker.host,
+                "source": worker.source,
+                "started_at": worker.started_at,
+                "seen_at": worker.seen_at,
+            }
+            for worker in workers.alive()
+        ],
+        # The same sentence once, however much could not be looked up.
+        "problems": list(dict.fromkeys(problems)),
+    }
+
+
+def _cool_down() -> tuple[float, str | None]:
+    running = throttle.running_cool_down()
+    return (round(running.left_s, 1), running.text) if running else (0.0, None)
+
+
+def _known(look: Callable[[], Known], problems: list[str]) -> Known | None:
+    """Return what `look` finds; None, and one more sentence in `problems`, where it cannot."""
+    try:
+        with named_outages():
+            return look()
+    except Unavailable as error:
+        problems.append(str(error))
+        return None
+
+
+def failures_by_code(*, hours: int = 24) -> list[tuple[str, int]]:
+    """Return how many fetches failed in the last hours for each error code, most first."""
+    since = timezone.now() - timedelta(hours=hours)
+    failed = Fetch.objects.filter(state=Fetch.State.FAILED, finished_at__gte=since)
+    return list(
+        failed.values_list("error_code").annotate(n=Count("pk")).order_by("-n", "error_code")
+    )
+
+
+def hit_rate() -> float | None:
+    """Return the share of answers that needed no fetch, from 0 to 1; None before the first.
+
+    Of the fetches whose rows are still there: `manage.py tidy` deletes old ones.
+    """
+    hits = Dataset.objects.aggregate(hits=Sum("hits"))["hits"] or 0
+    fetched = Fetch.objects.filter(state=Fetch.State.SUCCEEDED).count()
+    return hits / (hits + fetched) if hits + fetched else None

@@ -1,0 +1,154 @@
+"""The page of the fetches: what is on its way, what came of the others, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from datasets.catalog import lists
+from datasets.errors import Unavailable
+from datasets.fetching import fetch_queue, throttle
+from datasets.models import Dataset, Fetch
+from datasets.serving.permissions import MAY_FETCH_AGAIN, Caller, Need, Scope, is_allowed
+from datasets.views import wording
+from datasets.views.snippets import chart_address
+from datasets.views.wording import Outcome
+
+_STATES = {
+    "": "All",
+    "active": "On their way",
+    Fetch.State.SUCCEEDED.value: "Succeeded",
+    Fetch.State.FAILED.value: "Failed",
+    Fetch.State.CANCELLED.value: "Cancelled",
+}
+# Beyond so many the place in the queue is of no use to anybody.
+_MAX_PLACES = 10_000
+
+
+class FetchesFilter(forms.Form):
+    """What the list of fetches can be narrowed by; empty is everything."""
+
+    q = forms.CharField(required=False, max_length=100, label="Search")
+    state = forms.ChoiceField(required=False, choices=list(_STATES.items()))
+
+    def rows(self) -> QuerySet[Fetch]:
+        """Return the fetches that are asked for; none when a filter says what there is not."""
+        rows = Fetch.objects.all()
+        if not self.is_valid():
+            return rows.none()
+        state = self.cleaned_data["state"]
+        if state:
+            rows = rows.filter(state__in=Fetch.ACTIVE if state == "active" else [state])
+        for word in self.cleaned_data["q"].replace(":", " ").split():
+            rows = rows.filter(symbol__icontains=word) | rows.filter(exchange__icontains=word)
+        return rows
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def fetches(request: HttpRequest) -> HttpResponse:
+    """The list of fetches, newest first; a POST cancels the one that it names, or ends a cool-down."""
+    may_cancel = _may_cancel(request)
+    if request.method == "POST":
+        if "end_cool_down" in request.POST:
+            return _end_cool_down(request)
+        if not may_cancel:
+            raise PermissionDenied
+        return _cancel(request)
+    wanted = FetchesFilter(request.GET)
+    page = lists.page_of(
+        wanted.rows(),
+        order=["-requested_at", "-pk"],
+        number=lists.page_number(request.GET.get("page", "")),
+    )
+    places = {pk: place for place, pk in enumerate(_queued()[:_MAX_PLACES])}
+    # A dataset that has gone since must not be led to.
+    there = set(
+        Dataset.objects.filter(pk__in={fetch.dataset_id for fetch in page.rows}).values_list(
+            "pk", flat=True
+        )
+    )
+    context = {
+        "filter": wanted,
+        "states": _STATES.items(),
+        "state": request.GET.get("state", ""),
+        "q": request.GET.get("q", ""),
+        "page": page,
+        "rows": [_row(fetch, places, there) for fetch in page.rows],
+        "n_queued": len(places),
+        "n_running": Fetch.objects.filter(state=Fetch.State.RUNNING).count(),
+        "previous": lists.address(request, page=page.number - 1),
+        "next": lists.address(request, page=page.number + 1),
+        "may_cancel": may_cancel,
+        "cool_down": _cool_down_in_words(),
+        "may_end_cool_down": is_allowed(request.user, MAY_FETCH_AGAIN),
+    }
+    return render(request, "fetches.html", context)
+
+
+def _queued() -> QuerySet[Fetch, int]:
+    queued = Fetch.objects.filter(state=Fetch.State.QUEUED)
+    return queued.order_by(*fetch_queue.IN_TURN).values_list("pk", flat=True)
+
+
+def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any]:
+    return {
+        "fetch": fetch,
+        "full_symbol": fetch.key.full_symbol,
+        "timeframe": fetch.key.timeframe.label,
+        "bars": f"{fetch.n_bars:,}",
+        "outcome": wording.outcome_of(fetch, ahead=places.get(fetch.pk, len(places))),
+        "chart": chart_address(fetch),
+        "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
+        "is_queued": fetch.state == Fetch.State.QUEUED,
+        "can_be_asked_again": fetch.state in (Fetch.State.CANCELLED, Fetch.State.FAILED),
+    }
+
+
+def _may_cancel(request: HttpRequest) -> bool:
+    """Return whether the caller may cancel, by the same rule as in the API."""
+    return Caller.of(request).may(Need(Scope.FETCH))
+
+
+def _cancel(request: HttpRequest) -> HttpResponse:
+    text = request.POST.get("cancel", "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    found = Fetch.objects.filter(pk=number).first()
+    if found is None:
+        messages.error(request, "There is no such fetch.")
+    elif fetch_queue.cancel(found):
+        messages.success(request, f"The fetch of {found} is cancelled.")
+    else:
+        found.refresh_from_db()
+        messages.warning(
+            request,
+            f"The fetch of {found} is {found.state} already; only a queued one can be cancelled.",
+        )
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _cool_down_in_words() -> Outcome | None:
+    """Return why all fetches pause and for how long; None when they do not, or nobody can say."""
+    try:
+        running = throttle.running_cool_down()
+    except Unavailable:
+        return None
+    if running is None:
+        return None
+    return Outcome(
+        running.text, f"All fetches pause for {wording.span_in_words(running.left_s)} more."
+    )
+
+
+def _end_cool_down(request: HttpRequest) -> HttpResponse:
+    if not is_allowed(request.user, MAY_FETCH_AGAIN):
+        raise PermissionDenied
+    throttle.end_cool_down(by=request.user.get_username())
+    messages.success(request, "The pause is over; the next fetch calls TradingView again.")
+    return HttpResponseRedirect(request.get_full_path())

@@ -1,0 +1,401 @@
+"""The whole fetch in this process: row, throttle, feed, file, catalog."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from datasets import errors, fetching
+from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
+from datasets.models import Dataset, Fetch
+from datasets.storage.store import Store
+from datasets.views import wording
+from tests.support.factories import a_key
+from tests.support.stacks import Feed, free_port
+from tests.tradingview.test_faults import FAULTS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
+    settings.TV_WS_URL = clean_feed.ws_url
+    settings.TV_SITE_URL = clean_feed.site_url
+    settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 2.0, 5.0
+    attempt._client_of.cache_clear()
+    yield
+    attempt._client().close()
+
+
+def queue(**changes: Any) -> Fetch:
+    return fetch_queue.open_fetch(a_key(**changes), via="api")[0]
+
+
+def run(fetch: Fetch) -> Fetch:
+    attempt.run_fetch(fetch.pk)
+    fetch.refresh_from_db()
+    return fetch
+
+
+def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> None:
+    fetch = run(queue(n_bars=300))
+
+    dataset = Dataset.objects.get()
+    assert (fetch.state, fetch.dataset, fetch.n_rows, fetch.attempts) == (
+        "succeeded",
+        dataset,
+        300,
+        1,
+    )
+    assert fetch.fetched_ms > 0
+    assert fetch.finished_at is not None
+    table, stored = store.read(dataset.path)
+    assert table.num_rows == dataset.n_rows == 300
+    assert stored.facts.content_hash == dataset.content_hash
+    assert dataset.instrument["full_name"] == "BINANCE:BTCUSDT"
+    assert dataset.tvdatafeed_version == "2.1.1"
+
+
+def test_a_row_says_that_its_bars_are_being_stored_when_the_fetch_took_long(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_PROGRESS_S", 0)
+    # Whose folder cannot be made, so that the storing never ends.
+    store.folder.mkdir(parents=True, exist_ok=True)
+    (store.folder / "sample").write_text("")
+    fetch = queue(n_bars=300)
+
+    with pytest.raises(errors.StoreFailed):
+        attempt.run_fetch(fetch.pk)
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.n_rows) == ("running", 300)
+    assert fetch.fetched_ms > 0
+    assert wording.outcome_of(fetch).sentence == "Storing 300 bars."
+
+
+def test_a_second_message_for_the_same_fetch_does_nothing(clean_feed: Feed) -> None:
+    fetch = run(queue())
+
+    run(fetch)
+
+    assert fetch.attempts == 1
+    assert clean_feed.stats()["conversations"] == 1
+
+
+def test_one_key_has_one_active_fetch(clean_feed: Feed) -> None:
+    first, second = queue(), queue()
+
+    assert first == second
+    assert queue(n_bars=299) != first
+
+
+@pytest.mark.parametrize(("name", "code"), [fault[:2] for fault in FAULTS])
+def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
+    settings: Any, clean_feed: Feed, store: Store, name: str, code: str
+) -> None:
+    run(queue())
+    before = Dataset.objects.get()
+    content = (store.folder / before.path).read_bytes()
+    # On a connection of its own, and soon given up where nothing comes.
+    attempt._client().close()
+    settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 0.3, 0.6
+    clean_feed.arm(name, **({"bytes": 40_000_000} if name == "huge_message" else {}))
+
+    with pytest.raises(errors.FetchError) as caught:
+        attempt.run_fetch(queue().pk)
+    assert caught.value.code == code
+    # What happened, and what that means or what to do.
+    assert len(re.findall(r"[.;] ", str(caught.value))) >= 1
+
+    after = Dataset.objects.get()
+    assert (after.state, after.content_hash, after.modified_ns) == (
+        "ready",
+        before.content_hash,
+        before.modified_ns,
+    )
+    assert (store.folder / before.path).read_bytes() == content
+
+
+def test_bars_that_are_none_are_kept_for_the_operator(clean_feed: Feed, store: Store) -> None:
+    clean_feed.arm("nan_price")
+    fetch = queue()
+
+    with pytest.raises(errors.BadBars):
+        attempt.run_fetch(fetch.pk)
+
+    kept = store.folder.parent / "rejected" / f"fetch-{fetch.pk}.txt"
+    assert b"NaN" in kept.read_bytes()
+    assert not Dataset.objects.exists()
+
+
+def test_a_token_refused_once_is_replaced_by_signing_in_again(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
+
+    assert run(queue()).state == "succeeded"
+    assert clean_feed.stats()["sign_ins"] == 2
+
+
+def test_a_token_refused_twice_is_an_expired_sign_in(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "badtoken", "lovelace"
+
+    with pytest.raises(errors.AuthExpired):
+        attempt.run_fetch(queue().pk)
+    assert clean_feed.stats()["sign_ins"] == 2
+
+
+def test_fresh_tokens_that_are_refused_are_not_asked_for_again_and_again(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "badtoken", "lovelace"
+
+    for n_bars in (10, 20, 30):
+        with pytest.raises(errors.AuthExpired) as caught:
+            attempt.run_fetch(queue(n_bars=n_bars).pk)
+
+    assert caught.value.retry_after_s is not None
+    assert credentials.sign_in_state()["state"] == "refused"
+    stats = clean_feed.stats()
+    assert (stats["sign_ins"], stats["connections_opened"]) == (2, 2)
+
+
+def test_a_ready_token_that_is_refused_is_not_sent_again(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_AUTH_TOKEN = "no.such.token"
+
+    with pytest.raises(errors.AuthExpired, match="TV_AUTH_TOKEN"):
+        attempt.run_fetch(queue().pk)
+    assert clean_feed.stats()["connections_opened"] == 1
+
+
+@pytest.mark.usefixtures("clean_feed")
+def test_the_call_with_a_fresh_token_waits_for_its_turn_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
+    calls: list[float] = []
+    monkeypatch.setattr(throttle, "wait_for_token", lambda on_wait: calls.append(0.0))
+
+    assert run(queue()).state == "succeeded"
+    assert len(calls) == 2
+
+
+def test_too_many_calls_after_a_stale_token_pause_all_workers_too(
+    settings: Any, clean_feed: Feed
+) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "ada", "lovelace"
+    clean_feed.arm("bad_auth_token", times=1)
+    clean_feed.arm("banned", times=1)
+
+    with pytest.raises(errors.RateLimited):
+        attempt.run_fetch(queue().pk)
+    assert throttle.cool_down_left() > 50
+
+
+def test_a_refused_sign_in_never_becomes_a_guest(settings: Any, clean_feed: Feed) -> None:
+    settings.TV_USERNAME, settings.TV_PASSWORD = "wrong", "lovelace"
+
+    with pytest.raises(errors.AuthFailed):
+        attempt.run_fetch(queue().pk)
+    assert clean_feed.stats()["conversations"] == 0
+
+
+def test_a_refusal_for_too_many_calls_pauses_all_and_says_for_how_long(clean_feed: Feed) -> None:
+    clean_feed.arm("banned_by_ip", times=1)
+    with pytest.raises(errors.RateLimited) as caught:
+        attempt.run_fetch(queue().pk)
+    assert caught.value.retry_after_s == 60
+    assert 50 < throttle.cool_down_left() <= 60
+
+    with pytest.raises(errors.RateLimited):
+        attempt.run_fetch(queue(n_bars=5).pk)
+
+    assert clean_feed.stats()["connections_opened"] == 1
+
+
+def test_each_refusal_within_the_hour_doubles_the_cool_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: int(now * 1e9))
+    pauses = []
+
+    for _ in range(7):
+        pauses.append(throttle.cool_down(errors.RateLimited("no")))
+        now += pauses[-1] + 60
+    now += 3600
+    pauses.append(throttle.cool_down(errors.RateLimited("no")))
+
+    assert pauses == [60, 120, 240, 480, 960, 1800, 1800, 60]
+
+
+def test_calls_that_were_on_their_way_when_a_cool_down_began_do_not_lengthen_it() -> None:
+    pauses = [throttle.cool_down(errors.RateLimited("no")) for _ in range(4)]
+
+    assert pauses[0] == 60
+    assert all(55 < pause <= 60 for pause in pauses)
+
+
+# --- what the task makes of an error -----------------------------------------------------
+
+
+def do(fetch: Fetch) -> Fetch:
+    assert tasks.attempt(fetch.pk)
+    fetch.refresh_from_db()
+    return fetch
+
+
+def pause_of(fetch: Fetch) -> float:
+    """Return the seconds until the fetch's next attempt."""
+    assert fetch.next_attempt_at is not None
+    return (fetch.next_attempt_at - timezone.now()).total_seconds()
+
+
+def test_an_error_that_a_retry_cannot_help_ends_the_fetch(clean_feed: Feed) -> None:
+    clean_feed.arm("invalid_symbol")
+
+    fetch = do(queue())
+
+    assert (fetch.state, fetch.error_code, fetch.retryable) == ("failed", "symbol_not_found", False)
+    assert "TradingView does not know BINANCE:BTCUSDT" in fetch.error_message
+
+
+def test_an_error_that_a_retry_can_help_is_tried_again_and_shows_meanwhile(
+    settings: Any,
+) -> None:
+    settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
+
+    fetch = do(queue())
+
+    assert (fetch.state, fetch.error_code, fetch.retryable, fetch.attempts) == (
+        "queued",
+        "feed_unreachable",
+        True,
+        1,
+    )
+    assert 0 < pause_of(fetch) < 1.3
+
+
+def test_the_third_failure_of_a_fetch_ends_it(settings: Any) -> None:
+    settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
+    fetch = queue()
+
+    states = [do(fetch).state for _ in range(tasks.MAX_ATTEMPTS)]
+
+    assert states == ["queued", "queued", "failed"]
+
+
+def test_a_cool_down_is_waited_out_before_the_next_attempt(clean_feed: Feed) -> None:
+    clean_feed.arm("banned")
+
+    assert 59 <= pause_of(do(queue())) < 63
+
+
+# --- workers that die --------------------------------------------------------------------
+
+
+def _pretend(fetch: Fetch, **values: Any) -> Fetch:
+    Fetch.objects.filter(pk=fetch.pk).update(**values)
+    return fetch
+
+
+def test_a_fetch_whose_worker_died_is_the_next_to_be_made() -> None:
+    past = timezone.now() - timedelta(minutes=5)
+    waiting = queue(symbol="ETHUSDT")
+    dead = _pretend(queue(), state="running", owner="dead", lease_until=past, attempts=1)
+
+    assert fetch_queue.next_fetches(at_most=10) == [dead.pk, waiting.pk]
+    assert run(dead).state == "succeeded"
+    assert dead.attempts == 2
+
+
+def test_a_fetch_that_runs_or_waits_for_its_next_attempt_is_left_alone() -> None:
+    soon = timezone.now() + timedelta(seconds=5)
+    _pretend(queue(n_bars=1), state="running", lease_until=soon)
+    _pretend(queue(n_bars=3), next_attempt_at=soon)
+
+    assert fetch_queue.next_fetches(at_most=10) == []
+
+
+def test_a_fetch_that_kills_every_worker_is_given_up() -> None:
+    past = timezone.now() - timedelta(minutes=5)
+    values = {"state": "running", "lease_until": past, "attempts": fetch_queue.MAX_CLAIMS}
+    fetch = _pretend(queue(), **values)
+
+    assert fetch_queue.next_fetches(at_most=10) == []
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.error_code) == ("failed", "worker_lost")
+
+
+def test_an_attempt_that_was_taken_over_writes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = queue()
+    real_fetch = attempt._Attempt._fetch
+
+    def taken_over(self: Any, key: Any) -> Any:
+        bars = real_fetch(self, key)
+        Fetch.objects.filter(pk=fetch.pk).update(owner="another")
+        return bars
+
+    monkeypatch.setattr(attempt._Attempt, "_fetch", taken_over)
+
+    run(fetch)
+
+    assert (fetch.state, fetch.owner) == ("running", "another")
+    assert list(store.all_paths()) == []
+
+
+def test_only_a_queued_fetch_is_cancelled() -> None:
+    fetch = queue()
+
+    assert fetch_queue.cancel(fetch)
+    assert not fetch_queue.cancel(fetch)
+    assert run(fetch).state == "cancelled"
+    assert queue() != fetch
+
+
+def test_a_fetch_that_waits_for_its_turn_says_how_long_already_and_until_when(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 60, 1
+    first, second = queue(), queue(symbol="ETHUSDT")
+    run(first)
+    seen: list[Any] = []
+    note_wait = attempt._Attempt._note_wait
+
+    def watched(self: Any, waited_ms: int, seconds: float) -> None:
+        note_wait(self, waited_ms, seconds)
+        seen.append(Fetch.objects.get(pk=second.pk))
+
+    monkeypatch.setattr(attempt._Attempt, "_note_wait", watched)
+    began = timezone.now()
+    run(second)
+
+    assert began < seen[0].allowed_at < began + timedelta(seconds=3)
+    assert 1000 <= seen[-1].waited_ms <= second.waited_ms
+    assert second.state == "succeeded"
+    assert second.allowed_at is None
+    assert second.waited_ms < 3000
+
+
+def test_a_dataset_that_is_pinned_while_its_fetch_waits_is_not_replaced(store: Store) -> None:
+    before = run(queue(n_bars=300)).dataset
+    assert before is not None
+    fetch = queue(n_bars=300)
+    Dataset.objects.update(is_pinned=True)
+
+    with pytest.raises(errors.StoreFailed, match="pinned"):
+        attempt.run_fetch(fetch.pk)
+
+    after = Dataset.objects.get()
+    assert (after.state, after.fetched_at) == ("ready", before.fetched_at)
+    assert store.version(after.path) == (before.bytes, before.modified_ns)

@@ -1,0 +1,101 @@
+"""Storing a dataset holds nobody else's write up."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from datasets.fetching import attempt, fetch_queue
+from datasets.models import Dataset, Fetch
+from datasets.storage.store import Store
+from tests.support.factories import a_key
+from tests.support.stacks import Feed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
+    settings.TV_WS_URL, settings.TV_SITE_URL = clean_feed.ws_url, clean_feed.site_url
+    attempt._client_of.cache_clear()
+    yield
+    attempt._client().close()
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Have every sync wait for the second event; the first tells that one waits."""
+    waits, goes_on = threading.Event(), threading.Event()
+    fsync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        waits.set()
+        assert goes_on.wait(30)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    yield waits, goes_on
+    goes_on.set()
+
+
+def test_others_write_while_a_file_is_synced(
+    store: Store, slow_disk: tuple[threading.Event, threading.Event]
+) -> None:
+    # Made by the first file of the source.
+    store.accept("sample")
+    fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
+    waits, goes_on = slow_disk
+
+    def run() -> None:
+        try:
+            attempt.run_fetch(fetch.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    assert waits.wait(30)
+    connection.close()
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA busy_timeout = 0")
+        # Fails at once where another has the lock.
+        fetch_queue.open_fetch(a_key(symbol="ETHUSDT"), via="api")
+    connection.close()
+    goes_on.set()
+    worker.join(30)
+
+    fetch.refresh_from_db()
+    assert fetch.state == "succeeded"
+
+
+def test_a_worker_that_lost_its_lease_while_it_wrote_puts_nothing_in_place(
+    store: Store, slow_disk: tuple[threading.Event, threading.Event]
+) -> None:
+    store.accept("sample")
+    before = list(store.path(a_key()).parent.iterdir())
+    fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
+    waits, goes_on = slow_disk
+
+    def run() -> None:
+        try:
+            attempt.run_fetch(fetch.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    assert waits.wait(30)
+    Fetch.objects.filter(pk=fetch.pk).update(owner="another")
+    # While it is written, a worker that starts takes the file for none of a dead one.
+    assert store.remove_strays() == 0
+    goes_on.set()
+    worker.join(30)
+
+    assert not Dataset.objects.exists()
+    assert list(store.path(a_key()).parent.iterdir()) == before

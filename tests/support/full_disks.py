@@ -1,0 +1,187 @@
+"""Fetches and readers that run out of something; the other end is `test_crashes.py`."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from datasets.bars import DatasetKey, FetchedBars
+from datasets.catalog import outputs
+from datasets.errors import FetchError
+from datasets.fetching import fetch_queue, tasks
+from datasets.storage import store
+from tests.support.factories import fetched_bars
+from tests.support.kill_points import (
+    Outcome,
+    folder,
+    in_a_child,
+    key_of,
+    new_bars,
+    prepare,
+    recover,
+    served,
+    strays,
+)
+
+
+def starve(task: Outcome) -> Outcome:
+    """Have a fetch run out of `of`, from its start or `when` it writes; tell what came of it."""
+    return in_a_child(lambda: _starve(task))
+
+
+def read(task: Outcome) -> Outcome:
+    """Have a reader run out of `of`; with `unrecorded` the row does not know the file yet."""
+    return in_a_child(lambda: _read(task))
+
+
+def _starve(task: Outcome) -> Outcome:
+    fetch = prepare(task)
+    path = outputs.get_store().path(key_of(task))
+    before = path.read_bytes()
+    outcome: Outcome = {}
+    if task.get("when") == "writing":
+        _run_out_when_writing(task)
+        outcome["escaped"] = _run(fetch.pk)
+    else:
+        with SHORTAGES[task["of"]](task):
+            outcome["escaped"] = _run(fetch.pk)
+            if task.get("reads"):
+                outcome["served_meanwhile"] = served(task)
+    fetch.refresh_from_db()
+    outcome |= {
+        "fetch": fetch.state,
+        "code": fetch.error_code,
+        "message": fetch.error_message,
+        "is_untouched": path.read_bytes() == before,
+        "strays": len(strays()),
+        "served": served(task),
+    }
+    if not fetch.is_finished:
+        recover(task)
+    return outcome
+
+
+def _run_out_when_writing(task: Outcome) -> None:
+    real_prepared, real_put = store.Store.prepared, store.PreparedFile.put_in_place
+
+    @contextmanager
+    def prepared(
+        self: store.Store, key: DatasetKey, fetched: FetchedBars
+    ) -> Iterator[store.PreparedFile]:
+        with ExitStack() as stack:
+            with SHORTAGES[task["of"]](task):
+                file = stack.enter_context(real_prepared(self, key, fetched))
+            yield file
+
+    def put_in_place(self: store.PreparedFile) -> store.StoredFile:
+        with SHORTAGES[task["of"]](task):
+            return real_put(self)
+
+    store.Store.prepared = prepared  # type: ignore[method-assign]
+    store.PreparedFile.put_in_place = put_in_place  # type: ignore[method-assign]
+
+
+def _run(fetch_id: int) -> str:
+    try:
+        tasks.attempt(fetch_id)
+    except FetchError:
+        # It asks to be tried again.
+        return ""
+    except Exception as error:  # noqa: BLE001
+        return repr(error)
+    return ""
+
+
+def _read(task: Outcome) -> Outcome:
+    fetch_queue.cancel(prepare(task))
+    if task.get("unrecorded"):
+        outputs.get_store().write(key_of(task), fetched_bars(new_bars(task["n_bars"])))
+    outcome: Outcome = {}
+    with SHORTAGES[task["of"]](task):
+        try:
+            outcome["served_meanwhile"] = served(task)
+        except FetchError as error:
+            outcome["code"] = error.code
+    return outcome | {"served": served(task)}
+
+
+# --- shortages ---------------------------------------------------------------------------
+
+
+@contextmanager
+def _few_descriptors(task: Outcome) -> Iterator[None]:
+    free = [os.open("/dev/null", os.O_RDONLY) for _ in range(task["left"] + 1)]
+    for descriptor in free:
+        os.close(descriptor)
+    with _limit(resource.RLIMIT_NOFILE, free[-1]):
+        yield
+
+
+@contextmanager
+def _small_files(task: Outcome) -> Iterator[None]:
+    # Python ignores the signal that would come with it.
+    with _limit(resource.RLIMIT_FSIZE, task["left"]):
+        yield
+
+
+@contextmanager
+def _limit(kind: int, value: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+@contextmanager
+def _full_disk(task: Outcome) -> Iterator[None]:
+    filler = folder() / "filler"
+    with filler.open("wb", buffering=0) as file:
+        with suppress(OSError):
+            while file.write(b"\0" * 4096):
+                pass
+        file.truncate(file.tell() - task["left"])
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def _read_only_disk(task: Outcome) -> Iterator[None]:
+    _remount("ro")
+    try:
+        yield
+    finally:
+        _remount("rw")
+
+
+def _remount(how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder())], check=True)
+
+
+@contextmanager
+def _file_for_a_folder(task: Outcome) -> Iterator[None]:
+    place = outputs.get_store().path(key_of(task)).parent
+    aside = place.with_name("aside")
+    place.rename(aside)
+    place.write_text("no folder")
+    try:
+        yield
+    finally:
+        place.unlink()
+        aside.rename(place)
+
+
+SHORTAGES = {
+    "descriptors": _few_descriptors,
+    "file size": _small_files,
+    "room": _full_disk,
+    "permission": _read_only_disk,
+    "folder": _file_for_a_folder,
+}
+TASKS: dict[str, Callable[[Outcome], Outcome]] = {"starve": starve, "read": read}
