@@ -2,7 +2,7 @@
 
 Each rule gives an upper bound, and the earliest of those that hold is taken. Every bar has
 closed when the next one of its instrument opens; what else holds depends on its length and
-on the exchange's hours. The rules are set out in docs/research.md.
+on the exchange's hours. The rules are set out in docs/research/no-look-ahead.md.
 
 Whether a bar counts as closed at an instant depends on nothing that happens after it: a
 bound is the bar's own, or the opening of another bar that has then been seen.

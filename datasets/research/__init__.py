@@ -1,6 +1,6 @@
 """Load bars in a notebook, a backtest or a sweep: from the files, without the web service.
 
-Knows no Django and no database. docs/research.md describes each function.
+Knows no Django and no database. docs/research/reference.md describes each function.
 """
 
 from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
