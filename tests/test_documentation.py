@@ -57,6 +57,23 @@ def test_the_guide_for_contributors_shows_every_package_in_order() -> None:
     assert shown == PACKAGES
 
 
+def test_every_page_of_the_documentation_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+)", (BASE_DIR / "README.md").read_text()))
+    found = [path for path in (BASE_DIR / "docs").rglob("*.md") if path.parent.name != "decisions"]
+    pages = {path.relative_to(BASE_DIR).as_posix() for path in found}
+
+    assert pages | {"docs/decisions/", "CONTRIBUTING.md"} <= linked
+    for target in linked:
+        assert "://" in target or (BASE_DIR / target).exists(), target
+
+
+def test_every_command_of_manage_py_is_documented() -> None:
+    page = (BASE_DIR / "docs" / "datasets.md").read_text()
+
+    for path in (BASE_DIR / "datasets/management/commands").glob("[a-z]*.py"):
+        assert f"`{path.stem} " in page, path
+
+
 def test_every_error_code_is_documented() -> None:
     page = (BASE_DIR / "docs" / "api.md").read_text()
 
