@@ -9,6 +9,7 @@ from datasets.models.catalog_tables import (
     SignIn,
     Worker,
     hash_secret,
+    in_ninety_days,
 )
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "SignIn",
     "Worker",
     "hash_secret",
+    # A migration names it here.
+    "in_ninety_days",
 ]

@@ -59,7 +59,7 @@ def service(db: None, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
         "datasets.fetching.symbol_search.search_symbols", lambda *args, **kwargs: page
     )
     monkeypatch.setattr("datasets.fetching.tasks.enqueue", fail_every_second)
-    monkeypatch.setattr("datasets.serving.wait_for", look_once)
+    monkeypatch.setattr("datasets.serving.answers.wait_for", look_once)
 
 
 def fail_every_second(fetch_id: int) -> None:

@@ -200,8 +200,8 @@ def test_a_failed_fetch_is_one_line_with_key_and_code(
         )
 
     monkeypatch.setattr("datasets.fetching.tasks.enqueue", fail)
-    monkeypatch.setattr("datasets.serving.transaction.on_commit", lambda call: call())
-    monkeypatch.setattr("datasets.serving.wait_for", lambda fetch, **rest: (fetch.refresh_from_db(), fetch)[1])  # fmt: skip
+    monkeypatch.setattr("django.db.transaction.on_commit", lambda call: call())
+    monkeypatch.setattr("datasets.serving.answers.wait_for", lambda fetch, **rest: (fetch.refresh_from_db(), fetch)[1])  # fmt: skip
 
     response = client.get("/api/tv/ohlc?symbol=BINANCE:NOSUCH&timeframe=1D&n_bars=10")
 
