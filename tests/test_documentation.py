@@ -18,8 +18,11 @@ from tests.test_architecture import PACKAGES
 from tvproject.env import SETTINGS
 
 BASE_DIR = Path(__file__).parents[1]
+# The line of each setting that names its default.
 ROWS = dict(
-    re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", (BASE_DIR / "docs/settings.md").read_text(), re.M)
+    re.findall(
+        r"^### `([A-Z0-9_]+)`\n\nDefault: (.*)$", (BASE_DIR / "docs/settings.md").read_text(), re.M
+    )
 )
 EXAMPLES = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", (BASE_DIR / ".env.example").read_text(), re.M))
 
