@@ -1,4 +1,4 @@
-"""The catalog's database as a server: its clock, and its connections."""
+"""The catalog's database server: its clock, its connections and its lock timeouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from django.utils import timezone
 
 
 def now() -> datetime:
-    """Return the instant by the clock that all hosts share: PostgreSQL's, or the one host's of SQLite."""
+    """Return the present instant (aware, UTC) by the clock that all hosts share.
+
+    With PostgreSQL that is the server's clock; SQLite runs on one host, and its clock is used.
+    """
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -21,10 +24,10 @@ def now() -> datetime:
 
 
 def give_connection_back() -> None:
-    """Leave this thread's connection to others, before it waits for something else.
+    """Release this thread's PostgreSQL connection before the thread waits for something else.
 
-    The next query takes one again. PostgreSQL has a limited number for all; to SQLite each
-    thread keeps its own. Within a transaction it is kept.
+    PostgreSQL allows a limited number of connections. The thread's next query opens one again.
+    Does nothing within a transaction, and nothing with SQLite.
     """
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()
@@ -32,9 +35,9 @@ def give_connection_back() -> None:
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """Have a write in the block fail at once, by Django's `Error`, where another holds the lock.
+    """Make a write in this block fail at once, with Django's `Error`, if another transaction holds the lock.
 
-    For what a reader's request writes beside: no reader waits for a writer.
+    Used for the writes of a read request, such as counters: a reader never waits for a writer.
     """
     if connection.vendor == "sqlite":
         seconds = connection.settings_dict["OPTIONS"].get("timeout", 5)

@@ -1,0 +1,127 @@
+"""The table of datasets: one row for each file."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from datasets.bars import KEY_FIELDS, DatasetKey
+from datasets.models.key_columns import KeyedModel
+
+
+class Dataset(KeyedModel):
+    """One parquet file under `outputs/datasets/`, with a copy of the file's own metadata."""
+
+    class State(models.TextChoices):
+        READY = "ready"
+        INVALIDATED = "invalidated"
+        SUPERSEDED = "superseded"
+        MISSING = "missing"
+        CORRUPT = "corrupt"
+
+    # States in which the file is at `path`.
+    ON_DISK = (State.READY, State.SUPERSEDED)
+
+    state = models.CharField(
+        max_length=11,
+        choices=State.choices,
+        default=State.READY,
+        help_text="Only a ready dataset answers; any other is fetched again when asked for, but for a pinned one.",
+    )
+    path = models.CharField(
+        max_length=300, unique=True, help_text="The file, relative to the datasets folder."
+    )
+    bytes = models.PositiveBigIntegerField("size", help_text="Size of the file in bytes.")
+    # Size and modification time show a changed file without opening the file.
+    modified_ns = models.PositiveBigIntegerField(help_text="The file's modification time, ns.")
+    content_hash = models.CharField(
+        "content hash", max_length=64, help_text="SHA-256 over the bars, not over the file."
+    )
+    n_rows = models.PositiveIntegerField("bars", help_text="Bars in the file.")
+    first_time = models.DateTimeField(
+        "first bar", help_text="Opening instant of the oldest bar, UTC."
+    )
+    last_time = models.DateTimeField(
+        "last bar", help_text="Opening instant of the newest bar, UTC."
+    )
+    last_bar_final = models.BooleanField(
+        "last bar is final",
+        null=True,
+        help_text="No while the newest bar was still forming; unknown if the feed did not say.",
+    )
+    fetched_at = models.DateTimeField(help_text="When the feed answered, UTC.")
+    instrument = models.JSONField(
+        default=dict, help_text="What TradingView says of the instrument."
+    )
+    is_limited = models.BooleanField(
+        "limited by the feed",
+        default=False,
+        help_text="The feed said that it holds no deeper history for this account.",
+    )
+    n_duplicates = models.PositiveIntegerField(
+        "duplicates dropped",
+        default=0,
+        help_text="Bars that were sent more than once; the last one sent is kept.",
+    )
+    n_inconsistent = models.PositiveIntegerField(
+        "inconsistent bars",
+        default=0,
+        help_text="Bars whose high or low does not enclose the other prices; kept as sent.",
+    )
+    zero_volume_share = models.FloatField(
+        "share of zero volume",
+        null=True,
+        help_text="Share of bars with a volume of 0, from 0 to 1; empty without volume.",
+    )
+    largest_gap_s = models.PositiveBigIntegerField(
+        null=True, help_text="Longest time between two neighbouring bars, in seconds."
+    )
+    doubts = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What looks odd and may be right: a code and the number of bars; kept as sent.",
+    )
+    is_pinned = models.BooleanField(
+        "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
+    )
+    tvdatafeed_version = models.CharField(
+        "tvDatafeed's version", max_length=32, help_text="The tvDatafeed that fetched it."
+    )
+    hits = models.PositiveBigIntegerField(
+        default=0, help_text="Times it was served from the cache."
+    )
+    last_served_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was last served, UTC."
+    )
+
+    class Meta:
+        ordering = ("-fetched_at", "-pk")
+        constraints = [
+            models.UniqueConstraint(fields=KEY_FIELDS, name="one_dataset_a_key"),
+        ]
+        indexes = [
+            # The orders of the lists. The id comes last, so that no two rows have the same place.
+            models.Index(fields=["-fetched_at", "-id"], name="dataset_fetched"),
+            models.Index(fields=["-last_time", "-id"], name="dataset_last_time"),
+            models.Index(fields=["source", "-fetched_at", "-id"], name="dataset_source"),
+            models.Index(fields=["exchange"], name="dataset_exchange"),
+            models.Index(fields=["state"], name="dataset_state"),
+        ]
+        permissions = [
+            ("fetch_dataset", "Can fetch a dataset again"),
+            ("invalidate_dataset", "Can invalidate a dataset"),
+            ("verify_dataset", "Can verify a dataset's file"),
+            ("pin_dataset", "Can pin a dataset"),
+        ]
+
+    @classmethod
+    def find(cls, key: DatasetKey) -> Dataset | None:
+        """Return the row of `key` in any state, or None."""
+        return cls.objects.filter(**key.as_dict()).first()
+
+    @classmethod
+    def pinned(cls, key: DatasetKey) -> models.QuerySet[Dataset]:
+        """Return the row of `key` if the row is pinned, also when its file is missing.
+
+        A fetch never replaces a pinned dataset.
+        """
+        return cls.objects.filter(**key.as_dict(), is_pinned=True)

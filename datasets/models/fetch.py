@@ -1,0 +1,101 @@
+"""The table of fetches: one row for each request to get a dataset from the feed."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from datasets.bars import KEY_FIELDS
+from datasets.models.dataset import Dataset
+from datasets.models.key_columns import KeyedModel
+
+
+class Fetch(KeyedModel):
+    """One request to get a dataset from the feed, with all attempts at it."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    state = models.CharField(
+        max_length=9, choices=State.choices, default=State.QUEUED, help_text="Where it stands."
+    )
+    dataset = models.ForeignKey(
+        Dataset,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="fetches",
+        help_text="What it wrote.",
+    )
+    error_code = models.CharField(
+        "error", max_length=32, blank=True, help_text="Why it failed; see docs/api.md."
+    )
+    error_message = models.TextField(blank=True, help_text="The same in a sentence.")
+    retryable = models.BooleanField(default=False, help_text="Whether asking again can help.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Times it was tried.")
+    n_rows = models.PositiveIntegerField("bars", default=0, help_text="Bars received so far.")
+    waited_ms = models.PositiveIntegerField(
+        "waited, ms", default=0, help_text="Waiting for the throttle, ms."
+    )
+    fetched_ms = models.PositiveIntegerField(
+        "fetched, ms", default=0, help_text="Talking to the feed, ms."
+    )
+    stored_ms = models.PositiveIntegerField(
+        "stored, ms", default=0, help_text="Checking and writing, ms."
+    )
+    requested_by = models.CharField(
+        max_length=150, blank=True, help_text="Who asked: a user, or a client's address."
+    )
+    requested_via = models.CharField(max_length=16, help_text="api, page, admin or command.")
+    requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
+    turn = models.PositiveIntegerField(
+        default=0, help_text="Lower ones begin first; a client's fetches have one turn each."
+    )
+    failures = models.PositiveSmallIntegerField(
+        default=0, help_text="Attempts that failed with an error; a worker that died is none."
+    )
+    next_attempt_at = models.DateTimeField(
+        null=True, blank=True, help_text="After a failure that a retry can help, UTC."
+    )
+    allowed_at = models.DateTimeField(
+        null=True, blank=True,
+        help_text="When the throttle will let it begin, as far as can be told; set while it waits, UTC.",
+    )  # fmt: skip
+    started_at = models.DateTimeField(
+        null=True, blank=True, help_text="Start of the last attempt, UTC."
+    )
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="UTC.")
+    # The running attempt owns the row until this instant, and extends the lease while it runs.
+    lease_until = models.DateTimeField(
+        null=True, blank=True, help_text="The worker is taken for dead after this, UTC."
+    )
+    owner = models.CharField(max_length=32, blank=True, help_text="The running attempt's own id.")
+
+    class Meta:
+        ordering = ("-requested_at", "-pk")
+        verbose_name_plural = "fetches"
+        constraints = [
+            # Any number of callers for one key share one conversation with the feed.
+            models.UniqueConstraint(
+                fields=KEY_FIELDS,
+                condition=models.Q(state__in=["queued", "running"]),
+                name="one_active_fetch_a_key",
+            ),
+        ]
+        indexes = [
+            # For the next fetch, and for the number of a client's queued fetches. Without these
+            # indexes both queries would slow down as the queue grows.
+            models.Index(fields=["state", "turn", "id"], name="fetch_state_turn"),
+            models.Index(fields=["state", "requested_by", "turn"], name="fetch_state_client"),
+        ]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the fetch has ended; an ended fetch does not change any more."""
+        return self.state not in self.ACTIVE

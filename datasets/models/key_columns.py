@@ -1,0 +1,56 @@
+"""The columns of a `DatasetKey`, shared by datasets and fetches."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
+
+
+class KeyedModel(models.Model):
+    """The columns of a `DatasetKey`."""
+
+    source = models.CharField(
+        max_length=16, help_text="Feed: tradingview, or sample for synthetic bars."
+    )
+    exchange = models.CharField(
+        max_length=32, blank=True, help_text="TradingView's prefix; empty for an expression."
+    )
+    symbol = models.CharField(max_length=128, help_text="Instrument code at that exchange.")
+    timeframe = models.CharField(
+        max_length=3, choices=[(t.value, t.label) for t in Timeframe], help_text="Length of a bar."
+    )
+    n_bars = models.PositiveIntegerField(
+        "bars asked", help_text="How many bars back from the newest."
+    )
+    session = models.CharField(
+        max_length=8,
+        choices=[(s.value, s.value) for s in Session],
+        default=Session.REGULAR.value,
+        help_text="Trading hours covered.",
+    )
+    adjustment = models.CharField(
+        max_length=9,
+        choices=[(a.value, a.value) for a in Adjustment],
+        default=Adjustment.SPLITS.value,
+        help_text="Corporate actions that earlier prices are adjusted for.",
+    )
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+    @property
+    def key(self) -> DatasetKey:
+        """The key that identifies the dataset."""
+        return DatasetKey(
+            source=self.source,
+            exchange=self.exchange,
+            symbol=self.symbol,
+            timeframe=Timeframe(self.timeframe),
+            n_bars=self.n_bars,
+            session=Session(self.session),
+            adjustment=Adjustment(self.adjustment),
+        )
