@@ -1,1 +1,12 @@
-"""Django's admin of the catalog."""
+"""The catalog in Django's admin: datasets, fetches, workers and API tokens.
+
+Django imports this package at start-up; importing the modules registers their pages.
+"""
+
+from datasets.admin import site
+from datasets.admin.dataset_admin import DatasetAdmin
+from datasets.admin.fetch_admin import FetchAdmin
+from datasets.admin.token_admin import ApiTokenAdmin
+from datasets.admin.worker_admin import WorkerAdmin
+
+__all__ = ["ApiTokenAdmin", "DatasetAdmin", "FetchAdmin", "WorkerAdmin", "site"]

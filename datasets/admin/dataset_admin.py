@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: look, check, invalidate, pin, fetch again. Nothing is edited by hand."""
+"""The admin pages of datasets: view, verify, invalidate, pin, fetch again, delete, download."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-# `token_admin` only has to be loaded: it registers the pages of the API tokens.
-from datasets import serving
-from datasets.catalog import lists
+from datasets.admin.read_only_admin import ReadOnlyAdmin
 from datasets.errors import DatasetsError
-from datasets.fetching import fetch_queue
 from datasets.models import Dataset, Fetch
 from datasets.serving.permissions import (
     MAY_DELETE,
@@ -36,71 +30,20 @@ from datasets.serving.permissions import (
     MAY_VERIFY,
     is_allowed,
 )
-from datasets.serving.sign_in_attempts import AdminSignInForm
 from datasets.views import staff_actions, wording
 from datasets.views.downloads import Download
 from datasets.views.snippets import chart_address
 
-admin.site.site_header = "TradingView datasets"
-admin.site.site_title = "TradingView datasets"
-admin.site.index_title = "Catalog"
-# The lists are wide, and two models need no map.
-admin.site.enable_nav_sidebar = False
-admin.site.index_template = "admin/catalog_index.html"
-admin.site.login_form = AdminSignInForm
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than `listing.COUNTED` rows, however many there are."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: lists.COUNTED + 1].count())
-
-
-class IndexedChangeList(ChangeList):
-    """Ends each order by the id in the same direction, as the indexes do."""
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        ordering = list(super().get_ordering(request, queryset))
-        is_rising = isinstance(ordering[0], str) and not ordering[0].startswith("-")
-        if is_rising and ordering[-1] == "-pk":
-            ordering[-1] = "pk"
-        return ordering
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows are written by the service alone."""
-
-    show_full_result_count = False
-    # Each would count all rows.
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = lists.PER_PAGE
-    paginator = BoundedPaginator
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return IndexedChangeList
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
 
 @admin.register(Dataset)
 class DatasetAdmin(ReadOnlyAdmin):
-    """Every file, what is in it, how good it is, and whether it is served."""
+    """Lists datasets with their contents, quality and state; the actions are those of the pages."""
 
     list_display = (
         "exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state", "quality", "source", "pinned",
     )  # fmt: skip
     list_display_links = ("symbol",)
-    # Not by what has two or three values: that is what the filters are for.
+    # Columns with two or three values are left to the filters.
     sortable_by = ("exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state")
     list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
     search_fields = ("symbol", "exchange", "content_hash")
@@ -118,18 +61,18 @@ class DatasetAdmin(ReadOnlyAdmin):
     readonly_fields = (
         "preview", "is_final", "limited", "zero_volume", "largest_gap", "doubtful", "instrument_facts", "is_kept", "size", "last_fetches",
     )  # fmt: skip
-    # Of what is no field of the model, or is shown in other words than it.
+    # For rows that are no model field, or are shown in other words than the field.
     _help_texts: ClassVar = {
         "preview": "The bars in the file, times in UTC.",
         "is_final": "No while the newest bar was still forming; unknown if the feed did not say.",
         "limited": "The feed said that it holds no deeper history for this account.",
         "zero_volume": "Share of bars with a volume of 0.",
         "largest_gap": "Longest time between two neighbouring bars.",
-        "doubtful": "What looks odd and may be right; kept as sent.",
-        "instrument_facts": "As it was when the bars were fetched.",
+        "doubtful": "Values that look odd and may be right; kept as sent.",
+        "instrument_facts": "As TradingView described it when the bars were fetched.",
         "is_kept": "Never pruned and never replaced by a later fetch.",
-        "size": "Of the file.",
-        "last_fetches": "The ten newest fetches of this key, and what came of each.",
+        "size": "Size of the file.",
+        "last_fetches": "The ten newest fetches of this key, with their outcomes.",
     }
 
     class Media:
@@ -137,13 +80,13 @@ class DatasetAdmin(ReadOnlyAdmin):
         js = [Script("js/dataset.js", type="module")]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
-        """Leave the widest column to the page that shows it: sorting carries all others along."""
+        """Defer `instrument`: a sort of the list would carry this wide column along."""
         return super().get_queryset(request).defer("instrument")
 
     def get_form(
         self, request: HttpRequest, obj: Dataset | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Give a help text also to what is no field of the model."""
+        """Add help texts for rows that are no model field."""
         return super().get_form(request, obj, change, **kwargs | {"help_texts": self._help_texts})
 
     # --- columns ------------------------------------------------------------------------
@@ -179,7 +122,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     @admin.display(description="chart")
     def preview(self, dataset: Dataset) -> SafeString:
         if dataset.state != Dataset.State.READY:
-            return format_html("There is no file to draw: the dataset is {}.", dataset.state)
+            return format_html("No chart: the dataset is {}.", dataset.state)
         page = chart_address(dataset)
         link = format_html('<a href="{}">Open in the chart</a> · ', page) if page else ""
         return format_html(
@@ -214,7 +157,7 @@ class DatasetAdmin(ReadOnlyAdmin):
             return "none"
         return f"{dataset.largest_gap_s / 3600:,.1f} h"
 
-    @admin.display(description="what TradingView says")
+    @admin.display(description="TradingView's description")
     def instrument_facts(self, dataset: Dataset) -> SafeString:
         facts = [
             (name.replace("_", " "), value)
@@ -251,7 +194,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         return is_allowed(request.user, MAY_VERIFY)
 
     def has_remove_permission(self, request: HttpRequest) -> bool:
-        # Django's own delete pages would leave the file behind; see `has_delete_permission`.
+        # `has_delete_permission` stays False: Django's own delete pages would leave the file behind.
         return is_allowed(request.user, MAY_DELETE)
 
     def has_pin_permission(self, request: HttpRequest) -> bool:
@@ -296,14 +239,17 @@ class DatasetAdmin(ReadOnlyAdmin):
             _user(request), [(d, staff_actions.Result("Downloaded.")) for d in download.datasets]
         )
         for sentence in download.left_out:
-            # Shown on the next page of the admin; the archive holds the same sentences.
+            # The admin's next page shows the sentence; the downloaded archive holds it too.
             messages.warning(request, sentence)
         return download.response()
 
     def _ask_or_act(
         self, request: HttpRequest, queryset: QuerySet[Dataset], name: str, *, label: str
     ) -> TemplateResponse | None:
-        """Ask before an action is done to several datasets; the answer comes as a second POST."""
+        """Do the action, or return the page that asks for a confirmation first.
+
+        The confirmation page sends the same action again, with `confirmed`.
+        """
         action, chosen = staff_actions.ACTIONS[name], list(queryset)
         if not action.must_ask(len(chosen)) or "confirmed" in request.POST:
             self._act(request, chosen, name)
@@ -326,49 +272,6 @@ class DatasetAdmin(ReadOnlyAdmin):
 
 
 def _user(request: HttpRequest) -> User:
-    """Return who is signed in; the admin lets in nobody else."""
+    """Return the signed-in user; the admin admits no anonymous visitor."""
     assert isinstance(request.user, User)
     return request.user
-
-
-@admin.register(Fetch)
-class FetchAdmin(ReadOnlyAdmin):
-    """Every attempt to get a dataset, and what came of it."""
-
-    list_display = (
-        "requested_at", "exchange", "symbol", "timeframe", "n_bars", "state", "error_code", "attempts",
-        "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
-    )  # fmt: skip
-    list_display_links = ("symbol",)
-    list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
-    search_fields = ("symbol", "exchange", "requested_by")
-    actions = ("ask_again", "cancel")
-    exclude = ("owner", "lease_until", "turn", "failures")
-
-    def has_fetch_permission(self, request: HttpRequest) -> bool:
-        return is_allowed(request.user, MAY_FETCH_AGAIN)
-
-    @admin.action(description="Ask again for what failed or was cancelled", permissions=["fetch"])
-    def ask_again(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
-        ended = queryset.filter(state__in=[Fetch.State.FAILED, Fetch.State.CANCELLED])
-        asked = []
-        for fetch in ended:
-            try:
-                new = serving.request_fetch(fetch.key, via="admin", by=request.user.get_username())
-            except DatasetsError as error:
-                messages.error(request, f"{fetch}: {error}")
-            else:
-                asked.append(new)
-                self.log_change(request, fetch, f"Asked again: fetch {new.pk}.")
-        messages.success(request, f"{_fetches(len(asked))} asked for again.")
-
-    @admin.action(description="Cancel what is still queued", permissions=["fetch"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
-        cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
-        for fetch in cancelled:
-            self.log_change(request, fetch, "Cancelled.")
-        messages.success(request, f"{_fetches(len(cancelled))} cancelled.")
-
-
-def _fetches(number: int) -> str:
-    return f"{number} {'fetch' if number == 1 else 'fetches'}"

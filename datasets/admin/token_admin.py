@@ -1,4 +1,4 @@
-"""The admin's pages of API tokens: a secret is shown once, right after it was made."""
+"""The admin pages of API tokens. A secret is shown once, on the page after its token is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datasets.serving.permissions import Scope, may_hand_out
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Who may use the API from a program, how far, and until when."""
+    """API tokens with user, scope and expiry; a superuser sees all, other users see their own."""
 
     list_display = ("name", "prefix", "user", "scope", "is_valid", "expires_at", "last_used_at")
     list_filter = ("scope",)
@@ -35,7 +35,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return (*self.fields, *shown) if obj else self.fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """What a token may do was said when it was handed out; it can only end earlier or later."""
+        """Only the expiry of an existing token can be changed."""
         return ("name", "user", "scope", "prefix", "created_at", "last_used_at") if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
@@ -47,7 +47,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> forms.ModelChoiceField[Any] | None:
         if db_field.name == "user":
             users = User.objects.filter(is_active=True)
-            # In another's name only by whom everything is allowed anyway.
+            # A token in another user's name is left to superusers.
             kwargs["queryset"] = (
                 users
                 if _is_superuser(request)
@@ -60,7 +60,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name == "scope" and not may_hand_out(request.user, Scope.MANAGE):
-            # Nobody gets further by a token than by signing in.
+            # A token gives no more permissions than its user has.
             narrower = [Scope.READ, Scope.FETCH]
             kwargs["choices"] = [(scope.value, scope.label) for scope in narrower]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
@@ -77,14 +77,14 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: ApiToken, form: forms.ModelForm[Any], change: bool
     ) -> None:
         if not change:
-            # On the request, which is over when the page below has been sent.
+            # Kept on the request only, which ends with the page that shows the secret.
             request.token_secret = obj.renew()  # type: ignore[attr-defined]
         super().save_model(request, obj, form, change)
 
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the secret. No redirect, as the secret would have to be kept somewhere for it."""
+        """Show the secret in this reply; a redirect would need a place that keeps the secret."""
         context = {
             **self.admin_site.each_context(request),
             "title": "The token has been made",
@@ -101,4 +101,4 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 def _must_be_ahead(moment: Any) -> None:
     if moment <= timezone.now():
-        raise forms.ValidationError("This instant is over; the token would never work.")
+        raise forms.ValidationError("This instant is in the past; choose a later one.")

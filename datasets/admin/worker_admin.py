@@ -1,4 +1,4 @@
-"""The admin's list of workers: which there are, and when each was last seen."""
+"""The admin pages of workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datasets.models import Worker
 
 @admin.register(Worker)
 class WorkerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Workers come and go by themselves: nothing is added or changed here."""
+    """Lists the workers and when each was last seen; only the workers write these rows."""
 
     list_display = ("name", "host", "source", "is_alive", "started_at", "seen_at")
     list_filter = ("source",)

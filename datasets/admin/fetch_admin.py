@@ -1,0 +1,57 @@
+"""The admin pages of fetches."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from datasets import serving
+from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.errors import DatasetsError
+from datasets.fetching import fetch_queue
+from datasets.models import Fetch
+from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
+
+
+@admin.register(Fetch)
+class FetchAdmin(ReadOnlyAdmin):
+    """Lists fetches with their outcomes; failed ones are requested again, queued ones cancelled."""
+
+    list_display = (
+        "requested_at", "exchange", "symbol", "timeframe", "n_bars", "state", "error_code", "attempts",
+        "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
+    )  # fmt: skip
+    list_display_links = ("symbol",)
+    list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
+    search_fields = ("symbol", "exchange", "requested_by")
+    actions = ("ask_again", "cancel")
+    exclude = ("owner", "lease_until", "turn", "failures")
+
+    def has_fetch_permission(self, request: HttpRequest) -> bool:
+        return is_allowed(request.user, MAY_FETCH_AGAIN)
+
+    @admin.action(description="Ask again for what failed or was cancelled", permissions=["fetch"])
+    def ask_again(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
+        ended = queryset.filter(state__in=[Fetch.State.FAILED, Fetch.State.CANCELLED])
+        asked = []
+        for fetch in ended:
+            try:
+                new = serving.request_fetch(fetch.key, via="admin", by=request.user.get_username())
+            except DatasetsError as error:
+                messages.error(request, f"{fetch}: {error}")
+            else:
+                asked.append(new)
+                self.log_change(request, fetch, f"Asked again: fetch {new.pk}.")
+        messages.success(request, f"{_fetches(len(asked))} asked for again.")
+
+    @admin.action(description="Cancel what is still queued", permissions=["fetch"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
+        cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
+        for fetch in cancelled:
+            self.log_change(request, fetch, "Cancelled.")
+        messages.success(request, f"{_fetches(len(cancelled))} cancelled.")
+
+
+def _fetches(number: int) -> str:
+    return f"{number} {'fetch' if number == 1 else 'fetches'}"

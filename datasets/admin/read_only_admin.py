@@ -1,0 +1,56 @@
+"""Base of the admin pages of rows that only the service writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from datasets.catalog import lists
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Paginator that stops counting rows at `lists.COUNTED` + 1, to stay fast in long tables."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[: lists.COUNTED + 1].count())
+
+
+class IndexedChangeList(ChangeList):
+    """Change list whose order ends with the id in the same direction, as the indexes do."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        ordering = list(super().get_ordering(request, queryset))
+        is_rising = isinstance(ordering[0], str) and not ordering[0].startswith("-")
+        if is_rising and ordering[-1] == "-pk":
+            ordering[-1] = "pk"
+        return ordering
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Model admin without add, change and delete: only the service writes these rows."""
+
+    show_full_result_count = False
+    # Each facet would count all rows.
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = lists.PER_PAGE
+    paginator = BoundedPaginator
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return IndexedChangeList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
