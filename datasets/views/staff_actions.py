@@ -102,7 +102,7 @@ ACTIONS = {
         MAY_DELETE,
         "deleted; the files are in the trash until `manage.py tidy` empties it",
         _delete,
-        question="Delete these datasets? The catalog forgets them, and their files are moved to the trash.",
+        question="Delete these datasets? Their rows are removed from the catalog, and their files are moved to the trash.",
         asks_always=True,
         flag=DELETION,
     ),
