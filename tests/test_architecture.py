@@ -55,8 +55,6 @@ MODULES = [
     if path != PACKAGE / "__init__.py" and "migrations" not in path.parts
 ]
 PRODUCT = [*MODULES, *sorted((ROOT / "tvproject").glob("*.py"))]
-# websocket-client has no public way to open a socket through a proxy within a deadline.
-CONNECTION = PACKAGE / "tradingview" / "connection.py"
 # The web server replaces a part of granian's, which has no public place for it; decision 0009.
 SERVER = ROOT / "tvproject" / "server.py"
 
@@ -91,8 +89,6 @@ def test_a_package_imports_only_from_packages_before_it(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name_of)
 def test_nobody_imports_a_private_name(path: Path) -> None:
-    if path == CONNECTION:
-        return
     for module, name in imports(path):
         is_private = name.startswith("_") or any(part.startswith("_") for part in module.split("."))
         assert not is_private or module == "__future__", f"{module}.{name}"

@@ -20,10 +20,11 @@ from tvDatafeed import Interval, TvDatafeed
 from datasets.bars import DatasetKey, FetchedBars, Timeframe
 from datasets.errors import BadBars, FeedClosed
 from datasets.tradingview import frames
-from datasets.tradingview.connection import Connection, Watch, open_connection, payloads
+from datasets.tradingview.connection import Connection, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
-from datasets.tradingview.limits import MessageLimit
+from datasets.tradingview.message_limit import MessageLimit
 from datasets.tradingview.sign_in import GUEST_TOKEN
+from datasets.tradingview.watch import Watch
 
 # A connection is kept for the next fetch for so long; the feed drops it after about 30 s
 # without an answer to its heartbeats.

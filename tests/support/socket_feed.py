@@ -11,8 +11,10 @@ from typing import Any
 
 from websocket import WebSocket
 
-from datasets.tradingview.connection import Connection, Watch, _GuardedSocket
+from datasets.tradingview.connection import Connection
 from datasets.tradingview.conversation import SERIES_ID
+from datasets.tradingview.transport import GuardedSocket
+from datasets.tradingview.watch import Watch
 
 CHART = "cs_ours"
 NOW = 1_787_292_487
@@ -78,7 +80,7 @@ def connected() -> Iterator[tuple[Connection, socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        guarded = _GuardedSocket(ours, Watch(silence_s=2, deadline_s=5))
+        guarded = GuardedSocket(ours, Watch(silence_s=2, deadline_s=5))
         ws = WebSocket(skip_utf8_validation=True)
         ws.sock, ws.connected = guarded, True  # type: ignore[assignment]
         yield Connection(ws, guarded), theirs

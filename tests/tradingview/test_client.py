@@ -286,15 +286,19 @@ def test_a_bad_bar_brings_the_message_that_held_it() -> None:
 
 
 @contextmanager
-def answering(answer: bytes, *, then_silent: bool = False) -> Iterator[str]:
-    """Yield the address of a server that gives one answer, whatever is asked."""
+def answering(
+    answer: bytes, *, then_silent: bool = False, requests: list[bytes] | None = None
+) -> Iterator[str]:
+    """Yield the address of a server that gives one answer to any request, kept in `requests`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asked_to_end = threading.Event()
 
         def serve() -> None:
             client, _ = listener.accept()
             with client:
-                client.recv(65536)
+                request = client.recv(65536)
+                if requests is not None:
+                    requests.append(request)
                 client.sendall(answer)
                 if then_silent:
                     asked_to_end.wait(10)
@@ -343,3 +347,44 @@ def test_a_host_that_is_silent_where_tls_is_expected_is_a_timeout() -> None:
         pytest.raises(FeedTimeout, match="says nothing for 0.3 s"),
     ):
         fetch_from(f"wss://{address}")
+
+
+# --- through a proxy -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        (b"HTTP/1.1 200 Connection established\r\n\r\n", FeedClosed, "closed the connection"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", FeedUnreachable, "407"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", FeedUnreachable, "cannot be reached"),
+    ],
+)
+def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, error: type[DatasetsError], text: str
+) -> None:
+    requests: list[bytes] = []
+    with answering(answer, requests=requests) as address:
+        monkeypatch.setenv("http_proxy", f"http://ada:love%20lace@{address}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(error, match=text):
+            fetch_from("ws://feed.example/socket")
+
+    assert requests[0].startswith(b"CONNECT feed.example:80 HTTP/1.")
+    assert b"Proxy-Authorization: Basic YWRhOmxvdmUgbGFjZQ==\r\n" in requests[0]
+
+
+def test_a_silent_proxy_makes_the_feed_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(b"", then_silent=True) as address:
+        monkeypatch.setenv("http_proxy", f"http://{address}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(FeedUnreachable, match="does not answer"):
+            fetch_from("ws://feed.example/socket")
+
+
+def test_a_host_in_no_proxy_is_reached_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    with answering(b"HTTP/1.1 429 Too Many\r\n\r\n") as address, pytest.raises(RateLimited):
+        fetch_from(f"ws://{address}")

@@ -1,0 +1,155 @@
+"""The TCP or TLS socket under the WebSocket, bounded in time and bytes."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from base64 import b64encode
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from requests.utils import get_environ_proxies
+
+from datasets.errors import FeedTimeout, FeedUnreachable
+from datasets.tradingview.message_limit import NO_BARS
+from datasets.tradingview.watch import Watch
+
+# A message counts as progress each time this many bytes of it have arrived.
+_PROGRESS_BYTES = 4096
+_SLICE_S = 1.0
+_STATUS_BYTES = len("HTTP/1.1 101")
+
+
+class GuardedSocket:
+    """A connected socket whose reads obey a `Watch` and a `MessageLimit`.
+
+    websocket-client reads the upgrade and all frames through this socket, so no read escapes
+    the limits.
+    """
+
+    def __init__(self, sock: Any, watch: Watch) -> None:
+        self._sock = sock
+        self.watch = watch
+        self.limit = NO_BARS
+        self._received = self._counted = 0
+        self._first = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def start_message(self) -> None:
+        """Reset the byte count for the next message."""
+        self._received = self._counted = 0
+
+    def recv(self, size: int) -> bytes:
+        """Return the next bytes; wait in slices of one second, so that `on_wait` is called."""
+        while True:
+            self._sock.settimeout(min(_SLICE_S, self.watch.left()))
+            try:
+                data: bytes = self._sock.recv(size)
+                break
+            except TimeoutError:
+                self.watch.on_wait()
+        if len(self._first) < _STATUS_BYTES:
+            self._first += data
+        self._received += len(data)
+        self.limit.require_bytes(self._received)
+        if self._received - self._counted >= _PROGRESS_BYTES:
+            self._counted = self._received
+            self.watch.news()
+        return data
+
+    @property
+    def upgrade_status(self) -> int | None:
+        """The HTTP status of the reply to the upgrade; None before it has arrived."""
+        found = re.match(rb"HTTP/1\.[01] (\d{3})", self._first)
+        return int(found[1]) if found else None
+
+
+def open_socket(url: str, watch: Watch) -> socket.socket:
+    """Open a TCP connection to the host of `url`, with TLS for wss://, within the time of `watch`.
+
+    A proxy in `http_proxy` or `https_proxy` is used unless `no_proxy` names the host, as in the
+    service's HTTP requests. Raises `FeedUnreachable`, and `FeedTimeout` for a silent host.
+    """
+    target = urlsplit(url)
+    try:
+        host, is_tls = target.hostname or "", target.scheme == "wss"
+        port = target.port or (443 if is_tls else 80)
+        proxy = get_environ_proxies(f"http://{target.netloc}").get("https" if is_tls else "http")
+        raw = _open_tunnel(proxy, host, port, watch) if proxy else _open_tcp(host, port, watch)
+        return _wrap_tls(raw, host, target.netloc, watch) if is_tls else raw
+    except (OSError, HTTPException, ValueError) as error:
+        raise FeedUnreachable(
+            f"{target.netloc} cannot be reached: {_reason(error)}. Check the network and TV_WS_URL; "
+            "it can be tried again."
+        ) from error
+
+
+def _open_tcp(host: str, port: int, watch: Watch) -> socket.socket:
+    """Connect to the first address of the host that does not refuse; all share the time left."""
+    refusal: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        raw = socket.socket(family, kind, protocol)
+        try:
+            raw.settimeout(watch.left())
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            raw.connect(address)
+            return raw
+        except OSError as error:
+            raw.close()
+            if error.errno not in (errno.ECONNREFUSED, errno.ENETUNREACH):
+                raise
+            refusal = error
+        except BaseException:
+            raw.close()
+            raise
+    raise refusal or socket.gaierror("The host has no address")
+
+
+def _open_tunnel(proxy: str, host: str, port: int, watch: Watch) -> socket.socket:
+    """Connect to the host through an HTTP proxy, by CONNECT."""
+    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    headers = {}
+    if parts.username:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    tunnel = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=watch.left())
+    tunnel.set_tunnel(host, port, headers)
+    try:
+        tunnel.connect()
+    except BaseException:
+        tunnel.close()
+        raise
+    return tunnel.sock
+
+
+def _wrap_tls(raw: socket.socket, host: str, shown_host: str, watch: Watch) -> socket.socket:
+    try:
+        raw.settimeout(watch.left())
+        return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
+    except TimeoutError as error:
+        raw.close()
+        raise FeedTimeout(
+            f"{shown_host} accepts connections and then says nothing for {watch.silence_s:g} s (TV_TIMEOUT_S). "
+            "Nothing was stored; it can be tried again."
+        ) from error
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"its TLS connection is not accepted ({error.reason or 'no TLS'})"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "the host is unknown"
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    return str(getattr(error, "strerror", None) or error).lower()
