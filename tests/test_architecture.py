@@ -15,6 +15,7 @@ PACKAGE = ROOT / "datasets"
 # A package imports only from the packages before it.
 PACKAGES = [
     "errors",
+    "handover",
     "outages",
     "bars",
     "calendars",

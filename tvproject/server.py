@@ -23,7 +23,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import mp
 
-from datasets.fetching.handover import HandedOver, never_waiting, when_about_to_wait
+from datasets.handover import HandedOver, never_waiting, when_about_to_wait
 from tvproject.env import SettingsError, read_settings
 from tvproject.listening import cut_off_stuck_readers_soon
 from tvproject.threads import Threads

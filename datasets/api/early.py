@@ -18,8 +18,8 @@ from rest_framework.exceptions import APIException
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, bars_reply, choose_format
 from datasets.errors import InvalidRequest, TooManyRequests
-from datasets.fetching.handover import require_thread_that_may_wait
 from datasets.formats import FORMATS
+from datasets.handover import require_thread_that_may_wait
 from datasets.serving import cached_reads, clients
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.permissions import Scope, strangers_may

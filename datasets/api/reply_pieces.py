@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 from datasets.api.exceptions import of_error
 from datasets.errors import Busy
-from datasets.fetching.handover import about_to_wait, require_thread_that_may_wait
+from datasets.handover import about_to_wait, require_thread_that_may_wait
 from datasets.serving.body_cache import LARGE_BYTES
 
 Respond = Callable[[HttpRequest], HttpResponseBase]

@@ -16,7 +16,7 @@ from datasets.bars import ascii_upper
 from datasets.catalog import lists
 from datasets.errors import FetchError, RateLimited
 from datasets.fetching import throttle
-from datasets.fetching.handover import about_to_wait
+from datasets.handover import about_to_wait
 from datasets.models import Dataset
 from datasets.tradingview.symbols import SymbolMatch, SymbolPage, search_symbols
 

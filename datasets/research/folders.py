@@ -54,7 +54,7 @@ class Place:
 def outputs_folder(folder: str | Path | None = None) -> Path:
     """Return the outputs folder: the one given, else `OUTPUTS_URL`, else the project's own.
 
-    `OUTPUTS_URL` is looked for as `datasets.locations` says, in `.env` too.
+    `OUTPUTS_URL` is looked for as `datasets.storage.locations` says, in `.env` too.
     """
     if isinstance(folder, Path):
         return folder.expanduser().resolve()

@@ -17,7 +17,7 @@ from datasets.bars import DatasetKey, freshness, selection
 from datasets.catalog import invalidation, outputs
 from datasets.errors import Disabled, FetchError, InvalidRequest, Refused, StoreError
 from datasets.fetching import fetch_queue, tasks
-from datasets.fetching.handover import about_to_wait
+from datasets.handover import about_to_wait
 from datasets.models import Dataset, Fetch, database
 from datasets.serving.bars_request import Answer, BarsRequest
 

@@ -12,7 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 
 from datasets.errors import Busy, Refused
-from datasets.fetching.handover import about_to_wait
+from datasets.handover import about_to_wait
 from datasets.serving import clients
 
 # A hash takes most of a second of a processor. More at a time would be as long for each, and

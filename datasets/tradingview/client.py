@@ -2,7 +2,7 @@
 
 `get_hist` sends the messages, reads until "series_completed", and has a table made of that.
 It calls four methods of its class that are private by name only; `_Driver` replaces them, and
-tests/test_tvdatafeed_names.py pins the names. Called bare it would take a cut connection
+tests/tradingview/test_tvdatafeed_names.py pins the names. Called bare it would take a cut connection
 for a short success, a refusal for no data, and UTC for local time.
 """
 

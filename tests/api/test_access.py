@@ -660,7 +660,7 @@ def test_an_unforeseen_error_tells_nothing_of_itself(
         raise RuntimeError("the secret is /srv/hunter2")
 
     monkeypatch.setattr("datasets.serving.status.describe", fail)
-    monkeypatch.setattr("datasets.views.render", fail)
+    monkeypatch.setattr("datasets.views.chart_page.render", fail)
     client.raise_request_exception = False
 
     with caplog.at_level(logging.ERROR):

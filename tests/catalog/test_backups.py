@@ -25,7 +25,7 @@ SYMBOLS = [f"LOAD:S{number}" for number in range(6)]
 # As `manage.py backup`, but killed when the third file is copied.
 KILLED = """
 import os, signal, sys
-from datasets import backups
+from datasets.catalog import backups
 copy, copied = backups._copy, []
 def copy_or_die(path, target):
     copied.append(path)

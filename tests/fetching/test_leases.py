@@ -129,9 +129,9 @@ import json, sys, time, django
 django.setup()
 from datetime import timedelta
 from django.utils import timezone
-from datasets import database, fetch_queue, leases
-from datasets.models import Fetch
-from tests.bars import a_key
+from datasets.fetching import fetch_queue, leases
+from datasets.models import Fetch, database
+from tests.support.factories import a_key
 leases._RENEW_S = 0.1
 fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
 _, lease = leases.claim(fetch.pk)

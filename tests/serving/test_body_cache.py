@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings as project
 from django.test import Client
 
-from datasets.fetching.handover import HandedOver, never_waiting
+from datasets.handover import HandedOver, never_waiting
 from datasets.models import Dataset
 from datasets.serving import bodies
 from datasets.serving.body_cache import Rendered, RenderedCache

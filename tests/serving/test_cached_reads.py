@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from datasets.fetching.handover import HandedOver, never_waiting
+from datasets.handover import HandedOver, never_waiting
 from datasets.models import ApiToken, Dataset, Fetch
 from datasets.serving import bodies, cached_reads, clients, usage
 from datasets.serving.bars_request import BarsRequest
@@ -365,7 +365,7 @@ def test_a_request_that_waits_for_a_fetch_says_so_first(
 ) -> None:
     calls: list[None] = []
     monkeypatch.setattr("datasets.fetching.tasks.enqueue", lambda pk: None)
-    monkeypatch.setattr("datasets.fetching.handover._say_so", [lambda: calls.append(None)])
+    monkeypatch.setattr("datasets.handover._say_so", [lambda: calls.append(None)])
 
     assert client.get(f"{OHLC}&wait={wait}").status_code == 202
 

@@ -23,8 +23,8 @@ N_WAITING = 260
 _KEEP = """
 import django
 django.setup()
-from datasets import fetching
-from tests.bars import a_key, bars_table, fetched_bars
+from datasets.catalog import outputs, records
+from tests.support.factories import a_key, bars_table, fetched_bars
 records.record(outputs.get_store().write(a_key(), fetched_bars(bars_table(300))))
 """
 

@@ -23,9 +23,9 @@ _KEEP = """
 import django
 django.setup()
 from django.contrib.auth.models import User
-from datasets import fetching
+from datasets.catalog import outputs, records
 from datasets.models import ApiToken
-from tests.bars import a_key, bars_table, fetched_bars
+from tests.support.factories import a_key, bars_table, fetched_bars
 records.record(outputs.get_store().write(a_key(), fetched_bars(bars_table(300))))
 token = ApiToken(name="t", user=User.objects.create_user("ada"))
 print(token.renew())

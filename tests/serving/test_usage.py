@@ -114,7 +114,9 @@ def test_reads_of_the_file_are_counted_too(client: Client, make_dataset: MakeDat
     # What other tests have read.
     usage._hits._counts.clear()
 
-    assert client.get(f"/api/tv/datasets/{dataset.pk}/file").status_code == 200
+    reply = client.get(f"/api/tv/datasets/{dataset.pk}/file")
+    assert reply.status_code == 200
+    reply.close()
     usage.flush()
 
     assert Dataset.objects.get().hits == 1

@@ -118,7 +118,7 @@ import resource, sys
 from pathlib import Path
 from datasets.errors import FileCorrupt
 from datasets.research import load
-from datasets.store import Store
+from datasets.storage.store import Store
 folder, name = Path(sys.argv[1]), sys.argv[2]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (

@@ -24,8 +24,8 @@ N_PROCESSES = 8
 _START = """
 import sys, django
 django.setup()
-from tests import crowding
-crowding.main(int(sys.argv[1]), float(sys.argv[2]), is_one_series=sys.argv[3] == 'True')
+from tests.support import crowd
+crowd.main(int(sys.argv[1]), float(sys.argv[2]), is_one_series=sys.argv[3] == 'True')
 """
 
 

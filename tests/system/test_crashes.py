@@ -31,8 +31,8 @@ N_RANDOM_KILLS = int(os.environ.get("RANDOM_KILLS", "120"))
 _START = """
 import django
 django.setup()
-from tests import crashing, starving
-crashing.main(crashing.TASKS | starving.TASKS)
+from tests.support import full_disks, kill_points
+kill_points.main(kill_points.TASKS | full_disks.TASKS)
 """
 
 

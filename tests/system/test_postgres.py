@@ -13,14 +13,17 @@ from tests.support.stacks import ROOT, Feed, Stack
 from tests.system.test_concurrency import CROWD_SECONDS, crowd
 
 # Where the catalog is read and written most.
-FILES = ("catalog", "commands", "fetching", "ohlc_api", "api", "quick", "admin", "pages", "signin")
+FILES = (
+    "catalog/test_catalog", "management/test_commands", "fetching/test_fetching", "api/test_ohlc", "api/test_api",
+    "serving/test_cached_reads", "admin/test_admin", "views/test_pages", "tradingview/test_sign_in",
+)  # fmt: skip
 
 
 def test_the_same_tests_pass_on_postgresql(postgresql_url: str) -> None:
     # Kept, so that it can be seen that they were made there.
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--create-db", "--reuse-db",
-         *(f"tests/test_{name}.py" for name in FILES)],
+         *(f"tests/{name}.py" for name in FILES)],
         cwd=ROOT, env=os.environ | {"TEST_DATABASE_URL": postgresql_url}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 

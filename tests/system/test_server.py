@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from datasets.fetching.handover import HandedOver, never_waiting, require_thread_that_may_wait
+from datasets.handover import HandedOver, never_waiting, require_thread_that_may_wait
 from tests.support.stacks import free_port, wait_until
 from tvproject.server import Handover
 from tvproject.threads import Threads
@@ -208,7 +208,7 @@ _SERVE = """
 import sys
 from granian.constants import Interfaces
 from tvproject.server import Server
-Server("tests.test_server:application", port=int(sys.argv[1]), interface=Interfaces.WSGI, log_enabled=False).serve()
+Server("tests.system.test_server:application", port=int(sys.argv[1]), interface=Interfaces.WSGI, log_enabled=False).serve()
 """
 
 
