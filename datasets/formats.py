@@ -7,7 +7,7 @@ JSON and Arrow, and empty in CSV. No pandas: a cold reply of 5,000 bars is a few
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,32 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets.bars import BAR_COLUMNS
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """One representation: its name in the API, its media type, and its files' suffix."""
-
-    name: str
-    media_type: str
-    suffix: str
-    # Whether the reply carries more than the bars (`symbol`, `count`, …).
-    has_envelope: bool = False
-    # Arrow and parquet: compressed inside, or read without being copied.
-    is_text: bool = True
-
-
-FORMATS = {
-    chosen.name: chosen
-    for chosen in [
-        Format("json", "application/json", "json", has_envelope=True),
-        Format("columns", "application/json", "json", has_envelope=True),
-        Format("csv", "text/csv", "csv"),
-        Format("arrow", "application/vnd.apache.arrow.stream", "arrow", is_text=False),
-        Format("parquet", "application/vnd.apache.parquet", "parquet", is_text=False),
-    ]
-}
-
 
 _IN_UTC = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
@@ -128,13 +102,54 @@ def parquet_file(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-RENDERERS = {
-    "json": rows_json,
-    "columns": columns_json,
-    "csv": csv_text,
-    "arrow": arrow_stream,
-    "parquet": parquet_file,
-}
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One representation of bars.
+
+    Parameters
+    ----------
+    name
+        The value of the API's parameter `format` and of the command's `--format`.
+    media_type
+        The reply's `Content-Type`, and the type that `Accept` can name.
+    suffix
+        The ending of a file, without the dot.
+    label
+        The text of a page's download link; pages offer no link where it is empty.
+    render
+        Returns the bytes of a table with columns of `BAR_SCHEMA`.
+    has_envelope
+        The reply carries more than the bars (`symbol`, `count`, …).
+    is_text
+        False for Arrow and parquet, which gzip does not make smaller: parquet is compressed
+        already, and Arrow is read without a copy.
+    """
+
+    name: str
+    media_type: str
+    suffix: str
+    label: str
+    render: Callable[[pa.Table], bytes]
+    has_envelope: bool = False
+    is_text: bool = True
+
+
+# The only table of formats: the API, its schema, the pages, the command and the tests read it.
+FORMATS = {
+    row.name: row
+    for row in [
+        Format("json", "application/json", "json", "JSON", rows_json, has_envelope=True),
+        Format("columns", "application/json", "json", "", columns_json, has_envelope=True),
+        Format("csv", "text/csv", "csv", "CSV", csv_text),
+        Format("arrow", "application/vnd.apache.arrow.stream", "arrow", "Arrow", arrow_stream, is_text=False),
+        Format("parquet", "application/vnd.apache.parquet", "parquet", "Parquet", parquet_file, is_text=False),
+    ]
+}  # fmt: skip
+
+
+def file_formats() -> list[Format]:
+    """Return the formats that hold nothing but bars, so that a file of them is complete."""
+    return [row for row in FORMATS.values() if not row.has_envelope]
 
 
 def choose_columns(fields: Sequence[str]) -> list[str]:

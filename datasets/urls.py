@@ -9,8 +9,8 @@ from datasets.api import views as api
 from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
-from datasets.serving.sign_in_attempts import SignInForm
 from datasets.views import dataset_pages, fetch_pages
+from datasets.views.sign_in_forms import SignInForm
 
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", api.OhlcViewSet, basename="api-ohlc")

@@ -28,7 +28,9 @@ from datasets.api.serializers import (
     SymbolPageSerializer,
 )
 from datasets.errors import FetchError, all_codes
+from datasets.formats import FORMATS, file_formats
 
+_PARQUET = FORMATS["parquet"].media_type
 PROBLEM = "application/problem+json"
 FETCH_CODES = sorted(
     code
@@ -184,9 +186,10 @@ _BARS: dict[Any, Any] = {
         ),
         examples=[OpenApiExample("one bar", _EXAMPLE)],
     ),
-    (200, "text/csv"): OpenApiResponse(str),
-    (200, "application/vnd.apache.arrow.stream"): OpenApiResponse(bytes),
-    (200, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
+    **{
+        (200, row.media_type): OpenApiResponse(str if row.is_text else bytes)
+        for row in file_formats()
+    },
     304: OpenApiResponse(description="The client has these bars already."),
 }
 
@@ -224,8 +227,8 @@ file_schema = extend_schema(
         )
     ],
     responses={
-        (200, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
-        (206, "application/vnd.apache.parquet"): OpenApiResponse(bytes),
+        (200, _PARQUET): OpenApiResponse(bytes),
+        (206, _PARQUET): OpenApiResponse(bytes),
         304: OpenApiResponse(description="The client has this file already."),
         **problems(404, 416, 500),
     },

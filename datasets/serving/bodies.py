@@ -19,8 +19,8 @@ from django.conf import settings
 from datasets import catalog, formats
 from datasets.bars import coverage
 from datasets.bars.coverage import Coverage, coverage_of
-from datasets.formats import FORMATS, RENDERERS, choose_columns
 from datasets.handover import require_thread_that_may_wait
+from datasets.formats import FORMATS, choose_columns
 from datasets.models import Dataset
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest
@@ -157,7 +157,7 @@ def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     part = _part_of(held, request)
     last_bar_final = _is_last_final(part, answer.dataset)
     headers = _headers_of(covered, last_bar_final)
-    bars = RENDERERS[request.format](part.select(choose_columns(request.fields)))
+    bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
     if not FORMATS[request.format].has_envelope:
         return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
     body = _enveloped(answer, covered, last_bar_final, part.num_rows, bars)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from datasets.bars import Timeframe
 from datasets.catalog import lists
 from datasets.errors import InvalidRequest, StoreError, StoreFailed, StoreUnavailable
+from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.serving.permissions import Scope, is_allowed, strangers_may
 from datasets.views import sparklines, staff_actions, wording
@@ -47,7 +48,12 @@ _COLUMNS = [
 # Read first with the largest on top; names and lengths the other way round.
 _LARGEST_FIRST = {"bars", "last", "fetched", "size", "quality", "hits"}
 _MAX_EXCHANGES = 300
-_DOWNLOADS = [("csv", "CSV"), ("parquet", "Parquet"), ("arrow", "Arrow"), ("json", "JSON")]
+# Files of bars alone come before JSON.
+_DOWNLOADS = [
+    (row.name, row.label)
+    for row in sorted(FORMATS.values(), key=lambda row: row.has_envelope)
+    if row.label
+]
 _ACTIONS = [
     ("fetch", "Fetch again", "Fetch the bars again now"),
     ("invalidate", "Invalidate", "Fetch the bars again when they are next asked for"),

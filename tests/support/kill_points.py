@@ -34,7 +34,7 @@ from datasets import catalog, fetching, serving
 from datasets.bars import DatasetKey, FetchedBars, content_hash
 from datasets.catalog import outputs, records
 from datasets.fetching import attempt, fetch_queue, throttle
-from datasets.formats import RENDERERS
+from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.serving import bodies, usage
 from datasets.serving.bars_request import BarsRequest
@@ -371,7 +371,9 @@ def served(task: Outcome) -> str:
     if answer is None:
         return "none"
     body = orjson.loads(bodies.render(answer, request, accepts_gzip=False).body)
-    bars = {name: orjson.loads(RENDERERS["json"](_bars(name, task))) for name in ("old", "new")}
+    bars = {
+        name: orjson.loads(FORMATS["json"].render(_bars(name, task))) for name in ("old", "new")
+    }
     (name,) = (name for name in bars if body["ohlc"] == bars[name])
     assert body["content_hash"] == content_hash(_bars(name, task))
     assert body["count"] == task["n_bars"]

@@ -23,7 +23,7 @@ from datasets import catalog, serving
 from datasets.bars import Timeframe, ascii_upper, split_symbol
 from datasets.catalog import outputs
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
-from datasets.formats import RENDERERS
+from datasets.formats import FORMATS, file_formats
 from datasets.management.console import open_console, read_age, whole_number
 from datasets.models import Dataset
 from datasets.research.lock_files import read_lock, verify_lock
@@ -308,8 +308,8 @@ def _export_one(dataset: Dataset, folder: Path, file_format: str) -> None:
         if file_format == "parquet":
             shutil.copyfile(outputs.get_store().folder / dataset.path, unfinished)
         else:
-            unfinished.write_bytes(RENDERERS[file_format](table))
-        unfinished.replace(folder / f"{Path(dataset.path).stem}.{file_format}")
+            unfinished.write_bytes(FORMATS[file_format].render(table))
+        unfinished.replace(folder / f"{Path(dataset.path).stem}.{FORMATS[file_format].suffix}")
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -374,7 +374,7 @@ def _pruning(action: ArgumentParser) -> None:
 def _exporting(action: ArgumentParser) -> None:
     _selection(action)
     action.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
-    action.add_argument("--format", choices=["parquet", "csv", "arrow"], default="parquet")
+    action.add_argument("--format", choices=[row.name for row in file_formats()], default="parquet")
 
 
 _ACTIONS = {
