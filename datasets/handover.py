@@ -1,6 +1,8 @@
-"""Whether a thread may wait. One that answers for all must not, and hands over what would hold it up.
+"""Marks threads that must never block.
 
-`tvproject/server.py` says which thread is which. Everywhere else every thread may wait.
+`tvproject/server.py` marks the thread that accepts connections: it answers short requests itself and
+hands the others over to threads that may block. All other threads may block. This module
+imports nothing of Django, because the server imports it before Django is set up.
 """
 
 from __future__ import annotations
@@ -10,19 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _here = threading.local()
-_say_so: list[Callable[[], None]] = []
+_callbacks: list[Callable[[], None]] = []
 
 
 class HandedOver(BaseException):
-    """A request needs a thread that may wait.
+    """The request needs a thread that may block.
 
-    Not an `Exception`, because nothing on its way out may take it for a failure and answer.
+    A `BaseException`, because `except Exception` on the way out would turn a handover into an
+    error reply.
     """
 
 
 @contextmanager
 def never_waiting() -> Iterator[None]:
-    """Make the calling thread one that must not wait."""
+    """Mark the calling thread as one that must never block, inside the block."""
     _here.never_waits = True
     try:
         yield
@@ -31,17 +34,20 @@ def never_waiting() -> Iterator[None]:
 
 
 def require_thread_that_may_wait() -> None:
-    """Raise `HandedOver` in a thread that must not wait."""
+    """Raise `HandedOver` in a thread that must never block."""
     if getattr(_here, "never_waits", False):
         raise HandedOver
 
 
 def when_about_to_wait(call: Callable[[], None]) -> None:
-    """Have `call` called in each thread that is about to wait, so that another may run."""
-    _say_so.append(call)
+    """Register a callback that runs in each thread right before the thread blocks.
+
+    The server registers one that starts another thread.
+    """
+    _callbacks.append(call)
 
 
 def about_to_wait() -> None:
-    """Say that this thread is about to wait for longer than a query takes."""
-    for call in _say_so:
+    """Run the callbacks: this thread is about to block for longer than a query takes."""
+    for call in _callbacks:
         call()

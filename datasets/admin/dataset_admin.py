@@ -32,7 +32,6 @@ from datasets.serving.permissions import (
 )
 from datasets.views import staff_actions, wording
 from datasets.views.downloads import Download
-from datasets.views.sign_in_forms import AdminSignInForm
 from datasets.views.snippets import chart_address
 
 

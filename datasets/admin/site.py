@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from datasets.serving.sign_in_attempts import AdminSignInForm
+from datasets.views.sign_in_forms import AdminSignInForm
 
 admin.site.site_header = "TradingView datasets"
 admin.site.site_title = "TradingView datasets"

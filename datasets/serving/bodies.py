@@ -19,8 +19,8 @@ from django.conf import settings
 from datasets import catalog, formats
 from datasets.bars import coverage
 from datasets.bars.coverage import Coverage, coverage_of
-from datasets.handover import require_thread_that_may_wait
 from datasets.formats import FORMATS, choose_columns
+from datasets.handover import require_thread_that_may_wait
 from datasets.models import Dataset
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest

@@ -365,7 +365,7 @@ def test_a_request_that_waits_for_a_fetch_says_so_first(
 ) -> None:
     calls: list[None] = []
     monkeypatch.setattr("datasets.fetching.tasks.enqueue", lambda pk: None)
-    monkeypatch.setattr("datasets.handover._say_so", [lambda: calls.append(None)])
+    monkeypatch.setattr("datasets.handover._callbacks", [lambda: calls.append(None)])
 
     assert client.get(f"{OHLC}&wait={wait}").status_code == 202
 
