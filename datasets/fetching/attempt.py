@@ -152,7 +152,7 @@ class _Attempt:
         # The conversation takes long, and needs none.
         database.give_connection_back()
         return _client().fetch_bars(
-            key, token=token, on_bars=self._progress, on_wait=self._still_here
+            key, auth_token=token, on_bars=self._progress, on_wait=self._still_here
         )
 
     def _wait_for_turn(self) -> None:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from datasets import errors
 from datasets.errors import FeedTimeout, FetchError, RateLimited, SignInError
 from datasets.models import SignIn, database
-from datasets.tradingview.sign_in import Credentials, Token, sign_in
+from datasets.tradingview.sign_in import AuthToken, Credentials, sign_in
 
 # Renew so long before a token ends: longer than the longest fetch.
 MARGIN_S = 300.0
@@ -177,7 +177,7 @@ def _is_refusal_of_now(refused_until: datetime) -> bool:
 # --- the kept token ----------------------------------------------------------------------
 
 
-def _keep(token: Token, fingerprint: str) -> None:
+def _keep(token: AuthToken, fingerprint: str) -> None:
     now = time.time()
     # One that ends sooner than that is used for half its life, not renewed for every fetch.
     renew_at = max(token.expires_at - MARGIN_S, (now + token.expires_at) / 2)

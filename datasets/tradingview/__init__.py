@@ -1,5 +1,8 @@
-"""The only package that knows tvDatafeed and what TradingView sends.
+"""How does the service talk to TradingView? Fetch bars, sign in, search symbols.
 
-`client.py` fetches bars, `signin.py` gets a token, `symbols.py` searches. Knows no Django,
-no files and no catalog.
+The only package that imports tvDatafeed. It uses no Django, no files and no catalog.
+
+`client.FeedClient` fetches bars, `sign_in.sign_in` returns an auth token, and
+`symbols.search_symbols` searches. The modules are imported one by one, because tvDatafeed
+imports pandas, which only a worker needs.
 """

@@ -1,9 +1,9 @@
-"""Fetch bars: tvDatafeed's own `get_hist` drives, our socket and parser do the work.
+"""Fetches bars with tvDatafeed's `get_hist`, over our own socket and parser.
 
-`get_hist` sends the messages, reads until "series_completed", and has a table made of that.
-It calls four methods of its class that are private by name only; `_Driver` replaces them, and
-tests/tradingview/test_tvdatafeed_names.py pins the names. Called bare it would take a cut connection
-for a short success, a refusal for no data, and UTC for local time.
+`get_hist` sends the messages, reads until "series_completed", and builds a table. It calls four
+methods of its class whose names are private. `_Driver` overrides these methods, and
+tests/tradingview/test_tvdatafeed_names.py pins their names. Without the overrides, a closed
+connection would look like a short reply, a refusal like missing data, and UTC like local time.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from datasets.tradingview.message_limit import MessageLimit
 from datasets.tradingview.sign_in import GUEST_TOKEN
 from datasets.tradingview.watch import Watch
 
-# A connection is kept for the next fetch for so long; the feed drops it after about 30 s
-# without an answer to its heartbeats.
+# Seconds that an idle connection stays open for the next fetch. The feed closes it after about
+# 30 s without an answer to its heartbeats.
 KEEP_IDLE_S = 15.0
 # "max sessions rate reached" came after about 200 chart sessions on one connection.
 MAX_CONVERSATIONS = 100
 
 
 class FeedClient:
-    """Fetches from one chart socket, one fetch at a time; keeps the connection for the next.
+    """Client of one chart socket: one fetch at a time, with a connection kept for the next fetch.
 
     Parameters
     ----------
     url
         The chart socket, ws:// or wss://.
     timeout_s, deadline_s
-        Longest silence, and longest whole fetch, in seconds.
+        The longest silence and the longest whole fetch, in seconds.
     """
 
     def __init__(self, url: str, *, timeout_s: float, deadline_s: float) -> None:
@@ -51,63 +51,65 @@ class FeedClient:
         self._lock = threading.Lock()
         self._idle: tuple[Connection, str] | None = None
         self._idle_since = 0.0
-        # One for many fetches: starting a thread for each costs more than all else here.
+        # One timer serves many fetches: to start a thread for each would be the largest cost here.
         self._timer: threading.Timer | None = None
 
     def fetch_bars(
         self,
         key: DatasetKey,
         *,
-        token: str = GUEST_TOKEN,
+        auth_token: str = GUEST_TOKEN,
         on_bars: Callable[[int], None] = lambda n_rows: None,
         on_wait: Callable[[], None] = lambda: None,
         on_message: Callable[[bytes], None] = lambda message: None,
     ) -> FetchedBars:
         """Fetch the newest bars of one dataset from TradingView.
 
-        Blocks. Does not retry and does not throttle; `fetching.py` does both. Asks for older
-        bars until `key.n_bars`, the account's window or the beginning of history.
+        Blocks. The package `fetching` retries and throttles. Older bars are requested until
+        the reply has `key.n_bars`, or reaches the account's limit or the beginning of history.
 
         Parameters
         ----------
         key
-            Which bars. TradingView counts `n_bars` backwards from the newest bar.
-        token
-            What signs us in; a guest's by default.
+            The dataset. TradingView counts `n_bars` backwards from the newest bar.
+        auth_token
+            TradingView's auth token; that of a guest by default.
         on_bars, on_wait, on_message
-            Called with the number of bars so far, about once a second while waiting, and
-            with every message as it came. Each may raise to give the fetch up.
+            Called with the number of bars so far; about once a second while waiting; with
+            each unchanged message. Each may raise an error to end the fetch.
 
         Returns
         -------
         FetchedBars
-            Everything that TradingView sent, checked. The last bar may still be forming.
+            All bars of the reply, checked: times in UTC, oldest first. The last bar may
+            still be forming.
 
         Raises
         ------
         FetchError
-            Its class says what went wrong; see `errors.py`. Never a part of the bars.
+            The class names the problem; see `errors.py`. A part of the bars is never returned.
 
         Notes
         -----
         Source: the `timescale_update` and `du` messages of TradingView's chart socket.
         """
         watch = Watch(silence_s=self.timeout_s, deadline_s=self.deadline_s, on_wait=on_wait)
-        kept = self._take_idle(token)
+        kept = self._take_idle(auth_token)
         if kept is not None:
             try:
-                return self._fetch(kept, key, token, watch, on_bars, on_message, is_kept=True)
+                return self._fetch(kept, key, auth_token, watch, on_bars, on_message, is_kept=True)
             except FeedClosed:
                 if kept.has_answered:
                     raise
-                # It was closed while it lay idle; that says nothing about this fetch.
+                # The feed closed the idle connection. This fetch has not failed: open a new one.
                 watch.news()
-        return self._fetch(open_connection(self.url, watch), key, token, watch, on_bars, on_message)
+        connection = open_connection(self.url, watch)
+        return self._fetch(connection, key, auth_token, watch, on_bars, on_message)
 
     def close(self) -> None:
         """Close the kept connection, if there is one."""
         with self._lock:
-            self._forget_idle()
+            self._drop_idle()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -116,7 +118,7 @@ class FeedClient:
         self,
         connection: Connection,
         key: DatasetKey,
-        token: str,
+        auth_token: str,
         watch: Watch,
         on_bars: Callable[[int], None],
         on_message: Callable[[bytes], None],
@@ -124,36 +126,36 @@ class FeedClient:
         is_kept: bool = False,
     ) -> FetchedBars:
         connection.start(watch)
-        driver = _Driver(connection, key, token, on_bars, on_message, is_signed_in=is_kept)
+        driver = _Driver(connection, key, auth_token, on_bars, on_message, is_signed_in=is_kept)
         try:
             fetched = driver.fetch()
         except BaseException:
-            # In doubt: whatever is still on its way must not meet the next fetch.
+            # Messages that are still under way must not reach the next fetch.
             connection.close()
             raise
-        self._keep(connection, token)
+        self._keep(connection, auth_token)
         return fetched
 
-    def _keep(self, connection: Connection, token: str) -> None:
+    def _keep(self, connection: Connection, auth_token: str) -> None:
         if connection.n_conversations >= MAX_CONVERSATIONS:
             connection.close()
             return
         with self._lock:
-            self._forget_idle()
-            self._idle = (connection, token)
+            self._drop_idle()
+            self._idle = (connection, auth_token)
             self._idle_since = time.monotonic()
             if self._timer is None:
-                self._look_again(KEEP_IDLE_S)
+                self._start_timer(KEEP_IDLE_S)
 
-    def _take_idle(self, token: str) -> Connection | None:
+    def _take_idle(self, auth_token: str) -> Connection | None:
         with self._lock:
-            if self._idle is None or self._idle[1] != token:
-                self._forget_idle()
+            if self._idle is None or self._idle[1] != auth_token:
+                self._drop_idle()
                 return None
             connection, self._idle = self._idle[0], None
             return connection
 
-    def _look_again(self, seconds: float) -> None:
+    def _start_timer(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._close_if_idle)
         self._timer.daemon = True
         self._timer.start()
@@ -161,46 +163,46 @@ class FeedClient:
     def _close_if_idle(self) -> None:
         with self._lock:
             if self._timer is not threading.current_thread():
-                # Cancelled, though too late to stop it.
+                # This timer was cancelled after it had fired.
                 return
             self._timer = None
             left_s = self._idle_since + KEEP_IDLE_S - time.monotonic()
             if left_s <= 0:
-                self._forget_idle()
+                self._drop_idle()
             elif self._idle is not None:
-                self._look_again(left_s)
+                self._start_timer(left_s)
 
-    def _forget_idle(self) -> None:
+    def _drop_idle(self) -> None:
         if self._idle is not None:
             self._idle[0].close()
             self._idle = None
 
 
 class _Driver(TvDatafeed):  # type: ignore[misc]
-    """tvDatafeed for one fetch over a connection of ours."""
+    """tvDatafeed for one fetch, over our connection."""
 
     def __init__(
         self,
         connection: Connection,
         key: DatasetKey,
-        token: str,
+        auth_token: str,
         on_bars: Callable[[int], None],
         on_message: Callable[[bytes], None],
         *,
         is_signed_in: bool,
     ) -> None:
-        self._token = token
+        self._auth_token = auth_token
         super().__init__()
         self._connection = connection
         connection.bound_messages(MessageLimit.of_bars(key.n_bars))
         self._is_signed_in = is_signed_in
         self._on_message = on_message
         self._conversation = Conversation(key, self.chart_session, on_bars)
-        # The newest message that brought bars: evidence where the whole reply is refused.
+        # The newest message with bars: evidence for a refused reply.
         self._newest_bars = b""
 
     def fetch(self) -> FetchedBars:
-        """Let `get_hist` drive, then take leave of the chart session."""
+        """Run `get_hist`, then delete the chart session."""
         key = self._conversation.key
         fetched: FetchedBars = self.get_hist(
             symbol=key.full_symbol,
@@ -211,62 +213,60 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         self._send("chart_delete_session", [self.chart_session])
         return fetched
 
-    # --- what tvDatafeed calls ----------------------------------------------------------
+    # --- called by tvDatafeed -----------------------------------------------------------
 
     def _TvDatafeed__auth(self, username: str | None, password: str | None) -> str:
-        return self._token
+        return self._auth_token
 
     def _TvDatafeed__create_connection(self) -> None:
         self.ws = self
 
     def _TvDatafeed__send_message(self, method: str, parameters: list[Any]) -> None:
         if method.startswith("quote_") or (method == "set_auth_token" and self._is_signed_in):
-            # History needs no quotes, and asking for them costs TradingView more than us.
+            # Bars need no quotes, and quotes would cost TradingView more than the bars.
             return
         if method == "resolve_symbol":
-            parameters = [self.chart_session, SYMBOL_ID, "=" + self._symbol_description()]
+            key = self._conversation.key
+            description = {
+                "symbol": key.full_symbol,
+                "adjustment": key.adjustment.value,
+                "session": key.session.value,
+            }
+            shown = json.dumps(description, separators=(",", ":"))
+            parameters = [self.chart_session, SYMBOL_ID, "=" + shown]
         self._send(method, parameters)
 
     def recv(self) -> str:
-        """End `get_hist`'s loop: it would log any error in it and take what has come for the whole."""
+        """End `get_hist`'s loop at once: the loop logs errors and accepts an incomplete reply."""
         return "series_completed"
 
     def _TvDatafeed__create_df(self, raw_data: str, symbol: str) -> FetchedBars:
-        self._converse()
+        self._receive_reply()
         try:
             return self._conversation.result()
         except BadBars as error:
             error.reply = self._newest_bars
             raise
 
-    # --- ours ---------------------------------------------------------------------------
-
-    def _symbol_description(self) -> str:
-        key = self._conversation.key
-        description = {
-            "symbol": key.full_symbol,
-            "adjustment": key.adjustment.value,
-            "session": key.session.value,
-        }
-        return json.dumps(description, separators=(",", ":"))
+    # --- our own ------------------------------------------------------------------------
 
     def _send(self, method: str, parameters: list[Any]) -> None:
-        # What the feed said before it closed may still be there to read: why it did. After
-        # that, reading raises the same.
+        # A closed feed may have sent its reason, which is still to be read. After that message,
+        # reading raises `FeedClosed` too.
         with suppress(FeedClosed):
             self._connection.send(frames.encode(method, parameters))
 
-    def _converse(self) -> None:
-        """Carry on until the reply is whole; raises what the feed says instead, and what hinders it."""
+    def _receive_reply(self) -> None:
+        """Receive messages until the reply is complete; raise the feed's refusals and our errors."""
         conversation = self._conversation
         while True:
             self._take_message(self._connection.receive())
             if not conversation.is_complete:
                 continue
-            n_more = conversation.wants_more()
+            n_more = conversation.n_missing()
             if not n_more:
                 return
-            conversation.ask_for_more()
+            conversation.start_older()
             self._send("request_more_data", [self.chart_session, SERIES_ID, n_more])
 
     def _take_message(self, message: bytes) -> None:
@@ -286,5 +286,5 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
 
 
 def to_interval(timeframe: Timeframe) -> Interval:
-    """Return tvDatafeed's name for `timeframe`; it says `1H` where we say `1h`."""
+    """Return tvDatafeed's interval for a timeframe: `1H` for our `1h`."""
     return Interval(timeframe.value.upper())

@@ -147,7 +147,7 @@ def _refused(host: str, status: int) -> FeedUnreachable | RateLimited:
     if status in (403, 429):
         return RateLimited(
             f"{host} refuses the connection with HTTP {status}: too many calls. "
-            "All workers pause; it is tried again after the cool-down."
+            "All workers pause and try again after the cool-down."
         )
     return FeedUnreachable(
         f"{host} refuses the connection with HTTP {status}; it can be tried again."

@@ -1,4 +1,4 @@
-"""One request for bars and its reply, frame by frame; what is not ours is passed over."""
+"""The conversation about one dataset: TradingView's messages become the bars of one reply."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ import numpy.typing as npt
 
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table, plausibility
 from datasets.errors import NoData, WrongBars
-from datasets.tradingview import identity, refusals
-from datasets.tradingview.reading import read_instrument, read_rows
-from datasets.tradingview.rows import ReceivedRows
+from datasets.tradingview import refusals
+from datasets.tradingview.resolved_symbol import is_doubtful, read_instrument
+from datasets.tradingview.rows import ReceivedRows, read_rows
 
 # As tvDatafeed's `get_hist` names them.
 SERIES_ID = "s1"
 SYMBOL_ID = "symbol_1"
+# Messages about a chart session; all others are ignored.
+METHODS = frozenset(
+    {
+        "series_loading", "symbol_resolved", "timescale_update", "du", "series_completed",
+        "symbol_error", "series_error", "critical_error",
+    }
+)  # fmt: skip
 
 
 class Conversation:
-    """The state of one reply.
+    """State of one reply: its messages so far and the resulting bars.
 
     Parameters
     ----------
     key
-        What was asked for.
+        The requested dataset.
     chart_session
-        Our chart session; frames of any other are not ours.
+        Our chart session; messages of other sessions are ignored.
     on_bars
         Called with the number of bars received so far.
     """
@@ -50,7 +57,7 @@ class Conversation:
         self._rows = ReceivedRows(key.n_bars)
         self._n_updates = 0
         self._n_unique_before_more = -1
-        # Whether the feed has said anything about the last thing that it was asked.
+        # True once a message answers the last request.
         self._is_answered = True
         self._n_unannounced = 0
         self._is_completed_twice = False
@@ -61,32 +68,50 @@ class Conversation:
 
     @property
     def n_received(self) -> int:
-        """How many bars have come, repeated ones included."""
+        """The number of received bars, repeated ones included."""
         return self._rows.n_received
 
     def handle(self, message: dict[str, Any]) -> bool:
-        """Take in one message; return whether it was about this conversation.
+        """Process one message; return whether it belongs to this conversation.
 
-        Raises the `FetchError` that the message stands for.
+        Raises the `FetchError` of an error message.
         """
         method, parameters = message.get("m"), message.get("p")
         if not isinstance(method, str) or not isinstance(parameters, list):
             return False
         if method == "protocol_error":
             raise refusals.protocol_error(parameters)
-        handler = self._HANDLERS.get(method)
-        if handler is None or not parameters or parameters[0] != self.chart_session:
+        if method not in METHODS or not parameters or parameters[0] != self.chart_session:
             return False
         if isinstance(message.get("t"), int | float):
             self._server_time = message["t"]
-        handler(self, parameters)
+        self._apply(method, parameters)
         return True
 
-    def wants_more(self) -> int:
-        """Return how many older bars are still to be asked for, 0 when the reply is whole.
+    def _apply(self, method: str, parameters: list[Any]) -> None:
+        subject = parameters[1] if len(parameters) > 1 else None
+        match method:
+            case "series_loading" if subject == SERIES_ID:
+                self._is_answered = True
+            case "symbol_resolved" if subject == SYMBOL_ID and len(parameters) > 2:
+                if isinstance(parameters[2], dict):
+                    self._read_symbol(parameters[2])
+            case "timescale_update" | "du":
+                self._read_bars(parameters, is_update=method == "du")
+            case "series_completed" if subject == SERIES_ID:
+                self._complete(parameters[4] if len(parameters) > 4 else None)
+            case "symbol_error":
+                raise refusals.symbol_error(parameters, self.key.full_symbol)
+            case "series_error" if subject == SERIES_ID:
+                raise refusals.series_error(parameters, self.key.full_symbol, self.key.timeframe)
+            case "critical_error":
+                raise refusals.critical_error(parameters)
 
-        TradingView does not say whether a short reply is all there is, so it is asked until
-        an answer brings nothing new, or names the limit.
+    def n_missing(self) -> int:
+        """Return the number of older bars to request, 0 for a complete reply.
+
+        TradingView does not mark the beginning of history. Older bars are requested until a
+        reply brings no new bar, or names the account's limit.
         """
         n_unique = self._rows.n_unique()
         missing = self.key.n_bars - n_unique
@@ -95,32 +120,38 @@ class Conversation:
             return 0
         return missing
 
-    def ask_for_more(self) -> None:
-        """Note that older bars have been asked for; the reply is complete again after them."""
+    def start_older(self) -> None:
+        """Start the next part of the reply: older bars have been requested."""
         self._is_answered = False
         self._n_unique_before_more = self._rows.n_unique()
         self.is_complete = False
 
     def result(self) -> FetchedBars:
-        """Return the whole reply; raise `NoData` for one without bars, `BadBars` for bad ones."""
+        """Return the bars of the complete reply.
+
+        Raises `NoData` for a reply without bars, `BadBars` or `WrongBars` for impossible bars.
+        """
         if not self._rows.n_received:
             raise NoData(
                 f"TradingView knows {self.key.full_symbol} and has no bars of it at {self.key.timeframe}. "
-                "Choose another timeframe, or look whether the symbol is still traded."
+                "Choose another timeframe, or check whether the symbol is still traded."
             )
         rows, n_duplicates = self._rows.merged()
+        close_time = self._bar_close_time
         return FetchedBars(
             table=make_table(rows[:, :6], has_volume=rows[:, 6] == 1.0),
             instrument=self.instrument,
             fetched_at=datetime.now(UTC).replace(microsecond=0),
-            last_bar_final=self._is_last_bar_final(),
+            # `bar_close_time` is the end of the bar, or one second earlier at the end of a session;
+            # on a delayed feed it is later by the delay. A time in the past always means: closed.
+            last_bar_final=None if close_time is None else close_time < self._server_time,
             is_limited=self.is_limited,
             n_duplicates=max(n_duplicates - self._n_updates, 0),
             doubts=self._doubts(rows),
         )
 
     def _doubts(self, rows: npt.NDArray[np.float64]) -> dict[str, int]:
-        """Return what only looks odd; raise `WrongBars` or `BadBars` for what is certainly wrong."""
+        """Return the number of odd bars by kind; raise `WrongBars` or `BadBars` for wrong bars."""
         times, timeframe, instrument = rows[:, 0], self.key.timeframe, self.instrument
         plausibility.check_seconds(times, timeframe)
         found = {
@@ -137,113 +168,57 @@ class Conversation:
         }
         return {code: number for code, number in found.items() if number}
 
-    def _is_last_bar_final(self) -> bool | None:
-        # `bar_close_time` is the bar's end, or one second before it at the end of a session,
-        # and later by the delay on a delayed feed: in all cases past means finished.
-        if self._bar_close_time is None:
-            return None
-        return self._bar_close_time < self._server_time
+    # --- the messages -----------------------------------------------------------------
 
-    # --- one method for each message --------------------------------------------------
-
-    def _on_symbol_resolved(self, parameters: list[Any]) -> None:
-        if len(parameters) > 2 and parameters[1] == SYMBOL_ID and isinstance(parameters[2], dict):
-            self._take_instrument(parameters[2])
-
-    def _take_instrument(self, facts: dict[str, Any]) -> None:
-        if identity.is_doubtful(self.key.full_symbol, facts):
+    def _read_symbol(self, facts: dict[str, Any]) -> None:
+        if is_doubtful(self.key.full_symbol, facts):
             self._is_other_listing = True
         before, self.instrument = self.instrument, read_instrument(facts)
         if before.pro_name and self.instrument.pro_name != before.pro_name:
             raise WrongBars(
-                f"TradingView changed the instrument within one answer, from {before.pro_name} to "
+                f"TradingView changed the instrument within one reply, from {before.pro_name} to "
                 f"{self.instrument.pro_name or 'none'}, so that its bars may be of either."
             )
         if before.full_name and self.instrument.full_name != before.full_name:
             self._is_other_listing = True
 
-    def _on_timescale_update(self, parameters: list[Any]) -> None:
-        rows = self._read_rows(parameters)
-        if rows is not None:
-            self._rows.require_settled(rows)
+    def _read_bars(self, parameters: list[Any], *, is_update: bool) -> None:
+        body = parameters[1] if len(parameters) > 1 else None
+        series = body.get(SERIES_ID) if isinstance(body, dict) else None
+        if isinstance(series, dict) and series.get("s"):
+            rows = read_rows(series["s"])
+            self._is_answered = True
+            self._note_last_bar(float(rows[:, 0].max()), series.get("lbs"))
+            if not is_update:
+                self._rows.require_settled(rows)
             self._rows.add(rows)
-        self.on_bars(self._rows.n_received)
-
-    def _on_update(self, parameters: list[Any]) -> None:
-        rows = self._read_rows(parameters)
-        if rows is not None:
-            self._rows.add(rows)
-            self._n_updates += len(rows)
-
-    def _read_rows(self, parameters: list[Any]) -> npt.NDArray[np.float64] | None:
-        series = (
-            parameters[1].get(SERIES_ID)
-            if len(parameters) > 1 and isinstance(parameters[1], dict)
-            else None
-        )
-        if not isinstance(series, dict) or not series.get("s"):
-            return None
-        rows = read_rows(series["s"])
-        self._is_answered = True
-        self._note_last_bar(float(rows[:, 0].max()), series.get("lbs"))
-        return rows
+            self._n_updates += len(rows) if is_update else 0
+        if not is_update:
+            self.on_bars(self._rows.n_received)
 
     def _note_last_bar(self, newest: float, status: Any) -> None:
-        """Keep when the newest bar of all closes; what comes with older bars says nothing of it."""
+        """Store the closing time of the newest bar; messages with older bars do not change it."""
         if newest < self._newest:
             return
         close_time = status.get("bar_close_time") if isinstance(status, dict) else None
         if isinstance(close_time, int | float):
             self._bar_close_time = close_time
         elif newest > self._newest:
-            # Of this one nothing is known; the bar before it is another.
+            # The stored closing time belongs to an older bar.
             self._bar_close_time = None
         self._newest = newest
 
-    def _on_series_completed(self, parameters: list[Any]) -> None:
-        if len(parameters) < 2 or parameters[1] != SERIES_ID:
-            return
-        details = parameters[4] if len(parameters) > 4 else None
+    def _complete(self, details: Any) -> None:
         if isinstance(details, dict) and details.get("data_completed") == "limit":
             self.is_limited = True
         if self.is_complete:
             self._is_completed_twice = True
         elif not self._is_answered:
-            self._take_unannounced()
+            # A reply begins with `series_loading` or bars. An end without both is a repetition of
+            # the end before: request the older bars once more. A second one counts as an end.
+            self._n_unannounced += 1
+            self._is_completed_twice = self._n_unannounced == 1
+            if self._is_completed_twice:
+                self._n_unique_before_more = -1
         self.is_complete = True
         self._rows.settle()
-
-    def _take_unannounced(self) -> None:
-        """Take an end that nothing announced for a repetition of the one before, and ask once more.
-
-        Answers begin with `series_loading`. A feed that leaves it out twice is believed.
-        """
-        self._n_unannounced += 1
-        self._is_completed_twice = self._n_unannounced == 1
-        if self._is_completed_twice:
-            self._n_unique_before_more = -1
-
-    def _on_symbol_error(self, parameters: list[Any]) -> None:
-        raise refusals.symbol_error(parameters, self.key.full_symbol)
-
-    def _on_series_error(self, parameters: list[Any]) -> None:
-        if len(parameters) > 1 and parameters[1] == SERIES_ID:
-            raise refusals.series_error(parameters, self.key.full_symbol, self.key.timeframe)
-
-    def _on_critical_error(self, parameters: list[Any]) -> None:
-        raise refusals.critical_error(parameters)
-
-    def _on_series_loading(self, parameters: list[Any]) -> None:
-        if len(parameters) > 1 and parameters[1] == SERIES_ID:
-            self._is_answered = True
-
-    _HANDLERS: dict[str, Callable[[Conversation, list[Any]], None]] = {
-        "series_loading": _on_series_loading,
-        "symbol_resolved": _on_symbol_resolved,
-        "timescale_update": _on_timescale_update,
-        "du": _on_update,
-        "series_completed": _on_series_completed,
-        "symbol_error": _on_symbol_error,
-        "series_error": _on_series_error,
-        "critical_error": _on_critical_error,
-    }

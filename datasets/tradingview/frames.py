@@ -1,4 +1,4 @@
-"""TradingView's framing: one WebSocket message holds `~m~<n>~m~<payload>`, back to back."""
+"""TradingView's framing: a WebSocket message is a sequence of `~m~<n>~m~<payload>`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEARTBEAT = b"~h~"
 
 
 def not_understood(what: str) -> FeedProtocol:
-    """Return the error of something that TradingView is not known to say; `what` completes its sentence."""
+    """Return the error for an unknown message; `what` completes the sentence "TradingView …"."""
     return FeedProtocol(
         f"TradingView {what}. Nothing was stored. Something in between may change what it sends, or its "
         "protocol has changed: `pytest -m tvdata` records what comes."
@@ -25,7 +25,7 @@ def not_understood(what: str) -> FeedProtocol:
 
 
 def encode(method: str, parameters: list[Any]) -> str:
-    """Return one framed message. The encoder escapes all but ASCII, so its length is plain."""
+    """Return one framed message. It is ASCII, so its length is the same in every unit."""
     return frame(json.dumps({"m": method, "p": parameters}, separators=(",", ":")))
 
 
@@ -37,9 +37,9 @@ def frame(payload: str) -> str:
 def split_message(data: bytes) -> list[bytes]:
     """Return the payloads of one WebSocket message, as UTF-8.
 
-    No recording decides what `n` counts: the browser's client counts UTF-16 units, much
-    prose says bytes. Where the two differ, the reading that fits the message is taken.
-    Raises `FeedProtocol` when neither does.
+    No recording shows whether `n` counts UTF-16 units, as the browser's client does, or bytes,
+    as many descriptions state. Where the two differ, the unit that fits the message is used.
+    Raises `FeedProtocol` when neither fits.
     """
     if data.isascii():
         return _split(data, _BYTES)
@@ -52,34 +52,35 @@ def split_message(data: bytes) -> list[bytes]:
     except (FeedProtocol, UnicodeDecodeError):
         return _split(data, _BYTES)
     if any(_BYTES.header.search(payload) for payload in payloads):
-        # It fits by chance and has swallowed a frame; unless the other fits too, it stands.
+        # A payload contains a frame header, so UTF-16 units may fit by chance: bytes win if they fit.
         with suppress(FeedProtocol):
             return _split(data, _BYTES)
     return payloads
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """Return a payload's JSON object; raise `FeedProtocol` when it is none."""
+    """Return a payload's JSON object; raise `FeedProtocol` for any other payload."""
     try:
         with _paused_collector(len(payload)):
             message = orjson.loads(payload)
     except orjson.JSONDecodeError:
         message = _decode_leniently(payload)
     if not isinstance(message, dict):
-        raise not_understood(f"sent {_shown(payload)}, which is no message")
+        raise not_understood(f"sent {_shown(payload)}, which is not a message")
     return message
 
 
 def printable(text: str) -> str:
-    """Return what of a text can be shown and stored anywhere, of bounded length."""
+    """Return the printable characters of a text, at most 200."""
     return "".join(char for char in text[:1000] if char.isprintable())[:200]
 
 
 @contextmanager
 def _paused_collector(n_bytes: int) -> Iterator[None]:
-    """Keep the garbage collector from walking through thousands of new lists again and again.
+    """Stop the garbage collector while a large message is parsed.
 
-    A third of the time that a reply of 5,000 bars takes to read; none of them is garbage yet.
+    Otherwise the collector visits all new lists several times, and none is garbage yet. That
+    takes a third of the parsing time of a reply of 5,000 bars.
     """
     is_worth_it = n_bytes > 50_000 and gc.isenabled()
     if is_worth_it:
@@ -92,39 +93,39 @@ def _paused_collector(n_bytes: int) -> Iterator[None]:
 
 
 def _decode_leniently(payload: bytes) -> Any:
-    # Only to see `NaN` and `Infinity`, which are no JSON: the check of the bars names them.
+    # Accepts `NaN` and `Infinity`, which are not JSON; the check of the bars then reports them.
     try:
         return json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise not_understood(f"sent {_shown(payload)}, which is no JSON") from error
+        raise not_understood(f"sent {_shown(payload)}, which is not JSON") from error
 
 
 def _shown(payload: bytes) -> str:
     return repr(payload[:80].decode(errors="replace"))
 
 
-class _Reading:
-    """One way to count: the marks' bytes, and how many bytes one unit of `n` has."""
+class _Unit:
+    """A unit of `n`: the pattern of a frame header, and the bytes of one unit."""
 
-    def __init__(self, encoding: str, unit: int) -> None:
+    def __init__(self, encoding: str, n_bytes: int) -> None:
         tilde = re.escape("~m~".encode(encoding))
-        digit = rb"[0-9]\x00" if unit == 2 else rb"[0-9]"
+        digit = rb"[0-9]\x00" if n_bytes == 2 else rb"[0-9]"
         self.header = re.compile(tilde + rb"((?:" + digit + rb"){1,9})" + tilde)
-        self.unit = unit
+        self.n_bytes = n_bytes
 
 
-_BYTES = _Reading("ascii", 1)
-_UTF16 = _Reading("utf-16-le", 2)
+_BYTES = _Unit("ascii", 1)
+_UTF16 = _Unit("utf-16-le", 2)
 
 
-def _split(data: bytes, reading: _Reading) -> list[bytes]:
+def _split(data: bytes, unit: _Unit) -> list[bytes]:
     payloads = []
     position = 0
     while position < len(data):
-        header = reading.header.match(data, position)
+        header = unit.header.match(data, position)
         if header is None:
-            raise not_understood(f"sent {_shown(data[position:])}, which is no frame")
-        length = int(header[1].replace(b"\x00", b"")) * reading.unit
+            raise not_understood(f"sent {_shown(data[position:])}, which is not a frame")
+        length = int(header[1].replace(b"\x00", b"")) * unit.n_bytes
         position = header.end() + length
         if position > len(data):
             raise not_understood("sent a frame that is longer than its message")

@@ -1,4 +1,4 @@
-"""One HTTP request to TradingView: bounded in time and size, and without secrets in its errors."""
+"""HTTP requests to TradingView, bounded in time and size; their errors contain no secrets."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from datasets.storage.bounded_http import (
 )
 from datasets.tradingview.connection import ORIGIN, USER_AGENT
 
-# Without a page of its own as origin, TradingView answers 403.
+# TradingView answers 403 to a request whose origin is not its own site.
 HEADERS = {"User-Agent": USER_AGENT, "Referer": f"{ORIGIN}/", "Origin": ORIGIN}
-# Seconds for connecting and for each silence while reading; three times that for all.
+# Seconds to connect, and seconds of silence while reading. The whole request may take three times this.
 TIMEOUT_S = 10.0
-# A page is about 1 MB; what is longer is not read further.
+# A page is about 1 MB. Reading stops here.
 _MAX_BYTES = 8 * 1024 * 1024
 
 
 class Answer(NamedTuple):
-    """What came; `location` is where a redirect points to, "" where there is none."""
+    """An HTTP reply; `location` is the target of a redirect, or ""."""
 
     status: int
     body: bytes
@@ -37,10 +37,10 @@ class Answer(NamedTuple):
 
 
 def request(method: str, url: str, *, purpose: str, **arguments: Any) -> Answer:
-    """Return the answer to one request; follows no redirect.
+    """Send one request and return its reply; redirects are not followed.
 
     `purpose` completes the sentence of an error. Raises `FeedTimeout`, and `FeedUnreachable`
-    also for a server that says that it is the one in trouble (5xx).
+    for a failed connection or a server error (5xx).
     """
     host = urlsplit(url).netloc
     headers = HEADERS | arguments.pop("headers", {})
@@ -57,7 +57,15 @@ def request(method: str, url: str, *, purpose: str, **arguments: Any) -> Answer:
                 **arguments,
             )
             with response:
-                answer = _read(response, host, purpose)
+                if response.status_code >= 500:
+                    raise FeedUnreachable(
+                        f"{host} cannot answer the {purpose} now (HTTP {response.status_code}). "
+                        "It can be tried again."
+                    )
+                body = read_body(response, max_bytes=_MAX_BYTES)
+                answer = Answer(response.status_code, body, response.headers.get("Location", ""))
+    except BodyTooLarge:
+        raise _endless(host) from None
     except (requests.RequestException, HTTPError, BodyUnreadable) as error:
         if limit.is_over or isinstance(error, requests.Timeout | ReadTimeout):
             raise FeedTimeout(
@@ -68,21 +76,9 @@ def request(method: str, url: str, *, purpose: str, **arguments: Any) -> Answer:
             "it can be tried again."
         ) from _masked(error)
     if limit.is_over:
-        # What ended was cut off, and perhaps without a sign of it.
+        # The time limit may have cut the body without an error.
         raise _endless(host)
     return answer
-
-
-def _read(response: requests.Response, host: str, purpose: str) -> Answer:
-    if response.status_code >= 500:
-        raise FeedUnreachable(
-            f"{host} cannot answer the {purpose} now (HTTP {response.status_code}). It can be tried again."
-        )
-    try:
-        body = read_body(response, max_bytes=_MAX_BYTES)
-    except BodyTooLarge:
-        raise _endless(host) from None
-    return Answer(response.status_code, body, response.headers.get("Location", ""))
 
 
 def _endless(host: str) -> FeedTimeout:
@@ -90,5 +86,5 @@ def _endless(host: str) -> FeedTimeout:
 
 
 def _masked(error: BaseException) -> BaseException:
-    """Return the error without the request it carries: that holds the password."""
+    """Return a copy of the error without its request, which contains the password."""
     return type(error)(type(error).__name__)

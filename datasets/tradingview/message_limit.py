@@ -1,4 +1,4 @@
-"""How large a message of the feed may be."""
+"""The largest message accepted from the feed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from datasets.tradingview.frames import not_understood
 
-# A recorded bar takes about 120 bytes and 13 JSON values, its marks on the time axis included.
+# In recordings a bar takes about 120 bytes and 13 JSON values, its time-axis marks included.
 _BYTES_PER_BAR, _VALUES_PER_BAR = 320, 32
-# For everything else, and for a feed that sends some thousand bars more than it was asked for.
+# For the other messages, and for a feed that sends a few thousand bars too many.
 _BYTES_TO_SPARE, _VALUES_TO_SPARE = 2 * 1024 * 1024, 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLimit:
-    """The largest message that a fetch can need, in bytes and in JSON values.
+    """The largest message of a fetch, in bytes and in JSON values.
 
-    Both, because a value takes some hundred bytes of memory and as little as two of the message.
+    Values are bounded too: a parsed value takes some hundred bytes of memory, in the message only two.
     """
 
     n_bytes: int
@@ -38,8 +38,8 @@ class MessageLimit:
             )
 
     def require_values(self, message: bytes) -> None:
-        """Raise `FeedProtocol` when a message may hold too many JSON values; it is not parsed."""
-        # Each value but the first follows a comma or the opening of a list or an object.
+        """Raise `FeedProtocol` when a message may hold too many JSON values; count them without parsing."""
+        # Each value except the first follows a comma, or opens a list or an object.
         n_values = sum(message.count(mark) for mark in (b",", b"[", b"{"))
         if n_values > self.n_values:
             raise not_understood(
@@ -48,5 +48,5 @@ class MessageLimit:
             )
 
 
-# What the upgrade and a conversation that has not begun can need.
+# The limit before a fetch has set its own: for the upgrade and the first message.
 NO_BARS = MessageLimit.of_bars(0)

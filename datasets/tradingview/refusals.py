@@ -1,4 +1,4 @@
-"""What TradingView says when it does not send bars, each as its own error."""
+"""TradingView's error messages, each translated to an error of ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datasets.errors import (
 )
 from datasets.tradingview.frames import not_understood, printable
 
-# Beginnings of a `protocol_error` that means: too many calls from here.
+# A `protocol_error` with one of these beginnings means: too many calls from this address.
 _TOO_MANY = ("banned", "user connections limit", "max state sessions", "max sessions rate")
 
 
@@ -71,13 +71,13 @@ def protocol_error(parameters: list[Any]) -> FetchError:
     reason = _text(parameters, 0)
     if reason == "bad auth token":
         return AuthExpired(
-            "TradingView no longer accepts the sign-in token. Sign in anew: with cookies, copy fresh ones "
-            "from the browser into TV_SESSION; with TV_AUTH_TOKEN, set a fresh token."
+            "TradingView no longer accepts the auth token. Sign in again: with cookies, copy fresh ones "
+            "from the browser into TV_SESSION; with TV_AUTH_TOKEN, set a fresh auth token."
         )
     if reason.lower().startswith(_TOO_MANY):
         return RateLimited(
             f"TradingView refuses because of too many calls ({reason!r}). "
-            "All workers pause; it is tried again after the cool-down."
+            "All workers pause and try again after the cool-down."
         )
     return not_understood(f"reports an error in the conversation: {reason!r}")
 

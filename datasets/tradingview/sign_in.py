@@ -1,6 +1,6 @@
-"""Get a token from TradingView: by password, from a browser's cookies, or a ready one.
+"""Sign-in to TradingView: an auth token by password, by a browser's cookies, or from the settings.
 
-Configured but refused is an error; it never becomes a guest's access.
+Refused credentials are an error; the service never falls back to guest access.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from datasets.tradingview.frames import printable
 from datasets.tradingview.http import request
 
 GUEST_TOKEN = "unauthorized_user_token"
-_TOKEN = re.compile(r'"auth_token":"([^"]+)"')
-# Tokens live for 4 h. One that does not say when it ends is renewed after an hour.
+_AUTH_TOKEN = re.compile(r'"auth_token":"([^"]+)"')
+# An auth token lives for 4 h. A token without an end time is renewed after an hour.
 _UNKNOWN_LIFETIME_S = 3600.0
 
 _LOCKED_OUT = re.compile(r"locked out|trouble with that request|try again (a little )?later", re.I)
@@ -36,7 +36,7 @@ _LOCKED_OUT = re.compile(r"locked out|trouble with that request|try again (a lit
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the operator has set; which of it counts is `kind`. Never shown in full."""
+    """The credentials in the settings; `kind` names the ones in use. Its `repr` hides them."""
 
     username: str = ""
     password: str = ""
@@ -61,35 +61,40 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A token and the UNIX second at which it ends. Never shown in full."""
+class AuthToken:
+    """An auth token and the UNIX second of its end. Its `repr` hides the value."""
 
     value: str
     expires_at: float
 
     def __repr__(self) -> str:
-        return f"Token(expires_at={self.expires_at:.0f})"
+        return f"AuthToken(expires_at={self.expires_at:.0f})"
 
     __str__ = __repr__
 
 
-def sign_in(credentials: Credentials, site_url: str) -> Token:
-    """Return a token for `credentials`.
+def sign_in(credentials: Credentials, site_url: str) -> AuthToken:
+    """Return an auth token for `credentials`.
 
     Raises `AuthFailed`, `AuthCaptcha`, `AuthTwoFactor`, `AuthExpired`, `RateLimited` for a
     lock-out, `FeedUnreachable` and `FeedTimeout`.
     """
     if credentials.kind == "guest":
-        return Token(GUEST_TOKEN, float("inf"))
+        return AuthToken(GUEST_TOKEN, float("inf"))
     if credentials.kind == "token":
-        return _ready(credentials.auth_token)
+        token = _auth_token(credentials.auth_token)
+        if token.expires_at <= time.time():
+            raise AuthExpired(
+                "The auth token in TV_AUTH_TOKEN has expired. Set a fresh auth token, or use TV_SESSION instead."
+            )
+        return token
     if credentials.kind == "cookies":
         return _with_cookies(credentials, site_url)
     return _with_password(credentials, site_url)
 
 
 def read_claims(token: str) -> dict[str, Any]:
-    """Return what a token (a JWT) says of itself, unverified; {} for one that is none."""
+    """Return the claims of an auth token (a JWT), unverified; {} for any other text."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -100,26 +105,17 @@ def read_claims(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def _token(value: str) -> Token:
+def _auth_token(value: str) -> AuthToken:
     expires_at = read_claims(value).get("exp")
     if isinstance(expires_at, int | float):
-        return Token(value, float(expires_at))
-    return Token(value, time.time() + _UNKNOWN_LIFETIME_S)
-
-
-def _ready(value: str) -> Token:
-    token = _token(value)
-    if token.expires_at <= time.time():
-        raise AuthExpired(
-            "The token in TV_AUTH_TOKEN has expired. Set a fresh one, or use TV_SESSION instead."
-        )
-    return token
+        return AuthToken(value, float(expires_at))
+    return AuthToken(value, time.time() + _UNKNOWN_LIFETIME_S)
 
 
 # --- password ----------------------------------------------------------------------------
 
 
-def _with_password(credentials: Credentials, site_url: str) -> Token:
+def _with_password(credentials: Credentials, site_url: str) -> AuthToken:
     if not (credentials.username and credentials.password):
         raise AuthFailed("TV_USERNAME and TV_PASSWORD belong together; one of them is not set.")
     form = {"username": credentials.username, "password": credentials.password, "remember": "on"}
@@ -130,23 +126,23 @@ def _with_password(credentials: Credentials, site_url: str) -> Token:
         raise _not_json(status) from None
     if not isinstance(answer, dict):
         raise _not_json(status)
-    # "error" is there and empty on success.
+    # A successful reply has an empty "error".
     if answer.get("error") or answer.get("code") or status >= 400:
         raise _refusal(answer, status)
     user = answer.get("user")
     value = user.get("auth_token") if isinstance(user, dict) else None
     if not isinstance(value, str) or not value:
         raise AuthFailed(
-            "TradingView accepted the password and sent no token. Use TV_SESSION instead."
+            "TradingView accepted the password and sent no auth token. Use TV_SESSION instead."
         )
-    return _token(value)
+    return _auth_token(value)
 
 
 def _not_json(status: int) -> SignInError | RateLimited:
     if status == 429:
         return _locked_out()
     return AuthFailed(
-        f"TradingView answered the sign-in with a page (HTTP {status}) instead of a reply: it takes us for a "
+        f"TradingView answered the sign-in with a page (HTTP {status}) instead of a reply: it takes the service for a "
         "robot. Sign in with a browser and set TV_SESSION from its cookies."
     )
 
@@ -156,7 +152,7 @@ def _refusal(answer: dict[str, Any], status: int) -> SignInError | RateLimited:
     text = str(answer.get("error", ""))
     if "captcha" in code.lower() or "robot" in text.lower():
         return AuthCaptcha(
-            "TradingView wants a captcha solved. Sign in with a browser and set TV_SESSION from its cookies."
+            "TradingView asks for a captcha. Sign in with a browser and set TV_SESSION from its cookies."
         )
     if code == "2FA_required" or answer.get("two_factor_types"):
         return AuthTwoFactor(
@@ -177,10 +173,10 @@ def _locked_out() -> RateLimited:
 # --- cookies -----------------------------------------------------------------------------
 
 
-def _with_cookies(credentials: Credentials, site_url: str) -> Token:
+def _with_cookies(credentials: Credentials, site_url: str) -> AuthToken:
     _check_cookie("TV_SESSION", credentials.session)
     _check_cookie("TV_SESSION_SIGN", credentials.session_sign)
-    # In a header: the cookies are for the configured host, whatever domain a jar would want.
+    # A header, not a cookie jar: the cookies must go to the configured host, whatever its domain.
     header = f"sessionid={credentials.session}"
     if credentials.session_sign:
         header += f"; sessionid_sign={credentials.session_sign}"
@@ -189,13 +185,19 @@ def _with_cookies(credentials: Credentials, site_url: str) -> Token:
         raise _locked_out()
     if answer.status in (400, 403):
         raise AuthFailed(
-            f"TradingView refuses its page (HTTP {answer.status}): it takes us for a robot. Open it in a browser "
+            f"TradingView refuses its page (HTTP {answer.status}): it takes the service for a robot. Open it in a browser "
             "on this network and copy fresh cookies into TV_SESSION and TV_SESSION_SIGN, or set TV_AUTH_TOKEN."
         )
-    found = _TOKEN.search(answer.body.decode(errors="replace"))
+    found = _AUTH_TOKEN.search(answer.body.decode(errors="replace"))
     if found is None:
         raise AuthExpired(_no_longer_known(answer.location, site_url))
-    return _checked_owner(_token(found[1]), credentials.user_id)
+    token = _auth_token(found[1])
+    owner = read_claims(token.value).get("user_id")
+    if credentials.user_id.isdigit() and owner is not None and str(owner) != credentials.user_id:
+        raise AuthFailed(
+            "TV_SESSION belongs to another account than TV_USER_ID. Set both from one browser."
+        )
+    return token
 
 
 def _check_cookie(name: str, value: str) -> None:
@@ -208,20 +210,11 @@ def _check_cookie(name: str, value: str) -> None:
 
 def _no_longer_known(location: str, site_url: str) -> str:
     sentence = (
-        "TradingView no longer knows the cookie session. Sign in with a browser and copy `sessionid` and "
+        "TradingView no longer accepts the cookie session. Sign in with a browser and copy `sessionid` and "
         "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
     )
     parts = urlsplit(location)
     if parts.hostname and parts.netloc != urlsplit(site_url).netloc:
-        # Some accounts live on the host of their country.
-        sentence += f" If they are fresh: it sends us to {printable(parts.hostname)}, which belongs into TV_SITE_URL then."
+        # TradingView redirects some accounts to the host of their country.
+        sentence += f" If they are fresh: TradingView redirects to {printable(parts.hostname)}; set TV_SITE_URL to this host."
     return sentence
-
-
-def _checked_owner(token: Token, user_id: str) -> Token:
-    owner = read_claims(token.value).get("user_id")
-    if user_id.isdigit() and owner is not None and str(owner) != user_id:
-        raise AuthFailed(
-            "TV_SESSION belongs to another account than TV_USER_ID. Set both from one browser."
-        )
-    return token

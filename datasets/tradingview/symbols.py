@@ -1,4 +1,4 @@
-"""Search TradingView's symbols (`/symbol_search/v3/`)."""
+"""TradingView's symbol search (`/symbol_search/v3/`)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from datasets.errors import FeedProtocol, FetchError, RateLimited
+from datasets.errors import FeedProtocol, RateLimited
 from datasets.tradingview.http import request
 
-# What one answer of TradingView holds at most.
+# The most matches in one reply of TradingView.
 PAGE_SIZE = 50
 TYPES = (
     "stock",
@@ -31,7 +31,7 @@ _EMPHASIS = re.compile(r"</?em>")
 
 @dataclass(frozen=True, slots=True)
 class SymbolMatch:
-    """One instrument that a search found; "" where TradingView does not say."""
+    """One instrument found by a search; a field that TradingView leaves out is ""."""
 
     full_symbol: str
     symbol: str
@@ -43,7 +43,7 @@ class SymbolMatch:
 
 @dataclass(frozen=True, slots=True)
 class SymbolPage:
-    """One page of matches, best first, and where the next one starts (None after the last)."""
+    """One page of matches, best first, and the start of the next page (None after the last)."""
 
     matches: list[SymbolMatch]
     next_start: int | None
@@ -61,17 +61,17 @@ def search_symbols(
     Parameters
     ----------
     query
-        What a person would type; any text.
+        Any text, as typed in a search box.
     exchange, type
-        Only of this exchange, and of this one of `TYPES`; "" for all.
+        Filter by exchange, and by one of `TYPES`; "" for all.
     start
-        How many matches to pass over.
+        The number of matches to skip.
 
     Raises
     ------
     FetchError
         `RateLimited` when TradingView refuses, `FeedUnreachable`, `FeedTimeout`, and
-        `FeedProtocol` when it answers with a page instead of matches.
+        `FeedProtocol` when the reply contains no list of matches.
     """
     parameters = {
         "text": query, "hl": "1", "exchange": exchange, "lang": "en", "search_type": type,
@@ -85,50 +85,42 @@ def search_symbols(
             f"TradingView refuses the symbol search (HTTP {status}). Type exchange and symbol by hand, "
             "or search again later."
         )
-    return _read_page(status, body, start)
-
-
-def _read_page(status: int, body: bytes, start: int) -> SymbolPage:
     try:
         answer = orjson.loads(body)
         entries = answer["symbols"]
         matches = [match for entry in entries for match in _matches(entry)]
         remaining = int(answer.get("symbols_remaining", 0))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _not_understood(status) from error
+        raise FeedProtocol(
+            f"TradingView's reply to the symbol search (HTTP {status}) is not a list of symbols. "
+            "Type exchange and symbol by hand."
+        ) from error
     return SymbolPage(matches, start + len(entries) if remaining > 0 and entries else None)
 
 
-def _not_understood(status: int) -> FetchError:
-    return FeedProtocol(
-        f"TradingView answered the symbol search with something else (HTTP {status}). "
-        "Type exchange and symbol by hand."
-    )
-
-
 def _matches(entry: dict[str, Any]) -> list[SymbolMatch]:
-    """Return an entry's matches: itself, or its contracts where it is a future."""
-    # `exchange` may be a display name of several words; its first is the prefix.
+    """Return the matches of one entry: one per contract of a future, else the entry itself."""
+    # `exchange` may be a display name of several words; the first word is the prefix.
     exchange = str(entry.get("prefix") or entry["exchange"].split(" ")[0])
     contracts = entry.get("contracts") or [{}]
-    return [_match(exchange, entry, contract) for contract in contracts]
-
-
-def _match(exchange: str, entry: dict[str, Any], contract: dict[str, Any]) -> SymbolMatch:
-    symbol = _plain(contract.get("symbol") or entry["symbol"])
-    description = _plain(entry.get("description", ""))
-    if contract.get("description"):
-        description = f"{description}, {_plain(contract['description']).lower()}"
-    return SymbolMatch(
-        full_symbol=f"{exchange}:{symbol}",
-        symbol=symbol,
-        exchange=exchange,
-        description=description,
-        type=str(entry.get("type", "")),
-        currency=str(entry.get("currency_code", "")),
-    )
+    matches = []
+    for contract in contracts:
+        symbol = _plain(contract.get("symbol") or entry["symbol"])
+        description = _plain(entry.get("description", ""))
+        if contract.get("description"):
+            description = f"{description}, {_plain(contract['description']).lower()}"
+        match = SymbolMatch(
+            full_symbol=f"{exchange}:{symbol}",
+            symbol=symbol,
+            exchange=exchange,
+            description=description,
+            type=str(entry.get("type", "")),
+            currency=str(entry.get("currency_code", "")),
+        )
+        matches.append(match)
+    return matches
 
 
 def _plain(text: str) -> str:
-    """Return text without the emphasis that marks what was searched for."""
+    """Return text without the tags that mark the query in it."""
     return html.unescape(_EMPHASIS.sub("", str(text)))

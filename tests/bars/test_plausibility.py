@@ -14,8 +14,8 @@ import pytest
 
 from datasets.bars import FetchedBars, Instrument, Session, Timeframe, plausibility
 from datasets.errors import BarsChanged, WrongBars
-from datasets.tradingview import identity
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
+from datasets.tradingview.resolved_symbol import is_doubtful
 from tests.support.factories import a_key
 from tests.support.recordings import case, recording, spread_payloads
 from tests.support.socket_feed import CHART, bar, completed, loading, update
@@ -188,7 +188,7 @@ def test_a_price_of_zero_is_a_doubt_where_the_prices_around_it_are_far(
     ],
 )  # fmt: skip
 def test_another_way_to_name_the_instrument_is_no_doubt(asked: str, facts: dict[str, Any]) -> None:
-    assert identity.is_doubtful(asked, facts) is False
+    assert is_doubtful(asked, facts) is False
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_another_way_to_name_the_instrument_is_no_doubt(asked: str, facts: dict[
     ],
 )
 def test_another_listing_of_the_symbol_is_a_doubt(asked: str, facts: dict[str, Any]) -> None:
-    assert identity.is_doubtful(asked, facts) is True
+    assert is_doubtful(asked, facts) is True
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_another_symbol_is_refused_and_named(asked: str, resolved: str) -> None:
     facts = {"pro_name": resolved, "full_name": asked, "name": asked.partition(":")[2]}
 
     with pytest.raises(WrongBars, match=f"another instrument, {resolved}"):
-        identity.is_doubtful(asked, facts)
+        is_doubtful(asked, facts)
 
 
 # --- what comes after the end -----------------------------------------------------------------
@@ -224,7 +224,7 @@ def talk_of_half() -> Conversation:
     talk = Conversation(a_key(n_bars=20, timeframe="1"), CHART)
     talk.handle(update([bar(60 * number) for number in range(10, 20)]))
     talk.handle(completed())
-    talk.ask_for_more()
+    talk.start_older()
     talk.handle(loading())
     return talk
 
@@ -253,14 +253,14 @@ def test_an_end_that_nothing_announced_is_asked_again_and_believed_the_second_ti
     talk = talk_of_half()
     talk.handle(update([bar(540)]))
     talk.handle(completed())
-    talk.ask_for_more()
+    talk.start_older()
 
     talk.handle(completed())
-    assert talk.wants_more() == 9
-    talk.ask_for_more()
+    assert talk.n_missing() == 9
+    talk.start_older()
     talk.handle(completed())
 
-    assert talk.wants_more() == 0
+    assert talk.n_missing() == 0
     assert talk.result().doubts == {}
 
 

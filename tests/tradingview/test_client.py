@@ -25,8 +25,8 @@ from datasets.errors import (
     RateLimited,
 )
 from datasets.tradingview.client import FeedClient, _Driver
-from datasets.tradingview.conversation import Conversation
-from datasets.tradingview.reading import read_instrument
+from datasets.tradingview.conversation import METHODS, Conversation
+from datasets.tradingview.resolved_symbol import read_instrument
 from tests.support.factories import a_key
 from tests.support.socket_feed import (
     CHART,
@@ -186,7 +186,7 @@ any_json = st.recursive(
 
 
 @given(
-    st.sampled_from([*Conversation._HANDLERS, "protocol_error"]),
+    st.sampled_from([*sorted(METHODS), "protocol_error"]),
     st.lists(any_json, max_size=5),
     any_json,
     any_json,

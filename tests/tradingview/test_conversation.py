@@ -253,18 +253,18 @@ def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
     talk = conversation(5)
     talk.handle(update([bar(240), bar(300)]))
     talk.handle(completed())
-    assert talk.wants_more() == 3
+    assert talk.n_missing() == 3
 
-    talk.ask_for_more()
+    talk.start_older()
     assert not talk.is_complete
     talk.handle(update([bar(180), bar(240)]))
     talk.handle(completed())
-    assert talk.wants_more() == 2
+    assert talk.n_missing() == 2
 
-    talk.ask_for_more()
+    talk.start_older()
     talk.handle(loading())
     talk.handle(completed())
-    assert talk.wants_more() == 0
+    assert talk.n_missing() == 0
     assert talk.result().table.num_rows == 3
 
 
@@ -273,11 +273,11 @@ def test_a_feed_that_sends_its_oldest_bar_again_and_again_is_not_asked_for_ever(
     talk.handle(update([bar(240), bar(300)]))
     talk.handle(completed())
 
-    talk.ask_for_more()
+    talk.start_older()
     talk.handle(update([bar(240)]))
     talk.handle(completed())
 
-    assert talk.wants_more() == 0
+    assert talk.n_missing() == 0
 
 
 def test_a_bar_that_comes_twice_in_one_message_does_not_count_as_two() -> None:
@@ -285,7 +285,7 @@ def test_a_bar_that_comes_twice_in_one_message_does_not_count_as_two() -> None:
     talk.handle(update([bar(240), bar(300), bar(300)]))
     talk.handle(completed())
 
-    assert talk.wants_more() == 1
+    assert talk.n_missing() == 1
 
 
 def test_a_feed_that_never_ends_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_the_named_limit_ends_the_asking() -> None:
     talk.handle(update([bar(60)]))
     talk.handle(completed(data_completed="limit"))
 
-    assert talk.wants_more() == 0
+    assert talk.n_missing() == 0
     assert talk.result().is_limited
 
 

@@ -381,7 +381,7 @@ def test_a_kept_connection_that_the_feed_has_dropped_is_replaced(tmp_path: Path)
 def test_another_token_gets_a_connection_of_its_own(client: FeedClient, clean_feed: Feed) -> None:
     token = sign_in(Credentials(username="ada", password="x"), clean_feed.site_url).value
     fetch(client)
-    client.fetch_bars(a_key(), token=token)
+    client.fetch_bars(a_key(), auth_token=token)
 
     assert clean_feed.stats()["tokens"] == ["unauthorized_user_token", token]
     client.close()

@@ -60,7 +60,7 @@ def test_a_few_bars_of_a_public_symbol_arrive(live: dict[str, object]) -> None:
             DatasetKey.parse(
                 source="tradingview", symbol="BINANCE:BTCUSDT", timeframe="1h", n_bars=10
             ),
-            token=token,
+            auth_token=token,
             on_message=lambda message: print_line(file, message),
         )
     client.close()

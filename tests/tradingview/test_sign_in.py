@@ -17,7 +17,7 @@ from datasets import errors
 from datasets.fetching import credentials
 from datasets.models import SignIn
 from datasets.tradingview import http
-from datasets.tradingview.sign_in import GUEST_TOKEN, Credentials, Token, read_claims, sign_in
+from datasets.tradingview.sign_in import GUEST_TOKEN, AuthToken, Credentials, read_claims, sign_in
 from tests.support.stacks import Feed, free_port
 
 Configure = Callable[..., None]
@@ -35,7 +35,7 @@ def configure(settings: Any, clean_feed: Feed) -> Configure:
     return change
 
 
-def sign(feed: Feed, **values: str) -> Token:
+def sign(feed: Feed, **values: str) -> AuthToken:
     return sign_in(Credentials(**values), feed.site_url)
 
 
@@ -174,13 +174,13 @@ def test_nothing_shows_a_secret() -> None:
     for text in (
         repr(Credentials(**values)),
         str(Credentials(**values)),
-        f"{Token('hunter2', 1)!r} {Token('hunter2', 1)}",
+        f"{AuthToken('hunter2', 1)!r} {AuthToken('hunter2', 1)}",
     ):
         assert "hunter2" not in text
 
 
 @pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "a.é.c", "a.W10.c"])
-def test_a_token_that_is_no_jwt_claims_nothing(text: str) -> None:
+def test_a_token_that_is_not_a_jwt_has_no_claims(text: str) -> None:
     assert read_claims(text) == {}
 
 

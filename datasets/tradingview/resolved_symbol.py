@@ -1,6 +1,6 @@
-"""Comparison of the instrument that TradingView resolved with the one that was asked for.
+"""The facts of `symbol_resolved`: the instrument, and whether it is the one requested.
 
-`pro_name` decides; `full_name` is the feed that answers, and differs often: NASDAQ:AAPL comes from BATS:AAPL.
+`pro_name` decides. `full_name` is the feed that answers and often differs: NASDAQ:AAPL comes from BATS:AAPL.
 """
 
 from __future__ import annotations
@@ -8,44 +8,71 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from datasets.bars import Instrument
 from datasets.errors import WrongBars
 from datasets.tradingview.frames import printable
 
-# `EXCHANGE:SYMBOL`: no expression, and nothing that TradingView wraps around it.
+# A plain `EXCHANGE:SYMBOL`; not an expression, and not the JSON form of a symbol.
 _PLAIN = re.compile(r"[A-Z0-9_]+:[^\s{}\"=:*+()/]+")
 _PART = re.compile(r"[A-Z0-9_]+:[^\s+\-*/()\"]+")
 _CONTINUOUS = re.compile(r"(.+?)\d+!")
 _CONTRACT = re.compile(r"[FGHJKMNQUVXZ]\d{1,4}")
 _NAMES = ("pro_name", "full_name")
 _LISTS = ("base_name", "legs", "aliases", "alternatives")
+# The largest integer that every JSON parser reads exactly.
+_LARGEST_WHOLE = 2**53
+
+
+def read_instrument(facts: dict[str, Any]) -> Instrument:
+    """Return the instrument of `symbol_resolved`; a field of an unexpected type counts as absent."""
+
+    def text(name: str) -> str:
+        value = facts.get(name)
+        return printable(value) if isinstance(value, str) else ""
+
+    def whole(name: str) -> int | None:
+        value = facts.get(name)
+        return value if isinstance(value, int) and abs(value) <= _LARGEST_WHOLE else None
+
+    return Instrument(
+        pro_name=text("pro_name"),
+        full_name=text("full_name"),
+        description=text("description"),
+        type=text("type"),
+        currency=text("currency_code"),
+        timezone=text("timezone"),
+        session_hours=text("session"),
+        pricescale=whole("pricescale"),
+        minmov=whole("minmov"),
+        delay_s=whole("delay") or 0,
+        has_volume=facts.get("visible_plots_set", "ohlcv") != "ohlc",
+    )
 
 
 def is_doubtful(asked: str, facts: dict[str, Any]) -> bool:
-    """Return whether `symbol_resolved` leaves open that its instrument is the one asked for.
+    """Return whether the resolved instrument may be another one than the requested one.
 
     `asked` is the key's full symbol, `facts` are the third parameter of `symbol_resolved`.
-    Raises `WrongBars` when the facts name another instrument.
+    Raises `WrongBars` when the facts certainly name another instrument.
     """
     names = _names(facts)
     if _PLAIN.fullmatch(asked) is None:
-        # An expression: TradingView may write it in another way, but of the same instruments.
+        # TradingView may rewrite an expression, but it must name the same instruments.
         named = {part for name in names for part in _PART.findall(name)}
         return bool(named) and not set(_PART.findall(asked)) <= named
     resolved = _text(facts.get("pro_name"))
     if _PLAIN.fullmatch(resolved) is None:
         return bool(names) and asked not in names
-    return _is_doubtful_name(asked, resolved, facts)
-
-
-def _is_doubtful_name(asked: str, resolved: str, facts: dict[str, Any]) -> bool:
+    if asked in _texts(facts.get("aliases")) + _texts(facts.get("alternatives")):
+        return False
     exchange, _, symbol = asked.partition(":")
     resolved_exchange, _, resolved_symbol = resolved.partition(":")
-    aliases = _texts(facts.get("aliases")) + _texts(facts.get("alternatives"))
-    if asked in aliases:
-        return False
-    is_same_family = _is_same_family(exchange, resolved_exchange)
+    # One exchange, or an exchange and a part of it: CME and CME_MINI.
+    is_same_family = f"{exchange}_".startswith(f"{resolved_exchange}_") or (
+        f"{resolved_exchange}_".startswith(f"{exchange}_")
+    )
     if _letters(symbol) == _letters(resolved_symbol):
-        # Asked for the feed itself, BATS:SPY, TradingView names the listing, AMEX:SPY.
+        # For the feed BATS:SPY, TradingView names the listing AMEX:SPY.
         return not is_same_family and asked != _text(facts.get("full_name"))
     if is_same_family and _is_contract_of(symbol, resolved_symbol):
         return False
@@ -54,11 +81,6 @@ def _is_doubtful_name(asked: str, resolved: str, facts: dict[str, Any]) -> bool:
         f"TradingView was asked for {asked} and answered with another instrument, {shown}. "
         f"If that is the instrument you mean, because it was renamed, ask for {shown}."
     )
-
-
-def _is_same_family(one: str, other: str) -> bool:
-    """Return whether the exchanges are one, or one and a part of it: CME and CME_MINI."""
-    return one == other or one.startswith(f"{other}_") or other.startswith(f"{one}_")
 
 
 def _is_contract_of(continuous: str, symbol: str) -> bool:
@@ -72,12 +94,12 @@ def _is_contract_of(continuous: str, symbol: str) -> bool:
 
 
 def _letters(symbol: str) -> str:
-    """Return the symbol without marks, which are written differently: M&M and M_M."""
+    """Return the letters and digits of a symbol: M&M and M_M are one symbol."""
     return "".join(char for char in symbol if char.isalnum())
 
 
 def _names(facts: dict[str, Any]) -> set[str]:
-    """Return every full symbol that the facts name."""
+    """Return all full symbols in the facts."""
     listed = f"{_text(facts.get('listed_exchange'))}:{_text(facts.get('name'))}"
     names = {listed, *(_text(facts.get(field)) for field in _NAMES)}
     for field in _LISTS:
