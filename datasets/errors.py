@@ -1,14 +1,16 @@
-"""Every error this project raises on purpose.
+"""Every error that this project raises on purpose, as one tree.
 
 * DatasetsError
-  x InvalidRequest               the caller can fix it; `errors` names each field
-  x NotFound                     there is no such dataset or fetch
+  x InvalidRequest               the caller can correct it; `errors` names each wrong field
+  x NotFound                     the catalog has no such dataset or fetch
+    + DatasetNotFound            no file holds the bars that a study asked for
+      - FolderUnavailable        · retryable; also a StoreUnavailable
   x Disabled                     the operator has turned fetching and the API off
-  x Refused                      a caller may not do it, or not now
+  x Refused                      the caller may not do it, or not now
     + Forbidden
-    + TooManyRequests            · retryable, in the next minute
-    + Busy                       · retryable, in a few seconds
-    + QueueFull                  · retryable, when some fetches have ended
+    + TooManyRequests            · retryable within a minute
+    + Busy                       · retryable within seconds
+    + QueueFull                  · retryable when some fetches have ended
   x FetchError                   one fetch failed; `code` is on its row and in the reply
     + SymbolNotFound             · permanent
     + NoData                     · permanent
@@ -19,30 +21,32 @@
       - AuthCaptcha              · permanent; an operator must act
       - AuthTwoFactor            · permanent; an operator must act
       - AuthExpired              · permanent; an operator must act
-    + RateLimited                · retryable, after a cool-down for all workers
+    + RateLimited                · retryable after a cool-down of all workers
     + FeedTimeout                · retryable
     + FeedUnreachable            · retryable
     + FeedClosed                 · retryable
-    + FeedProtocol               · permanent; TradingView answers in a way we do not know
+    + FeedProtocol               · permanent; our code does not understand the reply
     + BadBars                    · permanent; the reply is kept for the operator
-      - WrongBars                · permanent; so is this reply
-      - BarsChanged              · retryable; so is this reply
+      - WrongBars                · permanent; the reply is kept for the operator
+      - BarsChanged              · retryable; the reply is kept for the operator
     + StoreFailed                · permanent; an operator must act
-    + WorkerLost                 · retryable; workers died in the middle of it
-    + FetchCancelled             · retryable; a person has taken it out of the queue
-    + Unavailable                · retryable; a server or a disk of ours does not do its work
+    + WorkerLost                 · retryable; workers died during the fetch
+    + FetchCancelled             · retryable; a person took the fetch out of the queue
+    + Unavailable                · retryable; one of our servers or disks does not work
       - DatabaseUnavailable
       - CacheUnavailable
       - StateUnavailable
       - StoreUnavailable         · the disk with the datasets is not mounted
-  x BackupFailed                 a backup could not be made or restored; only commands raise it
-  x StoreError                   · retryable; reading our own files: healed by fetching again
+  x BackupFailed                 a backup was not made or not restored; only commands raise it
+  x StoreError                   · retryable; one of our files is unreadable, a new fetch repairs it
     + FileMissing
     + FileCorrupt
+    + LockMismatch               a dataset differs from the one in a study's lock file
+  x ServiceFailed                the loader got no usable reply from the service
 
-`code` is stable: it is in the API's replies, on the `Fetch` row and in docs/api.md.
-`retryable` says whether the same request can succeed later without anybody acting.
-The status of each over HTTP is decided in `api/exceptions.py`, the retries in `tasks.py`.
+`code` is stable: it is in the replies of the API, on the `Fetch` row and in docs/api.md.
+`retryable` tells whether the same request can succeed later without an operator's help.
+`api/exceptions.py` decides the HTTP status of each error, `fetching/tasks.py` the retries.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ from collections.abc import Mapping, Sequence
 
 
 class DatasetsError(Exception):
-    """Base class; its message is a sentence for the person who asked."""
+    """Base class. The message is a sentence for the user."""
 
     code = "error"
     retryable = False
@@ -69,9 +73,13 @@ class InvalidRequest(DatasetsError):
 
 
 class NotFound(DatasetsError):
-    """What was asked for by its number is not in the catalog."""
+    """The catalog has no dataset or fetch with this number."""
 
     code = "not_found"
+
+
+class DatasetNotFound(NotFound):
+    """No file holds these bars; the message names close matches and the command that fetches."""
 
 
 class Disabled(DatasetsError):
@@ -81,19 +89,19 @@ class Disabled(DatasetsError):
 
 
 class Refused(DatasetsError):
-    """The service could do it, but not for this caller, or not now."""
+    """The service does not do this for this caller, or not at this moment."""
 
     code = "refused"
 
 
 class Forbidden(Refused):
-    """The caller's credentials do not go that far."""
+    """The caller's credentials do not permit the request."""
 
     code = "forbidden"
 
 
 class TooManyRequests(Refused):
-    """One client has asked too often in this minute, or has too many fetches in the queue."""
+    """One client sent too many requests in this minute, or has too many fetches in the queue."""
 
     code = "too_many_requests"
     retryable = True
@@ -104,7 +112,7 @@ class TooManyRequests(Refused):
 
 
 class Busy(Refused):
-    """Too many requests of this kind are being answered at the same time."""
+    """The service already answers too many requests of this kind."""
 
     code = "busy"
     retryable = True
@@ -112,7 +120,7 @@ class Busy(Refused):
 
 
 class QueueFull(Refused):
-    """As many fetches wait as may, over all clients."""
+    """The queue holds the largest permitted number of fetches, of all clients together."""
 
     code = "queue_full"
     retryable = True
@@ -120,29 +128,29 @@ class QueueFull(Refused):
 
 
 class FetchError(DatasetsError):
-    """A fetch failed. Nothing was cached; an older dataset stays as it was."""
+    """A fetch failed. Nothing was stored; an older dataset stays unchanged."""
 
     code = "fetch_failed"
-    # Seconds before which trying again cannot help, where that is known.
+    # Seconds until a retry can succeed; None where unknown.
     retry_after_s: float | None = None
-    # The key of the fetch, or the search, for the log.
+    # The key of the fetch, or the text of the symbol search; for the log.
     subject = ""
 
 
 class SymbolNotFound(FetchError):
-    """TradingView does not know the symbol."""
+    """TradingView has no such symbol."""
 
     code = "symbol_not_found"
 
 
 class NoData(FetchError):
-    """TradingView knows the symbol and completed the reply, without a single bar."""
+    """TradingView has the symbol, and completed the reply without any bar."""
 
     code = "no_data"
 
 
 class NotPermitted(FetchError):
-    """The account, or the guest, may not see this symbol or timeframe."""
+    """TradingView does not show this symbol or timeframe to this account or to guests."""
 
     code = "not_permitted"
 
@@ -158,45 +166,45 @@ class SignInError(FetchError):
 
 
 class AuthFailed(SignInError):
-    """User name or password is wrong, or the sign-in page answered something else."""
+    """The user name or the password is wrong, or the sign-in page sent an unknown reply."""
 
     code = "auth_failed"
 
 
 class AuthCaptcha(SignInError):
-    """TradingView wants a captcha solved in a browser."""
+    """TradingView requires a captcha, which a person must solve in a browser."""
 
     code = "auth_captcha"
 
 
 class AuthTwoFactor(SignInError):
-    """The account has two-factor sign-in; a cookie session is needed."""
+    """The account has two-factor sign-in, so a cookie session is needed."""
 
     code = "auth_two_factor"
 
 
 class AuthExpired(SignInError):
-    """The cookie session or the token is no longer accepted."""
+    """TradingView no longer accepts the cookie session or the auth token."""
 
     code = "auth_expired"
 
 
 class RateLimited(FetchError):
-    """TradingView refuses because of too many calls; all workers pause."""
+    """TradingView refuses after too many calls; all workers pause."""
 
     code = "rate_limited"
     retryable = True
 
 
 class FeedTimeout(FetchError):
-    """The feed was silent for too long, or the whole fetch took too long."""
+    """The feed sent nothing within the time limit, or the whole fetch exceeded its deadline."""
 
     code = "feed_timeout"
     retryable = True
 
 
 class FeedUnreachable(FetchError):
-    """No connection: the host is unknown, refuses, or its TLS certificate is not accepted."""
+    """No connection: the host name is unknown, the host refuses, or its TLS certificate is invalid."""
 
     code = "feed_unreachable"
     retryable = True
@@ -210,115 +218,130 @@ class FeedClosed(FetchError):
 
 
 class FeedProtocol(FetchError):
-    """The feed reported an error of the protocol, or said something that is not known."""
+    """The feed reported a protocol error, or sent a message that our code does not understand."""
 
     code = "feed_protocol"
 
 
 class BadBars(FetchError):
-    """The reply holds a bar that cannot be one: a price that is no number, a volume below 0."""
+    """The reply holds an impossible bar: a price that is not a number, or a volume below 0."""
 
     code = "bad_bars"
     reply: bytes = b""
 
 
 class WrongBars(BadBars):
-    """The reply is about something else: another instrument, bar length or age than asked for."""
+    """The reply has another instrument, bar length or age than the request."""
 
     code = "wrong_bars"
 
 
 class BarsChanged(BadBars):
-    """An answer to the request for older bars changed newer bars that had come before."""
+    """The reply to a request for older bars changed newer bars that were already received."""
 
     code = "bars_changed"
     retryable = True
 
 
 class StoreFailed(FetchError):
-    """The file could not be written: disk full, folder read-only, too many open files."""
+    """The file was not written: the disk is full, the folder read-only, or too many files are open."""
 
     code = "store_failed"
 
 
 class WorkerLost(FetchError):
-    """Every worker that took up the fetch died before it ended."""
+    """Every worker that started the fetch died before the fetch ended."""
 
     code = "worker_lost"
     retryable = True
 
 
 class FetchCancelled(FetchError):
-    """The fetch was taken out of the queue before it began; asking again starts another."""
+    """A person took the fetch out of the queue before it began; a new request starts another."""
 
     code = "fetch_cancelled"
     retryable = True
 
 
 class Unavailable(FetchError):
-    """A server or a disk that this service needs does not do its work; it may be back soon."""
+    """A server or a disk of this service does not work at the moment."""
 
     retryable = True
     retry_after_s = 5.0
 
 
 class DatabaseUnavailable(Unavailable):
-    """The catalog's database is away, locked, or on a disk that is full."""
+    """The database is unreachable or locked, or its disk is full."""
 
     code = "database_unavailable"
 
 
 class CacheUnavailable(Unavailable):
-    """The Redis of `CACHE_URL` does not answer."""
+    """The Redis server of `CACHE_URL` does not answer."""
 
     code = "cache_unavailable"
 
 
 class StateUnavailable(Unavailable):
-    """The folder `STATE_DIR` cannot be written: its disk is full or read-only."""
+    """The folder `STATE_DIR` is not writable: its disk is full or read-only."""
 
     code = "state_unavailable"
 
 
 class StoreUnavailable(Unavailable):
-    """The folder with the datasets is away: its disk is not mounted."""
+    """The folder with the datasets is absent: its disk is not mounted."""
 
     code = "store_unavailable"
 
 
+class FolderUnavailable(DatasetNotFound, StoreUnavailable):
+    """A study found no dataset at all: nothing was fetched yet, or the disk is not mounted."""
+
+    code = StoreUnavailable.code
+    retryable = True
+
+
 class BackupFailed(DatasetsError):
-    """A backup could not be made, or is not whole and was not restored."""
+    """A backup was not made, or is incomplete and was not restored."""
 
     code = "backup_failed"
 
 
 class StoreError(DatasetsError):
-    """A dataset's file cannot be read; `serving.py` answers with a new fetch."""
+    """A dataset's file is unreadable; `serving` answers with a new fetch."""
 
     code = "store_unreadable"
-    # The next fetch heals it; of a pinned dataset there is none, and the error says so itself.
+    # The next fetch repairs the file. A pinned dataset gets no fetch; its error sets this to False.
     retryable = True
 
 
 class FileMissing(StoreError):
-    """The dataset's file is not there: it was deleted or invalidated; fetching it again heals it."""
+    """The dataset's file was deleted or invalidated; a new fetch repairs it."""
 
     code = "file_missing"
 
 
 class FileCorrupt(StoreError):
-    """The dataset's file is damaged; fetching it again heals it."""
+    """The dataset's file is damaged; a new fetch repairs it."""
 
     code = "file_corrupt"
 
 
+class LockMismatch(StoreError):
+    """A dataset differs from the one in the lock file; the message names the difference."""
+
+
+class ServiceFailed(DatasetsError):
+    """The loader did not reach the service, or could not use its reply."""
+
+
 def all_codes() -> dict[str, type[DatasetsError]]:
-    """Map every stable code to its class, for documentation and for tests."""
+    """Map every stable code to its class, for the documentation and the tests."""
     found: dict[str, type[DatasetsError]] = {}
     pending: list[type[DatasetsError]] = [DatasetsError]
     while pending:
         error = pending.pop()
         pending.extend(error.__subclasses__())
-        # A subclass without a code of its own has that of its parent, which comes first.
+        # A subclass without its own code inherits the code of its parent, which stands first.
         found.setdefault(error.code, error)
     return found

@@ -1,30 +1,30 @@
-"""What bars are: timeframes, keys, the table's schema, checks and hashes. No Django, no files, no network."""
+"""What are bars? Timeframes, keys, instruments, tables, and the rules for bars. No Django, no files, no network."""
 
+from datasets.bars.instruments import Instrument
+from datasets.bars.keys import (
+    KEY_FIELDS,
+    MAX_SYMBOL_LENGTH,
+    Adjustment,
+    DatasetKey,
+    Session,
+    ascii_upper,
+    canonical_name,
+    check_source,
+    is_exchange,
+    split_symbol,
+)
+from datasets.bars.quality import count_inconsistent, largest_gap_s, zero_volume_share
 from datasets.bars.tables import (
     BAR_COLUMNS,
     BAR_SCHEMA,
-    KEY_FIELDS,
-    MAX_SYMBOL_LENGTH,
     NO_VALUE,
     PRICE_COLUMNS,
-    Adjustment,
-    DatasetKey,
     FetchedBars,
-    Instrument,
-    Session,
-    Timeframe,
-    ascii_upper,
-    canonical_name,
     check_numbers,
-    check_source,
     content_hash,
-    count_inconsistent,
-    is_exchange,
-    largest_gap_s,
     make_table,
-    split_symbol,
-    zero_volume_share,
 )
+from datasets.bars.timeframes import Timeframe
 
 __all__ = [
     "Adjustment",

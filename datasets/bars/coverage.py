@@ -1,4 +1,4 @@
-"""Which bars a dataset holds for a reader, and whether they reach back to the `start` that was asked for."""
+"""Coverage: the range of bars that a dataset holds, compared with the requested `start`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The bars that could be given, whatever part of them was asked for.
+    """The range of the bars that a dataset holds.
 
-    `held_from` and `held_through` are the openings of the oldest and of the newest of them,
-    None where there are none. `covers_start` is False when `start` is earlier than
-    `held_from`, so that bars may be missing between the two; None without a `start`.
+    `held_from` and `held_through` are the openings of the oldest and of the newest bar, both
+    inclusive, in UTC; None without bars. `covers_start` is False when `start` is earlier than
+    `held_from`, so that bars between the two may be missing; None without a `start`.
     """
 
     covers_start: bool | None
@@ -24,12 +24,12 @@ class Coverage:
     held_through: datetime | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the three by their names in replies."""
+        """Return the fields by their names in replies."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def coverage_of(times_ms: npt.NDArray[np.int64], start_ms: int | None) -> Coverage:
-    """Return the coverage by bars with these openings, oldest first; all in ms since 1970."""
+    """Return the coverage of bars with these openings, oldest first; all in UNIX milliseconds."""
     if not len(times_ms):
         return Coverage(None if start_ms is None else False, None, None)
     first, last = int(times_ms[0]), int(times_ms[-1])

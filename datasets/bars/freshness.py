@@ -1,12 +1,12 @@
-"""Whether a dataset is still fresh: the one rule for the API, its short way and the loader."""
+"""Freshness of a dataset: one rule for the API, for cached reads and for the loader."""
 
 from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
 
-# The clocks of two hosts may differ by this much. Of a dataset that was fetched further in the
-# future nobody can tell the age: the clock that dated it was wrong.
+# Largest tolerated difference between the clocks of two hosts. A dataset from further in the
+# future was dated by a wrong clock, so its age is unknown.
 CLOCK_DIFFERENCE = timedelta(seconds=10)
 
 
@@ -16,9 +16,9 @@ def fresh_between(now: datetime, max_age_s: float) -> tuple[datetime, datetime]:
 
 
 def stale_for(fetched_at: datetime, now: datetime, max_age_s: float) -> float:
-    """Return for how many seconds a dataset has been stale at `now`; 0 or less when it is fresh.
+    """Return the seconds since which a dataset is stale at `now`; 0 or less for a fresh dataset.
 
-    Infinite for one that was fetched in the future.
+    Infinite for a dataset that was fetched in the future.
     """
     earliest, latest = fresh_between(now, max_age_s)
     return math.inf if fetched_at > latest else (earliest - fetched_at).total_seconds()

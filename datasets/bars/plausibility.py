@@ -1,25 +1,27 @@
-"""Checks of a whole reply against what was asked: bar length, grid, clock, prices of zero.
+"""Checks of a whole reply against its request: bar length, bar grid, clock, prices of zero.
 
-A certain contradiction is an error. What only looks odd is a doubt: its code and the number of
-bars stay with the dataset. Illiquid, delayed and old series look odd and are right.
-Knows no Django, no files and no network.
+A certain contradiction raises an error. An oddity is a doubt: its code and its number of bars
+stay with the dataset, since bars of illiquid, delayed or old series look odd and are correct.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
 
-from datasets.bars import Instrument, Session, Timeframe
+from datasets.bars.instruments import Instrument
+from datasets.bars.keys import Session
+from datasets.bars.tables import iso_instant
+from datasets.bars.timeframes import Timeframe
 from datasets.errors import BadBars, WrongBars
 
 Floats = npt.NDArray[np.float64]
 
-# Every doubt a dataset can have: its stable code, and the words that follow the number of bars.
+# All doubts: the stable code, and the words that follow the number of bars.
 DOUBTS = {
     "instrument": "from another listing than asked",
     "spacing": "not spaced as the timeframe says",
@@ -30,10 +32,10 @@ DOUBTS = {
 }
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-# Clocks of two machines differ; a day or longer may be opened before its session.
+# Clocks of two machines differ. A bar of a day or longer can open before its session.
 _CLOCK_TOLERANCE_S = 300
 _EARLY_OPENING_S = 3 * _DAY
-# Nominal length, and the spacing that real bars keep also around holidays and evening sessions.
+# Nominal length, and the shortest spacing of correct bars around holidays and evening sessions.
 _LONG = {
     Timeframe.DAY_1: (_DAY, 12 * _HOUR),
     Timeframe.WEEK_1: (7 * _DAY, 2 * _DAY),
@@ -44,16 +46,17 @@ _SESSION_START = re.compile(r"(?<!\d)(\d{2})(\d{2})(?:F\d?)?-")
 
 
 def check_clock(times: Floats, timeframe: Timeframe, *, feed_now: float, own_now: float) -> int:
-    """Return how many bars open later than our own clock says it is.
+    """Return how many bars open later than the time of our own clock.
 
-    Raises `WrongBars` when one opens later than both clocks allow.
+    All times are UNIX seconds. Raises `WrongBars` for a bar that opens later than both clocks
+    allow.
     """
     tolerance = _CLOCK_TOLERANCE_S if timeframe.is_intraday else _EARLY_OPENING_S
     newest = float(times.max())
     if newest > max(feed_now, own_now) + tolerance:
         raise WrongBars(
-            f"TradingView sent a bar of {_iso(newest)}, which lies in the future: this machine's clock says "
-            f"{_iso(own_now)}, TradingView's {_iso(feed_now)}. Nothing was stored. Set this machine's clock "
+            f"TradingView sent a bar of {iso_instant(newest)}, which lies in the future: this machine's clock says "
+            f"{iso_instant(own_now)}, TradingView's {iso_instant(feed_now)}. Nothing was stored. Set this machine's clock "
             "if it is wrong."
         )
     return int(np.count_nonzero(times > own_now + tolerance))
@@ -63,16 +66,18 @@ def check_seconds(times: Floats, timeframe: Timeframe) -> None:
     """Raise `BadBars` when an intraday bar does not open at a whole minute."""
     odd = times[times % _MINUTE != 0]
     if timeframe.is_intraday and len(odd):
-        raise BadBars(f"A bar opens at {_iso(odd[0])}; bars of {timeframe} open at whole minutes.")
+        raise BadBars(
+            f"A bar opens at {iso_instant(odd[0])}; bars of {timeframe} open at whole minutes."
+        )
 
 
 def check_spacing(
     times: Floats, timeframe: Timeframe, instrument: Instrument, *, close_time: float | None
 ) -> int:
-    """Return the number of bars when they do not look as long as asked, else 0.
+    """Return the number of bars if their length is doubtful, else 0.
 
-    `times` are increasing; `close_time` is the feed's `bar_close_time` of the last bar.
-    Raises `WrongBars` when they certainly have another length.
+    `times` are increasing UNIX seconds; `close_time` is the feed's `bar_close_time` of the last
+    bar. Raises `WrongBars` when the bars certainly have another length than `timeframe`.
     """
     spacings = np.diff(times)
     if not len(spacings):
@@ -86,10 +91,11 @@ def check_spacing(
 
 
 def _are_too_close(spacings: Floats, timeframe: Timeframe, instrument: Instrument) -> bool:
-    """Return whether intraday bars stand suspiciously close; raise where they certainly do.
+    """Return whether intraday bars are doubtfully close; raise where they are certainly too close.
 
-    A bar that ends with its session is shorter: HKEX's hours open at 09:30 and 10:00. So single
-    short spacings are right; three equal ones in a row, or half of all below half a bar, are not.
+    A bar that ends with its session is shorter: hourly bars of HKEX open at 09:30 and 10:00. So
+    single short spacings are correct. Three equal short spacings in a row are wrong, and so are
+    bars of which half are closer than half a bar.
     """
     length = _length_s(timeframe)
     first, second, third = spacings[:-2], spacings[1:-1], spacings[2:]
@@ -104,9 +110,9 @@ def _are_too_close(spacings: Floats, timeframe: Timeframe, instrument: Instrumen
 
 
 def _are_days_too_close(spacings: Floats, timeframe: Timeframe) -> bool:
-    """Return whether days, weeks or months stand suspiciously close; raise where they certainly do.
+    """Return whether days, weeks or months are doubtfully close; raise where certainly too close.
 
-    The caller leaves out the first spacing: a listing may begin on any day of its month.
+    The caller omits the first spacing: a listing can begin on any day of its month.
     """
     short = spacings < _LONG[timeframe][1]
     n_short = int(np.count_nonzero(short))
@@ -126,9 +132,9 @@ def _are_too_far(
     instrument: Instrument,
     close_time: float | None,
 ) -> bool:
-    """Return whether the bars are spaced like longer ones; raise where their close says so too.
+    """Return whether the bars are spaced like longer bars; raise where their close confirms it.
 
-    Spacing alone proves nothing: an auction trades once a day, a statistic is published weekly.
+    Spacing alone proves nothing: an auction trades once a day, a statistic appears once a week.
     """
     length = _length_s(timeframe)
     middle = float(np.percentile(spacings, 50, method="lower"))
@@ -136,7 +142,7 @@ def _are_too_far(
     is_far = len(spacings) >= _LEAST_SPACINGS and spacings.min() >= 2 * length and is_regular
     if not is_far or timeframe is Timeframe.MONTH_1 or instrument.type == "economic":
         return False
-    # Days around a holiday are one bar of up to four days.
+    # Days around a holiday can be one bar of up to four days.
     longest = length * 1.5 if timeframe.is_intraday else max(length * 1.5, 4 * _DAY)
     if close_time is not None and close_time - times[-1] > longest + instrument.delay_s:
         raise _wrong_length(timeframe, middle)
@@ -145,16 +151,18 @@ def _are_too_far(
 
 
 def _wrong_length(timeframe: Timeframe, spacing: float) -> WrongBars:
+    units = (("days", _DAY), ("hours", _HOUR), ("minutes", _MINUTE), ("seconds", 1))
+    unit, size = next((each for each in units if spacing >= each[1]), units[-1])
     return WrongBars(
         f"TradingView was asked for bars of {timeframe} and answered with bars of another length: "
-        f"they open {_span(spacing)} apart."
+        f"they open {spacing / size:.3g} {unit} apart."
     )
 
 
 def count_off_grid(
     times: Floats, timeframe: Timeframe, instrument: Instrument, session: Session
 ) -> int:
-    """Return how many intraday bars open where no bar of their length does."""
+    """Return how many intraday bars open at a time that is no multiple of their length."""
     if timeframe.minutes in (None, 1):
         return 0
     length = _length_s(timeframe)
@@ -164,20 +172,21 @@ def count_off_grid(
     phases = times % length
     if len(times) > 2:
         before, here, after = phases[:-2], phases[1:-1], phases[2:]
-        # Among its neighbours: a bar that begins a session stands apart from one of them.
+        # A bar that begins a session is not close to both neighbours, and is correct.
         is_within = times[2:] - times[:-2] < 4 * length
         is_lone[1:-1] = (before == after) & (here != before) & is_within
     starts = _session_phases(instrument, length, float(times[-1]))
     if session is Session.REGULAR and len(starts):
         is_off = ~np.isin(phases, starts)
-        # Hours change over the years and hide breaks; not where most bars lie.
+        # The hours cannot be right where most bars are off: they change over the years, and
+        # do not show all breaks.
         if is_off.mean() > 0.5:
             is_lone |= is_off
     return int(np.count_nonzero(is_lone))
 
 
 def _session_phases(instrument: Instrument, length: int, moment: float) -> Floats:
-    """Return where bars of a session start within `length`, in UTC; empty where that is not known."""
+    """Return the sessions' starts in UTC, in seconds modulo `length`; empty where unknown."""
     starts = _SESSION_START.findall(instrument.session_hours)
     if not starts or _HOUR % length:
         return np.empty(0)
@@ -192,10 +201,10 @@ def _session_phases(instrument: Instrument, length: int, moment: float) -> Float
 
 
 def count_zero_prices(prices: Floats, instrument: Instrument) -> int:
-    """Return how many bars have a price of zero though the instrument was nowhere near it.
+    """Return how many bars have an implausible price of zero.
 
-    `prices` has a row of four for each bar. Spreads and rates go through zero: where a price is
-    below zero, or small beside the zero, zero is a price like any other.
+    `prices` has the shape (n, 4). Spreads and rates go through zero: where a price is below
+    zero, or the prices beside the zero are small, a price of zero is plausible.
     """
     lows = prices.min(axis=1)
     is_zero = np.any(prices == 0, axis=1)
@@ -213,14 +222,3 @@ def count_zero_prices(prices: Floats, instrument: Instrument) -> int:
 def _length_s(timeframe: Timeframe) -> int:
     minutes = timeframe.minutes
     return _LONG[timeframe][0] if minutes is None else minutes * _MINUTE
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("days", _DAY), ("hours", _HOUR), ("minutes", _MINUTE)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} seconds"
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,7 @@
-"""Which dataset of a series answers: the newest that holds enough bars. One rule for rows, files and locks."""
+"""Selection of the dataset that answers for a series: the newest with enough bars.
+
+One rule for rows, files and lock files.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-# The rule as Django orders rows; `-` is descending. `in_order` says the same for anything else.
+# The order for Django's `order_by`; `-` is descending. `in_order` sorts other objects equally.
 ORDER = ("-fetched_at", "n_bars")
-# The bars of a request that names no number.
+# Number of bars for a request without a number.
 DEFAULT_N_BARS = 5000
 
 Found = TypeVar("Found")
 
 
 class Candidate(NamedTuple):
-    """A dataset's bars asked and held, and when it was fetched."""
+    """The facts of a dataset by which it is selected: bars asked, bars held, time of its fetch."""
 
     n_bars: int
     n_rows: int
@@ -25,10 +28,10 @@ class Candidate(NamedTuple):
 def in_order(
     found: Iterable[Found], n_bars: int, describe: Callable[[Found], Candidate]
 ) -> list[Found]:
-    """Return those of one series that hold the newest `n_bars` bars, the one that answers first.
+    """Return the datasets of one series that hold the newest `n_bars` bars, best first.
 
-    With `n_bars` 0 these are the ones with at least `DEFAULT_N_BARS` bars asked, and the ones that
-    hold as many bars as any.
+    With `n_bars` 0 these are the datasets with at least `DEFAULT_N_BARS` bars asked, and the
+    datasets with the largest number of bars held.
     """
     described = [(describe(each), each) for each in found]
     most = max((candidate.n_rows for candidate, _ in described), default=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
 
 
 class KeyedModel(models.Model):
@@ -45,12 +45,4 @@ class KeyedModel(models.Model):
     @property
     def key(self) -> DatasetKey:
         """The key that identifies the dataset."""
-        return DatasetKey(
-            source=self.source,
-            exchange=self.exchange,
-            symbol=self.symbol,
-            timeframe=Timeframe(self.timeframe),
-            n_bars=self.n_bars,
-            session=Session(self.session),
-            adjustment=Adjustment(self.adjustment),
-        )
+        return DatasetKey.from_dict({name: getattr(self, name) for name in KEY_FIELDS})

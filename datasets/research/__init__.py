@@ -3,18 +3,18 @@
 Knows no Django and no database. docs/research/reference.md describes each function.
 """
 
+from datasets.errors import (
+    DatasetNotFound,
+    FolderUnavailable,
+    LockMismatch,
+    ServiceFailed,
+)
 from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
 from datasets.research.dataframes import close_times
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import verify_lock, write_lock
 from datasets.research.panels import load_panel
 from datasets.research.resampling import align, resample
-from datasets.research.study_errors import (
-    DatasetNotFound,
-    FolderUnavailable,
-    LockMismatch,
-    ServiceFailed,
-)
 
 __all__ = [
     "DatasetNotFound",

@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.bars.selection import DEFAULT_N_BARS
-from datasets.errors import FileCorrupt, InvalidRequest
-from datasets.research.study_errors import DatasetNotFound, FolderUnavailable
+from datasets.errors import DatasetNotFound, FileCorrupt, FolderUnavailable, InvalidRequest
 from datasets.storage.locations import PROJECT, folder_of, setting
 from datasets.storage.memory_map import map_file
 from datasets.storage.metadata import METADATA_KEY, from_document

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from datasets.bars import DatasetKey
-from datasets.errors import FileCorrupt, InvalidRequest
+from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research import dataframes, lock_files
 from datasets.research.dataframes import Form, choose_columns, provenance_of, render
 from datasets.research.folders import (
@@ -29,7 +29,6 @@ from datasets.research.folders import (
 )
 from datasets.research.reader import OpenFile, Part, find_dataset, open_dataset, read_part
 from datasets.research.service_client import Fetching, Service, check_fetching, local_address
-from datasets.research.study_errors import DatasetNotFound
 from datasets.storage.paths import relative_path
 
 Instant = str | date | datetime | pd.Timestamp

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from datasets.bars import BAR_COLUMNS, KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey
 from datasets.bars.selection import Candidate, in_order
-from datasets.errors import FileCorrupt, InvalidRequest
+from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research.folders import Place, outputs_folder, require_present
 from datasets.research.reader import OpenFile, open_dataset, read_unverified, verify
-from datasets.research.study_errors import DatasetNotFound, LockMismatch
 from datasets.storage.atomic_write import put
 
 LOCK_FORMAT = 1
@@ -74,15 +73,7 @@ def entry_of(key: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _key(entry: Mapping[str, Any]) -> DatasetKey:
-    return DatasetKey(
-        source=entry["source"],
-        exchange=entry["exchange"],
-        symbol=entry["symbol"],
-        timeframe=Timeframe(entry["timeframe"]),
-        n_bars=entry["n_bars"],
-        session=Session(entry["session"]),
-        adjustment=Adjustment(entry["adjustment"]),
-    )
+    return DatasetKey.from_dict(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +160,7 @@ def read_lock(path: str | Path) -> Lock:
         raise InvalidRequest({"lock": [message]}) from None
     except OSError as error:
         raise InvalidRequest({"lock": [f"{path} cannot be read ({error.strerror})."]}) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (InvalidRequest, KeyError, TypeError, ValueError) as error:
         raise InvalidRequest({"lock": [f"{path} is no lock file."]}) from error
     return Lock(path, entries)
 

@@ -18,9 +18,8 @@ from datasets import bars
 from datasets.bars import BAR_COLUMNS, DatasetKey, selection
 from datasets.bars.coverage import Coverage, coverage_of
 from datasets.calendars.close_times import NEVER, Clock, close_instants
-from datasets.errors import FileCorrupt
+from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.folders import Numbered, Place, list_folder, not_found
-from datasets.research.study_errors import DatasetNotFound
 from datasets.research.table_cache import Recent
 from datasets.storage.memory_map import map_file, require_rows
 from datasets.storage.metadata import METADATA_FORMAT, METADATA_KEY

@@ -14,12 +14,17 @@ from typing import Any, Literal, Self, TypeVar
 
 from datasets.bars import DatasetKey, Timeframe, selection
 from datasets.bars.freshness import stale_for
-from datasets.errors import DatasetsError, FetchCancelled, InvalidRequest
+from datasets.errors import (
+    DatasetNotFound,
+    DatasetsError,
+    FetchCancelled,
+    InvalidRequest,
+    ServiceFailed,
+)
 from datasets.research.folders import Place
 from datasets.research.reader import is_intact
 from datasets.research.service_http import MAX_FILE_BYTES, PATIENCE_S, Wire, error_of
 from datasets.research.service_listing import Offer
-from datasets.research.study_errors import DatasetNotFound, ServiceFailed
 from datasets.storage.atomic_write import put, status_of
 from datasets.storage.locations import setting
 from datasets.storage.paths import relative_path

@@ -10,8 +10,7 @@ import orjson
 import requests
 from urllib3.exceptions import HTTPError
 
-from datasets.errors import DatasetsError, FetchError, InvalidRequest, all_codes
-from datasets.research.study_errors import ServiceFailed
+from datasets.errors import DatasetsError, FetchError, InvalidRequest, ServiceFailed, all_codes
 from datasets.storage.bounded_http import (
     BodyTooLarge,
     BodyUnreadable,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from datasets.bars import KEY_FIELDS, DatasetKey
+from datasets.bars import DatasetKey
 from datasets.errors import InvalidRequest
 from datasets.storage.paths import relative_path
 
@@ -33,7 +33,7 @@ class Offer:
             raise ValueError("a dataset that is no object")
         _check_fields(row)
         try:
-            key = DatasetKey.parse(**{name: row.get(name) for name in KEY_FIELDS})  # type: ignore[arg-type]
+            key = DatasetKey.from_dict(row)
             path = relative_path(key)
         except InvalidRequest as error:
             raise ValueError(f"a dataset with a key that is none ({error})") from None

@@ -1,4 +1,4 @@
-"""What a dataset's file says of itself, as one JSON document in its own metadata."""
+"""Metadata of a dataset's file: one JSON document inside the parquet file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import cache
 from importlib.metadata import version
 
 from datasets import bars
-from datasets.bars import Adjustment, DatasetKey, FetchedBars, Instrument, Session, Timeframe
+from datasets.bars import KEY_FIELDS, DatasetKey, FetchedBars, Instrument
+from datasets.errors import InvalidRequest
 
 # The document stands under this key of the parquet file's metadata.
 METADATA_KEY = b"tradingview_dataset"
@@ -18,7 +19,7 @@ METADATA_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a dataset's file says of itself."""
+    """The facts in a file's metadata; all instants are aware UTC."""
 
     key: DatasetKey
     content_hash: str
@@ -34,12 +35,12 @@ class FileFacts:
     zero_volume_share: float | None
     largest_gap_s: int | None
     tvdatafeed_version: str
-    # Codes of `plausibility.DOUBTS`; not in the document where there are none.
+    # Codes of `plausibility.DOUBTS`; the document omits an empty dict.
     doubts: dict[str, int] = field(default_factory=dict)
 
 
 def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
-    """Return what the file of `fetched` will say of itself."""
+    """Return the facts for the file that will hold the fetched bars."""
     times = fetched.table["time"]
     return FileFacts(
         key=key,
@@ -62,12 +63,12 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
 
 @cache
 def _tvdatafeed_version() -> str:
-    # Looked up among all installed packages, which takes longer than writing the file.
+    # Cached: the search among all installed packages takes longer than writing the file.
     return version("tradingview-datafeed")
 
 
 def to_document(facts: FileFacts) -> bytes:
-    """Return the facts as the document that the file carries."""
+    """Return the facts as the document in the file's metadata."""
     document = {one.name: getattr(facts, one.name) for one in fields(facts)}
     if not facts.doubts:
         del document["doubts"]
@@ -82,15 +83,19 @@ def to_document(facts: FileFacts) -> bytes:
 
 
 def from_document(text: bytes) -> FileFacts:
-    """Return what a document says; raise `TypeError`, `KeyError` or `ValueError` if it is none of ours."""
+    """Return the facts of a document; raise `TypeError`, `KeyError` or `ValueError` for any other text."""
     document = json.loads(text)
     if document.pop("format") != METADATA_FORMAT:
         raise ValueError("unknown format")
     for name in ("first_time", "last_time", "fetched_at"):
         document[name] = datetime.fromisoformat(document[name])
-    key = document.pop("key")
-    key["timeframe"] = Timeframe(key["timeframe"])
-    key["session"] = Session(key["session"])
-    key["adjustment"] = Adjustment(key["adjustment"])
+    values = document.pop("key")
+    # A key with more fields, of a later version, is another key.
+    if set(values) != set(KEY_FIELDS):
+        raise ValueError("a key with other fields")
+    try:
+        key = DatasetKey.from_dict(values)
+    except InvalidRequest as error:
+        raise ValueError(f"an impossible key: {error}") from error
     instrument = Instrument.from_dict(document.pop("instrument"))
-    return FileFacts(key=DatasetKey(**key), instrument=instrument, **document)
+    return FileFacts(key=key, instrument=instrument, **document)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from datasets.bars import (
     BAR_SCHEMA,
+    KEY_FIELDS,
     DatasetKey,
     Timeframe,
     content_hash,
@@ -18,7 +19,7 @@ from datasets.bars import (
     make_table,
 )
 from datasets.errors import BadBars, InvalidRequest
-from tests.support.factories import bars_table
+from tests.support.factories import a_key, bars_table
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,42 @@ def test_a_wrong_part_of_a_key_is_named(wrong: dict[str, Any], field: str) -> No
 
     with pytest.raises(InvalidRequest) as caught:
         DatasetKey.parse(**arguments)
+
+    assert list(caught.value.errors) == [field]
+
+
+def test_the_plain_values_of_a_key_lead_back_to_it() -> None:
+    key = a_key(exchange="CME_MINI", symbol="ES1!", session="extended", adjustment="none")
+
+    assert DatasetKey.from_dict(key.as_dict() | {"full_symbol": "ignored"}) == key
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((name, None) for name in KEY_FIELDS),
+        *((name, 1) for name in KEY_FIELDS if name != "n_bars"),
+        ("source", "../elsewhere"),
+        ("source", ""),
+        ("exchange", "binance"),
+        ("exchange", "A/B"),
+        ("exchange", ""),
+        ("symbol", "btcusdt"),
+        ("symbol", "A B"),
+        ("symbol", "E\u0301"),
+        ("symbol", "A" * 129),
+        ("timeframe", "60"),
+        ("n_bars", 0),
+        ("n_bars", True),
+        ("n_bars", 2**31),
+        ("n_bars", "300"),
+        ("session", "REGULAR"),
+        ("adjustment", "some"),
+    ],
+)
+def test_a_wrong_plain_value_of_a_key_is_named(field: str, value: object) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        DatasetKey.from_dict(a_key().as_dict() | {field: value})
 
     assert list(caught.value.errors) == [field]
 

@@ -37,7 +37,7 @@ keys = st.builds(
     n_bars=st.integers(1, 40_000),
     session=st.sampled_from(Session),
     adjustment=st.sampled_from(Adjustment),
-)
+).filter(lambda key: key.exchange or ":" in key.symbol)
 
 
 @pytest.fixture
