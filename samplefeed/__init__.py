@@ -1,1 +1,1 @@
-"""A small server that speaks TradingView's chart protocol with synthetic bars and faults."""
+"""A small server of TradingView's chart protocol, with synthetic bars and, on request, faults."""

@@ -18,7 +18,7 @@ from samplefeed.server import SOCKET_PATH, Server, listen_for_signals
 
 
 def main() -> int:
-    """Run until asked to end; return the exit status."""
+    """Run until a signal ends the feed; return the exit status."""
     arguments = _parser().parse_args()
     if arguments.list_faults:
         for fault in FAULTS.values():
@@ -34,11 +34,11 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="samplefeed", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--replay", type=Path, help="serve the bars of a recording or a CSV")
-    parser.add_argument("--symbol", help="what the CSV of --replay holds, as EXCHANGE:SYMBOL")
+    parser.add_argument("--symbol", help="the symbol of the CSV of --replay, as EXCHANGE:SYMBOL")
     parser.add_argument("--timeframe", help="the timeframe of the recording or CSV")
-    parser.add_argument("--fault", action="append", default=[], help="arm a fault for all")
+    parser.add_argument("--fault", action="append", default=[], help="arm a fault for all callers")
     parser.add_argument("--list-faults", action="store_true", help="print all faults and end")
     parser.add_argument("--plan-window", type=int, default=40_000, metavar="BARS")
     parser.add_argument("--first-reply", type=int, default=20_000, metavar="BARS")
@@ -50,10 +50,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(arguments: argparse.Namespace) -> int:
-    # Before anybody knows the address: who does may ask to end at any moment.
+    # Before the address is printed: a process that has read it may send a signal at any moment.
     asked_to_end = listen_for_signals()
     feed = _make_feed(arguments)
-    server = Server(feed, _tls(arguments.tls))
+    tls = None
+    if arguments.tls is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*arguments.tls)
+    server = Server(feed, tls)
     try:
         port = await server.start(arguments.host, arguments.port)
         _announce(arguments, port)
@@ -80,16 +84,8 @@ def _make_feed(arguments: argparse.Namespace) -> Feed:
     return feed
 
 
-def _tls(files: list[Path] | None) -> ssl.SSLContext | None:
-    if files is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(files[0], files[1])
-    return context
-
-
 def _announce(arguments: argparse.Namespace, port: int) -> None:
-    """Print where the feed listens, for the process that started it."""
+    """Print the addresses of the feed as JSON, for the process that started it."""
     secure = "s" if arguments.tls else ""
     host = f"{arguments.host}:{port}"
     site = f"http{secure}://{host}"

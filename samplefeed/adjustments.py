@@ -1,4 +1,4 @@
-"""Whole ticks to the numbers on the wire, adjusted for splits, for dividends, or for nothing."""
+"""Prices and volumes of a reply from whole ticks, adjusted for splits, dividends, or unadjusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUARTER_SECONDS = 91.3125 * DAY_SECONDS
 
 
 def wire_rows(instrument: Instrument, table: Integers, adjustment: str) -> Floats:
-    """Return rows of prices and, where the instrument has it, volume."""
+    """Return rows of time, prices and, if the instrument has it, volume."""
     rows = table.astype(np.float64)
     rows[:, OPEN:VOLUME] = table[:, OPEN:VOLUME] * instrument.minimum_move / instrument.price_scale
     rows[:, VOLUME] = table[:, VOLUME] / instrument.volume_scale
@@ -24,7 +24,7 @@ def wire_rows(instrument: Instrument, table: Integers, adjustment: str) -> Float
 
 
 def _adjust(instrument: Instrument, rows: Floats, adjustment: str) -> None:
-    """Take split-adjusted rows to another adjustment, in place."""
+    """Change split-adjusted rows to another adjustment, in place."""
     if adjustment == "dividends":
         rows[:, OPEN:VOLUME] *= _dividend_factors(rows[:, TIME])[:, None]
         np.round(rows[:, OPEN:VOLUME], 6, out=rows[:, OPEN:VOLUME])
@@ -36,7 +36,7 @@ def _adjust(instrument: Instrument, rows: Floats, adjustment: str) -> None:
 
 
 def _dividend_factors(times: Floats) -> Floats:
-    """Return a quarter of a percent off for each quarter that a bar lies before 2024."""
+    """Return factors that lower the price by 0.25 % for each quarter before 2024."""
     quarters = np.ceil(np.maximum(_UNADJUSTED_SINCE - times, 0.0) / _QUARTER_SECONDS)
     factors: Floats = 0.9975**quarters
     return factors

@@ -1,4 +1,4 @@
-"""Bars of any timeframe out of invented trade, and the truth that a reply is compared with."""
+"""Synthetic bars of any timeframe, for replies and for the tests that check them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from samplefeed.timeframes import Timeframe, parse_timeframe
 
 _BLOCK_DAYS = 32
 _NO_PRICE = np.int64(2**62)
-FIRST_INTRADAY_DAY = 14_610  # 2010-01-01: minutes are not kept as long as days
+FIRST_INTRADAY_DAY = 14_610  # 2010-01-01: the history of minutes is shorter than that of days
 _blocks: BoundedMemory[Integers] = BoundedMemory(
     max_bytes=160_000_000, size_of=lambda table: table.nbytes
 )
@@ -34,11 +34,11 @@ _blocks: BoundedMemory[Integers] = BoundedMemory(
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars as they go on the wire, oldest first.
+    """Bars of a reply, oldest first.
 
-    Rows are time, open, high, low, close and, where the instrument has it, volume.
-    `close_at` is the end of the last bar as TradingView states it; where it lies after now,
-    the last bar is forming.
+    Rows are time, open, high, low, close and, if the instrument has it, volume.
+    `close_at` is the end of the last bar in TradingView's form; if it is in the future, the
+    last bar is forming.
     """
 
     rows: Floats
@@ -46,7 +46,7 @@ class Bars:
     # UTC midnight of a daily bar's trading day; else the exchange's wall clock as if UTC.
     mark_times: Integers
     is_forming: bool
-    is_beginning: bool  # there is nothing older
+    is_beginning: bool  # there are no older bars
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,7 +59,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Request:
-    """Which bars: the newest `n_bars` that began at or before `now` and before `before`."""
+    """A request for the newest `n_bars` that opened at or before `now` and before `before`."""
 
     timeframe: Timeframe
     n_bars: int
@@ -79,7 +79,7 @@ def bars_for(
     adjustment: str = "splits",
     before: float | None = None,
 ) -> list[list[float]]:
-    """Return the bars that the server sends for this request, as lists of 5 or 6 numbers.
+    """Return the bars of the server's reply to this request, as lists of 5 or 6 numbers.
 
     Raises `ValueError` for a symbol or a timeframe that the server refuses.
     """
@@ -92,7 +92,7 @@ def bars_for(
 
 def make_bars(instrument: Instrument, request: Request) -> Bars:
     """Return the bars of one request."""
-    # A delayed feed does not know yet what happened since.
+    # A delayed feed has no trades of the last minutes.
     known_until = request.now - instrument.delay
     days = all_days(instrument)
     n_days = int(np.searchsorted(days.opens, _opening(instrument, request, known_until), "right"))
@@ -103,7 +103,7 @@ def make_bars(instrument: Instrument, request: Request) -> Bars:
 
 
 def _opening(instrument: Instrument, request: Request, now: float) -> float:
-    """Return the latest regular opening of a day that has begun, in this session."""
+    """Return the latest regular opening of a day whose session has begun at `now`."""
     if not request.timeframe.is_intraday:
         return now
     market = instrument.hours
@@ -116,7 +116,8 @@ def _opening(instrument: Instrument, request: Request, now: float) -> float:
 def _daily_bars(instrument: Instrument, request: Request, days: Days, n_days: int) -> Bars:
     table = days.table[:n_days].copy()
     if n_days and days.closes[n_days - 1] > request.now:
-        table[-1] = _forming_day(instrument, request.now, n_days - 1)
+        minutes = _minutes_until(instrument, "regular", n_days - 1, request.now)
+        table[-1] = _merge_minutes(instrument, minutes, slice(n_days - 1, n_days), 1440)[0]
     groups = _period_groups(request.timeframe, days.numbers[: n_days + 64])
     starts = np.flatnonzero(np.diff(groups[:n_days], prepend=groups[0] - 1))
     ends = np.flatnonzero(np.diff(groups, append=groups[-1] + 1))
@@ -128,7 +129,7 @@ def _daily_bars(instrument: Instrument, request: Request, days: Days, n_days: in
 
 
 def _period_groups(timeframe: Timeframe, numbers: Integers) -> Integers:
-    """Return a number for each day that is the same within one bar."""
+    """Return a group number for each day; the days of one bar share it."""
     if timeframe.unit == "W":
         return (numbers + 3) // 7
     if timeframe.unit == "M":
@@ -146,13 +147,6 @@ def _merge_rows(table: Integers, starts: Integers) -> Integers:
     merged[:, VOLUME] = np.add.reduceat(table[:, VOLUME], starts)
     merged[:, CLOSE] = table[np.append(starts[1:], len(table)) - 1, CLOSE]
     return merged
-
-
-def _forming_day(instrument: Instrument, now: float, position: int) -> Integers:
-    """Return the bar of the day at `position` as far as it has come."""
-    minutes = _minutes_until(instrument, "regular", position, now)
-    row: Integers = _merge_minutes(instrument, minutes, slice(position, position + 1), 1440)[0]
-    return row
 
 
 # --- within the day -------------------------------------------------------------------
@@ -182,11 +176,13 @@ def _lead(instrument: Instrument, request: Request) -> int:
 def _block_before(
     instrument: Instrument, request: Request, position: int, n_days: int, first: int
 ) -> tuple[int, Integers]:
-    """Return bars of some days that end before `position`, and the position of their first."""
+    """Return the bars of a block of days before `position`, and the position of its first day."""
     minutes = request.timeframe.count
     if position == n_days:
-        # Always by itself: it may be forming, and nothing of it may be remembered.
-        return position - 1, _today(instrument, request, position - 1)
+        # Today is a block of its own: its bars may be forming, so they must not be cached.
+        today = slice(position - 1, position)
+        trade = _minutes_until(instrument, request.session, position - 1, request.now)
+        return position - 1, _merge_minutes(instrument, trade, today, minutes)
     start = max((position - 1) // _BLOCK_DAYS * _BLOCK_DAYS, first)
     table = _block(instrument, request.session, minutes, start // _BLOCK_DAYS)
     opens = all_days(instrument).opens
@@ -196,7 +192,7 @@ def _block_before(
 
 
 def _block(instrument: Instrument, session: str, minutes: int, block: int) -> Integers:
-    """Return every bar of one block of days, remembered: history does not change."""
+    """Return all bars of one block of days, from the cache: history does not change."""
     key = (instrument.full_symbol, session, minutes, block)
 
     def make() -> Integers:
@@ -206,16 +202,10 @@ def _block(instrument: Instrument, session: str, minutes: int, block: int) -> In
     return _blocks.get(key, make)
 
 
-def _today(instrument: Instrument, request: Request, position: int) -> Integers:
-    minutes = _minutes_until(instrument, request.session, position, request.now)
-    chosen = slice(position, position + 1)
-    return _merge_minutes(instrument, minutes, chosen, request.timeframe.count)
-
-
 def _merge_minutes(
     instrument: Instrument, minutes: Minutes, chosen: slice, per_bar: int
 ) -> Integers:
-    """Return the bars that the minutes of the days `chosen` add up to."""
+    """Merge the minutes of the days `chosen` to bars."""
     first = minutes.offsets[0]
     groups = (minutes.offsets - first) // per_bar
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
@@ -237,7 +227,7 @@ def _merge_minutes(
 
 
 def _minutes_until(instrument: Instrument, session: str, position: int, now: float) -> Minutes:
-    """Return one day's minutes up to now, the last of them as far as it has come."""
+    """Return one day's minutes up to `now`; the last minute may be forming."""
     minutes = minutes_of(instrument, session, slice(position, position + 1))
     number = all_days(instrument).numbers[position : position + 1]
     starts = hours.midnights(instrument.hours, number)[0] + 60 * minutes.offsets
@@ -248,7 +238,7 @@ def _minutes_until(instrument: Instrument, session: str, position: int, now: flo
 
 
 def _cut_minutes(minutes: Minutes, last: int, share: float) -> Minutes:
-    """Return the minutes with those after `last` undone and `last` itself done by `share`."""
+    """Return the minutes up to `last`, with only the part `share` of minute `last`."""
     opens, highs = minutes.opens.copy(), minutes.highs.copy()
     lows, closes, volumes = minutes.lows.copy(), minutes.closes.copy(), minutes.volumes.copy()
     is_traded = minutes.is_traded & (np.arange(opens.shape[1]) <= last)
@@ -267,7 +257,7 @@ def _cut_minutes(minutes: Minutes, last: int, share: float) -> Minutes:
 def _intraday_end(
     instrument: Instrument, request: Request, table: Integers, days: Days, day_of: Integers
 ) -> tuple[int, int]:
-    """Return when the last bar ends, and what TradingView calls its closing time."""
+    """Return the end of the last bar, and its `bar_close_time`."""
     if not len(table):
         return 0, 0
     number = days.numbers[day_of[-1] : day_of[-1] + 1]
@@ -277,11 +267,11 @@ def _intraday_end(
     return end, _close_at(instrument, end, is_session_end=end == session_end)
 
 
-# --- the same for all -----------------------------------------------------------------
+# --- all timeframes -------------------------------------------------------------------
 
 
 def _close_at(instrument: Instrument, end: int, *, is_session_end: bool) -> int:
-    """Return `bar_close_time`: the end, one second before it where the session ends too."""
+    """Return `bar_close_time`: the end of the bar, one second less at the end of a session."""
     is_round_the_clock = instrument.hours.session == "24x7"
     return end - (is_session_end and not is_round_the_clock) + instrument.delay
 
@@ -294,7 +284,7 @@ def _cut(
     end: int,
     close_at: int,
 ) -> Bars:
-    """Return the last `n_bars` of the table as they go on the wire."""
+    """Return the last `n_bars` of the table in the form of a reply."""
     wanted = slice(0, len(table))
     if request.before is not None:
         wanted = slice(0, int(np.searchsorted(table[:, TIME], request.before)))

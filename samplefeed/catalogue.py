@@ -1,7 +1,7 @@
-"""The instruments that exist here: real-world codes, invented prices.
+"""The instruments of the feed: real symbols with synthetic prices.
 
-Each line is `symbol | description | price in early 2024 | first day`; what is left out is the
-exchange's. A trailing `key=value` list overrides single facts.
+Each line is `symbol | description | price in early 2024 | first day`; missing facts are those
+of the exchange. A trailing `key=value` list overrides single facts.
 """
 
 from __future__ import annotations

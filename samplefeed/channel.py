@@ -1,4 +1,4 @@
-"""One accepted WebSocket, with ways to break it that a proper server has none of."""
+"""One accepted WebSocket that faults can also break."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _WRITE_AHEAD_BYTES = 1_000_000
 
 
 class Channel:
-    """Sends frames; a muted one says nothing more by itself."""
+    """Sends frames to one client. A muted channel sends only the messages of its fault."""
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         self._socket = socket
         self._transport = transport
-        # Heartbeats and live updates stop when this is set: within a broken message they
-        # would mend it, and silence must be silent.
+        # Stops heartbeats and live updates: they would disturb a message that is sent in parts,
+        # and a silent feed must send nothing.
         self.is_muted = False
 
     @property
     def is_open(self) -> bool:
-        """Return whether the client can still be reached."""
+        """Return whether the connection is open."""
         return not self._socket.closed and not self._transport.is_closing()
 
     async def send(self, *payloads: bytes) -> None:
@@ -34,12 +34,12 @@ class Channel:
         await self.send_message(b"".join(map(frame, payloads)))
 
     async def send_message(self, data: bytes, *, is_text: bool = True) -> None:
-        """Send bytes as one message, whatever they are."""
+        """Send any bytes as one message."""
         if self.is_open:
             await self._socket.send_frame(data, WSMsgType.TEXT if is_text else WSMsgType.BINARY)
 
     def write(self, data: bytes) -> None:
-        """Write bytes to the connection as they are, past the WebSocket."""
+        """Write unchanged bytes to the connection, without WebSocket framing."""
         if self.is_open:
             self._transport.write(data)
 
@@ -50,12 +50,12 @@ class Channel:
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        """Say goodbye and close."""
+        """Close with the WebSocket's closing handshake."""
         if self.is_open:
             await self._socket.close()
 
     def cut(self) -> None:
-        """Close the connection without a word; what was written still arrives."""
+        """Close the connection without a handshake; bytes already written still arrive."""
         self._transport.close()
 
     def reset(self) -> None:
@@ -67,7 +67,7 @@ class Channel:
 
 
 def websocket_header(n_bytes: int) -> bytes:
-    """Return the header of one text message of so many bytes."""
+    """Return the header of one text message of `n_bytes`."""
     if n_bytes < 126:
         return struct.pack("!BB", _TEXT_OPCODE, n_bytes)
     if n_bytes < 65_536:

@@ -1,4 +1,4 @@
-"""The feed's clock: the wall clock, or one instant for ever so that replies never change."""
+"""The feed's clock: the wall clock, or a fixed instant for replies that never change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Clock:
-    """Tells the time in UNIX seconds; `frozen_at` stops it."""
+    """A clock in UNIX seconds; `frozen_at` is its fixed time, if it has one."""
 
     frozen_at: float | None = None
 
     def now(self) -> float:
-        """Return the present as the bars see it."""
+        """Return the current time."""
         return time.time() if self.frozen_at is None else self.frozen_at
 
     def stamps(self) -> dict[str, int]:
-        """Return the top-level `t` and `t_ms` that chart frames carry."""
+        """Return the top-level `t` and `t_ms` of chart messages."""
         milliseconds = int(self.now() * 1000)
         return {"t": milliseconds // 1000, "t_ms": milliseconds}
 
 
 def parse_instant(text: str) -> float:
-    """Return an ISO 8601 instant as UNIX seconds; without an offset it is UTC."""
+    """Return an ISO 8601 instant as UNIX seconds; without an offset it counts as UTC."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)

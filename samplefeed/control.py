@@ -1,4 +1,4 @@
-"""What happened so far, and the faults that wait for the next callers."""
+"""State behind `/control/…`: counts, and the faults armed for the next callers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Stats:
-    """Counts since the start or the last reset; `/control/stats` shows them."""
+    """Counts since the start or the last reset, shown by `/control/stats`."""
 
     connections_opened: int = 0
     connections_open: int = 0
@@ -30,13 +30,13 @@ class Stats:
     messages: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as JSON can hold them."""
+        """Return the counts as JSON-ready values."""
         return vars(self) | {"resolve_payloads": list(self.resolve_payloads)}
 
 
 @dataclass
 class ArmedFault:
-    """A fault that meets the next `times` callers; without a number, all of them."""
+    """A fault for the next `times` callers, or for all callers if `times` is None."""
 
     name: str
     times: int | None = 1
@@ -44,18 +44,18 @@ class ArmedFault:
 
 
 class ArmedFaults:
-    """The faults that were asked for, in the order of asking."""
+    """Armed faults, in the order of their requests."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
 
     def arm(self, fault: ArmedFault) -> None:
-        """Let the fault meet the callers after those of the faults before it."""
+        """Add a fault; faults armed before it come first."""
         if fault.times is None or fault.times > 0:
             self._armed.append(fault)
 
     def take(self, names: Container[str]) -> ArmedFault | None:
-        """Return the first armed fault among `names`, one of its times used up."""
+        """Return the first armed fault among `names` and count it as used once."""
         for fault in self._armed:
             if fault.name in names:
                 if fault.times is not None:
@@ -70,5 +70,5 @@ class ArmedFaults:
         self._armed.clear()
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return what is still armed."""
+        """Return the faults that are still armed."""
         return [dict(vars(fault)) for fault in self._armed]

@@ -1,4 +1,4 @@
-"""A chart socket: what the client says, and what is answered when nothing is wrong."""
+"""Server side of one chart socket: a method for each message of the client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from samplefeed.timeframes import parse_timeframe
 from samplefeed.tokens import is_accepted
 
 MOST_CHART_SESSIONS = 200
-# How long a symbol may wait for the series that is usually asked for in the same breath.
+# Seconds until a symbol is answered alone. Usually the request for its series arrives first.
 _SYMBOL_PATIENCE_SECONDS = 0.2
 
 
@@ -41,13 +41,13 @@ class Conversation:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the conversation until the connection ends."""
+        """Run a background task that ends with the connection."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """End everything that runs beside the conversation."""
+        """Cancel all background tasks."""
         for task in list(self._tasks):
             task.cancel()
 
@@ -58,7 +58,12 @@ class Conversation:
     async def hear(self, text: str) -> None:
         """Answer one message of the client."""
         try:
-            messages = [parse(payload) for payload in split(text) if not self._is_beat(payload)]
+            payloads = split(text)
+            beats = [payload for payload in payloads if payload.startswith("~h~")]
+            if beats:
+                self.feed.stats.heartbeats_answered += len(beats)
+                self.heartbeat_answered_at = time.monotonic()
+            messages = [parse(payload) for payload in payloads if not payload.startswith("~h~")]
         except WrongData:
             await self.refuse("wrong data")
             return
@@ -73,33 +78,30 @@ class Conversation:
         await self.channel.send(message("protocol_error", [reason]))
         await self.channel.close()
 
-    def _is_beat(self, payload: str) -> bool:
-        if payload.startswith("~h~"):
-            self.feed.stats.heartbeats_answered += 1
-            self.heartbeat_answered_at = time.monotonic()
-            return True
-        return False
+    # --- the messages -----------------------------------------------------------------
 
-    # --- one method for each message --------------------------------------------------
-
-    async def _set_auth_token(self, parameters: list[Any]) -> None:
+    async def set_auth_token(self, parameters: list[Any]) -> None:
+        """Store the auth token; refuse a bad one."""
         token = parameters[0] if parameters else None
         self.feed.stats.tokens.append(str(token))
         if not is_accepted(token):
             await self.refuse("bad auth token")
 
-    async def _chart_create_session(self, parameters: list[Any]) -> None:
+    async def chart_create_session(self, parameters: list[Any]) -> None:
+        """Create a chart session."""
         self._n_charts += 1
         if self._n_charts > MOST_CHART_SESSIONS:
             await self.refuse("max sessions rate reached")
         elif parameters:
             self.charts[str(parameters[0])] = ChartSession()
 
-    async def _chart_delete_session(self, parameters: list[Any]) -> None:
+    async def chart_delete_session(self, parameters: list[Any]) -> None:
+        """Delete a chart session."""
         if parameters:
             self.charts.pop(str(parameters[0]), None)
 
-    async def _switch_timezone(self, parameters: list[Any]) -> None:
+    async def switch_timezone(self, parameters: list[Any]) -> None:
+        """Set the time zone of a chart session."""
         chart = await self._chart("switch_timezone", parameters, 2)
         if chart is None:
             return
@@ -109,7 +111,8 @@ class Conversation:
             return
         await self._critical(parameters[0], "invalid timezone", "switch_timezone", parameters[1:])
 
-    async def _resolve_symbol(self, parameters: list[Any]) -> None:
+    async def resolve_symbol(self, parameters: list[Any]) -> None:
+        """Find the listing of a symbol; its answer waits for the series."""
         chart = await self._chart("resolve_symbol", parameters, 3)
         if chart is None:
             return
@@ -132,7 +135,8 @@ class Conversation:
         address = Address(chart_id, "", "", resolution.symbol_id)
         await self.channel.send(replies.symbol_answer(self.feed, address, resolution))
 
-    async def _create_series(self, parameters: list[Any]) -> None:
+    async def create_series(self, parameters: list[Any]) -> None:
+        """Answer with the newest bars of a series."""
         self.feed.stats.conversations += 1
         self.feed.stats.create_series_at.append(time.time())
         chart = await self._chart("create_series", parameters, 6)
@@ -159,16 +163,20 @@ class Conversation:
         await self._deliver(series, replies.first_reply(self.feed, address, series, n_bars, span))
 
     async def _deliver(self, series: Series, reply: Reply) -> None:
-        """Send the reply, through a fault where one waits."""
+        """Send the reply, or the fault armed for it."""
         reply.quotes.extend(self.quotes.changes(series.resolution.asked_for))
-        fault = self._fault_for(series.listing.full_symbol)
+        full_symbol = series.listing.full_symbol
+        if full_symbol.startswith("FAULT:"):
+            fault: ArmedFault | None = ArmedFault(full_symbol.removeprefix("FAULT:").lower())
+        else:
+            fault = self.feed.armed.take(CONVERSATION_FAULTS)
         if fault is not None:
-            self.start(self._suffer(fault, series, reply))
+            self.start(self._run_fault(fault, series, reply))
             return
         await self._send_all(reply.payloads())
         self.watch(series, reply)
 
-    async def _suffer(self, armed: ArmedFault, series: Series, reply: Reply) -> None:
+    async def _run_fault(self, armed: ArmedFault, series: Series, reply: Reply) -> None:
         talk = Talk(self.channel, series, reply, armed.args, self.quotes.any_session())
         run = FAULTS[armed.name].run
         if run is not None:
@@ -176,17 +184,12 @@ class Conversation:
                 await run(talk)
 
     def watch(self, series: Series, reply: Reply) -> None:
-        """Let the series be updated from now on."""
+        """Start the live updates of the series."""
         series.is_complete = True
         self.start(self._update(series, reply))
 
-    def _fault_for(self, full_symbol: str) -> ArmedFault | None:
-        if full_symbol.startswith("FAULT:"):
-            return ArmedFault(full_symbol.removeprefix("FAULT:").lower())
-        return self.feed.armed.take(CONVERSATION_FAULTS)
-
     async def _update(self, series: Series, reply: Reply) -> None:
-        """Send the forming bar again and again, and each new one."""
+        """Send the forming bar and each new bar, every `update_seconds`."""
         while self.feed.clock.frozen_at is None:
             await asyncio.sleep(self.feed.options.update_seconds)
             chart = self.charts.get(reply.address.chart)
@@ -197,7 +200,8 @@ class Conversation:
             if news is not None:
                 await self.channel.send(news.live_update())
 
-    async def _request_more_data(self, parameters: list[Any]) -> None:
+    async def request_more_data(self, parameters: list[Any]) -> None:
+        """Answer with older bars of a series."""
         self.feed.stats.request_more_data += 1
         chart = await self._chart("request_more_data", parameters, 3)
         series = chart.series.get(parameters[1]) if chart else None
@@ -210,7 +214,8 @@ class Conversation:
             return
         await self._send_all(replies.older_reply(self.feed, parameters[0], series, n_bars))
 
-    async def _modify_series(self, parameters: list[Any]) -> None:
+    async def modify_series(self, parameters: list[Any]) -> None:
+        """Answer with another range, timeframe or symbol of a series."""
         chart = await self._chart("modify_series", parameters, 5)
         series = chart.series.get(parameters[1]) if chart else None
         if series is None:
@@ -218,31 +223,23 @@ class Conversation:
         is_same = series.timeframe == parameters[4] and series.resolution.symbol_id == parameters[3]
         if not is_same:
             count = [*parameters[:5], series.n_sent or 300, *parameters[5:6]]
-            await self._create_series(count)
+            await self.create_series(count)
             return
         span = parameters[5] if len(parameters) > 5 else ""
         await self._send_all(replies.range_reply(self.feed, parameters, series, str(span)))
 
-    async def _remove_series(self, parameters: list[Any]) -> None:
+    async def remove_series(self, parameters: list[Any]) -> None:
+        """Delete a series."""
         chart = await self._chart("remove_series", parameters, 2)
         if chart is not None:
             chart.series.pop(parameters[1], None)
-
-    async def _quote(self, parameters: list[Any]) -> None:
-        await self.quotes.create(parameters)
-
-    async def _quote_add(self, parameters: list[Any]) -> None:
-        await self.quotes.add(parameters)
-
-    async def _quote_delete(self, parameters: list[Any]) -> None:
-        self.quotes.delete(parameters)
 
     # --- shared -----------------------------------------------------------------------
 
     async def _chart(
         self, method: str, parameters: list[Any], n_needed: int
     ) -> ChartSession | None:
-        """Return the chart session; refuse the client where it has none of that name."""
+        """Return the chart session of a message; refuse a client without this session."""
         chart = self.charts.get(str(parameters[0])) if parameters else None
         if chart is None:
             name = parameters[0] if parameters else ""
@@ -268,16 +265,16 @@ def _timezones() -> frozenset[str]:
 
 
 _HANDLERS: dict[str, Callable[[Conversation, list[Any]], Awaitable[None]]] = {
-    "set_auth_token": Conversation._set_auth_token,
-    "chart_create_session": Conversation._chart_create_session,
-    "chart_delete_session": Conversation._chart_delete_session,
-    "switch_timezone": Conversation._switch_timezone,
-    "resolve_symbol": Conversation._resolve_symbol,
-    "create_series": Conversation._create_series,
-    "modify_series": Conversation._modify_series,
-    "request_more_data": Conversation._request_more_data,
-    "remove_series": Conversation._remove_series,
-    "quote_create_session": Conversation._quote,
-    "quote_add_symbols": Conversation._quote_add,
-    "quote_delete_session": Conversation._quote_delete,
+    "set_auth_token": Conversation.set_auth_token,
+    "chart_create_session": Conversation.chart_create_session,
+    "chart_delete_session": Conversation.chart_delete_session,
+    "switch_timezone": Conversation.switch_timezone,
+    "resolve_symbol": Conversation.resolve_symbol,
+    "create_series": Conversation.create_series,
+    "modify_series": Conversation.modify_series,
+    "request_more_data": Conversation.request_more_data,
+    "remove_series": Conversation.remove_series,
+    "quote_create_session": lambda talk, parameters: talk.quotes.create(parameters),
+    "quote_add_symbols": lambda talk, parameters: talk.quotes.add(parameters),
+    "quote_delete_session": lambda talk, parameters: talk.quotes.delete(parameters),
 }

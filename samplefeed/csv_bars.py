@@ -1,4 +1,4 @@
-"""Bars from a CSV, or one sentence that names the line that holds none."""
+"""Reader of bars in a CSV file; its errors name the line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ COLUMNS = ("time", "open", "high", "low", "close", "volume")
 def read_bars(path: Path) -> list[list[float]]:
     """Return the rows of `time,open,high,low,close,volume`, six numbers each.
 
-    Where all volumes are empty, or the column is left out, they are five. Raises `ValueError` for
+    Five numbers each if all volumes are empty or the column is missing. Raises `ValueError` for
     any other line.
     """
     rows: list[list[float]] = []
     with path.open(newline="", encoding="utf-8-sig") as file:
         for number, line in _lines(path, file):
-            row = _row(path, number, line)
+            # Only the volume may be empty.
+            texts = line[:-1] if len(line) == len(COLUMNS) and not line[-1].strip() else line
+            named = zip(COLUMNS, texts, strict=False)
+            row = [_number(path, number, name, text) for name, text in named]
             if rows and len(row) != len(rows[0]):
                 raise _refused(path, number, "volume is given on some lines and not on others")
             if rows and row[0] <= rows[-1][0]:
@@ -31,7 +34,7 @@ def read_bars(path: Path) -> list[list[float]]:
 
 
 def _lines(path: Path, file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the texts of each line behind the header; empty lines are passed over."""
+    """Yield the number and the texts of each line after the header; skip empty lines."""
     reader = csv.reader(file, strict=True)
     try:
         header = tuple(name.strip().lower() for name in next(reader, []))
@@ -44,13 +47,6 @@ def _lines(path: Path, file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, line
     except (csv.Error, UnicodeDecodeError) as error:
         raise _refused(path, reader.line_num, f"this is no text of a CSV ({error})") from error
-
-
-def _row(path: Path, number: int, line: list[str]) -> list[float]:
-    # The volume may be empty, no other column.
-    texts = line[:-1] if len(line) == len(COLUMNS) and not line[-1].strip() else line
-    named = zip(COLUMNS, texts, strict=False)
-    return [_number(path, number, name, text) for name, text in named]
 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:

@@ -1,4 +1,4 @@
-"""What the instruments of an exchange share."""
+"""Facts shared by the instruments of an exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TradingView says of an instrument in `symbol_resolved` and in quotes."""
+"""Facts of an instrument in `symbol_resolved` and in quotes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def resolved_facts(instrument: Instrument, session: str) -> dict[str, Any]:
         "is-tickbars-available": True,
     }
     if market.session != "24x7":
-        facts["session_holidays"] = _shown_holidays(market)
+        days = (EPOCH + timedelta(number) for number in sorted(market.holidays()))
+        shown = (f"{day:%Y%m%d}" for day in days if day.year in _SHOWN_YEARS)
+        facts["session_holidays"] = ",".join(shown)
     if instrument.delay:
         facts["delay"] = instrument.delay
     return facts
@@ -63,7 +65,7 @@ def quote_facts(instrument: Instrument, price: float, volume: float | None) -> d
 
 
 def update_mode(delay: int) -> str:
-    """Return the mode that `series_completed` names."""
+    """Return the update mode in `series_completed`."""
     return f"delayed_streaming_{delay}" if delay else "streaming"
 
 
@@ -145,8 +147,3 @@ def _subsessions(market: Market) -> list[dict[str, Any]]:
         }
         for description, name, session in named
     ]
-
-
-def _shown_holidays(market: Market) -> str:
-    days = (EPOCH + timedelta(number) for number in sorted(market.holidays()))
-    return ",".join(f"{day:%Y%m%d}" for day in days if day.year in _SHOWN_YEARS)

@@ -1,4 +1,4 @@
-"""The state that all connections of one server share."""
+"""State shared by all connections of one server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from samplefeed.tokens import Tokens
 
 @dataclass(frozen=True)
 class Options:
-    """How this server behaves towards everybody."""
+    """Limits and periods, the same for all clients."""
 
-    plan_window: int = 40_000  # bars back from the newest that can be had at all
+    plan_window: int = 40_000  # most bars of a series, counted from the newest
     first_reply: int = 20_000  # most bars of the answer to create_series
     heartbeat_seconds: float = 10.0
     update_seconds: float = 5.0
@@ -24,7 +24,7 @@ class Options:
 
 @dataclass
 class Feed:
-    """Options, clock and memory of the server."""
+    """Options, clock, recording, counts, faults and auth tokens of the server."""
 
     options: Options = field(default_factory=Options)
     clock: Clock = field(default_factory=Clock)
@@ -34,7 +34,7 @@ class Feed:
     tokens: Tokens = field(default_factory=Tokens)
 
     def find(self, full_symbol: str) -> Listing | None:
-        """Return what the symbol names, nothing where TradingView would not know it."""
+        """Return the listing of a symbol, or None for an invalid symbol."""
         if self.replay is not None and self.replay.full_symbol == full_symbol:
             return self.replay
         exchange, _, name = full_symbol.partition(":")
@@ -44,7 +44,7 @@ class Feed:
         return None if instrument is None else SyntheticListing(instrument)
 
     def reset(self) -> None:
-        """Forget everything but the connections that are open."""
+        """Reset all state except the number of open connections."""
         self.stats = Stats(connections_open=self.stats.connections_open)
         self.armed.clear()
         self.tokens.reset()

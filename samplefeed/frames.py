@@ -1,4 +1,4 @@
-"""TradingView's framing: `~m~<n>~m~<payload>`, any number of them in one message."""
+"""TradingView's framing: a message is a sequence of `~m~<n>~m~<payload>`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 
 _HEADER = re.compile(r"~m~(\d{1,9})~m~")
-# What a number below 0.0001 looks like in a list, as the faster encoder writes it.
+# How orjson writes a number below 0.0001 in a list.
 _SMALL = (b"e-", b",0.0000", b"[0.0000", b"-0.0000")
 
 
 class WrongData(Exception):
-    """The client sent something that is no frame, or no message in it."""
+    """The client sent bytes that are not a frame with a message."""
 
 
 def frame(payload: bytes) -> bytes:
-    """Return the payload in its frame; `n` counts UTF-16 units, as the browser does."""
+    """Return the payload in its frame; `n` counts UTF-16 units, as a browser does."""
     n = len(payload) if payload.isascii() else len(payload.decode().encode("utf-16-le")) // 2
     return b"~m~%d~m~%b" % (n, payload)
 
@@ -29,10 +29,10 @@ def message(method: str, parameters: list[Any], stamps: dict[str, int] | None = 
 
 
 def numbers(value: Any) -> bytes:
-    """Return JSON whose small numbers read as TradingView writes them: 1.2e-05, not 0.000012."""
+    """Return JSON with small numbers in TradingView's form: 1.2e-05, not 0.000012."""
     text = orjson.dumps(value)
     if any(mark in text for mark in _SMALL):
-        # The standard library's encoder writes them so; it is ten times slower.
+        # The standard library's encoder uses this form, but it is ten times slower.
         return json.dumps(value, separators=(",", ":")).encode()
     return text
 

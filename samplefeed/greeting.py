@@ -12,7 +12,7 @@ _numbers = itertools.count(1)
 
 
 def hello(clock: Clock) -> bytes:
-    """Return the hello; it names no method."""
+    """Return the hello, a payload without a method."""
     stamps = clock.stamps()
     return orjson.dumps(
         {

@@ -1,4 +1,4 @@
-"""The days on which markets stay shut, by rule, as day numbers since 1970-01-01."""
+"""Market holidays by rule, as days since 1970-01-01."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ YEARS = range(1948, 2046)
 EPOCH = date(1970, 1, 1)
 MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 
-# Mourning, and the one holiday that Ford's funeral made; no rule gives them.
+# Days of mourning for US presidents; they follow no rule.
 _US_EXTRA = (date(2004, 6, 11), date(2007, 1, 2), date(2018, 12, 5), date(2025, 1, 9))
 
 
 def day_number(day: date) -> int:
-    """Return days since 1970-01-01; negative before."""
+    """Return the days since 1970-01-01, negative before it."""
     return (day - EPOCH).days
 
 
@@ -63,7 +63,7 @@ def _us_year(year: int) -> list[date]:
         days.append(_nth_weekday(year, 1, MONDAY, 3))
     if year >= 2022:
         days.append(_observed(date(year, 6, 19)))
-    if date(year, 1, 1).weekday() != SATURDAY:  # then nobody gets a day for it
+    if date(year, 1, 1).weekday() != SATURDAY:  # New Year on a Saturday has no substitute day
         days.append(_observed(date(year, 1, 1)))
     return days
 

@@ -1,11 +1,11 @@
-"""When markets trade: sessions, breaks, holidays, and what that is in UTC."""
+"""Trading hours: sessions, breaks and holidays of each market, in local time and in UTC."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -33,8 +33,8 @@ def _no_days() -> frozenset[int]:
 class Market:
     """One set of trading hours.
 
-    A leg is a stretch of trade, in minutes of the exchange's wall clock counted from the
-    midnight that begins the trading day; an evening before it is negative.
+    A leg is a period of trade without a break. Its bounds are minutes of local time after the
+    midnight that starts the trading day; they are negative on the evening before.
     """
 
     timezone: str
@@ -44,7 +44,7 @@ class Market:
     holidays: Callable[[], frozenset[int]] = _no_days
     early_closes: Callable[[], frozenset[int]] = _no_days
     early_close_minute: int = 0
-    # Premarket and postmarket; empty where there is no extended session.
+    # None for markets without an extended session.
     premarket: tuple[int, int] | None = None
     postmarket: tuple[int, int] | None = None
 
@@ -55,13 +55,13 @@ class Market:
         return (self.premarket, *self.legs, self.postmarket)
 
     def bounds(self, session: str) -> tuple[int, int]:
-        """Return the first minute of the session and the one after its last."""
+        """Return the first minute of the session and the minute after its last."""
         legs = self.all_legs(session)
         return legs[0][0], legs[-1][1]
 
 
 def trading_days(market: Market, first_day: int) -> Integers:
-    """Return the market's trading days from `first_day` on, far into the future."""
+    """Return the market's trading days from `first_day` to 2044, as day numbers."""
     days = _all_trading_days(market)
     return days[np.searchsorted(days, first_day) :]
 
@@ -76,48 +76,37 @@ def _all_trading_days(market: Market) -> Integers:
 
 
 def weekdays(days: Integers) -> Integers:
-    """Return the weekday of each day number, Monday is 0."""
+    """Return the weekday of each day number; Monday is 0."""
     return (days + 3) % 7
 
 
 def midnights(market: Market, days: Integers) -> Integers:
-    """Return the UTC second of the wall-clock midnight that each trading day counts from.
+    """Return the UTC second of the local midnight that starts each trading day.
 
-    The offset at noon is taken for the whole day. All our markets with a summer time are
-    shut in the hours when it changes, so a trading day has one offset; an evening session
-    that opens on the Sunday of the change opens after it.
+    The offset at noon counts for the whole day. Markets with daylight saving time are closed
+    in the hours when it changes, so a trading day has one offset. An evening session on the
+    Sunday of the change opens after the change.
     """
-    return days * DAY_SECONDS - _offsets(market.timezone, days)
-
-
-def _offsets(timezone: str, days: Integers) -> Integers:
     blocks = days // _OFFSET_BLOCK
     offsets = np.empty_like(days)
     for block in np.unique(blocks):
         chosen = blocks == block
-        table = _offset_block(timezone, int(block))
+        table = _offset_block(market.timezone, int(block))
         offsets[chosen] = table[days[chosen] - block * _OFFSET_BLOCK]
-    return offsets
+    return days * DAY_SECONDS - offsets
 
 
 @cache
 def _offset_block(timezone: str, block: int) -> Integers:
-    zone = ZoneInfo(timezone)
-    noon = datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=block * _OFFSET_BLOCK)
-    return np.array(
-        [_seconds_of_offset(zone, noon + timedelta(days=n)) for n in range(_OFFSET_BLOCK)],
-        dtype=np.int64,
-    )
-
-
-def _seconds_of_offset(zone: ZoneInfo, noon: datetime) -> int:
-    # `replace` and not `astimezone`: noon on the exchange's own wall clock is meant.
-    offset = noon.replace(tzinfo=zone).utcoffset()
-    return 0 if offset is None else int(offset.total_seconds())
+    # Noon in the local time of the exchange.
+    noon = datetime(1970, 1, 1, 12, tzinfo=ZoneInfo(timezone))
+    noons = (noon + timedelta(days=block * _OFFSET_BLOCK + n) for n in range(_OFFSET_BLOCK))
+    offsets = [one.utcoffset() or timedelta() for one in noons]
+    return np.array([int(offset.total_seconds()) for offset in offsets], dtype=np.int64)
 
 
 def leg_lengths(market: Market, leg: tuple[int, int], days: Integers) -> Integers:
-    """Return how many minutes each day trades in the leg; early closes have fewer."""
+    """Return the number of minutes of the leg on each day; early closes have fewer."""
     lengths = np.full(len(days), leg[1] - leg[0], dtype=np.int64)
     is_early = np.isin(days, np.array(sorted(market.early_closes()), dtype=np.int64))
     lengths[is_early] = max(0, min(leg[1], market.early_close_minute) - leg[0])
@@ -125,7 +114,7 @@ def leg_lengths(market: Market, leg: tuple[int, int], days: Integers) -> Integer
 
 
 def session_end_minutes(market: Market, session: str, days: Integers) -> Integers:
-    """Return the minute after the last one of each day's session."""
+    """Return the minute after the last minute of each day's session."""
     ends = np.full(len(days), market.bounds(session)[1], dtype=np.int64)
     is_early = np.isin(days, np.array(sorted(market.early_closes()), dtype=np.int64))
     ends[is_early] = market.early_close_minute
@@ -154,20 +143,12 @@ def _us_market(session: str) -> Market:
     )
 
 
-def _new_year_and_christmas() -> frozenset[int]:
-    return fixed_holidays((1, 1), (12, 25))
-
-
-def _indian_holidays() -> frozenset[int]:
-    return fixed_holidays((1, 26), (5, 1), (8, 15), (10, 2), (12, 25))
-
-
-def _vietnamese_holidays() -> frozenset[int]:
-    return fixed_holidays((1, 1), (4, 30), (5, 1), (9, 2))
-
-
-def _japanese_holidays() -> frozenset[int]:
-    return fixed_holidays((1, 1), (1, 2), (1, 3), (5, 3), (5, 4), (5, 5), (12, 31))
+_new_year_and_christmas = partial(fixed_holidays, (1, 1), (12, 25))
+_indian_holidays = partial(fixed_holidays, (1, 26), (5, 1), (8, 15), (10, 2), (12, 25))
+_vietnamese_holidays = partial(fixed_holidays, (1, 1), (4, 30), (5, 1), (9, 2))
+_japanese_holidays = partial(
+    fixed_holidays, (1, 1), (1, 2), (1, 3), (5, 3), (5, 4), (5, 5), (12, 31)
+)
 
 
 def _overnight(text: str) -> Market:

@@ -1,9 +1,8 @@
-"""What can be asked for, and the facts of each: prices, hours, history, volume."""
+"""The instruments of the feed and their facts: prices, hours, history, volume."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, lru_cache
@@ -17,14 +16,14 @@ from samplefeed.hours import MARKETS, Market
 _SYMBOL = r"[A-Z0-9_]+:[A-Z0-9.!_&]+"
 _PART = re.compile(_SYMBOL)
 _EXPRESSION = re.compile(rf"[-+*/()\d.]*{_SYMBOL}(?:[-+*/()\d.]|{_SYMBOL})*")
-# Any symbol of these exists: LOAD for load tests, FAULT to be asked for a fault by name.
+# Every symbol of these exchanges exists: LOAD for load tests, FAULT to request a fault by name.
 _INVENTED = re.compile(r"(LOAD|FAULT):([A-Z0-9._-]{1,40})")
 _CONTRACT = re.compile(r"([A-Z_]+:[A-Z]{1,3})[FGHJKMNQUVXZ](20\d\d)")
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """One tradable thing; prices count in ticks of `minimum_move / price_scale`."""
+    """One instrument; its prices are whole ticks of `minimum_move / price_scale`."""
 
     exchange: str
     symbol: str
@@ -39,7 +38,7 @@ class Instrument:
     typespecs: tuple[str, ...] = ()
     source_name: str = ""
     country: str = ""
-    feed: str = ""  # the exchange whose prices are really used, where that is another
+    feed: str = ""  # the exchange that gives the prices, if it is another one
     delay: int = 0
     price_scale: int = 100
     minimum_move: int = 1
@@ -60,7 +59,7 @@ class Instrument:
 
     @property
     def feed_symbol(self) -> str:
-        """Return TradingView's `full_name`: the feed that really answers."""
+        """Return TradingView's `full_name`: the symbol at the feed that gives the prices."""
         return f"{self.feed}:{self.symbol}" if self.feed else self.full_symbol
 
     @property
@@ -92,38 +91,32 @@ class Instrument:
 @cache
 def all_instruments() -> dict[str, Instrument]:
     """Return the catalogue by full symbol."""
-    return {instrument.full_symbol: instrument for instrument in _read_catalogue()}
+    found = {}
+    for exchange, text in LISTINGS.items():
+        for line in text.strip().splitlines():
+            symbol, description, price, *rest = line.split("|")
+            start, overrides = (*rest, "", "")[:2]
+            instrument = _make(exchange, symbol, description, price, start, overrides)
+            found[instrument.full_symbol] = instrument
+    return found
 
 
 @lru_cache(maxsize=4096)
 def find_instrument(full_symbol: str) -> Instrument | None:
-    """Return the instrument, or nothing where TradingView would say `invalid symbol`."""
+    """Return the instrument, or None for a symbol that TradingView would call invalid."""
     known = all_instruments().get(full_symbol)
     if known is not None:
         return known
     if invented := _INVENTED.fullmatch(full_symbol):
         return _make(invented[1], invented[2], f"{invented[2]} of {invented[1]}", "100", "", "")
     if contract := _CONTRACT.fullmatch(full_symbol):
-        return _make_contract(full_symbol, contract[1], int(contract[2]))
+        # A single contract of a future; the catalogue lists the continuous one.
+        front = all_instruments().get(f"{contract[1]}1!")
+        symbol, start = full_symbol.partition(":")[2], f"{int(contract[2]) - 2}-01-03"
+        return front and replace(front, symbol=symbol, start=start)
     if _EXPRESSION.fullmatch(full_symbol):
         return _make_expression(full_symbol)
     return None
-
-
-def _make_contract(full_symbol: str, root: str, year: int) -> Instrument | None:
-    """Return a single contract of a future that the catalogue has as a continuous one."""
-    front = all_instruments().get(f"{root}1!")
-    if front is None:
-        return None
-    return replace(front, symbol=full_symbol.partition(":")[2], start=f"{year - 2}-01-03")
-
-
-def _read_catalogue() -> Iterator[Instrument]:
-    for exchange, text in LISTINGS.items():
-        for line in text.strip().splitlines():
-            symbol, description, price, *rest = line.split("|")
-            start, overrides = (*rest, "", "")[:2]
-            yield _make(exchange, symbol, description, price, start, overrides)
 
 
 def _make(
@@ -144,7 +137,8 @@ def _make(
 def _override(text: str) -> tuple[str, Any]:
     name, value = text.split("=")
     if name == "splits":
-        return name, tuple(map(_split, value.split(",")))
+        pairs = (pair.split(":") for pair in value.split(","))
+        return name, tuple((day_number(date.fromisoformat(day)), int(n)) for day, n in pairs)
     if name == "typespecs":
         return name, (value,)
     if name == "has_volume":
@@ -152,11 +146,6 @@ def _override(text: str) -> tuple[str, Any]:
     if name in {"growth", "volatility", "hole_rate"}:
         return name, float(value)
     return name, int(value) if value.isdigit() else value
-
-
-def _split(text: str) -> tuple[int, int]:
-    day, ratio = text.split(":")
-    return day_number(date.fromisoformat(day)), int(ratio)
 
 
 def _make_expression(text: str) -> Instrument | None:
@@ -184,7 +173,7 @@ def _make_expression(text: str) -> Instrument | None:
 
 
 def _evaluate(text: str, legs: list[Instrument]) -> float | None:
-    """Return the expression's price from its legs' prices; nothing where it is malformed."""
+    """Return the price of an expression from its legs' prices, or None if it is malformed."""
     for leg in legs:
         text = text.replace(f"<{leg.full_symbol}>", repr(leg.base_price))
     try:
@@ -195,7 +184,7 @@ def _evaluate(text: str, legs: list[Instrument]) -> float | None:
 
 
 class _Arithmetic:
-    """The four operations and brackets; a spread's prices here stay positive."""
+    """Recursive-descent parser of the four operations and brackets."""
 
     def __init__(self, text: str) -> None:
         self._tokens: list[str] = re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?|\S", text)

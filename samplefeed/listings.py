@@ -1,4 +1,4 @@
-"""One thing that can be asked for: a synthetic instrument, or a recording."""
+"""Interface of the instruments that the feed serves, and the synthetic ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from samplefeed.timeframes import Timeframe
 
 
 class Listing(Protocol):
-    """What a chart socket needs to know of an instrument."""
+    """An instrument as a chart socket uses it: synthetic or recorded."""
 
     @property
     def full_symbol(self) -> str:
@@ -19,14 +19,14 @@ class Listing(Protocol):
 
     @property
     def delay(self) -> int:
-        """Return by how many seconds the feed is late."""
+        """Return the delay of the feed in seconds."""
 
     @property
     def denied_group(self) -> str:
-        """Return the group whose subscription is missing, or nothing."""
+        """Return the group whose subscription is missing, or ""."""
 
     def supports(self, timeframe: Timeframe) -> bool:
-        """Return whether there are such bars of it."""
+        """Return whether the listing has bars of this timeframe."""
 
     def resolved(self, session: str) -> dict[str, Any]:
         """Return the facts of `symbol_resolved`."""
@@ -48,7 +48,7 @@ class SyntheticListing:
         self.denied_group = instrument.denied_group
 
     def supports(self, timeframe: Timeframe) -> bool:
-        """Return whether there are such bars of it."""
+        """Return whether the listing has bars of this timeframe."""
         return not (self.instrument.is_daily_only and timeframe.is_intraday)
 
     def resolved(self, session: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is remembered between requests, bounded by bytes and not by entries."""
+"""LRU cache of values, bounded by bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 class BoundedMemory(Generic[Value]):
-    """Keeps the most recently used values that together are within `max_bytes`."""
+    """LRU cache whose values together take at most `max_bytes`."""
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int]) -> None:
         self._max_bytes = max_bytes
@@ -19,7 +19,7 @@ class BoundedMemory(Generic[Value]):
         self._n_bytes = 0
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value of `key`, made where it is not known."""
+        """Return the value of `key`; call `make` for a missing value."""
         if key in self._values:
             self._values.move_to_end(key)
             return self._values[key]

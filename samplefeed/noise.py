@@ -1,4 +1,4 @@
-"""Numbers that look random and are always the same: hashes of a seed and a position."""
+"""Deterministic pseudo-random numbers: hashes of a seed and a position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seed_of(*names: str) -> np.uint64:
 
 
 def words(seed: np.uint64, positions: Integers) -> Words:
-    """Return 64 random bits for each position (the finaliser of splitmix64)."""
+    """Return 64 pseudo-random bits for each position (the finaliser of splitmix64)."""
     mixed = positions.astype(np.uint64)
     mixed *= _GOLDEN
     mixed ^= seed
@@ -42,9 +42,10 @@ def uniform(seed: np.uint64, positions: Integers) -> Floats:
 
 
 def value_noise(name: str, days: Integers, octaves: int) -> Floats:
-    """Return a smooth wander over the days: each octave twice as long and root two as high.
+    """Return a smooth random curve over the days, the sum of octaves.
 
-    The shortest has a period of one day and amplitude 1. Any day can be asked for alone.
+    The first octave has a period of one day and amplitude 1; each next one is twice as long and
+    1.41 times as high. The value of a day does not depend on the other days in `days`.
     """
     total = np.zeros(len(days))
     for octave in range(octaves):

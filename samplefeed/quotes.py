@@ -1,4 +1,4 @@
-"""Quote sessions: enough of them that their messages mix with the bars, as they really do."""
+"""Quote sessions. Their messages arrive between the bars, as on TradingView."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Quotes:
             self._sessions[str(parameters[0])] = QuoteSession()
 
     def any_session(self) -> str:
-        """Return the id of a quote session, as a fault may name one."""
+        """Return the id of a quote session, for the messages of a fault."""
         return next(iter(self._sessions), "qs_sample")
 
-    def delete(self, parameters: list[Any]) -> None:
+    async def delete(self, parameters: list[Any]) -> None:
         """Close a session."""
         if parameters:
             self._sessions.pop(str(parameters[0]), None)
 
     async def add(self, parameters: list[Any]) -> None:
-        """Quote the symbols; flags that are no longer allowed fail the session instead."""
+        """Quote the symbols; flags that TradingView no longer allows fail the session."""
         session = self._sessions.get(str(parameters[0])) if parameters else None
         if session is None or session.has_failed:
             return

@@ -1,4 +1,4 @@
-"""Bars as bytes of JSON, remembered, so that a repeated reply costs little more than sending."""
+"""Bars as JSON, cached, so that a repeated reply costs little more than its bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class RenderedBars:
-    """The parts of a `timescale_update` that are long, without their brackets."""
+    """The long parts of a `timescale_update`, without their brackets."""
 
     rows: bytes
     changes: bytes
@@ -26,11 +26,11 @@ class RenderedBars:
 
     @property
     def n_bytes(self) -> int:
-        """Return how much memory the parts take."""
+        """Return the size of the parts in bytes."""
         return len(self.rows) + len(self.changes) + len(self.marks)
 
     def joined(self, other: RenderedBars) -> RenderedBars:
-        """Return these bars and then the other's."""
+        """Return these bars followed by the bars of `other`."""
         return RenderedBars(
             b",".join(filter(None, (self.rows, other.rows))),
             b",".join(filter(None, (self.changes, other.changes))),
@@ -47,8 +47,7 @@ _rendered: BoundedMemory[RenderedBars] = BoundedMemory(
 def render(bars: Bars, key: Hashable, first_index: int = 0) -> RenderedBars:
     """Return the bars as JSON; `key` names series and adjustment.
 
-    All but a forming bar are remembered: the same first and last time of the same series
-    stand for the same bars.
+    Closed bars are cached: within one series, the first and the last time identify the bars.
     """
     n_closed = len(bars) - bars.is_forming
     if n_closed <= 0:

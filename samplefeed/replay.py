@@ -1,4 +1,4 @@
-"""Recorded bars instead of invented ones, number for number."""
+"""Recorded bars in the place of synthetic ones, with unchanged numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECONDS = {"minute": 60, "D": 86_400, "W": 604_800, "M": 2_678_400}
 
 @dataclass(frozen=True)
 class Recording:
-    """What a recording holds of one series."""
+    """The facts and bars of one recorded series."""
 
     facts: dict[str, Any]
     rows: Floats
@@ -32,7 +32,7 @@ class Recording:
 
 
 class ReplayListing:
-    """An instrument whose bars are those of a recording, whatever the time."""
+    """An instrument with the bars of a recording, the same at any time."""
 
     def __init__(self, recording: Recording, symbol: str, timeframe: Timeframe | None) -> None:
         self._recording = recording
@@ -42,7 +42,7 @@ class ReplayListing:
         self.denied_group = ""
 
     def supports(self, timeframe: Timeframe) -> bool:
-        """Return whether these are the bars that were recorded; all are where none is named."""
+        """Return whether the recording has this timeframe; without a named timeframe, always True."""
         return self._timeframe is None or timeframe == self._timeframe
 
     def resolved(self, session: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class ReplayListing:
         return self._recording.facts
 
     def quote(self, now: float) -> dict[str, Any]:
-        """Return the little that a recording of bars knows of quotes."""
+        """Return the few values of a quote that a recording contains."""
         return {"lp": float(self._recording.rows[-1, 4]), "pro_name": self.full_symbol}
 
     def bars(self, request: Request) -> Bars:
@@ -75,9 +75,9 @@ class ReplayListing:
 def load_replay(
     path: Path, symbol: str | None = None, timeframe: str | None = None
 ) -> ReplayListing:
-    """Return the listing that a recording or a CSV makes.
+    """Return the listing of a recording or a CSV.
 
-    Raises `ValueError` for a file in none of the known forms, and for one without bars.
+    Raises `ValueError` for a file of an unknown form, and for a file without bars.
     """
     parsed = parse_timeframe(timeframe) if timeframe else None
     if isinstance(parsed, RefusedTimeframe) or (timeframe and parsed is None):
@@ -104,7 +104,7 @@ def _read_csv(path: Path, symbol: str | None) -> Recording:
 
 
 def _names(full_symbol: str) -> dict[str, str]:
-    """Return the facts that name the instrument: a client compares them with what it asked for."""
+    """Return the facts that name the instrument; a client compares them with its request."""
     exchange, _, name = full_symbol.partition(":")
     return {
         "pro_name": full_symbol,
@@ -135,7 +135,7 @@ def _messages(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _payloads(text: str) -> Iterator[dict[str, Any]]:
-    """Yield what is JSON between the delimiters, which may be spread over lines."""
+    """Yield the JSON between the delimiters, which may be spread over lines."""
     for part in re.split(r"~m~\s*\d+\s*~m~", text):
         start, end = part.find("{"), part.rfind("}")
         try:
@@ -161,7 +161,7 @@ def _read_messages(messages: Iterable[dict[str, Any]]) -> Recording:
 
 
 def _table(rows: list[list[float]]) -> Floats:
-    """Return the rows as one table; raise `ValueError` where their lengths differ."""
+    """Return the rows as one table; raise `ValueError` for rows of different lengths."""
     if len(set(map(len, rows))) > 1:
         raise ValueError("some bars have a volume and others have none; all must be alike.")
     return np.array(rows, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What is answered to each request for bars, and what the series remembers of it."""
+"""Replies to the requests for bars; they also update the state of the series."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from samplefeed.timeframes import RefusedTimeframe, Timeframe, parse_timeframe
 
 Answer = tuple[Bars, RenderedBars]
 
-# Whole answers of a stopped clock: not even the bars need to be looked up again.
+# Complete replies of a stopped clock.
 _answers: BoundedMemory[Answer] = BoundedMemory(
     max_bytes=64_000_000, size_of=lambda answer: answer[1].n_bytes + answer[0].rows.nbytes
 )
 
 
 def read_count(value: object) -> int | None:
-    """Return how many bars are asked for: a number, or `["bar_count", time, number]`."""
+    """Return the number of bars requested: a number, or `["bar_count", time, number]`."""
     if isinstance(value, list) and len(value) == 3:
         value = value[2]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -35,7 +35,7 @@ def read_count(value: object) -> int | None:
 
 
 def read_range(text: object) -> tuple[int, int] | None:
-    """Return the seconds of `r,<from>:<to>`; all other words mean everything."""
+    """Return the bounds of `r,<from>:<to>`, or None for any other text, which means all bars."""
     match = re.fullmatch(r"r,(-?\d+):(-?\d+)", text) if isinstance(text, str) else None
     return (int(match[1]), int(match[2])) if match else None
 
@@ -54,12 +54,12 @@ def symbol_answer(feed: Feed, address: Address, resolution: Resolution) -> bytes
 def refusal(
     feed: Feed, address: Address, resolution: Resolution, timeframe: str
 ) -> list[bytes] | None:
-    """Return the answer where there are no such bars for this client; nothing where there are."""
+    """Return the refusal of a request, or None if the client may have the bars."""
     listing, parsed = resolution.listing, parse_timeframe(timeframe)
     reply = Reply(address, feed.clock)
     if listing is None or listing.denied_group:
         resolution.is_answered = True
-        # It is never completed: a client that waits for that waits for ever.
+        # No `series_completed` follows. A client without a deadline would never stop waiting.
         error = symbol_answer(feed, address, resolution)
         return [reply.loading(), error, reply.series_error("resolve error")]
     if isinstance(parsed, RefusedTimeframe):
@@ -76,7 +76,7 @@ def refusal(
 def new_series(
     feed: Feed, address: Address, resolution: Resolution, timeframe: str, n_bars: int
 ) -> Series:
-    """Return a series that has no bars yet. The listing and the timeframe are known good."""
+    """Return a new series without bars. The listing and the timeframe have been checked."""
     parsed, listing = parse_timeframe(timeframe), resolution.listing
     if not isinstance(parsed, Timeframe) or listing is None:
         raise ValueError(f"{resolution.asked_for} at {timeframe} cannot be served.")
@@ -100,7 +100,11 @@ def first_reply(
     if span is not None:
         bars = _within(bars, span)
         rendered = render(bars, (*series.key, span))
-    _remember_first(series, bars)
+    series.n_sent = len(bars)
+    series.last_index = len(bars) - 1
+    if len(bars):
+        series.first_time = float(bars.rows[0, 0])
+        series.last_time = float(bars.rows[-1, 0])
     resolution = series.resolution
     is_first_answer, resolution.is_answered = not resolution.is_answered, True
     return Reply(
@@ -125,7 +129,7 @@ def _answer(feed: Feed, series: Series) -> Answer:
 
 
 def _is_limited(feed: Feed, bars: Bars, n_bars: int) -> bool:
-    """Return whether the plan or the beginning of history kept bars back that were asked for."""
+    """Return whether the plan or the beginning of history limits the reply."""
     if len(bars) >= n_bars:
         return False
     return bars.is_beginning or len(bars) >= feed.options.plan_window
@@ -140,14 +144,6 @@ def _within(bars: Bars, span: tuple[int, int]) -> Bars:
         mark_times=bars.mark_times[chosen],
         is_forming=bars.is_forming and is_last,
     )
-
-
-def _remember_first(series: Series, bars: Bars) -> None:
-    series.n_sent = len(bars)
-    series.last_index = len(bars) - 1
-    if len(bars):
-        series.first_time = float(bars.rows[0, 0])
-        series.last_time = float(bars.rows[-1, 0])
 
 
 def older_reply(feed: Feed, chart: str, series: Series, n_bars: int) -> list[bytes]:
@@ -176,7 +172,7 @@ def older_reply(feed: Feed, chart: str, series: Series, n_bars: int) -> list[byt
 
 
 def live_reply(feed: Feed, series: Series, reply: Reply) -> Reply | None:
-    """Return the last known bar as it is now and the bars after it; nothing without any."""
+    """Return the current state of the last known bar and the bars after it, or None."""
     request = replace(series.request, n_bars=10, now=feed.clock.now(), before=None)
     bars = series.listing.bars(request)
     chosen = bars.rows[:, 0] >= series.last_time
@@ -191,7 +187,7 @@ def live_reply(feed: Feed, series: Series, reply: Reply) -> Reply | None:
 
 
 def range_reply(feed: Feed, parameters: list[Any], series: Series, span: str) -> list[bytes]:
-    """Return the answer to a range over bars that the client has: none are sent again."""
+    """Return the answer to a range of bars that the client already has, without bars."""
     address = Address(str(parameters[0]), series.series_id, str(parameters[2]), "")
     reply = Reply(address, feed.clock, mode=update_mode(series.listing.delay))
     shown = [series.series_id, address.turnaround, series.first_index, series.last_index, span]

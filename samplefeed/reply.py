@@ -16,7 +16,7 @@ NO_BARS = RenderedBars(b"", b"", b"", 0)
 
 @dataclass(frozen=True)
 class Address:
-    """The ids that the client chose, which every message of the answer repeats."""
+    """The ids chosen by the client; every message of the answer repeats them."""
 
     chart: str
     series: str
@@ -26,16 +26,16 @@ class Address:
 
 @dataclass(frozen=True)
 class Reply:
-    """Everything that the answer says; each method is one payload."""
+    """The content of the answer; each method returns a payload or several."""
 
     address: Address
     clock: Clock
-    facts: dict[str, Any] | None = None  # of symbol_resolved, where it is still to be sent
+    facts: dict[str, Any] | None = None  # of symbol_resolved, if it has not been sent
     bars: RenderedBars = NO_BARS
     close_at: int | None = None
     mode: str = "streaming"
     is_limited: bool = False
-    n_older: int = 0  # how many bars request_more_data put before the known ones
+    n_older: int = 0  # number of bars that request_more_data added before the known ones
     quotes: list[bytes] = field(default_factory=list)
 
     def payloads(self) -> list[bytes]:
@@ -43,11 +43,11 @@ class Reply:
         return [*self.opening(), *self.quotes, *self.updates(), self.completed()]
 
     def opening(self) -> list[bytes]:
-        """Return what comes before the bars."""
+        """Return the payloads before the bars."""
         return [self.loading(), *([] if self.facts is None else [self.resolved()])]
 
     def updates(self) -> list[bytes]:
-        """Return the one message with bars; none where there are none."""
+        """Return the message with bars, or no message for a reply without bars."""
         return [self.update()] if self.bars.n_bars else []
 
     def message(self, method: str, *parameters: Any) -> bytes:
@@ -67,11 +67,11 @@ class Reply:
         return self._shaped("timescale_update", self._series(), self._scale())
 
     def empty_update(self) -> bytes:
-        """Return a `timescale_update` that names the series and holds nothing of it."""
+        """Return a `timescale_update` of the series without bars."""
         return replace(self, bars=NO_BARS, close_at=None).update()
 
     def live_update(self) -> bytes:
-        """Return the bars as a `du`, as they come after completion."""
+        """Return the bars as a `du`, the message for bars after completion."""
         return self._shaped("du", self._series(indexes=b'"nochange"'), b"")
 
     def completed(self) -> bytes:
@@ -94,7 +94,7 @@ class Reply:
         return self.message("series_error", address.series, address.turnaround, reason, server)
 
     def with_rows(self, rows: list[Any], first_index: int = 0) -> Reply:
-        """Return the reply with other bars: lists of anything that JSON can hold."""
+        """Return the reply with other bars: lists of any JSON values."""
         listed = [{"i": first_index + n, "v": row} for n, row in enumerate(rows)]
         times = [row[0] for row in rows]
         marks = [[40, int(row[0]), first_index + n] for n, row in enumerate(rows)]
@@ -125,7 +125,7 @@ class Reply:
         )
 
     def _shaped(self, method: str, series: bytes, scale: bytes) -> bytes:
-        # By hand and not by the encoder: the long parts are ready bytes already.
+        # Joined without an encoder: the long parts are already bytes of JSON.
         address, stamps = self.address, self.clock.stamps()
         return b'{"m":"%b","p":[%b,{%b:%b}%b],"t":%d,"t_ms":%d}' % (
             method.encode(),

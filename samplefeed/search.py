@@ -13,7 +13,7 @@ from samplefeed.site import comes_from_site, refused_page
 
 PAGE_SIZE = 50
 _MONTHS = {"H": "MAR", "M": "JUN", "U": "SEP", "Z": "DEC"}
-# The words for a kind differ by source; all of them are understood.
+# Clients use different words for a kind; all are accepted.
 _KINDS = {
     "stocks": {"stock", "dr"},
     "stock": {"stock", "dr"},
@@ -42,7 +42,7 @@ class Search:
         self._feed = feed
 
     async def search_v3(self, request: web.Request) -> web.Response:
-        """Answer one page and how many symbols come after it."""
+        """Answer one page and the number of symbols after it."""
         found = self._found(request)
         if found is None:
             return refused_page()
@@ -54,7 +54,7 @@ class Search:
         return web.json_response({"symbols_remaining": remaining, "symbols": symbols})
 
     async def search_v1(self, request: web.Request) -> web.Response:
-        """Answer the older bare list."""
+        """Answer the list of the older form."""
         found = self._found(request)
         if found is None:
             return refused_page()
@@ -62,7 +62,7 @@ class Search:
         return web.json_response([_old_entry(one, _mark(request)) for one in page])
 
     def _found(self, request: web.Request) -> list[Instrument] | None:
-        """Return all matches, best first; nothing where the client is refused."""
+        """Return all matches, best first, or None for a client that is refused."""
         self._feed.stats.searches += 1
         query = request.query
         text = query.get("text", "")
@@ -73,7 +73,7 @@ class Search:
 
 
 def find_symbols(text: str, *, exchange: str = "", kind: str = "") -> list[Instrument]:
-    """Return the instruments whose symbol or description holds the text."""
+    """Return the instruments whose symbol or description contains the text."""
     exchange_asked, _, name = text.upper().rpartition(":")
     wanted = exchange_asked or exchange.upper()
     kinds = _KINDS.get(kind, {kind})
@@ -98,7 +98,7 @@ def _rank(instrument: Instrument, name: str) -> int:
 
 
 def _mark(request: web.Request) -> str:
-    """Return the text to be emphasised in the answer."""
+    """Return the text to emphasise in the answer."""
     return request.query.get("text", "") if request.query.get("hl") == "1" else ""
 
 
@@ -143,7 +143,7 @@ def _entry(instrument: Instrument, mark: str) -> dict[str, Any]:
         },
     }
     if instrument.kind == "futures":
-        # The first word of the exchange is what users see; the prefix is what resolves.
+        # `exchange` is the displayed name; `prefix` is the exchange of the symbol.
         entry |= {"exchange": instrument.display, "prefix": instrument.exchange}
     return entry
 
@@ -155,7 +155,7 @@ def _root(instrument: Instrument) -> str:
 
 
 def _contracts(instrument: Instrument) -> list[dict[str, Any]]:
-    """Return the continuous contracts, of which there are bars, and a year of single ones."""
+    """Return the continuous contracts that have bars, and single contracts of one year."""
     root = _root(instrument)
     continuous = [
         {

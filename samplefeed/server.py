@@ -38,7 +38,7 @@ def make_app(feed: Feed) -> web.Application:
 
 
 async def chart_socket(request: web.Request) -> web.StreamResponse:
-    """Talk to one client of the chart socket."""
+    """Serve one client of the chart socket."""
     feed = request.app[FEED]
     fault = feed.armed.take(UPGRADE_FAULTS)
     if fault is not None and fault.name != "hello_late":
@@ -77,13 +77,13 @@ async def _talk(conversation: Conversation, response: web.WebSocketResponse) -> 
 
 
 async def _beat(conversation: Conversation) -> None:
-    """Send heartbeats; drop a client that leaves three of them unanswered."""
+    """Send heartbeats; close the connection after three unanswered ones."""
     period = conversation.feed.options.heartbeat_seconds
     conversation.heartbeat_answered_at = time.monotonic()
     number = 0
     while not conversation.channel.is_muted:
         await asyncio.sleep(period)
-        # The answer to the last one needs a moment: half a period more than three.
+        # Half a period more than three, because the answer to the last heartbeat takes time.
         if time.monotonic() - conversation.heartbeat_answered_at > 3.5 * period:
             conversation.channel.cut()
             return
@@ -106,7 +106,7 @@ async def _refuse_upgrade(fault: ArmedFault, request: web.Request) -> web.Stream
 
 
 async def show_stats(request: web.Request) -> web.Response:
-    """Answer what happened so far."""
+    """Answer the counts and the armed faults."""
     feed = request.app[FEED]
     return web.json_response(feed.stats.as_json() | {"armed": feed.armed.as_json()})
 
@@ -122,7 +122,7 @@ async def arm_fault(request: web.Request) -> web.Response:
 
 
 def read_fault(body: Any) -> ArmedFault:
-    """Return the fault that the JSON names; raise `ValueError` for one that is none."""
+    """Return the fault named in the JSON; raise `ValueError` for an unknown fault."""
     if not isinstance(body, dict):
         raise ValueError("A fault is an object with name, times and args.")
     name, times, args = body.get("name"), body.get("times", 1), body.get("args") or {}
@@ -136,7 +136,7 @@ def read_fault(body: Any) -> ArmedFault:
 
 
 async def reset(request: web.Request) -> web.Response:
-    """Forget counts and faults."""
+    """Reset counts and faults."""
     request.app[FEED].reset()
     return web.json_response({})
 
@@ -152,7 +152,7 @@ class Server:
         )
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port. Raises `OSError` for one that is taken."""
+        """Listen and return the port. Raises `OSError` for a port in use."""
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=self._tls).start()
         address: tuple[str, int] = self._runner.addresses[0]
@@ -167,7 +167,7 @@ class Server:
 
 
 def listen_for_signals() -> asyncio.Event:
-    """Return an event that is set when the process is asked to end."""
+    """Return an event that SIGTERM or SIGINT sets."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""What one connection has opened: chart sessions, their symbols and series, quote sessions."""
+"""State of one connection: chart sessions, their symbols and series, quote sessions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Resolution:
 
 @dataclass
 class Series:
-    """The bars of one series that the client has, and how to find the next ones."""
+    """One series: its request, and the range of bars already sent."""
 
     series_id: str
     turnaround: str
@@ -41,12 +41,12 @@ class Series:
     last_time: float = 0.0
     last_index: int = -1
     is_complete: bool = False
-    # Bars that a fault sends again, changed, with the next older ones.
+    # Changed bars that a fault sends again with the next older bars.
     resent: list[list[Any]] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Return what tells these bars from all others."""
+        """Return the key of the series in caches."""
         return (
             self.listing.full_symbol,
             self.timeframe,
@@ -57,7 +57,7 @@ class Series:
 
 @dataclass
 class ChartSession:
-    """One `cs_…`."""
+    """One chart session, `cs_…`."""
 
     symbols: dict[str, Resolution] = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)
@@ -66,17 +66,17 @@ class ChartSession:
 
 @dataclass
 class QuoteSession:
-    """One `qs_…`; a failed one says nothing more."""
+    """One quote session, `qs_…`; a failed session sends no more messages."""
 
     symbols: list[str] = field(default_factory=list)
     has_failed: bool = False
 
 
 def read_symbol(text: object) -> dict[str, Any]:
-    """Return `symbol`, `session` and `adjustment` out of what `resolve_symbol` was given.
+    """Return `symbol`, `session` and `adjustment` of a parameter of `resolve_symbol`.
 
-    Either a bare `EXCHANGE:SYMBOL` or JSON behind an equals sign, in which the symbol may sit
-    one level deeper.
+    The parameter is a plain `EXCHANGE:SYMBOL`, or an equals sign and JSON, in which the symbol
+    may be one level deeper.
     """
     if not isinstance(text, str):
         return {}

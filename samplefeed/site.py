@@ -1,4 +1,4 @@
-"""TradingView's website as far as it is needed: sign-in and the page that holds the token."""
+"""The parts of TradingView's website in use: sign-in, and the page with the auth token."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CHALLENGE = (
     "</html>"
 )
 _SITE = "https://www.tradingview.com"
-# Where the page sends the cookies of an account of another country, and those that are no good.
+# Redirects of the page, by cookie: to the host of another country, and to itself.
 _REDIRECTS = {"moved": "https://fr.tradingview.com/", "loop": "/"}
 
-# The answer to each user name that chooses one, as TradingView words it.
+# The refusal for each of these user names, in TradingView's words.
 _REFUSALS: dict[str, tuple[int, dict[str, object]]] = {
     "captcha": (
         200,
@@ -45,12 +45,12 @@ _REFUSALS: dict[str, tuple[int, dict[str, object]]] = {
     ),
     "wrong": (200, {"error": "Invalid username or password", "code": "invalid_credentials"}),
 }
-# For users and for cookies alike: how a site answers that is not well, or does not like us.
+# User names and cookies that make the site fail.
 _TROUBLES = {"hang", "drip", "drip_headers", "html", "busy"}
 
 
 def refused_page() -> web.Response:
-    """Return what CloudFront shows to a client that it does not like."""
+    """Return the page that CloudFront sends to a client that it blocks."""
     return web.Response(status=403, text=CHALLENGE, content_type="text/html")
 
 
@@ -63,13 +63,13 @@ def add_routes(app: web.Application, feed: Feed) -> None:
 
 
 class Site:
-    """Signs users in and knows browsers by their cookies."""
+    """Signs users in, and identifies browsers by their cookies."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        """Answer a sign-in; the user's name chooses how it goes."""
+        """Answer a sign-in; the user name selects the result."""
         self._feed.stats.sign_ins += 1
         if not request.headers.get("Referer", "").startswith(_SITE):
             return refused_page()
@@ -100,14 +100,14 @@ class Site:
             "date_joined": "2020-01-01T00:00:00.000Z",
         }
         response = web.json_response({"error": "", "user": user})
-        # The name is kept in the cookie so that the page knows whose token to show.
+        # The cookie contains the name, so that the page can show this user's auth token.
         response.set_cookie("sessionid", f"sample-{username}")
         response.set_cookie("sessionid_sign", "v3:sample-signature")
         response.set_cookie("device_t", "sample-device")
         return response
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """Answer the page; it holds a token where the cookies are good."""
+        """Answer the page; with valid cookies it contains an auth token."""
         self._feed.stats.cookie_pages += 1
         session = request.cookies.get("sessionid", "")
         if session in _TROUBLES:
@@ -134,7 +134,7 @@ async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
         await _drip_headers(request)
     response = web.StreamResponse()
     if name == "drip":
-        # With a length, so that a client which waits for all of it waits for ever.
+        # A long length: a client without a deadline would never stop reading.
         response.content_length = 1_000_000
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
@@ -155,6 +155,6 @@ async def _drip_headers(request: web.Request) -> None:
 
 
 def comes_from_site(request: web.Request) -> bool:
-    """Return whether the request says that one of TradingView's own pages sent it."""
+    """Return whether the headers name one of TradingView's pages as the sender."""
     named = (request.headers.get("Referer", ""), request.headers.get("Origin", ""))
     return any(name.startswith(_SITE) for name in named)

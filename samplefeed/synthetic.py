@@ -1,9 +1,9 @@
-"""Invented trade: whole ticks for every day and every minute, the same on every call.
+"""Synthetic trade: prices in whole ticks for each day and minute, the same on every call.
 
-A day is computed from its date alone, and its minutes are a random walk from the day's open to
-its close that touches the day's high and low. So any stretch of history can be had without
-walking there, and every longer bar is exactly what the minutes below it add up to.
-Integers throughout, because float sums would depend on the order of adding.
+A day depends on its date alone. Its minutes are a random walk from the day's open to its close
+that touches the day's high and low. So each part of history can be computed alone, and a longer
+bar equals exactly the sum of its minutes.
+All numbers are integers, because sums of floats depend on the order of the terms.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ TIME, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
 
 _REFERENCE_DAY = 19_723  # 2024-01-01, the day on which `base_price` is about right
 _OCTAVES = 11
-_TURNOVER = 4e9  # money that changes hands on a usual day
+_TURNOVER = 4e9  # value of the trades of a usual day
 _NOTHING = np.int64(2**62)
 
 
 @dataclass(frozen=True)
 class Days:
-    """Every trading day of an instrument: day numbers, UTC open and close, a table of bars."""
+    """All trading days of an instrument: day numbers, open and close in UTC, a table of bars."""
 
     numbers: Integers
     opens: Integers
@@ -40,7 +40,7 @@ class Days:
 class Minutes:
     """The minutes of some days, each array shaped (days, minutes).
 
-    `is_traded` is false where there was no trade; the price then rests on its last value.
+    `is_traded` is false for a minute without a trade; its price is the last price.
     """
 
     offsets: Integers  # of each column: minutes after the midnight of the trading day
@@ -54,25 +54,20 @@ class Minutes:
 
 @lru_cache(maxsize=128)
 def all_days(instrument: Instrument) -> Days:
-    """Return the whole history and some future, always at once.
+    """Return the whole history and some years of the future.
 
-    Never a part of it: `exp` may round differently at another place of a shorter array, and a
-    bar must not depend on the request that asked for it.
+    The whole array is computed at once: `exp` may round differently in a shorter array, and a
+    bar must not depend on the request.
     """
-    numbers = _days_with_trade(instrument)
+    numbers = hours.trading_days(instrument.hours, instrument.first_day)
+    if instrument.hole_rate:
+        chance = uniform(seed_of(instrument.full_symbol, "days"), numbers)
+        numbers = numbers[chance > -1.0 + instrument.hole_rate / 10]
     midnights = hours.midnights(instrument.hours, numbers)
     opens = midnights + 60 * instrument.hours.legs[0][0]
     ends = hours.session_end_minutes(instrument.hours, "regular", numbers)
     table = np.stack([opens, *_day_prices(instrument, numbers)], axis=1)
     return Days(numbers, opens, midnights + 60 * ends, table)
-
-
-def _days_with_trade(instrument: Instrument) -> Integers:
-    numbers = hours.trading_days(instrument.hours, instrument.first_day)
-    if not instrument.hole_rate:
-        return numbers
-    chance = uniform(seed_of(instrument.full_symbol, "days"), numbers)
-    return numbers[chance > -1.0 + instrument.hole_rate / 10]
 
 
 def _day_prices(instrument: Instrument, numbers: Integers) -> list[Integers]:
@@ -87,14 +82,17 @@ def _day_prices(instrument: Instrument, numbers: Integers) -> list[Integers]:
     down = np.rint(reach * np.abs(uniform(seed_of(name, "down"), numbers))).astype(np.int64)
     highs = np.maximum(opens, closes) + up
     lows = np.maximum(np.minimum(opens, closes) - down, 1)
-    return [opens, highs, lows, closes, _day_volumes(instrument, numbers)]
+    usual = _TURNOVER / instrument.base_price * (0.05 if instrument.hole_rate else 1.0)
+    swing = value_noise(f"{name} volume", numbers, 6) * 0.15
+    volumes = np.rint(usual * instrument.volume_scale * np.exp(swing)).astype(np.int64)
+    return [opens, highs, lows, closes, volumes]
 
 
 def _price_levels(instrument: Instrument, numbers: Integers) -> Floats:
     """Return the unrounded closing price of each day in ticks."""
     wander = value_noise(instrument.full_symbol, numbers, _OCTAVES) * instrument.volatility * 0.5
     years = (numbers - _REFERENCE_DAY) / 365.25
-    # Growth is not carried into the future at full speed, or prices would look absurd.
+    # Growth is slower after the reference day, or future prices would look absurd.
     trend = instrument.growth * np.where(years < 0, years, years / 4)
     level: Floats = np.exp(np.clip(trend + wander, -6.0, 4.0)) * instrument.base_price
     return level / instrument.tick
@@ -102,12 +100,6 @@ def _price_levels(instrument: Instrument, numbers: Integers) -> Floats:
 
 def _ticks(levels: Floats) -> Integers:
     return np.maximum(np.rint(levels), 1).astype(np.int64)
-
-
-def _day_volumes(instrument: Instrument, numbers: Integers) -> Integers:
-    usual = _TURNOVER / instrument.base_price * (0.05 if instrument.hole_rate else 1.0)
-    swing = value_noise(instrument.full_symbol + " volume", numbers, 6) * 0.15
-    return np.rint(usual * instrument.volume_scale * np.exp(swing)).astype(np.int64)
 
 
 def minutes_of(instrument: Instrument, session: str, chosen: slice) -> Minutes:
@@ -127,7 +119,7 @@ def minutes_of(instrument: Instrument, session: str, chosen: slice) -> Minutes:
 
 
 def _regular_minutes(instrument: Instrument, numbers: Integers, table: Integers) -> Minutes:
-    """Return the day's minutes; a midday break lies between two columns and costs no trade."""
+    """Return the minutes of each day. A midday break has no columns."""
     legs = instrument.hours.legs
     start = legs[0][0]
     together = (start, start + sum(end - begin for begin, end in legs))
@@ -137,7 +129,7 @@ def _regular_minutes(instrument: Instrument, numbers: Integers, table: Integers)
 
 
 def _premarket(table: Integers) -> Integers:
-    """Return bars for the hours before the open: from near the open to the open."""
+    """Return a bar for the hours before the open of each day, with prices near the open."""
     early = table.copy()
     early[:, OPEN] = np.clip(table[:, OPEN] * 2 - table[:, CLOSE], table[:, LOW], table[:, HIGH])
     early[:, HIGH] = np.maximum(early[:, OPEN], table[:, OPEN]) + 1
@@ -183,7 +175,7 @@ def _traded_minutes(bits: Words, lengths: Integers, hole_rate: float) -> Flags:
     exists = columns < lengths[:, None]
     if not hole_rate:
         return exists
-    # Bits that neither the walk nor the volume uses. A leg trades in its first and last minute.
+    # These bits are not used for the walk or the volume. A leg always trades in its first and last minute.
     chance = (bits >> np.uint64(40)) & np.uint64(0xFF)
     is_edge = (columns == 0) | (columns == lengths[:, None] - 1)
     is_traded: Flags = exists & (is_edge | (chance >= np.uint64(int(hole_rate * 256))))
@@ -191,7 +183,7 @@ def _traded_minutes(bits: Words, lengths: Integers, hole_rate: float) -> Flags:
 
 
 def _points(bits: Words, lengths: Integers, table: Integers) -> Integers:
-    """Return the price before the first minute and after each one, shaped (days, minutes + 1)."""
+    """Return the price before the first minute and after each minute, shaped (days, minutes + 1)."""
     n_days, n_minutes = bits.shape
     steps = (bits & np.uint64(0xFFFF)).astype(np.int64) - 32_768
     walk = np.cumsum(steps, axis=1)
@@ -207,9 +199,9 @@ def _points(bits: Words, lengths: Integers, table: Integers) -> Integers:
 
 
 def _folded(path: Integers, low: Integers, high: Integers) -> Integers:
-    """Return the path thrown back at the day's low and high, as light between two mirrors.
+    """Return the path reflected at the day's low and high.
 
-    Cut off there instead, the price would stand still at its extremes for hours.
+    A path that is cut off there would stay at its extremes for hours.
     """
     reach = np.maximum(high - low, 1)
     around = (path - low) % (2 * reach)
@@ -218,7 +210,7 @@ def _folded(path: Integers, low: Integers, high: Integers) -> Integers:
 
 
 def _resting(points: Integers, is_traded: Flags) -> Integers:
-    """Return the points with the price standing still while nobody trades."""
+    """Return the points with the last price in minutes without a trade."""
     columns = np.where(is_traded, np.arange(1, points.shape[1]), 0)
     latest = np.maximum.accumulate(columns, axis=1)
     resting = np.take_along_axis(points, latest, axis=1)
@@ -249,7 +241,7 @@ def _shares(
     is_traded: Flags,
     volumes: Integers,
 ) -> Integers:
-    """Return the day's volume cut into minutes that add up to it."""
+    """Return the volume of each minute; the minutes of a day add up to its volume."""
     weights = np.where(is_traded, ((bits >> np.uint64(48)) + np.uint64(1)).astype(np.int64), 0)
     running = np.cumsum(weights, axis=1)
     total = np.maximum(running[:, -1:], 1)

@@ -1,4 +1,4 @@
-"""The lengths of bars that TradingView knows, and what it says of those it refuses."""
+"""TradingView's timeframes, and its reasons to refuse some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MONTHS = {1, 3, 6, 12}
 
 @dataclass(frozen=True)
 class Timeframe:
-    """So many minutes, days, weeks or months; `unit` is one of `minute D W M`."""
+    """A number of minutes, days, weeks or months; `unit` is one of `minute D W M`."""
 
     unit: str
     count: int
@@ -24,13 +24,13 @@ class Timeframe:
 
 @dataclass(frozen=True)
 class RefusedTimeframe:
-    """A timeframe that exists and is not given to this client; the reason is TradingView's."""
+    """A timeframe that TradingView refuses, with its reason."""
 
     reason: str
 
 
 def parse_timeframe(text: str) -> Timeframe | RefusedTimeframe | None:
-    """Return what `text` means; nothing for text that TradingView calls invalid."""
+    """Return the timeframe of a text, or None for text that TradingView calls invalid."""
     match = re.fullmatch(r"(\d{0,5})([HDWMSTR]?)", text)
     if match is None or not text:
         return None
@@ -42,13 +42,9 @@ def parse_timeframe(text: str) -> Timeframe | RefusedTimeframe | None:
             )
         )
     if unit in {"", "H"}:
-        return _intraday(count * 60 if unit else count)
-    if unit == "M" and count in MONTHS or unit in {"D", "W"} and count == 1:
+        minutes = count * 60 if unit else count
+        if minutes in MINUTES:
+            return Timeframe("minute", minutes)
+    elif unit == "M" and count in MONTHS or unit in {"D", "W"} and count == 1:
         return Timeframe(unit, count)
-    return RefusedTimeframe("custom_resolution")
-
-
-def _intraday(minutes: int) -> Timeframe | RefusedTimeframe:
-    if minutes in MINUTES:
-        return Timeframe("minute", minutes)
     return RefusedTimeframe("custom_resolution")

@@ -1,4 +1,4 @@
-"""Tokens in the shape of TradingView's: a JWT that lives four hours. Nothing here is secret."""
+"""Auth tokens in TradingView's form: a JWT that lives four hours. They contain no secret."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ANONYMOUS = {"unauthorized_user_token", "widget_user_token"}
 
 
 class Tokens:
-    """Makes tokens and tells which of them the chart socket takes."""
+    """Issues auth tokens and counts them by user."""
 
     def __init__(self) -> None:
         self._n_made: Counter[str] = Counter()
 
     def make(self, username: str, plan: str = "pro_premium") -> str:
-        """Return a new token; the user's name decides how it fares at the socket."""
+        """Return a new auth token; the user name selects whether the chart socket accepts it."""
         self._n_made[username] += 1
         issued_at = int(time.time())
         lifetime = 60 if username == "shorttoken" else LIFETIME_SECONDS
@@ -41,12 +41,12 @@ class Tokens:
         return ".".join([_part(header), _part(claims), _encoded(b"not a signature" * 8)])
 
     def reset(self) -> None:
-        """Forget how many tokens each user was given."""
+        """Reset the counts."""
         self._n_made.clear()
 
 
 def is_accepted(token: object) -> bool:
-    """Return whether the chart socket takes the token."""
+    """Return whether the chart socket accepts the auth token."""
     if not isinstance(token, str):
         return False
     if token in ANONYMOUS:

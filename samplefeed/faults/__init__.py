@@ -1,4 +1,4 @@
-"""The faults that can be asked for, and their names."""
+"""All faults of the feed, by name and by level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are unusual and mostly valid: what to make of them is for the client to know."""
+"""Faults of the answer's form: unusual, but mostly valid messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the numbers: each is a function from the true bars to those that are sent."""
+"""Faults of the numbers: each function changes the true bars to the bars that are sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from samplefeed.reply import Reply
 
 Rows = list[list[Any]]
 
-# Written in place of a number, because no JSON encoder writes it so.
+# Placeholders for numbers that a JSON encoder does not write in this form.
 NAN, INFINITY, NO_VALUE = "@NaN@", "@Infinity@", "@1e+100@"
 _LOW, _CLOSE, _VOLUME = 3, 4, 5
 _SIXTY_YEARS = 21_915 * 86_400
@@ -21,7 +21,7 @@ _CHANGES: dict[str, Callable[[Rows], Rows]] = {}
 
 
 def altered_rows(name: str, rows: Rows) -> Rows:
-    """Return the bars that the fault sends instead of `rows`; most touch the middle one."""
+    """Return the bars that the fault sends instead of `rows`; most faults change the middle bar."""
     return _CHANGES[name]([list(row) for row in rows])
 
 
@@ -40,18 +40,15 @@ def _sender(name: str) -> Run:
         reply = with_raw_numbers(talk.reply.with_rows(altered_rows(name, talk.rows())))
         if name == "before_1970":
             talk.forget_older()
-            reply = replace(reply, close_at=_moved_back(reply.close_at))
+            close_at = None if reply.close_at is None else reply.close_at - _SIXTY_YEARS
+            reply = replace(reply, close_at=close_at)
         await talk.channel.send(*reply.payloads())
 
     return run
 
 
-def _moved_back(close_at: int | None) -> int | None:
-    return None if close_at is None else close_at - _SIXTY_YEARS
-
-
 def with_raw_numbers(reply: Reply) -> Reply:
-    """Return the reply with the marks for strange numbers replaced by these."""
+    """Return the reply with the placeholders replaced by their numbers."""
     rows = reply.bars.rows
     for mark in (NAN, INFINITY, NO_VALUE):
         rows = rows.replace(f'"{mark}"'.encode(), mark.strip("@").encode())

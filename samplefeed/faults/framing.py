@@ -1,4 +1,4 @@
-"""Faults of the framing: wrong lengths, other text, no text at all."""
+"""Faults of the framing: wrong lengths, invalid text, binary messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that look good and are about something else than what was asked."""
+"""Faults of the content: valid answers with the wrong bars or the wrong instrument."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def changed_newer_bars(talk: Talk) -> None:
 
 
 def _newer_half(talk: Talk) -> Any:
-    """Return the newer half of the good answer, and let the older half be asked for."""
+    """Return the newer half of the good answer; `request_more_data` then brings the older half."""
     rows = talk.rows()
     newer = rows[len(rows) // 2 :]
     talk.series.first_time = float(newer[0][0])

@@ -1,4 +1,4 @@
-"""Faults in which TradingView says no, in each of its ways."""
+"""All refusals of TradingView: errors of symbol, series, protocol and session."""
 
 from __future__ import annotations
 

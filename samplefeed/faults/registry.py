@@ -1,4 +1,4 @@
-"""Every fault by name; a fault takes the place of a good answer."""
+"""Registry of the faults by name. A fault replaces the good answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UPGRADE, CONVERSATION = "upgrade", "conversation"
 
 @dataclass(frozen=True)
 class Talk:
-    """What a fault works with: the good answer, and the channel to do something else with it."""
+    """Input of a fault: the good answer, its series, and the channel to the client."""
 
     channel: Channel
     series: Series
@@ -29,11 +29,11 @@ class Talk:
         return [list(row) for row in self.series.listing.bars(self.series.request).as_lists()]
 
     async def pause(self, seconds: float) -> None:
-        """Wait; the argument `seconds` of the fault decides, else this default."""
+        """Wait for the fault's argument `seconds`, or for this default."""
         await asyncio.sleep(float(self.args.get("seconds", seconds)))
 
     def forget_older(self) -> None:
-        """Let `request_more_data` bring nothing."""
+        """Make `request_more_data` bring no bars."""
         self.series.first_time = None
 
 
@@ -42,7 +42,7 @@ Run = Callable[[Talk], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. Those of the upgrade happen before there is a conversation."""
+    """One fault. Faults of the upgrade happen before the conversation."""
 
     name: str
     level: str
@@ -54,12 +54,12 @@ FAULTS: dict[str, Fault] = {}
 
 
 def add(name: str, sentence: str, run: Run) -> None:
-    """Enter a conversation fault."""
+    """Register a conversation fault."""
     FAULTS[name] = Fault(name, CONVERSATION, sentence, run)
 
 
 def conversation_fault(sentence: str) -> Callable[[Run], Run]:
-    """Enter the decorated function under its own name."""
+    """Register the decorated function as a conversation fault of the same name."""
 
     def enter(run: Run) -> Run:
         add(getattr(run, "__name__", ""), sentence, run)

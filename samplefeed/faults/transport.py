@@ -55,7 +55,7 @@ async def endless(talk: Talk) -> None:
 async def drip_bytes(talk: Talk) -> None:
     talk.channel.is_muted = True
     data = _whole_message(talk)
-    # The message claims to be longer than it is, so that the bytes need not come to an end.
+    # The header names a longer message, so the bytes can continue without an end.
     talk.channel.write(websocket_header(len(data) + _ENDLESS_BYTES))
     for value in itertools.chain(data, itertools.repeat(0x20)):
         if not talk.channel.is_open:
@@ -81,7 +81,7 @@ async def close_mid_frame(talk: Talk) -> None:
 @conversation_fault("The connection is reset (RST) after series_loading.")
 async def reset(talk: Talk) -> None:
     await talk.channel.send(talk.reply.loading())
-    # Sent bytes and a reset in one breath would reach the client as the reset alone.
+    # Without the pause, the reset would discard the bytes before the client reads them.
     await asyncio.sleep(0.05)
     talk.channel.reset()
 
@@ -99,7 +99,7 @@ async def huge_message(talk: Talk) -> None:
     n_filler = max(int(talk.args.get("bytes", 100_000_000)) - 100, 0)
     n_payload = len(start) + n_filler + len(end)
     prefix = b"~m~%d~m~" % n_payload
-    # Its parts must follow each other on the wire; and never is the whole in memory.
+    # No other message may come between the parts; the whole message is never in memory.
     talk.channel.is_muted = True
     talk.channel.write(websocket_header(len(prefix) + n_payload) + prefix + start)
     while n_filler and talk.channel.is_open:
