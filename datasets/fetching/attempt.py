@@ -1,7 +1,7 @@
-"""Do one fetch: claim its row, wait for a token, fetch, check, write, record.
+"""One attempt at one fetch: claim the row, wait for the throttle, call TradingView, write the file, record the row.
 
-Every step is safe to be killed in: the row says who owns it and until when, the file is
-replaced in one rename, and the catalog's row follows in a transaction.
+The process may be killed at any step. The row names its owner and the end of the lease,
+one rename replaces the file, and a transaction updates the catalog's row.
 """
 
 from __future__ import annotations
@@ -34,49 +34,52 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Between two notes of how many bars have come.
+# Shortest time between two updates of the row's number of bars.
 _PROGRESS_S = 0.5
-# By so much a wait becomes longer before that is noted, and its end comes nearer or moves away.
+# Smallest change of a wait, or of the instant at which the wait ends, that updates the row.
 _CHANGED = timedelta(seconds=1)
 
 
 class LeaseLost(Exception):
-    """Another worker has taken the fetch over; ours must write nothing."""
+    """Another worker has taken the fetch over; this attempt must write nothing more."""
 
 
 def run_fetch(fetch_id: int) -> bool:
-    """Do the queued fetch `fetch_id` once; the row tells what came of it.
+    """Run one attempt at the queued fetch `fetch_id`; its row holds the result.
 
-    Returns False, and does nothing, when the row is not queued any more or is of another source.
-    Raises the `FetchError` that ended this attempt; whether it is tried again is for the caller
-    to say with `fetch_queue.retry_later` or `give_up`.
+    Returns False, and changes nothing, when the row is no longer queued or belongs to another
+    source. Raises the `FetchError` that ended this attempt; the caller then calls
+    `fetch_queue.retry_later` or `fetch_queue.give_up`.
     """
-    attempt = _claim(fetch_id)
-    if attempt is None:
+    claimed = leases.claim(fetch_id)
+    if claimed is None:
         return False
+    fetch, lease = claimed
     try:
-        with attempt.lease:
-            attempt.run_translated()
+        with lease:
+            Attempt(fetch, lease).run()
     except LeaseLost:
         logger.warning("fetch %s: taken over by another worker", fetch_id)
     except FetchError as error:
-        if not attempt.lease.extend():
-            # What ended ours says nothing of the attempt that runs now.
-            logger.warning("fetch %s: not ours any more: %s", fetch_id, error)
+        if not lease.extend():
+            # The row belongs to another worker's attempt now, so this error must not end it.
+            logger.warning(
+                "fetch %s: taken over by another worker; this attempt ended: %s", fetch_id, error
+            )
             return True
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
         if isinstance(error, BadBars) and error.reply:
-            raise _kept(error, f"fetch-{fetch_id}") from error
+            raise _with_kept_reply(error, f"fetch-{fetch_id}") from error
         raise
     return True
 
 
-def _kept(error: BadBars, name: str) -> BadBars:
-    """Keep the message that held the bad bars, and let the error say where."""
+def _with_kept_reply(error: BadBars, name: str) -> BadBars:
+    """Store the message that held the bad bars; return the error with the name of that file."""
     get_store().keep_reply(name, error.reply)
     return type(error)(
         f"{error} Nothing was stored. TradingView's message is kept for the operator in rejected/{name}.txt, "
-        "beside the datasets; trying again helps once TradingView sends the bars right."
+        "beside the datasets; trying again helps once TradingView sends correct bars."
     )
 
 
@@ -84,148 +87,117 @@ def _ms_since(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
 
-def _claim(fetch_id: int) -> _Attempt | None:
-    """Make the row ours, or return None: another worker got there first."""
-    claimed = leases.claim(fetch_id)
-    return _Attempt(*claimed) if claimed else None
-
-
-class _Attempt:
-    """One attempt at one fetch, which this process owns as long as it renews its lease."""
+class Attempt:
+    """One attempt at one fetch; this process owns the fetch while it renews the lease."""
 
     def __init__(self, fetch: Fetch, lease: Lease) -> None:
         self.fetch = fetch
         self.lease = lease
         self._noted = time.monotonic()
 
-    def run_translated(self) -> None:
-        """Fetch, write and record; raises `FetchError` or `LeaseLost`."""
+    def run(self) -> None:
+        """Fetch the bars, write the file and record it; raises `FetchError` or `LeaseLost`."""
+        key = self.fetch.key
         try:
-            self.run()
+            require_folder(key.source)
+            started, waited_ms = time.monotonic(), self.fetch.waited_ms
+            fetched = self.fetch_bars(key)
+            self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
+            if self.fetch.fetched_ms >= _PROGRESS_S * 1000:
+                # A quicker fetch ends before anybody reads the row.
+                self._note(n_rows=fetched.table.num_rows, fetched_ms=self.fetch.fetched_ms)
+            self.write_and_record(key, fetched)
         except OSError as error:
-            # From the cache's files, a package's or a socket that could not be made.
+            # The cache's files, a package's files, or a socket that could not be opened.
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise StoreFailed(
                 f"The fetch could not be carried out on this machine: {reason}. "
-                "Nothing was changed; mend that, then fetch again."
+                "Nothing was changed; repair that, then fetch again."
             ) from error
 
-    def run(self) -> None:
-        """Do what the row asks for."""
-        key = self.fetch.key
-        require_folder(key.source)
-        started, waited_ms = time.monotonic(), self.fetch.waited_ms
-        fetched = self._fetch(key)
-        self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
-        self._note_storing(fetched.table.num_rows)
-        self._write_and_record(key, fetched)
-
-    def _fetch(self, key: DatasetKey) -> FetchedBars:
+    def fetch_bars(self, key: DatasetKey) -> FetchedBars:
+        """Wait for the throttle and call TradingView; a refused auth token is renewed once."""
         throttle.require_no_cool_down()
-        try:
-            return self._fetch_signed_in(key)
-        except RateLimited as error:
-            # A refused sign-in has a cool-down of its own.
-            if error.retry_after_s is None:
-                error.retry_after_s = throttle.cool_down(error)
-            raise
-
-    def _fetch_signed_in(self, key: DatasetKey) -> FetchedBars:
-        # What takes long comes before the throttle's word: between that and the call nothing does.
-        _client()
-        token = credentials.current_token(on_wait=self._still_here)
-        try:
-            return self._fetch_in_turn(key, token)
-        except AuthExpired:
-            fresh = credentials.current_token(refused=token, on_wait=self._still_here)
-            if fresh == token:
+        # Slow steps come before the throttle: the call must follow its permission at once.
+        feed_client()
+        auth_token, refused = credentials.current_auth_token(on_wait=self._require_lease), ""
+        while True:
+            self.wait_for_call()
+            # The conversation takes seconds and uses no database connection.
+            database.give_connection_back()
+            try:
+                return feed_client().fetch_bars(
+                    key,
+                    auth_token=auth_token,
+                    on_bars=self.note_bars,
+                    on_wait=self._require_lease,
+                )
+            except RateLimited as error:
+                if error.retry_after_s is None:
+                    error.retry_after_s = throttle.cool_down(error)
                 raise
-        # Once: a token may end before its time, a fresh one should not.
-        try:
-            return self._fetch_in_turn(key, fresh)
-        except AuthExpired as error:
-            credentials.note_refusal(error)
-            raise
+            except AuthExpired as error:
+                if refused:
+                    # A fresh auth token was refused too: the sign-in itself does not work.
+                    credentials.note_refusal(error)
+                    raise
+                refused = auth_token
+                auth_token = credentials.current_auth_token(
+                    refused=refused, on_wait=self._require_lease
+                )
+                if auth_token == refused:
+                    raise
 
-    def _fetch_in_turn(self, key: DatasetKey, token: str) -> FetchedBars:
-        self._wait_for_turn()
-        # The conversation takes long, and needs none.
-        database.give_connection_back()
-        return _client().fetch_bars(
-            key, auth_token=token, on_bars=self._progress, on_wait=self._still_here
-        )
-
-    def _wait_for_turn(self) -> None:
-        """Wait until the throttle lets us call; meanwhile the row says how long already."""
+    def wait_for_call(self) -> None:
+        """Wait until the throttle allows one call; the row shows the time waited meanwhile."""
         before_ms, started = self.fetch.waited_ms, time.monotonic()
-
-        def note(seconds: float) -> None:
-            self._note_wait(before_ms + _ms_since(started), seconds)
-
         try:
-            throttle.wait_for_token(note)
+            throttle.wait_for_call(
+                lambda seconds: self.note_wait(before_ms + _ms_since(started), seconds)
+            )
         finally:
             self.fetch.waited_ms = before_ms + _ms_since(started)
             if self.fetch.allowed_at is not None:
                 self._note(allowed_at=None, waited_ms=self.fetch.waited_ms)
 
-    def _note_wait(self, waited_ms: int, seconds: float) -> None:
-        """Tell whoever watches the row how long it has waited, and when it will begin about."""
-        self._still_here()
+    def note_wait(self, waited_ms: int, seconds: float) -> None:
+        """Show on the row the time waited so far and the instant at which the call may begin."""
+        self._require_lease()
         allowed_at, noted = timezone.now() + timedelta(seconds=seconds), self.fetch.allowed_at
         is_other = noted is None or abs(allowed_at - noted) > _CHANGED
         if is_other or waited_ms - self.fetch.waited_ms >= _CHANGED.total_seconds() * 1000:
             self.fetch.allowed_at, self.fetch.waited_ms = allowed_at, waited_ms
             self._note(allowed_at=allowed_at, waited_ms=waited_ms)
 
-    def _progress(self, n_rows: int) -> None:
-        self._still_here()
+    def note_bars(self, n_rows: int) -> None:
+        """Show on the row the number of bars received so far."""
+        self._require_lease()
         if time.monotonic() - self._noted >= _PROGRESS_S:
             self._noted = time.monotonic()
             self._note(n_rows=n_rows)
 
-    def _note(self, **values: Any) -> None:
-        """Show on the row how far we are; where that cannot be written now, the fetch goes on."""
-        try:
-            self._mine().update(**values)
-        except Error as error:
-            logger.warning("fetch %s: its progress was not noted: %s", self.fetch.pk, error)
-        finally:
-            database.give_connection_back()
+    def write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
+        """Write the file, and in one transaction put it in place and update the rows.
 
-    def _note_storing(self, n_rows: int) -> None:
-        """Tell whoever watches the row that all bars have come; a quick fetch is over before anybody looks."""
-        if self.fetch.fetched_ms >= _PROGRESS_S * 1000:
-            self._note(n_rows=n_rows, fetched_ms=self.fetch.fetched_ms)
-
-    def _still_here(self) -> None:
-        """Raise `LeaseLost` when another worker has the fetch."""
-        if self.lease.is_lost:
-            raise LeaseLost
-
-    def _mine(self) -> QuerySet[Fetch]:
-        return Fetch.objects.filter(
-            pk=self.fetch.pk, owner=self.lease.owner, state=Fetch.State.RUNNING
-        )
-
-    def _write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
+        Raises `LeaseLost` when another worker owns the fetch, `StoreFailed` when the dataset
+        is pinned or the file cannot be written.
+        """
         started = time.monotonic()
         require_folder(key.source)
         contradicted = contradictions.find_contradicted(
             get_store(), key, fetched.table, fetched.last_bar_final
         )
-        # Encoded and synced before the transaction: with SQLite nobody else writes during that.
+        # Encode and sync before the transaction: an open one blocks all other writers of SQLite.
         with get_store().prepared(key, fetched) as prepared, transaction.atomic():
-            # This locks our row too, so that no worker takes over and writes in between.
+            # This update also locks the fetch's row: no other worker can take it over and write.
             if not self.lease.extend():
                 raise LeaseLost
             _lock_rows(key, contradicted)
-            _refuse_pinned(key)
             stored = prepared.put_in_place()
             dataset_id = record_row(stored)
             for dataset in contradicted:
                 invalidation.supersede(get_store(), dataset)
-            self._mine().update(
+            self._own_row().update(
                 state=Fetch.State.SUCCEEDED,
                 dataset_id=dataset_id,
                 n_rows=stored.facts.n_rows,
@@ -239,22 +211,41 @@ class _Attempt:
                 retryable=False,
             )
 
+    def _require_lease(self) -> None:
+        """Raise `LeaseLost` when another worker owns the fetch."""
+        if self.lease.is_lost:
+            raise LeaseLost
+
+    def _own_row(self) -> QuerySet[Fetch]:
+        return Fetch.objects.filter(
+            pk=self.fetch.pk, owner=self.lease.owner, state=Fetch.State.RUNNING
+        )
+
+    def _note(self, **values: Any) -> None:
+        """Update the row's progress; the fetch goes on when the database refuses the update."""
+        try:
+            self._own_row().update(**values)
+        except Error as error:
+            logger.warning("fetch %s: the row's progress was not updated: %s", self.fetch.pk, error)
+        finally:
+            database.give_connection_back()
+
 
 def _lock_rows(key: DatasetKey, others: Iterable[Dataset]) -> None:
-    """Lock the rows that a fetch changes in the one order of all, so that two never wait for each other."""
+    """Lock the datasets that a fetch of `key` changes; raise `StoreFailed` when one is pinned.
+
+    All fetches lock by ascending primary key, so that two of them never deadlock.
+    """
     numbers = [dataset.pk for dataset in others]
     rows = Dataset.objects.filter(Q(**key.as_dict()) | Q(pk__in=numbers)).order_by("pk")
     list(rows.select_for_update().values_list("pk"))
-
-
-def _refuse_pinned(key: DatasetKey) -> None:
-    """Raise `StoreFailed` when the dataset was pinned while its fetch waited or ran."""
-    # Locked, so that who pins it later pins what we write.
+    # The lock stays until the commit: a later pin then applies to the new bars.
     if Dataset.pinned(key).select_for_update().first() is not None:
         raise StoreFailed(f"{key} was pinned meanwhile and is not replaced; unpin it to fetch it.")
 
 
-def _client() -> FeedClient:
+def feed_client() -> FeedClient:
+    """Return the calling thread's client; it keeps its connection for the thread's next fetch."""
     return _client_of(
         settings.TV_WS_URL, settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S, threading.get_ident()
     )
@@ -262,9 +253,8 @@ def _client() -> FeedClient:
 
 @remember
 def _client_of(url: str, timeout_s: float, deadline_s: float, thread: int) -> FeedClient:
-    # Here, because tvDatafeed brings pandas, and a web process that never fetches starts
-    # half a second sooner without.
+    # Imported here because tvDatafeed imports pandas: a web process, which never fetches,
+    # starts half a second sooner without them.
     from datasets.tradingview.client import FeedClient
 
-    # One for each of the worker's threads: it keeps its connection for the thread's next fetch.
     return FeedClient(url, timeout_s=timeout_s, deadline_s=deadline_s)

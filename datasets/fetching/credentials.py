@@ -1,7 +1,7 @@
-"""With which token do we call TradingView now? One sign-in for all workers.
+"""Auth token for the calls to TradingView; all workers share one sign-in.
 
-The token is kept in Django's cache, encrypted under `SECRET_KEY`, until shortly before it
-ends. A refused sign-in opens a cool-down, so that no loop of retries locks the account.
+Django's cache keeps the auth token, encrypted under `SECRET_KEY`, until shortly before the
+token expires. A refused sign-in starts a cool-down, so that retries do not lock the account.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -26,7 +27,7 @@ from datasets.errors import FeedTimeout, FetchError, RateLimited, SignInError
 from datasets.models import SignIn, database
 from datasets.tradingview.sign_in import AuthToken, Credentials, sign_in
 
-# Renew so long before a token ends: longer than the longest fetch.
+# Renew the auth token this long before it expires: longer than the longest fetch.
 MARGIN_S = 300.0
 REFUSED_COOL_DOWN = timedelta(minutes=15)
 # Longer than a sign-in can take (the deadline in `tradingview/http.py`).
@@ -36,7 +37,7 @@ _CACHE_KEY = "tokens:token"
 
 
 def credentials() -> Credentials:
-    """Return what the operator has set in the environment."""
+    """Return the operator's credentials from the settings."""
     return Credentials(
         username=settings.TV_USERNAME,
         password=settings.TV_PASSWORD,
@@ -47,12 +48,12 @@ def credentials() -> Credentials:
     )
 
 
-def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: None) -> str:
-    """Return a token that TradingView should accept; sign in when there is none.
+def current_auth_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: None) -> str:
+    """Return an auth token that TradingView should accept; sign in when none is kept.
 
-    `refused` is a token that TradingView has just refused: it is not returned again, unless
-    there is nothing to sign in with. Waits while another worker signs in. Raises what
-    `sign_in` raises, also while the cool-down after an earlier refusal lasts.
+    `refused` is an auth token that TradingView has just refused; it is not returned again,
+    unless there are no credentials to sign in with. Waits, calling `on_wait`, while another
+    worker signs in. Raises the errors of `sign_in`, also during the cool-down after a refusal.
     """
     wanted = credentials()
     if wanted.kind in ("guest", "token"):
@@ -60,16 +61,13 @@ def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: No
     fingerprint = _fingerprint(wanted)
     deadline = time.monotonic() + 2 * _LOCK.total_seconds()
     while True:
-        kept = _kept_token(fingerprint, refused)
+        kept = _kept_auth_token(fingerprint, refused)
         if kept:
             return kept
         _raise_refusal(fingerprint)
-        owner = _lock()
-        if owner:
-            try:
-                return _as_lock_holder(wanted, fingerprint, refused)
-            finally:
-                _unlock(owner)
+        with _sign_in_lock() as is_ours:
+            if is_ours:
+                return _sign_in_once(wanted, fingerprint, refused)
         if time.monotonic() > deadline:
             raise FeedTimeout("Another worker's sign-in did not end. It can be tried again.")
         on_wait()
@@ -78,13 +76,13 @@ def current_token(*, refused: str = "", on_wait: Callable[[], None] = lambda: No
 
 
 def note_refusal(error: SignInError) -> None:
-    """Open the cool-down of a refused sign-in, for a fresh token that the chart socket refuses."""
+    """Start the cool-down of sign-ins after the chart socket has refused a fresh auth token."""
     cache.delete(_CACHE_KEY)
     _note_refusal(_fingerprint(credentials()), error)
 
 
 def sign_in_state() -> dict[str, str | None]:
-    """Return for the operator: how we sign in, and what came of it. Holds no secret."""
+    """Return the kind and the state of the sign-in for the operator; contains no secret."""
     wanted = credentials()
     row = SignIn.objects.filter(pk=SignIn.SINGLETON, fingerprint=_fingerprint(wanted)).first()
     refused = (
@@ -95,7 +93,7 @@ def sign_in_state() -> dict[str, str | None]:
     elif refused:
         state = "refused"
     else:
-        state = "signed_in" if _kept_token(_fingerprint(wanted)) else "not_yet"
+        state = "signed_in" if _kept_auth_token(_fingerprint(wanted)) else "not_yet"
     return {
         "kind": wanted.kind,
         "state": state,
@@ -104,9 +102,9 @@ def sign_in_state() -> dict[str, str | None]:
     }
 
 
-def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> str:
-    """Sign in, unless the lock's last holder has just done so; return the token."""
-    kept = _kept_token(fingerprint, refused)
+def _sign_in_once(wanted: Credentials, fingerprint: str, refused: str) -> str:
+    """Sign in and keep the auth token; the lock's last holder may already have done both."""
+    kept = _kept_auth_token(fingerprint, refused)
     if kept:
         return kept
     _raise_refusal(fingerprint)
@@ -116,7 +114,7 @@ def _as_lock_holder(wanted: Credentials, fingerprint: str, refused: str) -> str:
     except (SignInError, RateLimited) as error:
         _note_refusal(fingerprint, error)
         raise
-    _keep(token, fingerprint)
+    _keep_auth_token(token, fingerprint)
     _note(
         fingerprint,
         refused_code="",
@@ -137,24 +135,29 @@ def _note(fingerprint: str, **values: str | datetime | None) -> None:
     SignIn.objects.filter(pk=SignIn.SINGLETON).update(fingerprint=fingerprint, **values)
 
 
-def _unlock(owner: str) -> None:
-    SignIn.objects.filter(pk=SignIn.SINGLETON, locked_by=owner).update(
-        locked_by="", locked_until=None
-    )
-
-
-def _lock() -> str:
-    """Return our mark when we are the one to sign in now, "" when another worker is."""
+@contextmanager
+def _sign_in_lock() -> Iterator[bool]:
+    """Yield True while this worker holds the lock on signing in; False when another worker does."""
     SignIn.objects.get_or_create(pk=SignIn.SINGLETON)
     owner, now = uuid4().hex, database.now()
     is_free = Q(locked_until=None) | Q(locked_until__lt=now) | Q(locked_until__gt=now + 2 * _LOCK)
     won = SignIn.objects.filter(is_free, pk=SignIn.SINGLETON).update(
         locked_by=owner, locked_until=now + _LOCK
     )
-    return owner if won else ""
+    if not won:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # Only our own lock: a lock that has run out may be another worker's by now.
+        SignIn.objects.filter(pk=SignIn.SINGLETON, locked_by=owner).update(
+            locked_by="", locked_until=None
+        )
 
 
 def _raise_refusal(fingerprint: str) -> None:
+    """Raise the error of the last refused sign-in with these credentials, during its cool-down."""
     row = SignIn.objects.filter(pk=SignIn.SINGLETON, fingerprint=fingerprint).first()
     if row is None or row.refused_until is None or not _is_refusal_of_now(row.refused_until):
         return
@@ -169,17 +172,18 @@ def _raise_refusal(fingerprint: str) -> None:
 
 
 def _is_refusal_of_now(refused_until: datetime) -> bool:
-    """Return whether sign-ins are refused now; not by a clock that has been put back since."""
+    """Return whether the cool-down lasts now; a later end was written under a wrong clock."""
     left = refused_until - database.now()
     return timedelta() < left <= REFUSED_COOL_DOWN
 
 
-# --- the kept token ----------------------------------------------------------------------
+# --- the kept auth token -----------------------------------------------------------------
 
 
-def _keep(token: AuthToken, fingerprint: str) -> None:
+def _keep_auth_token(token: AuthToken, fingerprint: str) -> None:
     now = time.time()
-    # One that ends sooner than that is used for half its life, not renewed for every fetch.
+    # A token with a life shorter than the margin is used for half its life; renewing it
+    # `MARGIN_S` early would mean a sign-in for every fetch.
     renew_at = max(token.expires_at - MARGIN_S, (now + token.expires_at) / 2)
     if renew_at <= now:
         return
@@ -187,15 +191,15 @@ def _keep(token: AuthToken, fingerprint: str) -> None:
     cache.set(_CACHE_KEY, _cipher().encrypt(document).decode(), timeout=renew_at - now)
 
 
-def _kept_token(fingerprint: str, refused: str = "") -> str:
-    """Return the token that is kept for these credentials; "" without one, or for the refused one."""
+def _kept_auth_token(fingerprint: str, refused: str = "") -> str:
+    """Return the kept auth token of these credentials; "" if there is none or it is `refused`."""
     sealed = cache.get(_CACHE_KEY)
     if sealed is None:
         return ""
     try:
         owner, value, renew_at = orjson.loads(_cipher().decrypt(sealed))
     except (InvalidToken, ValueError):
-        # Kept under another SECRET_KEY.
+        # Encrypted under another SECRET_KEY.
         return ""
     is_good = owner == fingerprint and value != refused and renew_at > time.time()
     return str(value) if is_good else ""

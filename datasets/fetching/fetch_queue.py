@@ -1,7 +1,7 @@
-"""The queue of fetches: one row for each that is asked for, and what becomes of it.
+"""Queue of fetches: one row for each fetch, from its request to its end.
 
-Clients have turns: the next fetch of each in turn, however many one of them has queued.
-Every change is a guarded update, so that two who act at once never undo each other's.
+Clients take turns: a client with many queued fetches does not delay the next fetch of another.
+Every change is a guarded `UPDATE`, so that two simultaneous changes never undo each other.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from datasets.errors import FetchError, QueueFull, StoreFailed, TooManyRequests,
 from datasets.fetching import leases
 from datasets.models import Fetch, database
 
-# Attempts that were begun; past it a fetch whose workers keep dying is given up.
+# A fetch whose workers died in this many attempts ends as failed.
 MAX_CLAIMS = 8
+# Rows deleted by one statement; each statement blocks other writers of SQLite.
 _AT_A_TIME = 500
 # The order in which queued fetches begin.
 IN_TURN = ("turn", "pk")
-# No error asks for a longer pause; a later instant was written under a clock that was wrong.
+# The longest pause of any error; a later instant was written under a wrong clock.
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
 def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
-    """Return the key's queued or running fetch, and whether this call has made it.
+    """Return the key's queued or running fetch, and whether this call created it.
 
-    However many ask at once, one row is made: the others get the same one. Raises
-    `TooManyRequests` when this client has its share of the queue, and `QueueFull`.
+    Simultaneous calls for one key create one row and all return it. Raises `TooManyRequests`
+    when the client `by` has its share of the queue, and `QueueFull` when the queue is full.
     """
     by = by[:150]
     for _ in range(3):
@@ -40,7 +41,7 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
         if found is not None:
             return found, False
         _require_room(by)
-        # Another may make it just now; unless that has ended by then, it is found then.
+        # A simultaneous call may create the row first; the next round then finds it.
         with suppress(IntegrityError), transaction.atomic():
             values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by)}
             return Fetch.objects.create(**key.as_dict(), **values), True
@@ -48,26 +49,26 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
 
 
 def _require_room(by: str) -> None:
-    """Raise when the queue is full; the operator's commands name no client."""
+    """Raise `TooManyRequests` or `QueueFull`; `by` is empty for the operator's commands."""
     if by and 0 < settings.MAX_QUEUED_PER_CLIENT <= _queued().filter(requested_by=by).count():
         raise TooManyRequests(
-            f"{settings.MAX_QUEUED_PER_CLIENT} fetches of yours are queued already, and no client may queue more. "
+            f"{settings.MAX_QUEUED_PER_CLIENT} of your fetches are queued already, and no client may queue more. "
             "Nothing was queued; ask again when some of them have ended.",
             retry_after_s=QueueFull.retry_after_s,
         )
     if 0 < settings.MAX_QUEUED <= _queued().count():
         raise QueueFull(
             f"The queue is full: {settings.MAX_QUEUED} fetches wait. "
-            "Nothing was queued; ask again in a while. Bars that are kept already still open."
+            "Nothing was queued; ask again later. Bars that are kept already still open."
         )
 
 
 def _next_turn(by: str) -> int:
-    """Return the turn after the client's last one, or the turn that the queue has come to."""
+    """Return the turn after the client's last one; for a new client, the queue's current turn."""
     last = _queued().filter(requested_by=by).aggregate(turn=Max("turn"))["turn"]
     if last is not None:
         return int(last) + 1
-    # Not of those that wait for another attempt, whose turns are long over.
+    # Rows that wait for another attempt keep an old turn and do not count.
     first = _queued().filter(next_attempt_at=None).aggregate(turn=Min("turn"))["turn"]
     return int(first or 0)
 
@@ -78,7 +79,7 @@ def is_on_its_way(key: DatasetKey) -> bool:
 
 
 def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
-    """Put a failed attempt's fetch back into the queue, to be tried after `delay_s` seconds."""
+    """Put a fetch whose attempt failed back into the queue; its next attempt is due in `delay_s` seconds."""
     at = database.now() + timedelta(seconds=delay_s)
     _running(fetch_id).update(
         state=Fetch.State.QUEUED,
@@ -92,7 +93,7 @@ def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
 
 
 def n_failures(fetch_id: int) -> int:
-    """Return how many attempts have failed before this one; one that died is not counted."""
+    """Return the number of failed attempts; attempts whose worker died do not count."""
     return Fetch.objects.filter(pk=fetch_id).values_list("failures", flat=True).first() or 0
 
 
@@ -109,7 +110,7 @@ def give_up(fetch_id: int, error: FetchError) -> None:
 
 
 def cancel(fetch: Fetch) -> bool:
-    """Cancel a fetch that is queued, or whose worker has died; return whether it was."""
+    """Cancel a fetch that is queued or whose worker has died; return whether it was cancelled."""
     is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(database.now())
     changed = Fetch.objects.filter(Q(state=Fetch.State.QUEUED) | is_dead, pk=fetch.pk).update(
         state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
@@ -118,9 +119,9 @@ def cancel(fetch: Fetch) -> bool:
 
 
 def cancel_all(source: str) -> int:
-    """Cancel every fetch of a source that is queued or running; return how many.
+    """Cancel every queued or running fetch of a source; return their number.
 
-    For a source that has no worker any more: nothing would ever end these fetches.
+    Used when a source no longer has a worker: nothing else would end these fetches.
     """
     active = Fetch.objects.filter(source=source, state__in=Fetch.ACTIVE)
     return active.update(
@@ -129,10 +130,10 @@ def cancel_all(source: str) -> int:
 
 
 def next_fetches(*, at_most: int) -> list[int]:
-    """Return the fetches of this worker's source that can begin now, first the one whose turn it is.
+    """Return the primary keys of fetches of this worker's source that can begin now, in turn.
 
-    Before them those whose worker has stopped renewing its lease. A fetch whose workers
-    keep dying is given up.
+    Fetches whose worker has stopped renewing its lease come first. A fetch whose workers died
+    in `MAX_CLAIMS` attempts is ended as failed instead.
     """
     now = database.now()
     ours = Fetch.objects.filter(source=settings.TV_SOURCE)
@@ -140,7 +141,11 @@ def next_fetches(*, at_most: int) -> list[int]:
     found = dict(dead.order_by(*IN_TURN).values_list("pk", "attempts")[:at_most])
     hopeless = [pk for pk, attempts in found.items() if attempts >= MAX_CLAIMS]
     if hopeless:
-        _give_up_dead(dead.filter(pk__in=hopeless))
+        error = WorkerLost(
+            "Every worker that fetched it died. See the worker's log; it can be tried again."
+        )
+        ended = {"state": Fetch.State.FAILED, "finished_at": timezone.now()}
+        dead.filter(pk__in=hopeless).update(**ended, **_error(error))
     is_due = (
         Q(next_attempt_at=None)
         | Q(next_attempt_at__lte=now)
@@ -151,17 +156,10 @@ def next_fetches(*, at_most: int) -> list[int]:
     return [*waiting, *due.values_list("pk", flat=True)[: at_most - len(waiting)]]
 
 
-def _give_up_dead(dead: QuerySet[Fetch]) -> None:
-    error = WorkerLost(
-        "Every worker that fetched it died. See the worker's log; it can be tried again."
-    )
-    dead.update(state=Fetch.State.FAILED, finished_at=timezone.now(), **_error(error))
+def delete_ended(before: datetime, *, dry_run: bool = False) -> int:
+    """Delete the rows of fetches that ended before the instant `before`; return their number.
 
-
-def forget_ended(before: datetime, *, dry_run: bool = False) -> int:
-    """Delete the rows of fetches that ended before that instant; return how many.
-
-    A few at a time, because who writes meanwhile waits for each of them.
+    With `dry_run` the rows are only counted.
     """
     ended = Fetch.objects.exclude(state__in=Fetch.ACTIVE).filter(finished_at__lt=before)
     if dry_run:

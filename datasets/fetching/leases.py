@@ -1,8 +1,8 @@
-"""A running fetch belongs to a worker as long as that keeps saying that it lives.
+"""Leases: a running fetch belongs to one worker while that worker renews the fetch's lease.
 
-It says so from a thread of its own, one for all fetches of the process: the fetch itself
-blocks in the system's name look-up and elsewhere for longer than a lease lasts. Leases are
-dated by the database's clock, so that a host whose clock is ahead takes no living one over.
+One thread renews the leases of all fetches of a process, because the fetch itself may block for
+longer than a lease lasts, for instance in the system's name look-up. Leases are dated by the
+database's clock, so that a host whose clock is ahead takes over no living worker's fetch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from datasets.models import Fetch, database
 
 logger = logging.getLogger(__name__)
 
-# So long an attempt is believed to live after it has last said so; it says so more often.
+# An attempt counts as dead this long after its last renewal; `_RENEW_S` is shorter.
 LEASE = timedelta(seconds=15)
 _RENEW_S = 3.0
-# No attempt says that it lives for longer. A lease that does was dated by a clock that has
-# been put back since, and would last until the clock comes there again.
+# No lease ends later than this. A later end was dated by a clock that has been put back since;
+# such a lease would not end until the clock reaches that instant again.
 _LONGEST = 2 * LEASE
 
 _TABLE, _QUEUED, _RUNNING = Fetch._meta.db_table, Fetch.State.QUEUED, Fetch.State.RUNNING
-# By hand, so that a fetch is claimed and read in one step, and as Django takes several times
-# the statements' own time to write them.
+# SQL by hand: `RETURNING` claims and reads a row in one step, and Django's building of the
+# statements takes several times longer than the database needs to run them.
 _CLAIM = f"""
     UPDATE {_TABLE} SET
         state = '{_RUNNING.value}', owner = %(owner)s, attempts = attempts + 1,
@@ -50,7 +50,7 @@ _EXTEND = f"""
 
 
 class Lease:
-    """One attempt's claim on its fetch's row, renewed inside the `with` block."""
+    """One attempt's claim on the row of its fetch; renewed in the background inside the `with` block."""
 
     def __init__(self, fetch_id: int, owner: str) -> None:
         self.owner = owner
@@ -64,9 +64,10 @@ class Lease:
         _keeper.remove(self)
 
     def extend(self) -> bool:
-        """Say that the attempt lives; return False when another worker has taken the fetch over.
+        """Renew the lease; return False when another worker has taken the fetch over.
 
-        After True nobody takes it over for a while, nor before the end of the transaction.
+        After True no other worker takes the fetch over during `LEASE`, nor, inside a
+        transaction, before its end.
         """
         values = {
             "id": self._fetch_id,
@@ -78,24 +79,24 @@ class Lease:
             return bool(cursor.rowcount)
 
     def renew(self) -> None:
-        """Say that the attempt lives; find out when another worker has taken the fetch over."""
+        """Renew the lease and set `is_lost`; a failing database only logs a warning."""
         try:
             self.is_lost = not self.extend()
         except Error as error:
-            # The database is busy or away, or the connection was cut; the next try, on a new
-            # connection, may still be in time.
+            # The database is busy or away, or the connection was cut. The next renewal, on a
+            # new connection, may still be in time.
             logger.warning("the lease of a fetch was not renewed: %s", error)
 
 
 def is_dead(now: datetime) -> Q:
-    """Return the condition that a running fetch's worker has died, at `now` by the database's clock."""
+    """Return the condition for a dead worker of a running fetch; `now` is from the database's clock."""
     return Q(lease_until__lt=now) | Q(lease_until__gt=now + _LONGEST)
 
 
 def claim(fetch_id: int) -> tuple[Fetch, Lease] | None:
-    """Make the fetch ours if it is queued or its worker has died; None if it is another's.
+    """Claim the fetch for this process if it is queued or its worker has died; else return None.
 
-    A fetch of another source than this worker's is never ours.
+    A fetch of a source other than this worker's is never claimed.
     """
     now, owner = database.now(), uuid4().hex
     values = {
@@ -115,7 +116,7 @@ def _as_driver_takes(moment: datetime) -> Any:
 
 
 class _Keeper:
-    """Renews the leases of this process; its thread ends when there have been none for a while."""
+    """Renews the leases of this process; its thread ends when there are none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -126,15 +127,16 @@ class _Keeper:
         with self._lock:
             self._leases.add(lease)
             if not self._is_running:
-                # Daemon: a worker that ends does not wait for it.
-                threading.Thread(target=self._keep, name="leases", daemon=True).start()
+                # Daemon: the end of the worker must not wait for this thread.
+                threading.Thread(target=self.run, name="leases", daemon=True).start()
                 self._is_running = True
 
     def remove(self, lease: Lease) -> None:
         with self._lock:
             self._leases.discard(lease)
 
-    def _keep(self) -> None:
+    def run(self) -> None:
+        """Renew every lease each `_RENEW_S` seconds, in the keeper's thread."""
         while True:
             time.sleep(_RENEW_S)
             with self._lock:
@@ -146,10 +148,10 @@ class _Keeper:
                 for lease in leases:
                     lease.renew()
             except Exception:
-                # The thread's outer edge: without it every fetch of this process is taken over.
+                # Without this catch the thread would end, and every fetch of this process be taken over.
                 logger.exception("the leases of the running fetches were not renewed")
             finally:
-                # Each round takes a connection that works, also after one was cut.
+                # The next round opens a new connection, also after this one was cut.
                 connection.close()
 
 

@@ -146,7 +146,7 @@ def _asked(search: Search, *, is_urgent: bool) -> SymbolPage:
             return kept
         _require_no_pause()
         at_most_s = _PATIENCE_S if is_urgent else 0.0
-        throttle.wait_for_token(purpose="searches", at_most_s=at_most_s)
+        throttle.wait_for_call(purpose="searches", at_most_s=at_most_s)
         try:
             page = search_symbols(
                 search.query,

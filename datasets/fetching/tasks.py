@@ -1,4 +1,4 @@
-"""Celery: make the fetch whose turn it is, and turn its error into a retry or an end."""
+"""Celery's task and the worker's sweep: run the next fetch; retry or end a fetch that failed."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ from datasets.fetching.wake_up import Waker
 
 logger = logging.getLogger(__name__)
 
-# The first attempt and two more: with the pauses below about 10 s, then somebody should look.
+# One attempt and two retries, over about 10 s with the pauses below.
 MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-# Threads that look at the same moment find the same rows: each takes the first that is free.
+# Threads that read the queue at the same moment find the same rows; each claims the first free one.
 _CANDIDATES = 64
 
 
 @shared_task(name="datasets.fetch")
 def fetch(*named: int) -> None:
-    """Make the next fetch, if there is one; the message says no more than that.
+    """Run the next fetch of the queue, if there is one; messages only wake workers.
 
-    Messages of older versions name a fetch, which has its turn like the others.
+    Messages of older versions name a fetch; the argument is ignored.
     """
     with _busy.one_more():
         fetch_next()
 
 
 def enqueue(fetch_id: int) -> None:
-    """Wake a worker for the fetch; never waits for the broker, and never fails with it."""
+    """Wake a worker; never waits for the broker and never raises its errors."""
     _waker.wake()
 
 
 def fetch_next() -> bool:
-    """Make the fetch whose turn it is; return whether there was one."""
+    """Run the next fetch of the queue; return whether there was one."""
     try:
         waiting = fetch_queue.next_fetches(at_most=_CANDIDATES)
         return any(attempt(fetch_id) for fetch_id in waiting)
     except Error as error:
-        # The fetch stays on its row; a sweep finds the row once the database is back.
+        # The row stays queued; a sweep finds the row once the database is back.
         logger.warning("the queue of fetches was not read: %s", error)
         return False
 
 
 def attempt(fetch_id: int) -> bool:
-    """Try a fetch once, and say what becomes of it; return False when it was not ours to take."""
+    """Run one attempt, then retry or end a failed fetch; return False when the claim failed."""
     try:
         return fetching.run_fetch(fetch_id)
     except FetchError as error:
@@ -81,7 +81,7 @@ def _pause_s(error: FetchError, n_failures: int) -> float:
 
 
 class _Busy:
-    """Number of this process's threads that make a fetch, or are about to."""
+    """Counter of this process's threads that run a fetch or are about to."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class _Busy:
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
-        """Count the calling thread."""
+        """Count the calling thread inside the `with` block."""
         with self._lock:
             self.number += 1
         try:
@@ -104,28 +104,28 @@ _waker = Waker(lambda: fetch.apply_async(retry=False))
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """Gives waiting fetches to threads that have nothing to do, once a second.
+    """Once a second, gives waiting fetches to idle threads of the worker's pool.
 
-    Rows are the queue and messages only wake, so a fetch whose message was never sent, was
-    lost or went to a worker that died begins all the same. A thread of its own, because
-    Celery's timer stands still while Celery looks for its broker.
+    The rows are the queue and messages only wake workers: a fetch begins also when its message
+    was lost, never sent, or received by a worker that died. The sweep runs in a thread,
+    because Celery's own timer stops while Celery reconnects to the broker.
     """
 
     requires = ("celery.worker.components:Pool",)
     _EVERY_S = 1.0
-    # Each time is a write.
+    # Each update of the worker's row is a write.
     _NOTED_EVERY_S = 5.0
 
     def start(self, parent: Any) -> None:
-        """Clear up after dead workers, and begin sweeping; `parent` is Celery's worker."""
+        """Remove the temporary files of dead workers and start the sweep; `parent` is Celery's worker."""
         if not isinstance(parent.pool, TaskPool):
             raise ImproperlyConfigured(
-                "This worker makes its fetches in threads; start it without --pool."
+                "This worker runs its fetches in threads; start it without --pool."
             )
         try:
             outputs.get_store().remove_strays()
         except OSError as error:
-            # A disk that cannot be written to is for each fetch to say.
+            # Each fetch reports a disk that cannot be written to; the worker still starts.
             logger.warning("temporary files of dead workers were not removed: %s", error)
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
@@ -134,7 +134,7 @@ class Sweeper(bootsteps.StartStopStep):
         self._thread.start()
 
     def stop(self, parent: Any) -> None:
-        """End sweeping; from now on nothing is given to the pool, which is about to stop."""
+        """Stop the sweep, so that the pool, which stops next, gets no more fetches."""
         self._is_stopping.set()
         self._thread.join()
 
@@ -145,36 +145,28 @@ class Sweeper(bootsteps.StartStopStep):
                 if time.monotonic() >= self._noted + self._NOTED_EVERY_S:
                     workers.note_alive(self._name)
                     self._noted = time.monotonic()
-                self._sweep()
+                n_idle = max(0, self._n_threads - _busy.number)
+                for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
+                    self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
             except Error as error:
-                # The database is busy or away; the next sweep finds what this one did not.
+                # The database is busy or away; the next sweep finds the same rows.
                 logger.warning("waiting fetches were not looked for: %s", error)
             except Exception:
-                # The thread's outer edge: without it no lost fetch is found any more.
+                # Without this catch the thread would end, and fetches without a message never begin.
                 logger.exception("waiting fetches were not looked for")
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()
 
-    def _sweep(self) -> None:
-        n_idle = self._n_threads - _busy.number
-        if n_idle > 0:
-            for _ in fetch_queue.next_fetches(at_most=n_idle):
-                self._pool.apply_async(_fetch_next_in_pool, callback=_ignore)
-
 
 def _fetch_next_in_pool() -> None:
-    """Do what a message would have the thread do, with what Celery does around it."""
+    """Run the task's work without a message, with the care for connections that Celery adds."""
     close_old_connections()
     try:
         with _busy.one_more():
             fetch_next()
     except Exception:
-        # The thread's outer edge: the pool would keep the error to itself.
-        logger.exception("a fetch ended by an error that is not foreseen")
+        # The pool would drop the error without logging it.
+        logger.exception("a fetch ended with an unexpected error")
     finally:
         close_old_connections()
-
-
-def _ignore(result: object) -> None:
-    """Take the pool's word that a thread is done."""

@@ -1,6 +1,7 @@
-"""May we call TradingView now? One answer for all workers on all machines.
+"""Throttle of the calls to TradingView, shared by all workers on all machines.
 
-A bucket for the pace, and a cool-down that anyone who is refused opens for everybody.
+Sliding windows limit the pace of calls. A refusal by TradingView starts a cool-down, during
+which no worker calls.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ _REFUSALS_COUNT_S = 3600
 FIRST_COOL_DOWN_S = 60
 LONGEST_COOL_DOWN_S = 1800
 _NAP_S = 0.25
+# A call may reach TradingView this long after the throttle has allowed it.
 _ON_ITS_WAY_MS = 500
 
 
-def wait_for_token(
+def wait_for_call(
     on_wait: Callable[[float], None] = lambda seconds: None,
     *,
     purpose: str = "fetches",
@@ -37,11 +39,11 @@ def wait_for_token(
 ) -> float:
     """Wait until one call to TradingView is allowed, and count it; return the seconds waited.
 
-    At most `TV_RATE_PER_MINUTE` calls of one purpose begin in any minute, over all processes,
+    Over all processes, at most `TV_RATE_PER_MINUTE` calls of one purpose begin in any minute,
     and at most `TV_BURST` of them close together. `on_wait` is called a few times a second
-    with the seconds that it will still take, as far as can be told, and may raise to give up.
-    Raises `RateLimited` while a cool-down lasts, and when it is not allowed after `at_most_s`
-    seconds; `Unavailable` when nobody can say whether it is.
+    with the expected seconds still to wait; it may raise to end the wait. Raises `RateLimited`
+    during a cool-down, and when no call is allowed within `at_most_s` seconds; raises
+    `Unavailable` when the log of calls cannot be read.
     """
     started = time.monotonic()
     require_no_cool_down()
@@ -63,10 +65,10 @@ def wait_for_token(
 
 
 def cool_down(error: RateLimited) -> float:
-    """Pause all workers after a refusal; return for how many seconds.
+    """Start a cool-down of all workers after a refusal; return its length in seconds.
 
-    Each refusal within the hour doubles the pause, from 1 minute up to 30. Calls that were on
-    their way when a pause began are refused for the same reason: they do not lengthen it.
+    Each refusal within the hour doubles the cool-down, from 1 minute up to 30. A refusal during
+    a cool-down answers a call that began before it, so that refusal does not lengthen it.
     """
     with named_outages():
         log, running = _log(), running_cool_down()
@@ -81,7 +83,7 @@ def cool_down(error: RateLimited) -> float:
 
 
 def end_cool_down(*, by: str) -> None:
-    """Allow calls again now; the next refusal pauses as the first does. `by` stands in the log."""
+    """End the cool-down and reset its length; the log names `by`, the user who ended it."""
     with named_outages():
         _log().drop(_COOL_DOWN)
         _log().drop(_REFUSALS)
@@ -89,19 +91,19 @@ def end_cool_down(*, by: str) -> None:
 
 
 def running_cool_down() -> Note | None:
-    """Return the cool-down that lasts now, its reason and the seconds left; None when calls are allowed."""
+    """Return the reason and the seconds left of the present cool-down; None when calls are allowed."""
     with named_outages():
         return _log().note(_COOL_DOWN)
 
 
 def cool_down_left() -> float:
-    """Return the seconds until calls are allowed again, 0 when they are."""
+    """Return the seconds left of the cool-down; 0 without one."""
     running = running_cool_down()
     return running.left_s if running else 0.0
 
 
-def tokens_left() -> int | None:
-    """Return how many calls may begin at once now; None without a limit."""
+def calls_left() -> int | None:
+    """Return the number of calls that may begin now; None without a limit."""
     if not settings.TV_RATE_PER_MINUTE:
         return None
     with named_outages():
@@ -109,26 +111,12 @@ def tokens_left() -> int | None:
 
 
 def require_no_cool_down() -> None:
-    """Raise `RateLimited` while a cool-down lasts; it says for how long."""
+    """Raise `RateLimited`, with the seconds left, during a cool-down."""
     running = running_cool_down()
     if running is not None:
         error = RateLimited(f"{running.text} {running.left_s:.0f} s are left.")
         error.retry_after_s = running.left_s
         raise error
-
-
-def _windows(per_minute: int, burst: int) -> list[Window]:
-    """Return the windows: so many calls in the time that they take at an even pace, and a minute's."""
-    if not per_minute:
-        return []
-    burst = min(burst, per_minute)
-    even_ms = burst * 60_000 / per_minute
-    # A call reaches TradingView up to so long after its token: what counts is when it does.
-    stretch = (even_ms + _ON_ITS_WAY_MS) / even_ms
-    windows = [Window(burst, math.floor(even_ms * stretch))]
-    if burst < per_minute:
-        windows.append(Window(per_minute, math.ceil(60_000 * stretch)))
-    return windows
 
 
 def _log() -> CallLog:
@@ -138,5 +126,14 @@ def _log() -> CallLog:
 
 @remember
 def _log_at(location: str, per_minute: int, burst: int) -> CallLog:
-    windows = _windows(per_minute, burst)
+    """Open the log with two windows: one for a burst at an even pace, one for a minute."""
+    windows = []
+    if per_minute:
+        burst = min(burst, per_minute)
+        even_ms = burst * 60_000 / per_minute
+        # TradingView counts arrivals, which may be closer together than the beginnings.
+        stretch = (even_ms + _ON_ITS_WAY_MS) / even_ms
+        windows.append(Window(burst, math.floor(even_ms * stretch)))
+        if burst < per_minute:
+            windows.append(Window(per_minute, math.ceil(60_000 * stretch)))
     return RedisLog(location, windows) if "://" in location else FileLog(Path(location), windows)

@@ -1,4 +1,4 @@
-"""Which workers there are: each leaves a row, and says every few seconds that it lives."""
+"""Rows of the running workers; each worker updates its row every 5 s."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 
 from datasets.models import Worker, database
 
-# A worker that has not said so for this long is taken for gone. It says so every 5 s.
+# A worker whose row is older than this counts as dead; a worker updates its row every 5 s.
 LOST_AFTER = timedelta(seconds=30)
-_FORGOTTEN_AFTER = timedelta(hours=1)
+_DELETED_AFTER = timedelta(hours=1)
 
 NONE_SEEN = (
     f"No worker has been seen for {LOST_AFTER.total_seconds():.0f} s, and only a worker fetches. Look at the worker's log, "
@@ -21,7 +21,7 @@ NONE_SEEN = (
 
 
 def note_alive(name: str) -> None:
-    """Say that the worker of this name lives; forget those that have long been gone."""
+    """Update or create the row of the worker `name`; delete rows of workers that died long ago."""
     now = database.now()
     Worker.objects.update_or_create(
         name=name,
@@ -33,21 +33,21 @@ def note_alive(name: str) -> None:
             "seen_at": now,
         },
     )
-    Worker.objects.filter(seen_at__lt=now - _FORGOTTEN_AFTER).delete()
+    Worker.objects.filter(seen_at__lt=now - _DELETED_AFTER).delete()
 
 
 def note_end(name: str) -> None:
-    """Forget a worker that ends."""
+    """Delete the row of a worker that ends."""
     Worker.objects.filter(name=name).delete()
 
 
 def alive() -> QuerySet[Worker]:
-    """Return the workers that live, of every source."""
+    """Return the rows of all living workers, of every source."""
     now = database.now()
-    # A row of a clock that was ahead says nothing.
+    # A row from the future was written under a clock that has been put back: ignore it.
     return Worker.objects.filter(seen_at__range=(now - LOST_AFTER, now + LOST_AFTER))
 
 
 def is_any_alive(source: str) -> bool:
-    """Return whether a worker lives that takes fetches of this source."""
+    """Return whether a living worker takes fetches of `source`."""
     return alive().filter(source=source).exists()

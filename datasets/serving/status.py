@@ -46,7 +46,7 @@ def describe() -> dict[str, Any]:
             "code": None,
             "message": None,
         },
-        "tokens_left": _known(throttle.tokens_left, problems),
+        "tokens_left": _known(throttle.calls_left, problems),
         "cool_down_s": cool_down_s,
         "cool_down_reason": reason,
         "queued": in_states[Fetch.State.QUEUED],

@@ -49,7 +49,7 @@ def recording_feed(settings: Any, tmp_path: Path) -> Iterator[Feed]:
     settings.TV_SEARCH_URL = feed.addresses["search_url"]
     attempt._client_of.cache_clear()
     yield feed
-    attempt._client().close()
+    attempt.feed_client().close()
     feed.stop()
 
 

@@ -55,7 +55,7 @@ def wait_now() -> float:
         raise Enough
 
     try:
-        throttle.wait_for_token(note)
+        throttle.wait_for_call(note)
     except Enough:
         return waits[0]
     return 0.0
@@ -156,15 +156,15 @@ def test_a_restart_of_redis_changes_nothing_but_the_wait_and_its_absence_is_name
     port = free_port()
     with servers.redis(need, port=port) as url:
         settings.ENV = settings.ENV | {"CACHE_URL": url}
-        assert throttle.wait_for_token() < 1
+        assert throttle.wait_for_call() < 1
 
     with pytest.raises(CacheUnavailable, match="CACHE_URL") as caught:
-        throttle.wait_for_token()
+        throttle.wait_for_call()
     assert caught.value.retryable
 
     with servers.redis(need, port=port):
-        assert throttle.wait_for_token() < 1
-        assert throttle.tokens_left() == 9
+        assert throttle.wait_for_call() < 1
+        assert throttle.calls_left() == 9
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from datasets import errors, fetching
+from datasets import errors
 from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
 from datasets.models import Dataset, Fetch
 from datasets.storage.store import Store
@@ -30,7 +30,7 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 2.0, 5.0
     attempt._client_of.cache_clear()
     yield
-    attempt._client().close()
+    attempt.feed_client().close()
 
 
 def queue(**changes: Any) -> Fetch:
@@ -65,7 +65,7 @@ def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> 
 def test_a_row_says_that_its_bars_are_being_stored_when_the_fetch_took_long(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "_PROGRESS_S", 0)
+    monkeypatch.setattr(attempt, "_PROGRESS_S", 0)
     # Whose folder cannot be made, so that the storing never ends.
     store.folder.mkdir(parents=True, exist_ok=True)
     (store.folder / "sample").write_text("")
@@ -104,7 +104,7 @@ def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
     before = Dataset.objects.get()
     content = (store.folder / before.path).read_bytes()
     # On a connection of its own, and soon given up where nothing comes.
-    attempt._client().close()
+    attempt.feed_client().close()
     settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 0.3, 0.6
     clean_feed.arm(name, **({"bytes": 40_000_000} if name == "huge_message" else {}))
 
@@ -181,7 +181,7 @@ def test_the_call_with_a_fresh_token_waits_for_its_turn_too(
 ) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
     calls: list[float] = []
-    monkeypatch.setattr(throttle, "wait_for_token", lambda on_wait: calls.append(0.0))
+    monkeypatch.setattr(throttle, "wait_for_call", lambda on_wait: calls.append(0.0))
 
     assert run(queue()).state == "succeeded"
     assert len(calls) == 2
@@ -339,14 +339,14 @@ def test_an_attempt_that_was_taken_over_writes_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch = queue()
-    real_fetch = attempt._Attempt._fetch
+    real_fetch = attempt.Attempt.fetch_bars
 
     def taken_over(self: Any, key: Any) -> Any:
         bars = real_fetch(self, key)
         Fetch.objects.filter(pk=fetch.pk).update(owner="another")
         return bars
 
-    monkeypatch.setattr(attempt._Attempt, "_fetch", taken_over)
+    monkeypatch.setattr(attempt.Attempt, "fetch_bars", taken_over)
 
     run(fetch)
 
@@ -370,13 +370,13 @@ def test_a_fetch_that_waits_for_its_turn_says_how_long_already_and_until_when(
     first, second = queue(), queue(symbol="ETHUSDT")
     run(first)
     seen: list[Any] = []
-    note_wait = attempt._Attempt._note_wait
+    note_wait = attempt.Attempt.note_wait
 
     def watched(self: Any, waited_ms: int, seconds: float) -> None:
         note_wait(self, waited_ms, seconds)
         seen.append(Fetch.objects.get(pk=second.pk))
 
-    monkeypatch.setattr(attempt._Attempt, "_note_wait", watched)
+    monkeypatch.setattr(attempt.Attempt, "note_wait", watched)
     began = timezone.now()
     run(second)
 

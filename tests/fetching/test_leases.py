@@ -83,7 +83,7 @@ def test_a_sign_in_that_was_locked_or_refused_a_day_ahead_is_tried_again(
     )
 
     assert credentials.sign_in_state()["state"] == "not_yet"
-    assert credentials.current_token()
+    assert credentials.current_auth_token()
 
 
 @pytest.fixture

@@ -56,8 +56,8 @@ def test_four_workers_together_keep_to_the_rate(
 def test_without_a_limit_nobody_waits(settings: Any) -> None:
     settings.TV_RATE_PER_MINUTE = 0
 
-    assert throttle.wait_for_token() < 0.1
-    assert throttle.tokens_left() is None
+    assert throttle.wait_for_call() < 0.1
+    assert throttle.calls_left() is None
 
 
 @pytest.fixture
@@ -68,25 +68,25 @@ def paced(settings: Any, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("paced")
 def test_a_burst_begins_at_once_and_the_next_call_waits_its_turn() -> None:
-    assert throttle.tokens_left() == 2
+    assert throttle.calls_left() == 2
     started = time.monotonic()
 
-    waits = [throttle.wait_for_token() for _ in range(3)]
+    waits = [throttle.wait_for_call() for _ in range(3)]
 
     assert waits[0] < 0.5
     assert waits[1] < 0.5
     assert 2 < time.monotonic() - started < 5
-    assert throttle.tokens_left() in (0, 1)
+    assert throttle.calls_left() in (0, 1)
 
 
 @pytest.mark.usefixtures("paced")
 def test_who_will_not_wait_is_told_so() -> None:
     for _ in range(2):
-        throttle.wait_for_token(purpose="searches")
+        throttle.wait_for_call(purpose="searches")
 
     with pytest.raises(errors.RateLimited, match="Too many searches"):
-        throttle.wait_for_token(purpose="searches", at_most_s=0.1)
-    assert throttle.wait_for_token(purpose="fetches") < 0.5
+        throttle.wait_for_call(purpose="searches", at_most_s=0.1)
+    assert throttle.wait_for_call(purpose="fetches") < 0.5
 
 
 @pytest.mark.usefixtures("paced")
@@ -99,6 +99,6 @@ def test_waiting_can_be_given_up() -> None:
         raise GivenUp
 
     for _ in range(2):
-        throttle.wait_for_token()
+        throttle.wait_for_call()
     with pytest.raises(GivenUp):
-        throttle.wait_for_token(give_up)
+        throttle.wait_for_call(give_up)

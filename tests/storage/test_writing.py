@@ -24,7 +24,7 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_WS_URL, settings.TV_SITE_URL = clean_feed.ws_url, clean_feed.site_url
     attempt._client_of.cache_clear()
     yield
-    attempt._client().close()
+    attempt.feed_client().close()
 
 
 @pytest.fixture

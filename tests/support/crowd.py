@@ -50,7 +50,7 @@ def main(n_processes: int, seconds: float, *, is_one_series: bool) -> None:
 
 
 def _work(seconds: float) -> Outcome:
-    attempt._client = lambda: _Feed()  # type: ignore[assignment, return-value]
+    attempt.feed_client = lambda: _Feed()  # type: ignore[assignment, return-value]
     random.seed(os.getpid())
     counts: Counter[str] = Counter()
     longest: dict[str, float] = {}

@@ -30,10 +30,10 @@ import pyarrow.parquet as pq
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from datasets import catalog, fetching, serving
+from datasets import catalog, serving
 from datasets.bars import DatasetKey, FetchedBars, content_hash
 from datasets.catalog import outputs, records
-from datasets.fetching import attempt, fetch_queue, throttle
+from datasets.fetching import attempt, fetch_queue, leases, throttle
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.serving import bodies, usage
@@ -58,12 +58,12 @@ class Step:
 
 
 STEPS = {
-    "before the claim": Step(fetching, "_claim", fetch="queued"),
-    "claimed": Step(fetching, "_claim", is_after=True),
-    "waiting for a token": Step(throttle, "wait_for_token"),
+    "before the claim": Step(leases, "claim", fetch="queued"),
+    "claimed": Step(leases, "claim", is_after=True),
+    "waiting for a call": Step(throttle, "wait_for_call"),
     "connected": Step(client, "open_connection", is_after=True),
     "waiting for the feed": Step(client._Driver, "_converse"),
-    "some bars came": Step(attempt._Attempt, "_progress"),
+    "some bars came": Step(attempt.Attempt, "note_bars"),
     "all bars came": Step(client.FeedClient, "fetch_bars", is_after=True),
     "file opened": Step(fcntl, "flock", n_strays=1),
     "file locked": Step(pq, "write_table", n_strays=1),
@@ -73,7 +73,7 @@ STEPS = {
     "transaction begun": Step(store.PreparedFile, "put_in_place", n_strays=1),
     "renamed": Step(Path, "replace", is_after=True, file="new"),
     "put in place": Step(store.PreparedFile, "put_in_place", is_after=True, file="new"),
-    "row recorded": Step(fetching, "_record", is_after=True, file="new"),
+    "row recorded": Step(attempt, "record_row", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
         BaseDatabaseWrapper, "_commit", is_after=True, file="new", fetch="succeeded"
@@ -81,7 +81,7 @@ STEPS = {
     "folder synced": Step(
         store, "_sync_folder", is_after=True, file="new", fetch="succeeded"
     ),
-    "done": Step(attempt._Attempt, "run", is_after=True, file="new", fetch="succeeded"),
+    "done": Step(attempt.Attempt, "run", is_after=True, file="new", fetch="succeeded"),
 }  # fmt: skip
 
 
@@ -218,7 +218,7 @@ def _watch(child: Child, task: Outcome) -> Outcome | None:
 def _look_and_be_killed(task: Outcome, hear: int, tell: int) -> None:
     outcome = _look_and_recover(task)
     # The next fetch is to begin as the first of a process.
-    attempt._client().close()
+    attempt.feed_client().close()
     send(tell, outcome)
     _be_killed(hear, tell)
 
@@ -394,9 +394,9 @@ def new_bars(n_bars: int) -> pa.Table:
     path = folder().parent / "reference" / f"{n_bars}.arrow"
     if not path.exists():
         key = a_key(n_bars=n_bars)
-        fetched = attempt._client().fetch_bars(key)
+        fetched = attempt.feed_client().fetch_bars(key)
         # The fetch that is to be killed opens a connection of its own.
-        attempt._client().close()
+        attempt.feed_client().close()
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, fetched.table.schema) as out:
             out.write_table(fetched.table)

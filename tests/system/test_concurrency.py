@@ -76,7 +76,7 @@ def test_an_attempt_that_was_taken_over_and_then_fails_leaves_the_other_alone(
         Fetch.objects.filter(pk=fetch.pk).update(owner="another")
         raise error
 
-    monkeypatch.setattr(attempt._Attempt, "_fetch", taken_over)
+    monkeypatch.setattr(attempt.Attempt, "fetch_bars", taken_over)
     tasks.attempt(fetch.pk)
 
     fetch.refresh_from_db()

@@ -37,7 +37,7 @@ kill_points.main(kill_points.TASKS | full_disks.TASKS)
 
 
 class Crasher:
-    """The process of `crashing.py`, on a folder of its own."""
+    """The process of `kill_points.py`, on a folder of its own."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack

@@ -193,7 +193,7 @@ def test_many_workers_sign_in_once(configure: Configure, clean_feed: Feed) -> No
 
     def work(_: int) -> str:
         try:
-            return credentials.current_token()
+            return credentials.current_auth_token()
         finally:
             connection.close()
 
@@ -205,17 +205,17 @@ def test_many_workers_sign_in_once(configure: Configure, clean_feed: Feed) -> No
 
 
 @pytest.mark.django_db
-def test_the_kept_token_is_not_readable_where_it_is_kept(
+def test_the_kept_auth_token_is_not_readable_where_it_is_kept(
     configure: Configure, settings: Any
 ) -> None:
     configure(TV_USERNAME="ada", TV_PASSWORD="lovelace")
-    token = credentials.current_token()
+    token = credentials.current_auth_token()
 
     sealed = cache.get("tokens:token")
     assert token not in str(sealed)
 
     settings.SECRET_KEY = "another key"
-    assert credentials._kept_token(credentials._fingerprint(credentials.credentials())) == ""
+    assert credentials._kept_auth_token(credentials._fingerprint(credentials.credentials())) == ""
 
 
 @pytest.mark.django_db
@@ -235,16 +235,16 @@ def test_a_token_is_kept_until_shortly_before_its_end_and_a_short_one_for_half_i
 
     for seconds, n_sign_ins in ((0, 1), (still_good_s, 1), (renewed_s, 2)):
         monkeypatch.setattr(time, "time", lambda: now + seconds)  # noqa: B023
-        credentials.current_token()
+        credentials.current_auth_token()
         assert clean_feed.stats()["sign_ins"] == n_sign_ins
 
 
 @pytest.mark.django_db
 def test_a_refused_token_is_replaced(configure: Configure, clean_feed: Feed) -> None:
     configure(TV_USERNAME="ada", TV_PASSWORD="lovelace")
-    first = credentials.current_token()
+    first = credentials.current_auth_token()
 
-    assert credentials.current_token(refused=first) != first
+    assert credentials.current_auth_token(refused=first) != first
     assert clean_feed.stats()["sign_ins"] == 2
 
 
@@ -256,7 +256,7 @@ def test_a_refusal_is_not_tried_again_until_its_cool_down_is_over(
 
     for _ in range(3):
         with pytest.raises(errors.AuthFailed) as caught:
-            credentials.current_token()
+            credentials.current_auth_token()
 
     assert clean_feed.stats()["sign_ins"] == 1
     assert caught.value.retry_after_s is not None
@@ -264,7 +264,7 @@ def test_a_refusal_is_not_tried_again_until_its_cool_down_is_over(
 
     SignIn.objects.update(refused_until=timezone.now() - timedelta(seconds=1))
     with pytest.raises(errors.AuthFailed):
-        credentials.current_token()
+        credentials.current_auth_token()
     assert clean_feed.stats()["sign_ins"] == 2
 
 
@@ -272,11 +272,11 @@ def test_a_refusal_is_not_tried_again_until_its_cool_down_is_over(
 def test_other_credentials_are_tried_at_once(configure: Configure, clean_feed: Feed) -> None:
     configure(TV_USERNAME="wrong", TV_PASSWORD="lovelace")
     with pytest.raises(errors.AuthFailed):
-        credentials.current_token()
+        credentials.current_auth_token()
 
     configure(TV_USERNAME="ada")
 
-    assert credentials.current_token()
+    assert credentials.current_auth_token()
     assert credentials.sign_in_state()["state"] == "signed_in"
 
 
@@ -287,4 +287,4 @@ def test_a_lock_that_a_dead_worker_left_is_passed_over(configure: Configure) -> 
         pk=SignIn.SINGLETON, locked_by="dead", locked_until=timezone.now() - timedelta(seconds=1)
     )
 
-    assert credentials.current_token()
+    assert credentials.current_auth_token()

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         before, is_dry = timezone.now() - options["older_than"], options["dry_run"]
         store = outputs.get_store()
         try:
-            n_fetches = fetch_queue.forget_ended(before, dry_run=is_dry)
+            n_fetches = fetch_queue.delete_ended(before, dry_run=is_dry)
             n_files, n_bytes = store.forget_set_aside(before, dry_run=is_dry)
         except StoreFailed as error:
             raise CommandError(str(error)) from error
