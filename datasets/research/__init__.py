@@ -1,20 +1,16 @@
-"""Load bars in a notebook, a backtest or a sweep: from the files, without the web service.
+"""How to load bars in a notebook, a backtest or a sweep: from the files, without the web service.
 
-Knows no Django and no database. docs/research/reference.md describes each function.
+The package imports neither Django nor a database. docs/research/reference.md describes each function.
 """
 
-from datasets.errors import (
-    DatasetNotFound,
-    FolderUnavailable,
-    LockMismatch,
-    ServiceFailed,
-)
+from datasets.errors import DatasetNotFound, FolderUnavailable, LockMismatch, ServiceFailed
+from datasets.research.alignment import align
 from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
 from datasets.research.dataframes import close_times
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import verify_lock, write_lock
 from datasets.research.panels import load_panel
-from datasets.research.resampling import align, resample
+from datasets.research.resampling import resample
 
 __all__ = [
     "DatasetNotFound",

@@ -1,4 +1,4 @@
-"""Bars in the shapes that other libraries want."""
+"""Loaded bars in the shapes of backtesting.py, vectorbt and NumPy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pandas as pd
 
 from datasets.bars import PRICE_COLUMNS
 from datasets.errors import InvalidRequest
-from datasets.research.dataframes import VALUE_COLUMNS, require_unique, to_ms
+from datasets.research.arguments import VALUE_COLUMNS
+from datasets.research.dataframes import require_unique, to_ms
 
 
 def to_backtesting(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return bars as backtesting.py wants them: `Open High Low Close Volume`, naive UTC times.
+    """Return bars for backtesting.py: columns `Open High Low Close Volume`, naive UTC times.
 
-    Without a `Volume` where no bar has one; where some have none it is NaN.
+    `Volume` is left out where no bar has a volume, and NaN for single bars without a volume.
     """
     frame = to_vectorbt(bars)
     frame.index = pd.DatetimeIndex(to_ms(_index(bars)).view("M8[ms]"), name=bars.index.name)
@@ -24,7 +25,7 @@ def to_backtesting(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_vectorbt(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return bars as vectorbt's `vbt.ohlcv` wants them: `Open High Low Close Volume`, times in UTC."""
+    """Return bars for vectorbt's `vbt.ohlcv`: columns `Open High Low Close Volume`, times in UTC."""
     _require(bars)
     names = [name for name in VALUE_COLUMNS if name in bars.columns]
     if "volume" in names and bars["volume"].isna().all():
@@ -33,7 +34,7 @@ def to_vectorbt(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_numpy(bars: pd.DataFrame) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.float64]]:
-    """Return the times (datetime64[ms], UTC) and an array of shape (n, 5): open to volume."""
+    """Return the openings (datetime64[ms], UTC) and a float64 array of shape (n, 5): open to volume."""
     _require(bars)
     if "volume" not in bars.columns:
         raise InvalidRequest({"bars": ["The bars have no column volume."]})

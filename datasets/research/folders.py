@@ -1,4 +1,4 @@
-"""Where the files are, and which of them holds a series. Reads names only, never bars."""
+"""Folders of datasets: their location, the files in them by name, and errors for missing files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,18 +30,18 @@ from datasets.storage.presence import is_present
 DEFAULT_SOURCE = "tradingview"
 
 _NAME = re.compile(r"(.+)_([0-9]+)((?:_extended)?(?:_dividends|_none)?)" + re.escape(SUFFIX))
-# A listing taken this soon after the folder's last change may miss a change of the same tick.
+# A listing this soon after the folder's last change may miss a change in the same clock tick.
 _SETTLED_NS = 100_000_000
 
 # A file's number of bars, and its name.
 Numbered = tuple[int, str]
-# (what stands before the number of bars, what stands after it) -> the files there are.
+# (text before the number of bars, text after it) -> the files with these names.
 Files = dict[tuple[str, str], list[Numbered]]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One source's files below one datasets folder."""
+    """The folder of one source, below one datasets folder."""
 
     datasets: Path
     source: str
@@ -53,7 +54,8 @@ class Place:
 def outputs_folder(folder: str | Path | None = None) -> Path:
     """Return the outputs folder: the one given, else `OUTPUTS_URL`, else the project's own.
 
-    `OUTPUTS_URL` is looked for as `datasets.storage.locations` says, in `.env` too.
+    `OUTPUTS_URL` is read from the environment and from `.env`, as `datasets.storage.locations` describes.
+    Raises `InvalidRequest` for a text that names no folder of this machine.
     """
     if isinstance(folder, Path):
         return folder.expanduser().resolve()
@@ -73,23 +75,23 @@ def _folder_of(text: str) -> Path:
 
 
 def state_folder(outputs: Path) -> Path:
-    """Return where what can be made again is kept: `STATE_DIR`, else beside the datasets."""
+    """Return the folder of caches: `STATE_DIR`, else `state/` in the outputs folder."""
     given = setting("STATE_DIR")
-    # Somebody else's folder has its own state beside it.
+    # `STATE_DIR` belongs to the configured outputs folder; another one has its own state.
     if given and outputs == outputs_folder():
         return _folder_of(given)
     return outputs / "state"
 
 
 def check_source(source: str | None) -> str:
-    """Return the source's name, the usual one for None; raise for what is no name."""
+    """Return the source's name, `tradingview` for None; raise `InvalidRequest` for a wrong name."""
     return DEFAULT_SOURCE if source is None else bars.check_source(source)
 
 
 def find_place(folder: str | Path | None = None, source: str | None = None) -> Place:
-    """Return the place of a source; raise where there is none, never take another instead.
+    """Return the folder of a source, `tradingview` by default.
 
-    Without a source it is `tradingview`. Sample bars are invented and must be asked for.
+    Raises `DatasetNotFound` where there is none: invented sample bars never stand in for real ones.
     """
     datasets = outputs_folder(folder) / "datasets"
     wanted = check_source(source)
@@ -105,7 +107,7 @@ def find_place(folder: str | Path | None = None, source: str | None = None) -> P
 
 
 def require_present(datasets: Path, source: str) -> None:
-    """Raise `FolderUnavailable` where there is no source at all, or the source's folder is an empty mount point."""
+    """Raise `FolderUnavailable` where no source has a folder, or the source's is an empty mount point."""
     folder = datasets / source
     if is_present(folder) or (list_sources(datasets) and not folder.is_dir()):
         return
@@ -123,7 +125,7 @@ def list_sources(datasets: Path) -> list[str]:
 
 
 def list_keys(place: Place) -> list[DatasetKey]:
-    """Return the key of every file that is named as a dataset, sorted by name."""
+    """Return the key of every file with the name of a dataset, sorted by name."""
     found = []
     names = sorted(path.name for path in place.folder.iterdir()) if place.folder.is_dir() else []
     for name in names:
@@ -136,7 +138,7 @@ def list_keys(place: Place) -> list[DatasetKey]:
 
 
 def _key_in(path: Path) -> DatasetKey:
-    """Return the key that the file carries; raise `ValueError` where it carries none."""
+    """Return the key in the file's metadata; raise `ValueError` where there is none."""
     try:
         metadata = pq.read_schema(map_file(path)[1]).metadata or {}
         return from_document(metadata[METADATA_KEY]).key
@@ -146,19 +148,30 @@ def _key_in(path: Path) -> DatasetKey:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The datasets' names in one folder, as they were at one moment."""
+    """The names of the datasets in one folder at one moment."""
 
     files: Files
-    # Files that a newer fetch contradicts: they answer nothing but their own lock.
+    # Files that a newer fetch contradicts: only a lock file still reads them.
     superseded: frozenset[str]
-    # The same for as long as no dataset comes, goes or is superseded.
+    # Changes whenever a dataset comes, goes or is superseded.
     digest: str
 
-    def files_of(self, key: DatasetKey, *, is_exact: bool = False) -> list[Numbered]:
-        """Return the files of which one answers for the key, the largest number first.
+    @classmethod
+    def of_names(cls, names: Iterable[str], superseded: frozenset[str]) -> Self:
+        """Return the listing of a folder with these names."""
+        files: Files = {}
+        matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
+        for match in matches:
+            files.setdefault((match[1], match[3]), []).append((int(match[2]), match[0]))
+        there = "\n".join([*(match[0] for match in matches), "", *sorted(superseded)])
+        digest = hashlib.blake2b(there.encode(), digest_size=16)
+        return cls(files, superseded, digest.hexdigest())
 
-        These are the files of its series with at least `n_bars` bars, 0 for all; with `is_exact`
-        only the key's own.
+    def files_of(self, key: DatasetKey, *, is_exact: bool = False) -> list[Numbered]:
+        """Return the files that may answer for the key, the largest number of bars first.
+
+        These are the files of the key's series with at least `n_bars` bars (0: with any number);
+        with `is_exact` only the key's own file.
         """
         matches = [match for name in file_names(key) if (match := _NAME.fullmatch(name))]
         files = [file for match in matches for file in self.files.get((match[1], match[3]), [])]
@@ -175,7 +188,7 @@ _listings: dict[Path, tuple[int, Listing]] = {}
 
 
 def list_folder(folder: Path) -> Listing:
-    """Return what the names in the folder say, read again only when the folder has changed."""
+    """Return the listing of a folder, read again only after the folder has changed."""
     try:
         changed_ns = folder.stat().st_mtime_ns
     except FileNotFoundError:
@@ -185,14 +198,14 @@ def list_folder(folder: Path) -> Listing:
         return kept[1]
     taken_ns = time.time_ns()
     names = [entry.name for entry in os.scandir(folder)]
-    listing = _listing_of(names, superseded_files(folder, names))
+    listing = Listing.of_names(names, superseded_files(folder, names))
     if taken_ns - changed_ns > _SETTLED_NS:
         _listings[folder] = (changed_ns, listing)
     return listing
 
 
 def superseded_files(folder: Path, names: Iterable[str]) -> frozenset[str]:
-    """Return the names of the files that are marked as superseded, of all that lie in the folder."""
+    """Return the names of the superseded datasets, among all names in the folder."""
     found = set()
     for mark in names:
         if not mark.endswith(SUPERSEDED_SUFFIX):
@@ -202,27 +215,17 @@ def superseded_files(folder: Path, names: Iterable[str]) -> frozenset[str]:
             status = (folder / document["name"]).stat()
         except (OSError, KeyError, TypeError, ValueError):
             continue
-        # Else the file has been replaced since it was marked.
+        # The mark does not count for a file that was replaced later.
         if document["version"] == [status.st_size, status.st_mtime_ns]:
             found.add(str(document["name"]))
     return frozenset(found)
 
 
-def _listing_of(names: list[str], superseded: frozenset[str]) -> Listing:
-    files: Files = {}
-    matches = [match for name in sorted(names) if (match := _NAME.fullmatch(name))]
-    for match in matches:
-        files.setdefault((match[1], match[3]), []).append((int(match[2]), match[0]))
-    there = "\n".join([*(match[0] for match in matches), "", *sorted(superseded)])
-    digest = hashlib.blake2b(there.encode(), digest_size=16)
-    return Listing(files, superseded, digest.hexdigest())
-
-
 def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
-    """Return the error that names what is missing, close matches, and the command that fetches."""
+    """Return the error that names the missing datasets, close matches, and the command that fetches."""
     first = wanted[0]
     there = list_keys(place)
-    named = ", ".join(f"{_described(key)}" for key in wanted[:5])
+    named = ", ".join(_described(key) for key in wanted[:5])
     more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
     verb = "are" if len(wanted) > 1 else "is"
     message = f"{named}{more} {verb} not among the {len(there)} datasets in {place.folder}."
@@ -242,7 +245,7 @@ def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
 
 
 def _described(key: DatasetKey) -> str:
-    """Return a key in words, without what is as usual."""
+    """Return a key in words; default values are left out."""
     parts = [key.full_symbol, key.timeframe.label]
     if key.n_bars:
         parts.append(f"with {key.n_bars} bars")
@@ -254,12 +257,12 @@ def _described(key: DatasetKey) -> str:
 
 
 def _close_matches(wanted: DatasetKey, there: Iterable[DatasetKey]) -> list[str]:
-    """Return the datasets most like the wanted one: its own symbol first, then like names."""
+    """Return the datasets most similar to a missing one: first of its own symbol, then of similar names."""
     of_symbol: dict[str, list[DatasetKey]] = {}
     for key in there:
         of_symbol.setdefault(key.full_symbol, []).append(key)
     names = list(of_symbol)
-    # A wrong exchange is the commonest slip, and not close as text.
+    # A wrong exchange is the most frequent mistake, and such names are not similar as text.
     same_code = [name for name in names if name.partition(":")[2] == wanted.symbol]
     similar = difflib.get_close_matches(wanted.full_symbol, names, n=4, cutoff=0.6)
     close = []

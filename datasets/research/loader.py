@@ -1,11 +1,9 @@
-"""`load` and `catalog`: one dataset, and what there is."""
+"""`load`: the bars of one dataset. `catalog`: a table of all datasets."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,26 @@ import numpy as np
 import pandas as pd
 
 from datasets.bars import DatasetKey
-from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
-from datasets.research import dataframes, lock_files
-from datasets.research.dataframes import Form, choose_columns, provenance_of, render
+from datasets.errors import DatasetNotFound, FileCorrupt
+from datasets.research import lock_files
+from datasets.research.arguments import (
+    CLOSE_TIME,
+    Fetching,
+    Form,
+    Instant,
+    Part,
+    check_fetching,
+    check_form,
+    check_one_place,
+    choose_columns,
+    parse_key,
+    to_instant,
+    to_number,
+)
+from datasets.research.dataframes import provenance_of, render
 from datasets.research.folders import (
     DEFAULT_SOURCE,
     Place,
-    check_source,
     find_place,
     list_folder,
     list_keys,
@@ -27,11 +38,15 @@ from datasets.research.folders import (
     outputs_folder,
     require_present,
 )
-from datasets.research.reader import OpenFile, Part, find_dataset, open_dataset, read_part
-from datasets.research.service_client import Fetching, Service, check_fetching, local_address
+from datasets.research.reader import find_dataset, open_dataset, read_part
+from datasets.research.service_client import Service, local_address
 from datasets.storage.paths import relative_path
 
-Instant = str | date | datetime | pd.Timestamp
+_COLUMNS = (
+    "source", "full_symbol", "timeframe", "n_bars", "session", "adjustment", "state", "n_rows",
+    "first_time", "last_time", "last_bar_final", "fetched_at", "type", "currency", "description",
+    "timezone", "session_hours", "bytes", "content_hash", "path",
+)  # fmt: skip
 
 
 def load(
@@ -60,52 +75,56 @@ def load(
     symbol, timeframe
         `BINANCE:BTCUSDT`, `1h`; any spelling that the API takes.
     n_bars
-        How many bars back from the newest, of the dataset that was fetched last of those with
-        enough. None takes all bars of one: the one fetched last of those with at least 5000 bars
-        asked, or with the most bars there are.
+        Number of bars back from the newest. Of the datasets with enough bars, the one that was
+        fetched last answers. None takes all bars of one dataset: the one fetched last of those
+        that were asked for with at least 5000 bars, else the one with the most bars.
     start, end
-        From `start` (inclusive) to `end` (exclusive), by the bar's opening. UTC unless they
-        say otherwise.
+        From `start` (inclusive) to `end` (exclusive), by the bar's opening. UTC unless the
+        value carries a time zone.
     session, adjustment
         `regular` or `extended`; `splits`, `dividends` or `none`.
     closed
-        Leave out a last bar that was still forming when it was fetched, or may have been.
+        Leave out a last bar that was, or may have been, still forming when it was fetched.
     columns
-        Some of `open high low close volume close_time`; the five numbers by default.
+        Some of `open high low close volume close_time`; all but `close_time` by default.
     as_
         `pandas`, `arrow`, `polars` or `numpy` (a dict of arrays, `time` among them).
     fetch
-        `never` reads what is there. `missing` asks the service to fetch what is not, and
-        `stale` also what is older than one bar; the service is the one at `url`, else the
-        one that runs on this machine.
+        `never` reads only files that exist. `missing` lets the service fetch a dataset that
+        does not exist; `stale` also one that is older than one bar. The service is the one at
+        `url`, else the one on this machine.
     source
-        `tradingview`; `sample` for invented bars, which are never taken unasked.
+        `tradingview` by default; `sample` for invented bars, which are never the default.
     folder
         The outputs folder; else `OUTPUTS_URL`, else `outputs/` beside the project.
     url, token
-        Read from the service at this address instead, through a local cache. A token, or
-        (user, password).
+        Read from the service at this address, through a local cache of its files. `token` is an
+        API token, or (user, password).
     lock
-        A file of `write_lock`: take just the dataset that it names, and refuse other content.
+        A file of `write_lock`: load the dataset that the file names, and refuse other content.
 
     Returns
     -------
     pd.DataFrame
-        Index `time`, the bar's opening, datetime64[ms, UTC]; float64 columns, a volume that
-        the exchange does not give is NaN. `attrs` say where the bars come from.
+        Index `time`, the bar's opening, datetime64[ms, UTC], strictly increasing; float64
+        columns, NaN for a volume that the exchange does not give. `attrs` name the dataset.
 
     Raises
     ------
     DatasetNotFound
-        With the close matches and the command that fetches.
+        No file answers; the message names close matches and the command that fetches.
     FileCorrupt
         The file does not hold the bars that were written.
     LockMismatch
         The dataset is not the one in the lock file.
+    InvalidRequest
+        An argument is wrong; the message names it and says what is allowed.
+    ServiceFailed
+        The service did not give the bars.
     """
     check_fetching(fetch)
-    dataframes.check_form(as_)
-    chosen = choose_columns(columns)
+    check_form(as_)
+    names = choose_columns(columns)
     n_bars = to_number(n_bars)
     key = parse_key(
         source, symbol, timeframe, n_bars=n_bars, session=session, adjustment=adjustment
@@ -122,29 +141,21 @@ def load(
         token=token,
         is_exact=locked is not None,
     )
-    if locked is not None:
-        opened = locked.open(place, key)
-    else:
-        # The service has chosen, and its own file was copied.
-        opened = find_dataset(place, key) if url is None else open_dataset(place, key)
+    # A service has chosen already: the key is that of the file that was copied.
+    is_chosen = locked is not None or url is not None
     part = Part(
-        columns=("time", *(name for name in chosen if name != dataframes.CLOSE_TIME)),
+        columns=("time", *(name for name in names if name != CLOSE_TIME)),
         start_ms=to_instant(start, "start"),
         end_ms=to_instant(end, "end"),
         n_bars=n_bars or 0,
         closed=closed,
     )
-    return _rendered(place, opened, part, chosen, as_)
-
-
-def _rendered(
-    place: Place, opened: OpenFile, part: Part, columns: tuple[str, ...], form: Form
-) -> Any:
-    with opened:
+    with open_dataset(place, key) if is_chosen else find_dataset(place, key) as opened:
+        if locked is not None:
+            locked.check(opened.facts)
         bars = read_part(opened, part)
-    provenance = provenance_of(bars, f"{place.source}/{opened.name}")
     lock_files.note(opened.facts)
-    return render(bars, columns, provenance, form)
+    return render(bars, names, provenance_of(bars, f"{place.source}/{opened.name}"), as_)
 
 
 def prepare(
@@ -157,101 +168,27 @@ def prepare(
     token: str | tuple[str, str] | None,
     is_exact: bool = False,
 ) -> tuple[Place, list[DatasetKey]]:
-    """Return where the keys' files are, after fetching or copying what is to be, and the keys.
+    """Return the place and the keys of the files to read, after the needed fetches and copies.
 
-    With `is_exact` a service is asked for just the keys' own datasets.
+    With `is_exact` only the keys' own datasets count, not larger ones of the same series.
+    Raises the error of a fetch that failed, `ServiceFailed` or `DatasetNotFound`.
     """
-    _require_one_place(folder, url)
+    check_one_place(folder, url)
     if url is None and fetch == "never":
         return find_place(folder, source), list(keys)
     with Service(local_address() if url is None else url, token) as service:
         if url is not None:
             return service.mirror(keys, fetch=fetch, is_exact=is_exact)
-        service.bring(keys, _known_here(keys, source, folder), fetch=fetch)
+        known: dict[DatasetKey, dict[str, Any]] = {}
+        for key in keys:
+            # A missing or a broken file is fetched.
+            with (
+                suppress(DatasetNotFound, FileCorrupt),
+                find_dataset(find_place(folder, source), key) as opened,
+            ):
+                known[key] = opened.facts
+        service.fetch(keys, known, fetch=fetch)
     return find_place(folder, source), list(keys)
-
-
-def _require_one_place(folder: str | Path | None, url: str | None) -> None:
-    if url is not None and folder is not None:
-        message = "What a service sends is kept in a cache of its own; leave folder or url out."
-        raise InvalidRequest({"folder": [message]})
-
-
-def _known_here(
-    keys: Sequence[DatasetKey], source: str | None, folder: str | Path | None
-) -> dict[DatasetKey, dict[str, Any]]:
-    """Return what the files of this machine say, for those of the keys that there are."""
-    found: dict[DatasetKey, dict[str, Any]] = {}
-    for key in keys:
-        try:
-            place = find_place(folder, source)
-            with find_dataset(place, key) as opened:
-                found[key] = opened.facts
-        except (DatasetNotFound, FileCorrupt):
-            continue
-    return found
-
-
-def parse_key(
-    source: str | None,
-    symbol: str,
-    timeframe: str,
-    *,
-    n_bars: int | None,
-    session: str,
-    adjustment: str,
-) -> DatasetKey:
-    """Return the key that these spell; its `n_bars` is 0 where any number will do."""
-    try:
-        key = DatasetKey.parse(
-            source=check_source(source),
-            symbol=symbol,
-            timeframe=timeframe,
-            n_bars=1 if n_bars is None else n_bars,
-            session=session,
-            adjustment=adjustment,
-        )
-    except InvalidRequest as error:
-        if list(error.errors) != ["exchange"]:
-            raise
-        message = f"{symbol!r} does not say which exchange; write it such as BINANCE:BTCUSDT."
-        raise InvalidRequest({"symbol": [message]}) from None
-    return key if n_bars is not None else replace(key, n_bars=0)
-
-
-def to_number(n_bars: object) -> int | None:
-    """Return a number of bars as a plain int; raise for what is none."""
-    if n_bars is None:
-        return None
-    if not isinstance(n_bars, (int, np.integer)) or isinstance(n_bars, bool):
-        raise InvalidRequest({"n_bars": [f"{n_bars!r} is no number of bars, such as 5000."]})
-    return int(n_bars)
-
-
-def to_instant(value: Instant | None, name: str) -> int | None:
-    """Return an instant in ms, rounded up: no bar opens between two of them."""
-    if value is None:
-        return None
-    message = f"{value!r} is no instant, such as '2025-01-31' or '2025-01-31T14:30+01:00'."
-    # pandas would take a number for nanoseconds since 1970.
-    if isinstance(value, (int, float, np.number)):
-        raise InvalidRequest({name: [message]})
-    try:
-        moment = pd.Timestamp(_parse_iso(value) if isinstance(value, str) else value)
-        if pd.isna(moment):
-            raise ValueError(value)
-        utc = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-        whole = utc.as_unit("ms")
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest({name: [message]}) from error
-    return round(whole.timestamp() * 1000) + (whole < utc)
-
-
-def _parse_iso(text: str) -> datetime:
-    """Read ISO 8601 and nothing else: pandas guesses which number of 01/02/2025 is the month."""
-    if re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", text):
-        text += "-01-01"[len(text) - 4 :]
-    return datetime.fromisoformat(text)
 
 
 def catalog(
@@ -261,15 +198,17 @@ def catalog(
     url: str | None = None,
     token: str | tuple[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Return one row for each dataset there is, of all sources or of one.
+    """Return a frame with one row for each dataset, of one source or of all.
 
-    A file that cannot be read has a row too; `state` says so. Raises `FolderUnavailable` where there
-    is no dataset at all, because the disk may not be mounted.
+    Instants are datetime64[UTC], `bytes` is the file's size. A file that cannot be read has a
+    row with the state `corrupt`. Raises `FolderUnavailable` where there is no dataset at all,
+    because the disk may not be mounted.
     """
-    _require_one_place(folder, url)
+    check_one_place(folder, url)
     if url is not None:
         with Service(url, token) as service:
-            rows = [_row_of_service(offer.row) for offer in service.list_datasets(source=source)]
+            offered = [offer.row for offer in service.list_datasets(source=source)]
+        rows = [row["instrument"] | row | {"n_rows": row["count"]} for row in offered]
     else:
         datasets = outputs_folder(folder) / "datasets"
         names = (
@@ -283,13 +222,6 @@ def catalog(
     for name in ("first_time", "last_time", "fetched_at"):
         frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
     return frame.sort_values(["source", "full_symbol", "timeframe", "n_bars"], ignore_index=True)
-
-
-_COLUMNS = (
-    "source", "full_symbol", "timeframe", "n_bars", "session", "adjustment", "state", "n_rows",
-    "first_time", "last_time", "last_bar_final", "fetched_at", "type", "currency", "description",
-    "timezone", "session_hours", "bytes", "content_hash", "path",
-)  # fmt: skip
 
 
 def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
@@ -306,8 +238,3 @@ def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
     row |= opened.facts["instrument"] | opened.facts
     is_superseded = opened.name in list_folder(place.folder).superseded
     return row | {"state": "superseded" if is_superseded else "ready", "bytes": opened.identity[2]}
-
-
-def _row_of_service(row: dict[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = row["instrument"] | {**row, "n_rows": row["count"]}
-    return merged

@@ -1,10 +1,10 @@
-"""Lock files: which content a study was made with, and a refusal of any other."""
+"""Lock files: the datasets and contents that a study was made with, and the check against them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey
 from datasets.bars.selection import Candidate, in_order
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research.folders import Place, outputs_folder, require_present
-from datasets.research.reader import OpenFile, open_dataset, read_unverified, verify
+from datasets.research.reader import open_dataset, read_unverified, verify
 from datasets.storage.atomic_write import put
 
 LOCK_FORMAT = 1
@@ -23,41 +23,42 @@ _FACTS = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")
 
 
 class HasEntries(Protocol):
-    """Many datasets that were loaded at once."""
+    """A panel's members: many datasets that were loaded at once, with a lock entry each."""
 
     @property
     def entries(self) -> list[dict[str, Any]]: ...
 
 
-# What this process has loaded last, in order. What a thousand members say of themselves is
-# not looked at until somebody wants to know.
+# The latest loads of this process, in order. The entries of a panel's thousand members are
+# built only when a lock file needs them.
 _noted: dict[Hashable, dict[str, Any] | HasEntries] = {}
-# What it has loaded before that: the latest of each dataset, so that a process that loads a
-# panel again and again does not hold all of them.
+# Entries of earlier loads, only the latest of each dataset: a process that loads a panel again
+# and again must not hold all of these panels.
 _older: dict[Hashable, dict[str, Any]] = {}
 _MAX_NOTED = 64
 
 
 def note(facts: Mapping[str, Any]) -> None:
-    """Remember a dataset that was loaded, for a lock file of everything."""
+    """Note a loaded dataset, for a lock file of all that this process has loaded."""
     _note(tuple(facts["key"].values()), entry_of(facts["key"], facts))
 
 
 def note_many(name: str, members: HasEntries) -> None:
-    """Remember a panel that was loaded, by a name that its content has."""
+    """Note a loaded panel; panels of the same content have the same name."""
     _note(name, members)
 
 
 def _note(name: Hashable, loaded: dict[str, Any] | HasEntries) -> None:
-    # At the end again, for the latest is what a lock file says.
+    # Moved to the end: a lock file holds the latest content.
     _noted.pop(name, None)
     _noted[name] = loaded
     while len(_noted) > _MAX_NOTED:
         for entry in _entries_of(_noted.pop(next(iter(_noted)))):
-            _older[_key(entry)] = entry
+            _older[DatasetKey.from_dict(entry)] = entry
 
 
-def _all_noted() -> Iterable[dict[str, Any]]:
+def noted_entries() -> Iterable[dict[str, Any]]:
+    """Yield the lock entries of all that this process has loaded, the latest last."""
     yield from _older.values()
     for loaded in _noted.values():
         yield from _entries_of(loaded)
@@ -68,26 +69,30 @@ def _entries_of(loaded: dict[str, Any] | HasEntries) -> list[dict[str, Any]]:
 
 
 def entry_of(key: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a lock file says of one dataset."""
+    """Return a dataset's entry in a lock file: its key and the facts of its content."""
     return {name: key[name] for name in KEY_FIELDS} | {name: facts[name] for name in _FACTS}
-
-
-def _key(entry: Mapping[str, Any]) -> DatasetKey:
-    return DatasetKey.from_dict(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock file, read."""
+    """The content of a lock file, by dataset key."""
 
     path: Path
     entries: dict[DatasetKey, dict[str, Any]]
 
     def pin(self, wanted: DatasetKey) -> DatasetKey:
-        """Return the key in the lock that the wanted one means; raise where there is none."""
-        series = [key for key in self.entries if _is_series(key, wanted)]
+        """Return the locked key that answers for a key; raise `LockMismatch` for none."""
+        series = [key for key in self.entries if replace(key, n_bars=wanted.n_bars) == wanted]
         # `load` may have taken the newest bars of a larger dataset.
-        found = in_order(series, wanted.n_bars, self._described)
+        found = in_order(
+            series,
+            wanted.n_bars,
+            lambda key: Candidate(
+                key.n_bars,
+                self.entries[key]["n_rows"],
+                datetime.fromisoformat(self.entries[key]["fetched_at"]),
+            ),
+        )
         if not found:
             raise LockMismatch(
                 f"{wanted.full_symbol} {wanted.timeframe} is not in {self.path.name}, which locks "
@@ -95,21 +100,10 @@ class Lock:
             )
         return found[0]
 
-    def _described(self, key: DatasetKey) -> Candidate:
-        entry = self.entries[key]
-        fetched_at = datetime.fromisoformat(entry["fetched_at"])
-        return Candidate(key.n_bars, entry["n_rows"], fetched_at)
-
-    def open(self, place: Place, key: DatasetKey) -> OpenFile:
-        """Open the file of a key in the lock; raise `LockMismatch` for other content."""
-        opened = open_dataset(place, key)
-        self.check(opened.facts)
-        return opened
-
     def check(self, facts: Mapping[str, Any]) -> None:
-        """Raise `LockMismatch` unless the dataset is the very one that was locked."""
+        """Raise `LockMismatch` unless the dataset is in the lock, with the same content."""
         now = entry_of(facts["key"], facts)
-        locked = self.entries.get(_key(now))
+        locked = self.entries.get(DatasetKey.from_dict(now))
         if locked is None:
             raise LockMismatch(f"{_name(now)} is not in {self.path.name}.")
         change = _change(locked, now)
@@ -117,20 +111,15 @@ class Lock:
             raise LockMismatch(f"{change} Locked in {self.path.name}.")
 
 
-def _is_series(key: DatasetKey, wanted: DatasetKey) -> bool:
-    names = ("source", "exchange", "symbol", "timeframe", "session", "adjustment")
-    return all(getattr(key, name) == getattr(wanted, name) for name in names)
-
-
 def _name(entry: Mapping[str, Any]) -> str:
-    return f"{_key(entry)} ({entry['source']})"
+    return f"{DatasetKey.from_dict(entry)} ({entry['source']})"
 
 
 def _change(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what differs, in one sentence; empty for equal content."""
+    """Return the differences in one sentence; an empty text for equal content."""
     if locked["content_hash"] == now["content_hash"]:
         return ""
-    said = {
+    words = {
         "n_rows": "bars",
         "first_time": "first bar",
         "last_time": "last bar",
@@ -138,7 +127,7 @@ def _change(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     }
     changes = [
         f"{word} {locked[name]} → {now[name]}"
-        for name, word in said.items()
+        for name, word in words.items()
         if locked[name] != now[name]
     ]
     if all(locked[name] == now[name] for name in ("n_rows", "first_time", "last_time")):
@@ -148,15 +137,15 @@ def _change(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def read_lock(path: str | Path) -> Lock:
-    """Read a lock file."""
+    """Read a lock file. Raises `InvalidRequest` where there is none or the file is no lock file."""
     path = Path(path)
     try:
         document = json.loads(path.read_text())
         if document["format"] != LOCK_FORMAT:
             raise ValueError(document["format"])
-        entries = {_key(entry): entry for entry in document["datasets"]}
+        entries = {DatasetKey.from_dict(entry): entry for entry in document["datasets"]}
     except FileNotFoundError:
-        message = f"{path} is not there; write_lock({path.name!r}) makes it."
+        message = f"{path} is not there; write_lock({path.name!r}) writes it."
         raise InvalidRequest({"lock": [message]}) from None
     except OSError as error:
         raise InvalidRequest({"lock": [f"{path} cannot be read ({error.strerror})."]}) from error
@@ -166,23 +155,29 @@ def read_lock(path: str | Path) -> Lock:
 
 
 def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
-    """Write which content was loaded, and return how many datasets that is.
+    """Write the datasets and contents that were loaded to a file; return the number of datasets.
 
     Parameters
     ----------
     path
-        `study.lock`: JSON, to be committed with the study. Replaced when it is there.
+        `study.lock`: JSON, to be committed with the study. An existing file is replaced.
     loaded
-        Frames of `load` and `load_panel`. Without any, all that this process has loaded.
+        Frames of `load` and `load_panel`. Without frames, all that this process has loaded.
+
+    Raises
+    ------
+    InvalidRequest
+        A frame has no `attrs`, one dataset was loaded with two contents, or the file cannot
+        be written.
     """
     by_key: dict[DatasetKey, dict[str, Any]] = {}
-    for entry in _entries(loaded) if loaded else _all_noted():
-        before = by_key.get(_key(entry), entry)
-        # Frames of a study belong together; in a whole session the latest counts.
+    for entry in _entries(loaded) if loaded else noted_entries():
+        before = by_key.get(DatasetKey.from_dict(entry), entry)
+        # The frames of a study must agree; of a whole session the latest content counts.
         if loaded and before["content_hash"] != entry["content_hash"]:
             message = f"It was loaded with two contents: {_change(before, entry)} Load it once."
             raise InvalidRequest({"loaded": [message]})
-        by_key[_key(entry)] = entry
+        by_key[DatasetKey.from_dict(entry)] = entry
     chosen = [by_key[key] for key in sorted(by_key, key=str)]
     document = {"format": LOCK_FORMAT, "datasets": chosen}
     try:
@@ -195,21 +190,25 @@ def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
 
 def _entries(loaded: Iterable[pd.DataFrame | pd.Series]) -> Iterable[dict[str, Any]]:
     for frame in loaded:
-        # An arrow table or an array has none.
+        # An Arrow table or an array has no `attrs`.
         attrs = getattr(frame, "attrs", {})
         if "members" in attrs:
             yield from attrs["members"].entries
         elif "content_hash" in attrs:
-            said = {str(name): value for name, value in attrs.items()}
-            base = said.get("resampled_from") or said["timeframe"]
-            yield entry_of(said | {"timeframe": base}, said)
+            facts = {str(name): value for name, value in attrs.items()}
+            base = facts.get("resampled_from") or facts["timeframe"]
+            yield entry_of(facts | {"timeframe": base}, facts)
         else:
             message = "A frame does not say where it comes from: its attrs are gone."
             raise InvalidRequest({"loaded": [message]})
 
 
 def verify_lock(path: str | Path, *, folder: str | Path | None = None) -> list[str]:
-    """Compare all locked datasets with the files, bar by bar; return a sentence for each that differs."""
+    """Compare all locked datasets with their files, bar by bar.
+
+    Returns one sentence for each dataset that differs; an empty list means that all are the same.
+    Raises `FolderUnavailable` where a source's folder is away, `InvalidRequest` for no lock file.
+    """
     lock = read_lock(path)
     datasets = outputs_folder(folder) / "datasets"
     sentences = []

@@ -1,13 +1,14 @@
-"""Make a panel out of its members' files, in threads, and in little more memory than it takes."""
+"""Builder of panels: reads the members' files in threads, in little more memory than the panel."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from functools import partial, reduce
 from threading import Lock
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.calendars.close_times import NEVER, close_instants
 from datasets.research.folders import Listing, Numbered, Place, list_folder, not_found
-from datasets.research.panel_cache import Keeper, Kept
+from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (
     Identity,
     OpenFile,
@@ -33,15 +34,16 @@ from datasets.research.reader import (
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_Wanted = tuple[DatasetKey, list[Numbered]]
+# A key, and the files that may answer for it.
+_Candidates = tuple[DatasetKey, list[Numbered]]
 
-# More of them only get into each other's way: Python runs one at a time between the decodings.
+# More threads are slower: between the decodings, Python runs only one of them at a time.
 _N_THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What was asked for, in the caller's own words."""
+    """The series of a panel, as the caller spells them."""
 
     symbols: tuple[str, ...]
     timeframe: str
@@ -52,7 +54,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a panel holds of its members."""
+    """The part of its members that a panel holds."""
 
     field: str
     join: str
@@ -63,96 +65,102 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One file as it was read."""
+    """The metadata of one file that was read, and the versions of all files that could have answered."""
 
-    full_symbol: str
-    facts: dict[str, Any]
     document: bytes
-    # Of the file, and of those that could have answered too: any that changes may answer next time.
+    # With the other candidates: after a change one of them may be the better answer.
     identities: tuple[Identity, ...]
 
 
-class Maker:
-    """Finds a kept panel, or makes one."""
+class PanelBuilder:
+    """Finds a panel in the cache, or builds it from its members' files."""
 
-    def __init__(self, place: Place, shape: Shape, keeper: Keeper | None) -> None:
+    def __init__(self, place: Place, shape: Shape, cache: PanelCache | None) -> None:
         self._place = place
         self._shape = shape
-        self._keeper = keeper
+        self._cache = cache
 
-    def kept(self, series: Series, keys: Callable[[], Sequence[DatasetKey]]) -> Kept | None:
-        """Return the panel from where it is kept; None where it is not, or is another now.
+    def find_cached(self, series: Series, keys: Callable[[], Sequence[DatasetKey]]) -> Panel | None:
+        """Return the panel from the cache; None where it is not there or no longer right.
 
-        `keys` makes the keys of the series, which is only needed when datasets came or went.
+        `keys` returns the keys of the series; it is called only when datasets came or went.
         """
-        if self._keeper is None:
+        if self._cache is None:
             return None
-        listing = list_folder(self._place.folder)
+        folder = self._place.folder
+        listing = list_folder(folder)
+        return self._cache.find(
+            self._request(series), folder, listing.digest, lambda: _members(listing, keys())
+        )
 
-        def members() -> str:
-            return _members(listing, keys())
-
-        return self._keeper.find(self._request(series), self._place.folder, listing.digest, members)
-
-    def make(
+    def build(
         self, keys: Sequence[DatasetKey], series: Series, *, is_exact: bool, is_verified: bool
-    ) -> Kept:
-        """Make the panel of these keys, and keep it; with `is_exact` of just their own files."""
+    ) -> Panel:
+        """Build the panel of these keys and store it in the cache.
+
+        With `is_exact` only the keys' own files count; with `is_verified` each file is compared
+        with its hash. Raises `DatasetNotFound` or `FileCorrupt`.
+        """
         listing = list_folder(self._place.folder)
         files = [listing.files_of(key, is_exact=is_exact) for key in keys]
         missing = [key for key, some in zip(keys, files, strict=True) if not some]
         if missing:
             raise not_found(self._place, missing)
-        # A file has at most as many bars as were asked for, and the largest number is first.
+        # The largest number is first, and a file has at most as many bars as its number.
         grid = _Grid(len(keys), max(some[0][0] for some in files))
         members = self._read_all(list(zip(keys, files, strict=True)), grid, is_verified=is_verified)
         times, values = grid.merged(self._shape.join)
         contents = [hashlib.sha256(member.document).hexdigest() for member in members]
-        panel = Kept(
+        panel = Panel(
             name=_digest([contents, astuple(self._shape)]),
             times=times,
             values=values,
-            symbols=[member.full_symbol for member in members],
+            symbols=[key.full_symbol for key in keys],
             members=b"[" + b",".join(member.document for member in members) + b"]",
         )
-        if self._keeper is None:
+        if self._cache is None:
             return panel
         del grid, values
-        kept = self._keeper.keep(panel)
-        # What a lock or a service chose cannot be known from the words alone.
+        stored = self._cache.store(panel)
+        # The arguments alone do not name the datasets that a lock or a service has chosen.
         if not is_exact and all(key.n_bars == (series.n_bars or 0) for key in keys):
-            identities = [identity for member in members for identity in member.identities]
-            self._keeper.remember(
+            self._cache.record(
                 self._request(series),
-                kept.name,
-                identities,
+                stored.name,
+                [identity for member in members for identity in member.identities],
                 listing.digest,
                 _members(listing, keys),
             )
-        return kept
+        return stored
 
     def _request(self, series: Series) -> str:
+        """Return the digest of a request: folder, series and shape."""
         words = [series.timeframe, series.n_bars, series.session, series.adjustment]
         return _digest([str(self._place.folder), series.symbols, words, astuple(self._shape)])
 
     def _read_all(
-        self, wanted: Sequence[_Wanted], grid: _Grid, *, is_verified: bool
+        self, candidates: Sequence[_Candidates], grid: _Grid, *, is_verified: bool
     ) -> list[_Member]:
+        """Read the files of all columns into the grid, in threads."""
+
         def read_some(first: int) -> list[_Member]:
             return [
-                self._read(wanted[row], grid, row, is_verified=is_verified)
-                for row in range(first, len(wanted), _N_THREADS)
+                self._read(candidates[row], grid, row, is_verified=is_verified)
+                for row in range(first, len(candidates), _N_THREADS)
             ]
 
         with ThreadPoolExecutor(_N_THREADS) as pool:
             parts = list(pool.map(read_some, range(_N_THREADS)))
-        return [parts[row % _N_THREADS][row // _N_THREADS] for row in range(len(wanted))]
+        return [parts[row % _N_THREADS][row // _N_THREADS] for row in range(len(candidates))]
 
-    def _read(self, wanted: _Wanted, grid: _Grid, row: int, *, is_verified: bool) -> _Member:
-        with open_best(self._place, *wanted) as opened:
+    def _read(
+        self, candidates: _Candidates, grid: _Grid, row: int, *, is_verified: bool
+    ) -> _Member:
+        """Read one column into a row of the grid."""
+        with open_best(self._place, *candidates) as opened:
             if is_verified:
                 verify(opened, read_unverified(opened, BAR_COLUMNS))
-            digest, times = grid.times_like(opened)
+            digest, times = grid.times_of_file(opened)
             column = read_unverified(opened, [self._shape.field]).column(0)
             values: Floats = column.to_numpy()
         facts, shape = opened.facts, self._shape
@@ -165,13 +173,11 @@ class Maker:
             times = close_instants(times, clock_of(facts), closed_by_ms=closed)
             kind = (*kind, clock_of(facts), int(times[-1]))
         grid.add(row, kind, times[first:last], values[first:last])
-        return _Member(
-            opened.full_symbol, facts, opened.document, (opened.identity, *opened.others)
-        )
+        return _Member(opened.document, (opened.identity, *opened.others))
 
 
 def _members(listing: Listing, keys: Sequence[DatasetKey]) -> str:
-    """Return what stands for the files that may answer for the keys."""
+    """Return the digest of the files that may answer for the keys."""
     return _digest([listing.files_of(key) for key in keys])
 
 
@@ -180,21 +186,23 @@ def _digest(value: Any) -> str:
 
 
 class _Grid:
-    """The columns as they come, in as little memory as the result itself takes."""
+    """Columns of a panel while they are read, in no more memory than the panel itself.
+
+    Columns of one *kind* have the same times, which are decoded and held once.
+    """
 
     def __init__(self, n_columns: int, n_rows: int) -> None:
-        # Pages that nothing is written to take no memory.
+        # Pages that are never written take no memory.
         self._values: Floats = np.empty((n_columns, n_rows))
         self._n_rows = 0
-        # Most members share their times, so each kind is decoded and held once.
         self._decoded: dict[bytes, Integers] = {}
         self._kinds: dict[Hashable, tuple[Integers, list[int]]] = {}
         self._lock = Lock()
 
-    def times_like(self, opened: OpenFile) -> tuple[bytes, Integers]:
-        """Return the file's times, decoded only when no file before held the same bytes.
+    def times_of_file(self, opened: OpenFile) -> tuple[bytes, Integers]:
+        """Return a digest of the file's times, and the times in ms.
 
-        With them comes what is the same for the same bytes.
+        Times are decoded only once for all files with the same bytes.
         """
         raw = _raw_times(opened)
         digest = hashlib.blake2b(raw, digest_size=16).digest()
@@ -205,16 +213,17 @@ class _Grid:
         return digest, times
 
     def add(self, row: int, kind: Hashable, times: Integers, values: Floats) -> None:
-        """Take a column in; those of one kind have the same times."""
+        """Add a column as the row `row`."""
         self._values[row, : len(values)] = values
         with self._lock:
             self._n_rows = max(self._n_rows, len(values))
             self._kinds.setdefault(kind, (times, []))[1].append(row)
 
     def merged(self, join: str) -> tuple[Integers, Floats]:
-        """Return all times in order, and the values on them: a row for each column."""
+        """Return the joined times in ms, and the values, with shape (n_columns, n_times)."""
         kinds = list(self._kinds.values())
-        times = _joined((times for times, _ in kinds), join)
+        join_two = partial(np.intersect1d, assume_unique=True) if join == "inner" else np.union1d
+        times = reduce(join_two, (own for own, _ in kinds))
         if len(kinds) == 1:
             return times, self._values[:, : self._n_rows]
         merged = np.full((self._values.shape[0], len(times)), np.nan)
@@ -229,25 +238,12 @@ class _Grid:
 
 
 def _raw_times(opened: OpenFile) -> bytes:
-    """Return bytes that decode to the file's times, and to no others."""
+    """Return bytes that are equal only for files with equal times."""
     if opened.file.num_row_groups == 1:
         chunk = opened.file.metadata.row_group(0).column(0)
         if not chunk.has_dictionary_page:
-            # How bytes are read is a part of what they say.
-            how = [chunk.compression, chunk.encodings, chunk.num_values, chunk.physical_type]
+            # The same bytes mean other times under another encoding.
+            encoding = [chunk.compression, chunk.encodings, chunk.num_values, chunk.physical_type]
             opened.source.seek(chunk.data_page_offset)
-            return repr(how).encode() + opened.source.read(chunk.total_compressed_size)
+            return repr(encoding).encode() + opened.source.read(chunk.total_compressed_size)
     return times_of(read_unverified(opened, ["time"])).tobytes()
-
-
-def _joined(all_times: Iterable[Integers], join: str) -> Integers:
-    """Return the times that any has, or all have, in order."""
-    joined: Integers | None = None
-    for times in all_times:
-        if joined is None:
-            joined = times
-        elif join == "inner":
-            joined = np.intersect1d(joined, times, assume_unique=True)
-        else:
-            joined = np.union1d(joined, times)
-    return np.empty(0, dtype=np.int64) if joined is None else joined

@@ -1,4 +1,4 @@
-"""Panels on disk: found by their content's name, mapped and never copied."""
+"""Cache of panels on disk: named by their content, mapped into memory and never copied."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from datasets.storage.atomic_write import put
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Panels beyond this are removed, the ones not used for longest first.
+# Limit of the cache; the least recently used panels are removed first.
 MAX_KEPT_BYTES = 4_000_000_000
-# A panel's file: the header's length, the header (JSON, filled up with spaces), times, values, members.
+# A panel's file: the header's length, the header (JSON, padded with spaces), times, values, members.
 _SUFFIX = ".panel"
 _N_LENGTH, _ALIGNED_TO = 8, 64
-# After so long nobody is writing it any more, and a request is cheap to make again.
+# Age at which unfinished files and recorded requests are removed.
 _LEFT_OVER_S = 7 * 86_400
 
 
 class Members:
-    """Where each column of a panel comes from: read when it is looked at.
+    """Metadata of the file of each column of a panel, parsed at the first use.
 
-    pandas copies a frame's `attrs` with every operation; a thousand dicts would be felt.
+    pandas copies a frame's `attrs` with every operation: a thousand dicts would slow each one.
     """
 
     def __init__(self, document: bytes) -> None:
@@ -44,13 +44,13 @@ class Members:
 
     @cached_property
     def all_facts(self) -> list[dict[str, Any]]:
-        """What each file says of itself, in the order of the columns."""
+        """The metadata of each file, in the order of the columns."""
         facts: list[dict[str, Any]] = json.loads(self._document)
         return facts
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        """What a lock file says of each."""
+        """The lock file entry of each column."""
         return [entry_of(facts["key"], facts) for facts in self.all_facts]
 
     def __len__(self) -> int:
@@ -66,12 +66,12 @@ class Members:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # nothing changes it
+        return self  # immutable
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A panel: `values` has a row for each symbol, on the times in ms."""
+class Panel:
+    """A panel: `times` in ms, `values` with shape (n_symbols, n_times), metadata as JSON bytes."""
 
     name: str
     times: Integers
@@ -79,72 +79,104 @@ class Kept:
     symbols: list[str]
     members: bytes
 
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """Yield the parts of the panel's file, in order."""
+        header = {
+            "symbols": self.symbols,
+            "n_rows": len(self.times),
+            "members_bytes": len(self.members),
+        }
+        text = json.dumps(header)
+        text += " " * (-(_N_LENGTH + len(text)) % _ALIGNED_TO)
+        yield len(text).to_bytes(_N_LENGTH, "little")
+        yield text.encode()
+        yield self.times.data
+        # Row by row: the array may be wider than the panel, so it is not contiguous.
+        yield from (row.data for row in self.values)
+        yield self.members
 
-class Keeper:
-    """The panels below one folder."""
+    @classmethod
+    def from_map(cls, name: str, mapped: mmap.mmap) -> Self:
+        """Return the panel in a mapped file; raise `ValueError`, `KeyError` or `TypeError` for none."""
+        start = _N_LENGTH + int.from_bytes(mapped[:_N_LENGTH], "little")
+        header = json.loads(mapped[_N_LENGTH:start])
+        symbols, n_rows = header["symbols"], header["n_rows"]
+        values_at = start + 8 * n_rows
+        members_at = values_at + 8 * n_rows * len(symbols)
+        if len(mapped) != members_at + header["members_bytes"]:
+            raise ValueError(f"{name} is cut short.")
+        return cls(
+            name=name,
+            times=np.ndarray(n_rows, np.int64, mapped, start),
+            values=np.ndarray((len(symbols), n_rows), np.float64, mapped, values_at),
+            symbols=symbols,
+            members=mapped[members_at:],
+        )
+
+
+class PanelCache:
+    """The panels in one folder, and the requests that they answer."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def find(
         self, request: str, folder: Path, listing: str, members: Callable[[], str]
-    ) -> Kept | None:
-        """Return the panel that answered this request, unless a file in the folder is another now.
+    ) -> Panel | None:
+        """Return the panel that answered a request before; None where a file has changed since.
 
-        `listing` stands for all names that there are, `members` for those that may answer: a
-        new one might be a better answer.
+        `folder` is the folder of the datasets, `listing` the digest of all names in it.
+        `members` returns the digest of the files that may answer: a new one may be a better
+        answer. It is called only when `listing` has changed.
         """
-        path = self._record(request)
+        path = self._record_path(request)
         try:
             record = json.loads(path.read_bytes())
-            is_listed_anew = record["listing"] != listing
-            if is_listed_anew and record["members"] != members():
+            is_new_listing = record["listing"] != listing
+            if is_new_listing and record["members"] != members():
                 return None
             if not _are_unchanged(folder, record["files"], record["identities"]):
                 return None
-            kept = self.open(record["panel"])
+            panel = self.open(record["panel"])
         except (OSError, KeyError, TypeError, ValueError):
             return None
         with suppress(OSError):
             os.utime(path)
-        if kept is not None and is_listed_anew:
+        if panel is not None and is_new_listing:
             self._write_record(request, record | {"listing": listing})
-        return kept
+        return panel
 
-    def open(self, name: str) -> Kept | None:
-        """Map the panel of that name; None where there is none that can be read."""
+    def open(self, name: str) -> Panel | None:
+        """Map the panel of that name; None where no readable file exists."""
         path = self._path(name)
         try:
             with path.open("rb") as file:
-                # Private pages: a frame can be changed, and the file cannot.
+                # Private pages: changes of a frame never reach the file.
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            panel = _unpack(name, mapped)
-        # One cut short, or of another version.
+            panel = Panel.from_map(name, mapped)
+        # The file is cut short, or of another version.
         except (OSError, KeyError, TypeError, ValueError):
             return None
         with suppress(OSError):
             os.utime(path)
         return panel
 
-    def keep(self, panel: Kept) -> Kept:
-        """Write the panel and return it as it is on disk; as it is, where nothing can be written."""
-        kept = self.open(panel.name)
-        if kept is not None:
-            return kept
+    def store(self, panel: Panel) -> Panel:
+        """Write a panel and return it mapped; return it unchanged where the disk cannot be written."""
+        stored = self.open(panel.name)
+        if stored is not None:
+            return stored
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # A frame of zeros after the power failed would be worse than waiting for the disk.
-            put(self._path(panel.name), *_packed(panel), is_synced=True)
-            self._thin_out(panel.name)
+            # Without a sync, a power cut could leave a valid file full of zeros.
+            put(self._path(panel.name), *panel.parts(), is_synced=True)
+            self.prune(panel.name)
         except OSError:
-            # A full disk or a folder of somebody else: the panel itself is right.
+            # A full disk or a folder without permission: the panel itself is right.
             return panel
         return self.open(panel.name) or panel
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}{_SUFFIX}"
-
-    def remember(
+    def record(
         self,
         request: str,
         name: str,
@@ -152,7 +184,7 @@ class Keeper:
         listing: str,
         members: str,
     ) -> None:
-        """Note which panel answers a request, for as long as these files stay as they are."""
+        """Record that a panel answers a request until one of these files changes."""
         record = {
             "panel": name,
             "listing": listing,
@@ -162,19 +194,10 @@ class Keeper:
         }
         self._write_record(request, record)
 
-    def _record(self, request: str) -> Path:
-        return self.folder / "requests" / f"{request}.json"
+    def prune(self, newest: str) -> None:
+        """Remove the least recently used panels beyond the limit, never the newest one.
 
-    def _write_record(self, request: str, record: Mapping[str, Any]) -> None:
-        path = self._record(request)
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            put(path, json.dumps(record).encode())
-
-    def _thin_out(self, newest: str) -> None:
-        """Remove the panels that were not used for longest, down to the allowed bytes.
-
-        So goes what a process left that was killed while it wrote, and what nobody asked for in days.
+        Also removes unfinished files of killed processes, and requests unused for a week.
         """
         panels = [(path.stat(), path) for path in self.folder.glob(f"*{_SUFFIX}")]
         panels.sort(key=lambda found: found[0].st_mtime_ns, reverse=True)
@@ -182,7 +205,7 @@ class Keeper:
         for status, path in panels:
             total += status.st_size
             if total > MAX_KEPT_BYTES and path != self._path(newest):
-                # Whoever has it mapped keeps it.
+                # A process that has the file mapped keeps its pages.
                 path.unlink(missing_ok=True)
         long_ago = time.time() - _LEFT_OVER_S
         others = [path for path in self.folder.iterdir() if path.suffix != _SUFFIX]
@@ -191,44 +214,21 @@ class Keeper:
                 # A folder is a panel of an earlier version.
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}{_SUFFIX}"
 
-def _packed(panel: Kept) -> Iterator[bytes | memoryview]:
-    """Return a panel as the parts of its file."""
-    about = {
-        "symbols": panel.symbols,
-        "n_rows": len(panel.times),
-        "members_bytes": len(panel.members),
-    }
-    text = json.dumps(about)
-    text += " " * (-(_N_LENGTH + len(text)) % _ALIGNED_TO)
-    yield len(text).to_bytes(_N_LENGTH, "little")
-    yield text.encode()
-    yield panel.times.data
-    # Row by row: what was made with room to spare is not one stretch of memory.
-    yield from (row.data for row in panel.values)
-    yield panel.members
+    def _record_path(self, request: str) -> Path:
+        return self.folder / "requests" / f"{request}.json"
 
-
-def _unpack(name: str, mapped: mmap.mmap) -> Kept:
-    """Return the panel in a mapped file; raise `ValueError`, or what JSON does, for any other."""
-    start = _N_LENGTH + int.from_bytes(mapped[:_N_LENGTH], "little")
-    about = json.loads(mapped[_N_LENGTH:start])
-    symbols, n_rows = about["symbols"], about["n_rows"]
-    values_at = start + 8 * n_rows
-    members_at = values_at + 8 * n_rows * len(symbols)
-    if len(mapped) != members_at + about["members_bytes"]:
-        raise ValueError(f"{name} is cut short.")
-    return Kept(
-        name=name,
-        times=np.ndarray(n_rows, np.int64, mapped, start),
-        values=np.ndarray((len(symbols), n_rows), np.float64, mapped, values_at),
-        symbols=symbols,
-        members=mapped[members_at:],
-    )
+    def _write_record(self, request: str, record: Mapping[str, Any]) -> None:
+        path = self._record_path(request)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            put(path, json.dumps(record).encode())
 
 
 def _are_unchanged(folder: Path, names: Sequence[str], identities: Sequence[Sequence[int]]) -> bool:
-    """Return whether each file is still the very one it was."""
+    """Return whether each file is still the same version."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         for name, identity in zip(names, identities, strict=True):

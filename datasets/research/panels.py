@@ -1,10 +1,10 @@
-"""One column of many datasets side by side, kept on disk once it has been made."""
+"""`load_panel`: one column of many datasets side by side, cached on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,21 @@ import pandas as pd
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import InvalidRequest
 from datasets.research import lock_files
-from datasets.research.dataframes import VALUE_COLUMNS, utc_index
+from datasets.research.arguments import (
+    VALUE_COLUMNS,
+    Fetching,
+    Instant,
+    check_choice,
+    check_fetching,
+    parse_key,
+    to_instant,
+    to_number,
+)
+from datasets.research.dataframes import utc_index
 from datasets.research.folders import Place, find_place, state_folder
-from datasets.research.loader import Instant, parse_key, prepare, to_instant, to_number
-from datasets.research.panel_builder import Maker, Series, Shape
-from datasets.research.panel_cache import Keeper, Kept, Members
-from datasets.research.service_client import Fetching, check_fetching
+from datasets.research.loader import prepare
+from datasets.research.panel_builder import PanelBuilder, Series, Shape
+from datasets.research.panel_cache import Members, Panel, PanelCache
 
 Join = Literal["outer", "inner"]
 IndexBy = Literal["time", "close_time"]
@@ -55,58 +64,59 @@ def load_panel(
     field
         `open`, `high`, `low`, `close` or `volume`.
     join
-        `outer` has a row for each time that any symbol has, NaN where one has none; nothing
-        is filled. `inner` has the times that all have.
+        `outer` has a row for each time of any symbol, NaN where a symbol has no bar; nothing
+        is filled. `inner` has only the times that all symbols have.
     index
-        `time`, the bar's opening, or `close_time`, from which on its value can be known.
+        `time`, the bar's opening, or `close_time`, the instant from which on the value is known.
     keep, cache
-        Keep the panel in `cache`, by default `state/panels` below the outputs folder, and map
-        it from there the next time, until a member's file changes.
+        Keep the panel in the folder `cache`, by default `state/panels` below the outputs folder,
+        and map it into memory from there the next time, until a member's file changes.
     verify
-        Compare each file with its hash; reading one column trusts what the file says of itself.
-        With `lock` it is always done.
+        Compare each file with its hash. By default the one column is read without a comparison.
+        With `lock` each file is always compared.
     start, end
-        Which rows, by the index: with `index="close_time"` the instants of closing.
+        Bounds of the rows, by the index: with `index="close_time"` the closing instants.
 
     The other parameters are those of `load`.
 
     Returns
     -------
     pd.DataFrame
-        float64, a column for each symbol in the order given, the index in UTC. `attrs` say in
-        `members` where each column comes from, and in `timeframe` how long the bars are.
-        Changing the frame never changes the kept panel.
+        float64, a column for each symbol in the given order; the index in UTC, strictly
+        increasing. In `attrs`, `members` describes the file of each column and `timeframe` the
+        bars' length. Changes of the frame never change the panel on disk.
+
+    Raises
+    ------
+    The errors of `load`. `DatasetNotFound` names all symbols without a dataset.
     """
     check_fetching(fetch)
     n_bars = to_number(n_bars)
-    shape = Shape(*_check(field, join, index), closed=bool(closed), n_bars=n_bars or 0)
+    check_choice("field", field, VALUE_COLUMNS)
+    check_choice("join", join, get_args(Join))
+    check_choice("index", index, get_args(IndexBy))
+    shape = Shape(field, join, index, closed=bool(closed), n_bars=n_bars or 0)
     bounds = (to_instant(start, "start"), to_instant(end, "end"))
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     series = Series(names, timeframe, n_bars, session, adjustment)
     if lock is None and url is None and fetch == "never" and keep and not verify:
         place = find_place(folder, source)
-        maker = Maker(place, shape, _keeper(place, cache))
-        kept = maker.kept(series, lambda: _parse_keys(series, source))
-        if kept is not None:
-            return _frame(kept, series, bounds, index)
+        builder = PanelBuilder(place, shape, _panel_cache(place, cache))
+        cached = builder.find_cached(series, lambda: _parse_keys(series, source))
+        if cached is not None:
+            return _frame(cached, series, bounds, index)
     keys = _parse_keys(series, source)
     locked = lock_files.read_lock(lock) if lock is not None else None
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
-    place, keys = prepare(
-        keys,
-        fetch=fetch,
-        source=source,
-        folder=folder,
-        url=url,
-        token=token,
-        is_exact=locked is not None,
-    )
-    maker = Maker(place, shape, _keeper(place, cache) if keep else None)
-    # What is locked is the content, and not what the file says of it.
     is_locked = locked is not None
+    place, keys = prepare(
+        keys, fetch=fetch, source=source, folder=folder, url=url, token=token, is_exact=is_locked
+    )
+    builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None)
+    # A lock is about the bars themselves, so the files' own hashes are not trusted.
     is_exact = is_locked or url is not None
-    panel = maker.make(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
+    panel = builder.build(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
     if locked is not None:
         for facts in Members(panel.members):
             locked.check(facts)
@@ -134,27 +144,15 @@ def _parse_keys(series: Series, source: str | None) -> list[DatasetKey]:
     return keys
 
 
-def _check(field: str, join: str, index: str) -> tuple[str, str, str]:
-    allowed = {
-        "field": (field, VALUE_COLUMNS),
-        "join": (join, ("outer", "inner")),
-        "index": (index, ("time", "close_time")),
-    }
-    for name, (value, values) in allowed.items():
-        if value not in values:
-            message = f"{value!r} is not allowed; use one of {', '.join(values)}."
-            raise InvalidRequest({name: [message]})
-    return field, join, index
-
-
-def _keeper(place: Place, cache: str | Path | None) -> Keeper:
-    if cache is not None:
-        return Keeper(Path(cache).expanduser().absolute())
-    return Keeper(state_folder(place.datasets.parent) / "panels")
+def _panel_cache(place: Place, folder: str | Path | None) -> PanelCache:
+    """Return the cache in the folder, or in the place's own state folder for None."""
+    if folder is not None:
+        return PanelCache(Path(folder).expanduser().absolute())
+    return PanelCache(state_folder(place.datasets.parent) / "panels")
 
 
 def _frame(
-    panel: Kept, series: Series, bounds: tuple[int | None, int | None], index: str
+    panel: Panel, series: Series, bounds: tuple[int | None, int | None], index: str
 ) -> pd.DataFrame:
     start_ms, end_ms = bounds
     first = 0 if start_ms is None else int(np.searchsorted(panel.times, start_ms))

@@ -1,9 +1,10 @@
-"""Requests to a service, bounded in time and size; each failure is a named error."""
+"""HTTP requests to a service, bounded in time and size; each failure is a named error."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,11 +20,11 @@ from datasets.storage.bounded_http import (
     read_body,
 )
 
-# For connecting, and for each silence.
+# Longest time to connect, and longest silence within a reply.
 TIMEOUT_S = 30.0
-# For the whole of one request. A large file takes its time on a slow line.
+# Longest time of one request. A large file is slow on a slow line.
 REQUEST_S = 600.0
-# How long to go on with all that was asked for: a throttled feed gives some twenty a minute.
+# Longest time of all requests of one call: a throttled feed answers about twenty fetches a minute.
 PATIENCE_S = 3600.0
 # A page of the catalog is about 2 MB; a file of a million bars, the most there is, about 40.
 MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -31,8 +32,8 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 _LONGEST_PAUSE_S = 60.0
 
 
-class Answer:
-    """A reply that has come whole."""
+class Reply:
+    """A complete HTTP reply."""
 
     def __init__(self, response: requests.Response, body: bytes) -> None:
         self.status = response.status_code
@@ -41,29 +42,28 @@ class Answer:
         self.body = body
 
 
-class Wire:
-    """The way to one service.
+class Connection:
+    """Connection to one service, with a deadline for all its requests together.
 
     Parameters
     ----------
     url
         `http://host:8000`.
     token
-        A token, or (user, password); None where the API is open.
-    hint
-        A sentence for whoever finds the service unreachable.
+        An API token, or (user, password); None where the API is open.
+    copies
+        Folder with the local copies of the service's files; the error of an unreachable service
+        names this folder where it exists.
     """
 
-    def __init__(
-        self, url: str, token: str | tuple[str, str] | None, *, hint: Callable[[], str] = str
-    ) -> None:
-        self._hint = hint
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, token: str | tuple[str, str] | None, *, copies: Path) -> None:
+        self._copies = copies
+        self.url = url
         if not self.url.startswith(("http://", "https://")):
             message = f"{url!r} is no address of a service, such as http://host:8000."
             raise InvalidRequest({"url": [message]})
         self._deadline = time.monotonic() + PATIENCE_S
-        # All that has come, of all requests.
+        # Bytes of all replies together.
         self.n_bytes = 0
         self._limit = TimeLimit(REQUEST_S)
         self._session = limited_session(self._limit)
@@ -73,107 +73,109 @@ class Wire:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._session.close()
         self._limit.close()
 
     @property
     def is_late(self) -> bool:
-        """Whether the time for all that was asked for is over."""
+        """Whether the time for all requests is over."""
         return time.monotonic() > self._deadline
 
-    def ask_json(self, method: str, address: str, part: str, **options: Any) -> dict[str, Any]:
-        """Return a reply that has this part; any other server answers something else."""
-        answer = self.ask(method, address, max_bytes=MAX_JSON_BYTES, **options)
+    def request_json(self, method: str, address: str, part: str, **options: Any) -> dict[str, Any]:
+        """Return a JSON reply that has the field `part`; raise `ServiceFailed` for any other."""
+        reply = self.request(method, address, max_bytes=MAX_JSON_BYTES, **options)
         try:
-            document: dict[str, Any] = orjson.loads(answer.body)
+            document: dict[str, Any] = orjson.loads(reply.body)
             document[part]
         except (KeyError, TypeError, ValueError) as error:
-            raise self.misunderstood(f"something else than {part!r}") from error
+            raise self.unexpected(f"something else than {part!r}") from error
         return document
 
-    def misunderstood(self, what: str) -> ServiceFailed:
-        """Return the error of an answer that a service of ours does not give."""
-        return ServiceFailed(f"{self.url} answered {what}; is it the service?")
+    def unexpected(self, found: str) -> ServiceFailed:
+        """Return the error of a reply that our service never gives."""
+        return ServiceFailed(f"{self.url} answered {found}; is it the service?")
 
-    def ask(self, method: str, address: str, *, max_bytes: int, **options: Any) -> Answer:
-        """Return a reply that is a success; wait where the service says that we asked too often."""
+    def request(self, method: str, address: str, *, max_bytes: int, **options: Any) -> Reply:
+        """Return a reply with status 200, 202 or 304; wait and repeat after status 429.
+
+        Raises the error that the reply describes, or `ServiceFailed`.
+        """
         while True:
-            answer = self._send(method, self.url + address, max_bytes, **options)
-            if answer.status in (200, 202, 304):
-                return answer
-            if answer.status != 429 or self.is_late:
-                raise _problem(answer, self.url)
-            # We asked too often; the service says when it will listen again.
-            after = answer.headers.get("Retry-After", "")
+            reply = self._send(method, self.url + address, max_bytes, **options)
+            if reply.status in (200, 202, 304):
+                return reply
+            if reply.status != 429 or self.is_late:
+                raise _problem(reply, self.url)
+            after = reply.headers.get("Retry-After", "")
             is_number = after.isascii() and after.isdigit()
             self.pause(float(after) if is_number else 1.0)
 
     def pause(self, seconds: float) -> None:
-        """Wait as long as the service says, at most a minute; raise when all the time is over."""
-        if self.is_late:
-            raise ServiceFailed(f"{self.url} was asked for {PATIENCE_S:g} s and has not given all.")
+        """Wait for the service's own pause, at most a minute; raise when the time is over."""
+        self.require_time()
         time.sleep(min(max(seconds, 0.0), _LONGEST_PAUSE_S))
 
-    def _send(self, method: str, url: str, max_bytes: int, **options: Any) -> Answer:
+    def require_time(self) -> None:
+        """Raise `ServiceFailed` when the time for all requests is over."""
         if self.is_late:
             raise ServiceFailed(f"{self.url} was asked for {PATIENCE_S:g} s and has not given all.")
+
+    def _send(self, method: str, url: str, max_bytes: int, **options: Any) -> Reply:
+        self.require_time()
+        too_slow = f"{self.url} takes longer than {self._limit.seconds:g} s to answer."
         try:
             with self._limit:
                 response = self._session.request(
                     method, url, timeout=TIMEOUT_S, allow_redirects=False, stream=True, **options
                 )
                 with response:
-                    answer = Answer(response, read_body(response, max_bytes=max_bytes))
+                    reply = Reply(response, read_body(response, max_bytes=max_bytes))
         except BodyTooLarge:
             raise ServiceFailed(
-                f"{self.url} sends more than {max_bytes // 2**20} MB for one request, and is not read further."
+                f"{self.url} sends more than {max_bytes // 2**20} MB for one request; "
+                "the rest is not read."
             ) from None
         except (requests.RequestException, HTTPError, BodyUnreadable) as error:
-            raise self._failure(error) from error
+            if self._limit.is_over:
+                raise ServiceFailed(too_slow) from error
+            if isinstance(error, BodyUnreadable):
+                raise self.unexpected("with a body that cannot be unpacked") from error
+            hint = f" Its files as they were last copied: folder={str(self._copies)!r}."
+            raise ServiceFailed(
+                f"The service at {self.url} cannot be reached ({type(error).__name__}). "
+                "`make run` starts one; url= names another."
+                + (hint if self._copies.is_dir() else "")
+            ) from error
         if self._limit.is_over:
-            # What ended was cut off, and perhaps without a sign of it.
-            raise self._too_slow()
-        self.n_bytes += len(answer.body)
-        return answer
-
-    def _failure(self, error: Exception) -> ServiceFailed:
-        if self._limit.is_over:
-            return self._too_slow()
-        if isinstance(error, BodyUnreadable):
-            return self.misunderstood("with a body that cannot be unpacked")
-        return ServiceFailed(
-            f"The service at {self.url} cannot be reached ({type(error).__name__}). "
-            f"`make run` starts one; url= names another.{self._hint()}"
-        )
-
-    def _too_slow(self) -> ServiceFailed:
-        return ServiceFailed(f"{self.url} takes longer than {self._limit.seconds:g} s to answer.")
+            # The limit cut the reply off, perhaps without an error.
+            raise ServiceFailed(too_slow)
+        self.n_bytes += len(reply.body)
+        return reply
 
 
-def _problem(answer: Answer, url: str) -> DatasetsError:
-    """Return the error that a reply of problem+json describes."""
+def _problem(reply: Reply, url: str) -> DatasetsError:
+    """Return the error that a problem+json reply describes."""
     try:
-        document = orjson.loads(answer.body)
+        document = orjson.loads(reply.body)
         code, detail = str(document["code"]), str(document["detail"])
-        fields = document.get("errors") or {"request": [detail]}
+        fields = document.get("errors")
     except (AttributeError, KeyError, TypeError, ValueError):
-        return ServiceFailed(f"{url} answered {answer.status} {answer.reason}.")
+        return ServiceFailed(f"{url} answered {reply.status} {reply.reason}.")
     if code == "invalid_request":
-        return InvalidRequest(_messages(fields) or {"request": [detail]})
+        # Only messages in the form of our service: a list of texts for each field.
+        messages = {
+            name: list(map(str, texts))
+            for name, texts in (fields.items() if isinstance(fields, dict) else ())
+            if isinstance(texts, list)
+        }
+        return InvalidRequest(messages or {"request": [detail]})
     if code == "not_authenticated":
         return ServiceFailed(f"{url} asks who you are: {detail} Pass token=.")
     return error_of(code, detail)
 
 
-def _messages(fields: Any) -> dict[str, Sequence[str]]:
-    """Return what is said of each field, as far as it is said in the way of the service."""
-    if not isinstance(fields, dict):
-        return {}
-    return {name: list(map(str, said)) for name, said in fields.items() if isinstance(said, list)}
-
-
 def error_of(code: str, detail: str) -> DatasetsError:
-    """Return the error with this code, when it is one of a fetch; else `ServiceFailed`."""
+    """Return the error with this code where it is the error of a fetch; else `ServiceFailed`."""
     kind = all_codes().get(code, ServiceFailed)
     return kind(detail) if issubclass(kind, FetchError) else ServiceFailed(detail)

@@ -1,4 +1,4 @@
-"""The tables that were read last, kept in memory up to a number of bytes."""
+"""LRU cache of decoded tables, bounded by bytes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pyarrow as pa
 Name = TypeVar("Name", bound=Hashable)
 
 
-class Recent(Generic[Name]):
-    """Tables by name; the one not used for longest goes first."""
+class TableCache(Generic[Name]):
+    """LRU cache of tables by name, at most `max_bytes` together. Threads may share it."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -22,14 +22,14 @@ class Recent(Generic[Name]):
         self._lock = Lock()
 
     def get(self, name: Name) -> pa.Table | None:
-        """Return the table of that name, None where it is not kept."""
+        """Return the table of that name; None where the cache does not hold it."""
         with self._lock:
             if name in self._tables:
                 self._tables.move_to_end(name)
             return self._tables.get(name)
 
     def add(self, name: Name, table: pa.Table) -> None:
-        """Keep a table, and let go of what is too much."""
+        """Add a table, and remove the least recently used ones beyond the limit."""
         with self._lock:
             if name in self._tables:
                 return
@@ -40,7 +40,7 @@ class Recent(Generic[Name]):
                 self._n_bytes -= oldest.nbytes
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Remove all tables."""
         with self._lock:
             self._tables.clear()
             self._n_bytes = 0

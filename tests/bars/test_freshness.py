@@ -14,7 +14,7 @@ from django.utils import timezone
 from datasets import serving
 from datasets.bars import Timeframe, freshness
 from datasets.models import Dataset
-from datasets.research.service_client import _is_wanted
+from datasets.research.arguments import needs_fetch
 from datasets.serving.bars_request import BarsRequest
 from tests.support.factories import a_key
 
@@ -66,7 +66,7 @@ def test_the_loader_asks_for_it_again_too() -> None:
     def is_wanted(**age: float) -> bool:
         at = datetime.now(UTC) - timedelta(**age)
         known = {"fetched_at": at.isoformat()}
-        return _is_wanted(a_key(timeframe=Timeframe.DAY_1.value), known, "stale")
+        return needs_fetch(a_key(timeframe=Timeframe.DAY_1.value), known, "stale")
 
     assert is_wanted(hours=-3)
     assert is_wanted(hours=25)

@@ -17,8 +17,7 @@ from datasets.fetching import tasks
 from datasets.models import Dataset
 from datasets.research import load, load_panel, write_lock
 from datasets.research.lock_files import read_lock
-from datasets.research.service_client import _best
-from datasets.research.service_listing import Offer
+from datasets.research.service_listing import Offer, best_offer
 from datasets.serving.bars_request import BarsRequest
 from tests.support.factories import a_key, bars_table
 from tests.support.study_files import write
@@ -75,7 +74,7 @@ def test_files_rows_offers_and_locks_follow_one_rule(
     panel = load_panel(["BINANCE:BTCUSDT"], n_bars=n_bars, **here)
     assert [member["key"]["n_bars"] for member in panel.attrs["members"]] == [answer]
     offers = [offer(each) for each in held]
-    best = _best(key, offers, is_exact=False)
+    best = best_offer(key, offers, is_exact=False)
     assert best is not None
     assert best.key.n_bars == answer
     lock = tmp_path / "study.lock"

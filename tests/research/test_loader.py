@@ -27,7 +27,7 @@ from datasets.research import (
     to_numpy,
     to_vectorbt,
 )
-from datasets.research.table_cache import Recent
+from datasets.research.table_cache import TableCache
 from datasets.storage.metadata import METADATA_KEY
 from tests.support.factories import START, bars_table
 from tests.support.study_files import require, write, write_sample
@@ -439,7 +439,7 @@ def test_a_dataset_that_is_loaded_again_is_not_decoded_again(
 
 def test_the_tables_that_stay_decoded_take_only_so_many_bytes() -> None:
     table = bars_table(100)
-    tables: Recent[int] = Recent(max_bytes=3 * table.nbytes)
+    tables: TableCache[int] = TableCache(max_bytes=3 * table.nbytes)
 
     for number in range(3):
         tables.add(number, table)

@@ -266,7 +266,7 @@ def test_a_process_that_loads_panels_again_and_again_holds_few_of_them() -> None
     for number in range(1000):
         lock_files.note_many(f"panel {number}", Members(number))
 
-    noted = list(lock_files._all_noted())
+    noted = list(lock_files.noted_entries())
     assert len(lock_files._noted) + len(lock_files._older) < 100
     # Whatever was loaded is there, and the latest comes last.
     assert {entry["symbol"] for entry in noted} == set("ABC")

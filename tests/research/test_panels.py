@@ -24,11 +24,16 @@ from hypothesis import strategies as st
 
 from datasets.bars import Instrument, make_table
 from datasets.errors import FileCorrupt, InvalidRequest
-from datasets.research import DatasetNotFound, close_times, load, load_panel
-from datasets.research import panel_builder as making_module
-from datasets.research import panel_cache as keeping_module
+from datasets.research import (
+    DatasetNotFound,
+    close_times,
+    load,
+    load_panel,
+    panel_builder,
+    panel_cache,
+)
 from datasets.research.folders import list_folder
-from datasets.research.panel_builder import Maker
+from datasets.research.panel_builder import PanelBuilder
 from tests.support.factories import START, bars_table
 from tests.support.study_files import write, write_sample
 
@@ -46,13 +51,13 @@ def write_three(folder: Path) -> None:
 def makings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often a panel is made anew."""
     counted: list[int] = []
-    make = Maker.make
+    make = PanelBuilder.build
 
-    def count(self: Maker, keys: Any, *args: Any, **options: Any) -> Any:
+    def count(self: PanelBuilder, keys: Any, *args: Any, **options: Any) -> Any:
         counted.append(len(keys))
         return make(self, keys, *args, **options)
 
-    monkeypatch.setattr(Maker, "make", count)
+    monkeypatch.setattr(PanelBuilder, "build", count)
     return counted
 
 
@@ -360,7 +365,7 @@ def test_a_larger_dataset_that_comes_while_a_panel_is_made_is_in_the_next_one(
     write(tmp_path, 50, symbol="LOAD:A")
 
     with monkeypatch.context() as earlier:
-        earlier.setattr(making_module, "list_folder", lambda folder: listing)
+        earlier.setattr(panel_builder, "list_folder", lambda folder: listing)
         assert len(load_panel(NAMES, "1h", folder=tmp_path)) == 20
     assert len(load_panel(NAMES, "1h", folder=tmp_path)) == 50
 
@@ -441,7 +446,7 @@ def test_panels_that_nobody_uses_are_removed(
 ) -> None:
     write_three(tmp_path)
     cache = tmp_path / "cache"
-    monkeypatch.setattr(keeping_module, "MAX_KEPT_BYTES", 1000)
+    monkeypatch.setattr(panel_cache, "MAX_KEPT_BYTES", 1000)
 
     for field in ("open", "high", "low"):
         load_panel(NAMES, "1h", field=field, folder=tmp_path, cache=cache)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from datasets.bars import Timeframe
+from datasets.bars import DatasetKey
 from datasets.errors import InvalidRequest, SymbolNotFound
 from datasets.research import (
     DatasetNotFound,
@@ -25,7 +25,7 @@ from datasets.research import (
     reader,
     service_http,
 )
-from datasets.research import service_client as service_module
+from datasets.research.arguments import needs_fetch
 from samplefeed.bars import bars_for
 from tests.support.stacks import Feed, Stack, free_port
 
@@ -93,16 +93,16 @@ def test_the_service_and_its_files_give_the_same(stack: Stack) -> None:
 def test_a_copy_is_kept_and_asked_about(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     load("LOAD:KEPT", n_bars=100, fetch="missing", source="sample", url=stack.url)
     statuses: list[int] = []
-    ask = service_http.Wire.ask
+    ask = service_http.Connection.request
 
     def noted(
-        self: service_http.Wire, method: str, address: str, **options: Any
-    ) -> service_http.Answer:
+        self: service_http.Connection, method: str, address: str, **options: Any
+    ) -> service_http.Reply:
         answer = ask(self, method, address, **options)
         statuses.append(answer.status)
         return answer
 
-    monkeypatch.setattr(service_http.Wire, "ask", noted)
+    monkeypatch.setattr(service_http.Connection, "request", noted)
     again = load("LOAD:KEPT", source="sample", url=stack.url)
 
     assert len(again) == 99
@@ -127,7 +127,8 @@ def test_what_is_stale_is_fetched_again(stack: Stack) -> None:
     fresh = load("LOAD:OLD", n_bars=50, fetch="stale", source="sample", url=stack.url)
     assert fresh.attrs["fetched_at"] == first.attrs["fetched_at"]
 
-    assert service_module._is_stale(Timeframe.HOUR_1, {"fetched_at": "2026-01-01T00:00:00+00:00"})
+    key = DatasetKey.parse(symbol="LOAD:OLD", timeframe="1h", n_bars=50, source="sample")
+    assert needs_fetch(key, {"fetched_at": "2026-01-01T00:00:00+00:00"}, "stale")
 
 
 def test_a_fetch_that_the_service_refuses_says_of_which_symbol_and_why(stack: Stack) -> None:
