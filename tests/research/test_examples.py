@@ -1,4 +1,4 @@
-"""The notebooks run from end to end, and are saved with what they show."""
+"""The notebooks run from end to end, and are saved with their outputs."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_notebook_runs_to_its_end(service: Service, name: str) -> None:
 
     assert len(size_of_pictures(notebook)) == 1
     assert min(size_of_pictures(notebook)) > 10_000
-    # What is saved is what it shows: `python -m examples.execute` saves it anew.
+    # The saved outputs are the current ones; `python -m examples.execute` saves them again.
     assert printed(notebook) == printed(saved(name))
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_is_saved_with_what_it_shows(name: str) -> None:
+def test_a_notebook_is_saved_with_its_outputs(name: str) -> None:
     text = (FOLDER / name).read_text()
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
 
@@ -64,10 +64,10 @@ def test_a_notebook_is_saved_with_what_it_shows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_saved_notebook_says_nothing_of_the_machine(name: str) -> None:
+def test_a_saved_notebook_holds_nothing_of_the_machine(name: str) -> None:
     text = re.sub(r'"image/png": ".*?"', "", (FOLDER / name).read_text())
 
-    # No path from the root on but one of an address, no port but the usual one, no such folder.
+    # No absolute path except in an address, no port except the default, no temporary folder.
     assert not re.findall(r"(?<![\w:/.])/[a-z_]\w*/(?!tv/)", text)
     assert set(re.findall(r"127\.0\.0\.1:(\d+)", text)) <= {"8000"}
     for folder in (FOLDER.parent, Path.home(), Path(tempfile.gettempdir())):

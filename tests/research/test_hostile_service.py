@@ -1,4 +1,4 @@
-"""A service that lies, or is another server: the loader writes in its own folder alone, and ends."""
+"""A service that sends false data, or another server: the loader writes only into its cache, and ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = Callable[["Handler"], None]
 
 
 class Hostile(ThreadingHTTPServer):
-    """Answers what the test wants, by the path of the request."""
+    """Sends the test's answer for the path of the request."""
 
     daemon_threads = True
 
@@ -40,7 +40,7 @@ class Hostile(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The loader hangs up; that is what is wanted."""
+        """Ignore the error of a closed connection: the loader is expected to hang up."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def send_json(document: Any) -> Answer:
 
 
 def a_row(**changes: Any) -> dict[str, Any]:
-    """A row of the catalog as a service of ours tells it."""
+    """Return a row of the catalog as our own service sends it."""
     key = a_key(n_bars=10)
     return {
         **key.as_dict(), "id": 1, "full_symbol": key.full_symbol, "state": "ready", "count": 10, "bytes": 10,
@@ -123,7 +123,7 @@ def load_from(server: Hostile) -> None:
         {"instrument": "x"},
     ],
 )
-def test_a_key_that_is_none_is_refused_and_nothing_is_written(
+def test_a_wrong_key_is_refused_and_nothing_is_written(
     changes: dict[str, Any], hostile: Hostile, tmp_path: Path
 ) -> None:
     told = json.loads(json.dumps(changes).replace("{tmp}", str(tmp_path)))
@@ -139,7 +139,7 @@ def test_a_key_that_is_none_is_refused_and_nothing_is_written(
     assert not any("file" in path for path in hostile.asked)
 
 
-def test_a_dataset_that_was_not_asked_for_is_not_copied(hostile: Hostile, tmp_path: Path) -> None:
+def test_an_unrequested_dataset_is_not_copied(hostile: Hostile, tmp_path: Path) -> None:
     other = a_row(source="tradingview", path="tradingview/BINANCE_BTCUSDT_1h_10.parquet")
     hostile.answers = {
         "/api/tv/datasets": send_json({"results": [other], "next": None}),
@@ -151,7 +151,7 @@ def test_a_dataset_that_was_not_asked_for_is_not_copied(hostile: Hostile, tmp_pa
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_copy_is_written_into_the_cache_folder_alone(
+def test_a_copy_is_written_only_into_the_cache_folder(
     hostile: Hostile, tmp_path: Path, own_cache: Path
 ) -> None:
     hostile.answers = {
@@ -170,10 +170,10 @@ def test_a_copy_is_written_into_the_cache_folder_alone(
 
 
 def bomb(n_bytes: int) -> bytes:
-    """Return gzip that stands for so many zeros."""
+    """Return a gzip body that unpacks to `n_bytes` zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     first, again = (packer.compress(bytes(MB)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
-    # A block after a full flush means the same wherever it stands.
+    # A block after a full flush does not depend on earlier blocks.
     return first + again * (n_bytes // MB - 1)
 
 
@@ -199,7 +199,7 @@ def test_a_small_body_that_unpacks_to_gigabytes_is_not_unpacked(
     assert peak < 80 * MB
 
 
-def test_a_body_without_end_is_not_read_to_the_end(hostile: Hostile) -> None:
+def test_a_body_without_end_is_given_up(hostile: Hostile) -> None:
     def pour(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -212,9 +212,7 @@ def test_a_body_without_end_is_not_read_to_the_end(hostile: Hostile) -> None:
         load_from(hostile)
 
 
-def test_a_list_without_end_is_not_followed_to_the_end(
-    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_without_end_is_given_up(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.research.service_client._MAX_LISTED", 20)
     hostile.answers = {
         "/api/tv/datasets": send_json({"results": [a_row()] * 5, "next": "http://x/?cursor=again"})
@@ -225,7 +223,7 @@ def test_a_list_without_end_is_not_followed_to_the_end(
     assert len(hostile.asked) == 5
 
 
-def test_an_empty_list_without_end_ends_with_the_time(
+def test_an_empty_list_without_end_stops_at_the_deadline(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_http, "PATIENCE_S", 0.3)
@@ -262,11 +260,11 @@ def drip_packed(handler: Handler) -> None:
         handler.server.is_over.wait(0.1)
 
 
-def say_nothing(handler: Handler) -> None:
+def send_nothing(handler: Handler) -> None:
     handler.server.is_over.wait(30)
 
 
-@pytest.mark.parametrize("answer", [drip_headers, drip_body, drip_packed, say_nothing])
+@pytest.mark.parametrize("answer", [drip_headers, drip_body, drip_packed, send_nothing])
 def test_a_reply_that_drips_is_given_up(
     answer: Answer, hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +299,7 @@ def test_a_reply_that_drips_is_given_up(
         lambda handler: handler.send(b"short", Content_Length="500"),
     ],
 )  # fmt: skip
-def test_nonsense_is_a_named_error(answer: Answer, hostile: Hostile) -> None:
+def test_a_nonsensical_answer_is_a_named_error(answer: Answer, hostile: Hostile) -> None:
     hostile.answers = {"/api/tv/datasets": answer}
 
     with pytest.raises(DatasetsError):
@@ -328,7 +326,7 @@ def test_a_nonsensical_fetch_is_a_named_error(fetch: dict[str, Any], hostile: Ho
         load("BINANCE:BTCUSDT", source="sample", url=hostile.url, fetch="missing")
 
 
-def test_a_time_to_wait_that_is_no_number_is_a_second(
+def test_a_retry_after_that_is_no_number_counts_as_a_second(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused: list[float] = []

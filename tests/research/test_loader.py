@@ -1,4 +1,4 @@
-"""One dataset, loaded from its file."""
+"""`load` and `catalog`: datasets read from their files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_attrs_say_where_the_bars_come_from(tmp_path: Path) -> None:
     assert bars.attrs["n_rows"] == 40
     assert {name: bars.attrs[name] for name in facts["key"]} == facts["key"]
     assert json.loads(json.dumps(bars.attrs)) == bars.attrs
-    # What is made of them still says it.
+    # Frames that pandas derives keep the attrs.
     assert bars["close"].tail(5).attrs["content_hash"] == facts["content_hash"]
 
 
@@ -104,7 +104,7 @@ def test_attrs_say_where_the_bars_come_from(tmp_path: Path) -> None:
         ("2025-01-01T09:00", "9999-12-31", [9]),
     ],
 )
-def test_a_range_has_its_start_and_not_its_end(
+def test_a_range_includes_its_start_and_excludes_its_end(
     tmp_path: Path, start: Any, end: Any, hours: list[int]
 ) -> None:
     write(tmp_path, 10)
@@ -115,7 +115,9 @@ def test_a_range_has_its_start_and_not_its_end(
 
 
 @pytest.mark.parametrize("row_group_size", [1, 7, 64, 1000])
-def test_a_range_is_the_same_however_the_file_is_cut(tmp_path: Path, row_group_size: int) -> None:
+def test_a_range_is_the_same_for_any_size_of_row_groups(
+    tmp_path: Path, row_group_size: int
+) -> None:
     write(tmp_path, 100)
     path = tmp_path / "datasets/tradingview/BINANCE_BTCUSDT_1h_100.parquet"
     whole = load("BINANCE:BTCUSDT", folder=tmp_path)
@@ -142,7 +144,7 @@ def test_a_forming_bar_is_left_out_unless_asked_for(tmp_path: Path) -> None:
     ("fetched", "delay_s", "n_bars"),
     [("09:59", 0, 9), ("10:00", 0, 10), ("10:14", 900, 9), ("10:15", 900, 10)],
 )
-def test_a_last_bar_of_which_nothing_was_said_counts_only_when_it_must_be_over(
+def test_a_last_bar_of_unknown_state_counts_only_when_its_time_was_over(
     tmp_path: Path, fetched: str, delay_s: int, n_bars: int
 ) -> None:
     fetched_at = datetime.fromisoformat(f"2025-01-01T{fetched}Z")
@@ -181,7 +183,7 @@ def test_a_number_of_bars_is_taken_from_the_next_larger_dataset(tmp_path: Path) 
         load("BINANCE:BTCUSDT", n_bars=61, folder=tmp_path)
 
 
-def test_a_dataset_that_came_after_the_first_look_is_found(tmp_path: Path) -> None:
+def test_a_dataset_that_was_written_after_the_first_load_is_found(tmp_path: Path) -> None:
     write(tmp_path, 20)
     assert len(load("BINANCE:BTCUSDT", folder=tmp_path)) == 20
 
@@ -190,7 +192,9 @@ def test_a_dataset_that_came_after_the_first_look_is_found(tmp_path: Path) -> No
     assert len(load("BINANCE:BTCUSDT", folder=tmp_path)) == 40
 
 
-def test_what_is_missing_is_named_with_what_is_close_and_how_to_fetch_it(tmp_path: Path) -> None:
+def test_a_missing_dataset_is_named_with_close_matches_and_the_fetch_command(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, 20)
     write(tmp_path, 20, symbol="NASDAQ:AAPL", timeframe="1D")
 
@@ -208,7 +212,7 @@ def test_what_is_missing_is_named_with_what_is_close_and_how_to_fetch_it(tmp_pat
     assert str(misspelt.value).endswith("NASDAQ:APPL -t 1h -n 300 --session extended")
 
 
-def test_sample_bars_are_never_taken_unasked(tmp_path: Path) -> None:
+def test_sample_bars_are_never_the_default(tmp_path: Path) -> None:
     write(tmp_path, 20, source="sample")
 
     with pytest.raises(DatasetNotFound, match=r"sources there: 'sample'.*source='sample'"):
@@ -270,14 +274,14 @@ def test_a_wrong_argument_is_named(tmp_path: Path, options: dict[str, Any], fiel
     assert list(refused.value.errors) == [field]
 
 
-def test_a_symbol_without_its_exchange_is_told_so(tmp_path: Path) -> None:
+def test_a_symbol_without_its_exchange_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 20)
 
     with pytest.raises(InvalidRequest, match=r"'BTCUSDT' does not say which exchange; write it"):
         load("BTCUSDT", folder=tmp_path)
 
 
-def test_columns_are_a_choice(tmp_path: Path) -> None:
+def test_columns_can_be_chosen(tmp_path: Path) -> None:
     write(tmp_path, 20)
 
     bars = load("BINANCE:BTCUSDT", columns=["close_time", "close", "close"], folder=tmp_path)
@@ -286,7 +290,7 @@ def test_columns_are_a_choice(tmp_path: Path) -> None:
     assert (bars["close_time"] - bars.index == pd.Timedelta("1h")).all()
 
 
-def test_a_volume_that_is_not_there_is_not_zero(tmp_path: Path) -> None:
+def test_a_missing_volume_is_not_zero(tmp_path: Path) -> None:
     write(tmp_path, table=bars_table(5, has_volume=False), n_bars=5)
 
     assert load("BINANCE:BTCUSDT", folder=tmp_path)["volume"].isna().all()
@@ -390,7 +394,7 @@ def test_an_expression_is_found_by_its_text(tmp_path: Path) -> None:
         load("(X:A+X:B)", folder=tmp_path)
 
 
-def test_bridges_rename_and_keep_the_numbers(tmp_path: Path) -> None:
+def test_converters_rename_columns_and_keep_the_numbers(tmp_path: Path) -> None:
     write(tmp_path, 30)
     bars = load(
         "BINANCE:BTCUSDT",
@@ -432,12 +436,12 @@ def test_a_dataset_that_is_loaded_again_is_not_decoded_again(
     assert (again["close"] > 0).all()
 
     write(tmp_path, table=bars_table(30, start=START + 3600), n_bars=30)
-    anew = load("BINANCE:BTCUSDT", folder=tmp_path)
+    replaced = load("BINANCE:BTCUSDT", folder=tmp_path)
     assert counted == [1, 1]
-    assert anew.index[0] == again.index[1]
+    assert replaced.index[0] == again.index[1]
 
 
-def test_the_tables_that_stay_decoded_take_only_so_many_bytes() -> None:
+def test_the_cache_of_tables_is_bounded_by_bytes_and_removes_the_least_recently_used() -> None:
     table = bars_table(100)
     tables: TableCache[int] = TableCache(max_bytes=3 * table.nbytes)
 
@@ -467,12 +471,12 @@ INSTANTS = [
 
 @pytest.mark.parametrize("timeframe", ["15", "4h", "1D", "1W"])
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_what_was_loaded_at_an_instant_is_what_later_loads_say_of_it(
+def test_later_loads_repeat_the_bars_that_were_loaded_at_an_instant(
     tmp_path: Path, symbol: str, timeframe: str
 ) -> None:
-    """Whatever bars come later: the closed bars of a fetch stay as they were, and were all over."""
+    """Later bars never change the closed bars of a fetch, and these bars were all over."""
     for number, now in enumerate(INSTANTS):
-        # A folder for each instant: in one folder the newest dataset that suffices would answer.
+        # A folder for each instant: in one folder, the newest dataset with enough bars would answer.
         folder = tmp_path / str(number)
         where: dict[str, Any] = {"source": "sample", "folder": folder}
         write_sample(folder, symbol, timeframe, 30, now=now)

@@ -1,4 +1,4 @@
-"""A study's lock file."""
+"""Lock files of studies."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_lock_names_key_content_bars_and_range(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_lock_of_everything_has_what_was_loaded_once_each(tmp_path: Path) -> None:
+def test_a_lock_of_everything_names_each_loaded_dataset_once(tmp_path: Path) -> None:
     for name in ("LOAD:A", "LOAD:B", "LOAD:C"):
         write(tmp_path, 48, symbol=name)
     load("LOAD:C", folder=tmp_path, as_="arrow")
@@ -69,7 +69,7 @@ def test_locked_content_is_loaded(tmp_path: Path) -> None:
     write(tmp_path, 20)
     lock = tmp_path / "study.lock"
     write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
-    # A larger one is no better one now.
+    # A larger dataset must not replace the locked one.
     write(tmp_path, 50)
 
     assert len(load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)) == 20
@@ -78,7 +78,7 @@ def test_locked_content_is_loaded(tmp_path: Path) -> None:
     assert len(load("BINANCE:BTCUSDT", folder=tmp_path)) == 50
 
 
-def test_the_same_bars_fetched_again_are_no_change(tmp_path: Path) -> None:
+def test_the_same_bars_fetched_again_match_the_lock(tmp_path: Path) -> None:
     write(tmp_path, 20)
     lock = tmp_path / "study.lock"
     write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
@@ -89,7 +89,7 @@ def test_the_same_bars_fetched_again_are_no_change(tmp_path: Path) -> None:
     assert verify_lock(lock, folder=tmp_path) == []
 
 
-def test_other_content_is_refused_with_what_changed(tmp_path: Path) -> None:
+def test_other_content_is_refused_and_the_changes_are_named(tmp_path: Path) -> None:
     write(tmp_path, 20)
     lock = tmp_path / "study.lock"
     write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
@@ -111,7 +111,7 @@ def test_other_content_is_refused_with_what_changed(tmp_path: Path) -> None:
     assert len(verify_lock(lock, folder=tmp_path)) == 1
 
 
-def test_other_values_in_the_same_range_are_said_to_be_that(tmp_path: Path) -> None:
+def test_other_values_in_the_same_range_are_named_as_such(tmp_path: Path) -> None:
     write(tmp_path, 20)
     lock = tmp_path / "study.lock"
     write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
@@ -123,7 +123,7 @@ def test_other_values_in_the_same_range_are_said_to_be_that(tmp_path: Path) -> N
         load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)
 
 
-def test_what_is_not_locked_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_outside_the_lock_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 20)
     write(tmp_path, 20, symbol="LOAD:A")
     lock = tmp_path / "study.lock"
@@ -154,7 +154,7 @@ def test_verifying_reads_every_bar(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9, "datasets": []}', '{"format": 1}'])
-def test_a_file_that_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_lock_file_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, 20)
     (tmp_path / "study.lock").write_text(text)
 
@@ -207,14 +207,14 @@ def test_the_command_verifies_a_lock_and_exits_with_1_when_something_changed(
     }
 
 
-def test_the_command_refuses_what_is_no_lock_and_a_second_choice(tmp_path: Path) -> None:
+def test_the_command_refuses_a_missing_lock_file_and_a_second_choice(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="is not there"):
         call_command("datasets", "verify", lock=tmp_path / "no.lock")
     with pytest.raises(CommandError, match="name no others"):
         call_command("datasets", "verify", "LOAD:A", lock=tmp_path / "no.lock")
 
 
-def test_where_nothing_is_at_all_that_is_said_once(tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_error_and_not_one_for_each_dataset(tmp_path: Path) -> None:
     write(tmp_path, 20)
     lock = tmp_path / "study.lock"
     write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
@@ -223,7 +223,7 @@ def test_where_nothing_is_at_all_that_is_said_once(tmp_path: Path) -> None:
         verify_lock(lock, folder=tmp_path / "another machine's")
 
 
-def test_a_locked_panel_holds_the_locked_bars_and_not_what_a_file_says_of_itself(
+def test_a_locked_panel_compares_the_bars_and_not_only_the_files_metadata(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, 20)
@@ -247,12 +247,12 @@ def test_one_dataset_with_two_contents_cannot_be_locked(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidRequest, match="loaded with two contents: .* has changed: first bar"):
         write_lock(tmp_path / "study.lock", before, after)
-    # Of all that was loaded, the latest counts: it may have been fetched anew on purpose.
+    # Of all loads of a process the latest counts: the user may have fetched the dataset again.
     assert write_lock(tmp_path / "study.lock") == 1
     assert verify_lock(tmp_path / "study.lock", folder=tmp_path) == []
 
 
-def test_a_process_that_loads_panels_again_and_again_holds_few_of_them() -> None:
+def test_a_process_that_loads_many_panels_holds_few_of_them() -> None:
     class Members:
         def __init__(self, number: int) -> None:
             self.entries = [
@@ -268,6 +268,6 @@ def test_a_process_that_loads_panels_again_and_again_holds_few_of_them() -> None
 
     noted = list(lock_files.noted_entries())
     assert len(lock_files._noted) + len(lock_files._older) < 100
-    # Whatever was loaded is there, and the latest comes last.
+    # Every dataset that was loaded is noted, and the latest comes last.
     assert {entry["symbol"] for entry in noted} == set("ABC")
     assert noted[-1]["content_hash"] == "999"

@@ -1,4 +1,4 @@
-"""A whole study, from the files to the joined panel: nothing known at an instant is of what came later."""
+"""A whole study, from files to joined panel: the rows known at an instant never depend on later bars."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def studies(draw: Any) -> tuple[str, list[np.ndarray[Any, Any]], int, bool]:
     datasets = []
     for seed in draw(st.lists(st.integers(0, 999), min_size=2, max_size=2)):
         random = np.random.default_rng(seed)
-        # With holes, as where there was no trade.
+        # Holes stand for times without trade.
         hour = np.flatnonzero(random.random(n_rows) < 0.9)
         times = FIRST.timestamp() + 3600 * hour
         datasets.append(np.column_stack([times, random.uniform(1, 9, (len(hour), 5))]))
@@ -77,7 +77,7 @@ def test_changing_any_future_bar_never_changes_what_a_study_knew(
     drawn: tuple[str, list[np.ndarray[Any, Any]], int, bool],
     closed: bool,
 ) -> None:
-    """Also when only the last bar changes, which is still forming in every other study."""
+    """Also when only the last bar changes; in half of the studies this bar is still forming."""
     hours, before, n_changed, is_final = drawn
     changed_from = max(rows[-n_changed, 0] for rows in before)
     after = [rows.copy() for rows in before]
@@ -91,7 +91,7 @@ def test_changing_any_future_bar_never_changes_what_a_study_knew(
     parts = [study(folder, closed=closed) for folder in folders]
 
     for first, second in zip(*parts, strict=True):
-        # Values are another, and what is known when is not.
+        # The values differ; the instants at which they are known do not.
         assert first.index.equals(second.index)
         assert first["close_time"].equals(second["close_time"])
         known = first["close_time"] <= changed_at

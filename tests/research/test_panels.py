@@ -1,4 +1,4 @@
-"""One column of many datasets, and the panels that are kept."""
+"""`load_panel`: one column of many datasets, and the cache of panels."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def write_three(folder: Path) -> None:
 
 
 @pytest.fixture
-def makings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count how often a panel is made anew."""
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count how often a panel is built."""
     counted: list[int] = []
     make = PanelBuilder.build
 
@@ -63,7 +63,7 @@ def makings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("field", ["open", "high", "low", "close", "volume"])
-def test_a_panel_holds_what_the_datasets_hold(tmp_path: Path, field: str, keep: bool) -> None:
+def test_a_panel_holds_the_values_of_its_datasets(tmp_path: Path, field: str, keep: bool) -> None:
     write_three(tmp_path)
 
     panel = load_panel(NAMES, "1h", field=field, keep=keep, folder=tmp_path)
@@ -101,7 +101,7 @@ def test_a_number_of_bars_may_be_one_of_numpy(tmp_path: Path) -> None:
     assert [len(panel) for panel in panels] == [3, 4]
 
 
-def test_columns_stand_in_the_order_asked_for(tmp_path: Path) -> None:
+def test_columns_are_in_the_order_of_the_symbols(tmp_path: Path) -> None:
     write_three(tmp_path)
 
     panel = load_panel(NAMES[::-1], "1h", folder=tmp_path)
@@ -110,7 +110,7 @@ def test_columns_stand_in_the_order_asked_for(tmp_path: Path) -> None:
     assert [facts["key"]["symbol"] for facts in panel.attrs["members"]] == ["C", "B", "A"]
 
 
-def test_a_range_is_cut_from_the_kept_panel(tmp_path: Path, makings: list[int]) -> None:
+def test_a_range_is_cut_from_the_cached_panel(tmp_path: Path, builds: list[int]) -> None:
     write_three(tmp_path)
     whole = load_panel(NAMES, "1h", folder=tmp_path)
 
@@ -119,7 +119,7 @@ def test_a_range_is_cut_from_the_kept_panel(tmp_path: Path, makings: list[int]) 
     )
 
     pd.testing.assert_frame_equal(part, whole.iloc[3:9])
-    assert makings == [3]
+    assert builds == [3]
 
 
 def test_a_forming_bar_is_in_no_panel(tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def test_rows_can_be_the_instants_at_which_values_are_known(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("symbol", ["FX_IDC:EURUSD", "CME_MINI:ES1!", "NASDAQ:AAPL"])
 @pytest.mark.parametrize("timeframe", ["1h", "1D", "1W"])
-def test_a_panel_knows_its_last_bar_no_later_than_its_dataset_does(
+def test_the_last_row_of_a_panel_is_known_no_later_than_the_datasets_last_bar(
     tmp_path: Path, symbol: str, timeframe: str
 ) -> None:
-    # On a Sunday, with every market shut.
+    # On a Sunday, when every market is closed.
     write_sample(tmp_path, symbol, timeframe, 30, now=datetime(2026, 1, 11, 12, tzinfo=UTC))
     where: dict[str, Any] = {"source": "sample", "folder": tmp_path}
 
@@ -226,34 +226,34 @@ def test_changing_any_future_bar_never_changes_a_past_row(
         assert first.index.equals(second.index)
 
 
-def test_a_kept_panel_is_mapped_and_not_made_again(tmp_path: Path, makings: list[int]) -> None:
+def test_a_cached_panel_is_mapped_and_not_built_again(tmp_path: Path, builds: list[int]) -> None:
     write_three(tmp_path)
 
     first = load_panel(NAMES, "1h", folder=tmp_path)
     second = load_panel(NAMES, "1h", folder=tmp_path)
 
     pd.testing.assert_frame_equal(first, second)
-    assert makings == [3]
+    assert builds == [3]
     assert second.attrs["members"].entries == first.attrs["members"].entries
     maps = Path("/proc/self/maps").read_text()
     assert str(tmp_path / "state/panels") in maps or str(os.environ.get("STATE_DIR")) in maps
 
 
-def test_a_panel_is_made_again_when_a_member_changes(tmp_path: Path, makings: list[int]) -> None:
+def test_a_panel_is_built_again_when_a_member_changes(tmp_path: Path, builds: list[int]) -> None:
     write_three(tmp_path)
     before = load_panel(NAMES, "1h", folder=tmp_path)
 
     write(tmp_path, table=bars_table(20, start=START + 3600), n_bars=20, symbol="LOAD:A")
     after = load_panel(NAMES, "1h", folder=tmp_path)
 
-    assert makings == [3, 3]
+    assert builds == [3, 3]
     assert after["LOAD:A"].dropna().tolist() == load("LOAD:A", folder=tmp_path)["close"].tolist()
-    # Who has the old one keeps it.
+    # A frame of the old panel keeps its values.
     assert len(before) == 20
     assert before["LOAD:A"].notna().all()
 
 
-def test_a_panel_is_made_again_when_a_larger_dataset_comes(tmp_path: Path) -> None:
+def test_a_panel_is_built_again_when_a_larger_dataset_comes(tmp_path: Path) -> None:
     write_three(tmp_path)
     load_panel(NAMES, "1h", folder=tmp_path)
 
@@ -275,7 +275,7 @@ def test_a_file_that_is_overwritten_in_place_is_noticed(tmp_path: Path) -> None:
     assert panel["LOAD:A"].first_valid_index() == pd.Timestamp("2025-01-01T01:00Z")
 
 
-def test_a_member_that_goes_is_named(tmp_path: Path) -> None:
+def test_a_deleted_member_is_named(tmp_path: Path) -> None:
     write_three(tmp_path)
     load_panel(NAMES, "1h", folder=tmp_path)
     (tmp_path / "datasets/tradingview/LOAD_B_1h_15.parquet").unlink()
@@ -286,7 +286,7 @@ def test_a_member_that_goes_is_named(tmp_path: Path) -> None:
         load_panel(NAMES, "1h", folder=tmp_path)
 
 
-def test_changing_a_frame_never_changes_the_kept_panel(tmp_path: Path) -> None:
+def test_changing_a_frame_never_changes_the_cached_panel(tmp_path: Path) -> None:
     write_three(tmp_path)
     first = load_panel(NAMES, "1h", folder=tmp_path)
     expected = first.copy()
@@ -308,10 +308,10 @@ def test_changing_a_frame_never_changes_the_kept_panel(tmp_path: Path) -> None:
         lambda content: b"no panel of ours, but long enough to be mapped",
     ],
 )
-def test_a_spoilt_panel_is_made_again(
-    tmp_path: Path, makings: list[int], spoil: Callable[[bytes], bytes | None]
+def test_a_damaged_panel_is_built_again(
+    tmp_path: Path, builds: list[int], spoil: Callable[[bytes], bytes | None]
 ) -> None:
-    """It may be gone, cut short by hand, or not be one."""
+    """The file may be gone, be cut short, or hold something else."""
     write_three(tmp_path)
     cache = tmp_path / "cache"
     expected = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
@@ -325,13 +325,13 @@ def test_a_spoilt_panel_is_made_again(
         panel = load_panel(NAMES, "1h", folder=tmp_path, cache=cache)
         pd.testing.assert_frame_equal(panel, expected)
         assert len(panel.attrs["members"]) == 3
-    assert makings == [3, 3]
+    assert builds == [3, 3]
 
 
-def test_a_panel_that_did_not_get_onto_the_disk_is_not_kept(
+def test_a_panel_that_was_not_synced_to_the_disk_is_not_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without waiting for the disk, a machine that goes down could leave a panel of zeros."""
+    """Without the sync, a power cut could leave a panel of zeros."""
     write_three(tmp_path)
     cache = tmp_path / "cache"
 
@@ -345,7 +345,7 @@ def test_a_panel_that_did_not_get_onto_the_disk_is_not_kept(
     assert not [path for path in cache.iterdir() if path.name != "requests"]
 
 
-def test_datasets_of_others_may_come_and_go(tmp_path: Path, makings: list[int]) -> None:
+def test_datasets_outside_the_panel_may_come_and_go(tmp_path: Path, builds: list[int]) -> None:
     write_three(tmp_path)
     first = load_panel(NAMES, "1h", folder=tmp_path)
 
@@ -354,10 +354,10 @@ def test_datasets_of_others_may_come_and_go(tmp_path: Path, makings: list[int]) 
     for _ in range(2):
         pd.testing.assert_frame_equal(load_panel(NAMES, "1h", folder=tmp_path), first)
 
-    assert makings == [3]
+    assert builds == [3]
 
 
-def test_a_larger_dataset_that_comes_while_a_panel_is_made_is_in_the_next_one(
+def test_a_larger_dataset_that_comes_during_a_build_is_in_the_next_panel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_three(tmp_path)
@@ -370,7 +370,7 @@ def test_a_larger_dataset_that_comes_while_a_panel_is_made_is_in_the_next_one(
     assert len(load_panel(NAMES, "1h", folder=tmp_path)) == 50
 
 
-def test_processes_that_make_one_panel_at_once_all_get_it(tmp_path: Path) -> None:
+def test_processes_that_build_one_panel_at_once_all_get_it(tmp_path: Path) -> None:
     write_three(tmp_path)
     cache = tmp_path / "cache"
     script = (
@@ -413,7 +413,7 @@ def test_processes_that_make_one_panel_at_once_all_get_it(tmp_path: Path) -> Non
     assert not list(cache.rglob("*.tmp"))
 
 
-def test_what_a_killed_process_or_an_earlier_version_left_is_removed_once_it_is_old(
+def test_old_leftovers_of_a_killed_process_or_an_earlier_version_are_removed(
     tmp_path: Path,
 ) -> None:
     write_three(tmp_path)
@@ -432,7 +432,7 @@ def test_what_a_killed_process_or_an_earlier_version_left_is_removed_once_it_is_
     assert not (cache / "requests/old.json").exists()
 
 
-def test_a_panel_is_right_where_nothing_can_be_kept(tmp_path: Path) -> None:
+def test_a_panel_is_right_where_the_cache_cannot_be_written(tmp_path: Path) -> None:
     write_three(tmp_path)
     (tmp_path / "cache").write_text("in the way")
 
@@ -441,7 +441,7 @@ def test_a_panel_is_right_where_nothing_can_be_kept(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(panel, load_panel(NAMES, "1h", folder=tmp_path, keep=False))
 
 
-def test_panels_that_nobody_uses_are_removed(
+def test_panels_that_are_not_used_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_three(tmp_path)

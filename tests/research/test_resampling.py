@@ -1,4 +1,4 @@
-"""Longer bars and longer timeframes, without a look into the future."""
+"""`resample` and `align`, without a look into the future."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ COLUMNS = ["open", "high", "low", "close", "volume"]
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("now", [NOW, datetime(2025, 11, 6, 15, 7, tzinfo=UTC)])
-def test_what_is_resampled_is_what_the_feed_has(
+def test_resampled_bars_are_the_feeds_own_longer_bars(
     tmp_path: Path, symbol: str, base: str, target: str, now: datetime
 ) -> None:
     write_sample(tmp_path, symbol, base, 3000, now=now)
@@ -57,13 +57,13 @@ def test_what_is_resampled_is_what_the_feed_has(
     bars = load(symbol, base, source="sample", folder=tmp_path)
     ours = resample(bars, target)
 
-    # All of theirs that our shorter bars reach back to, but the last ones that may go on.
+    # All of the feed's bars within our shorter bars, without the last ones that may still be forming.
     assert len(ours) >= 5
     same = theirs.loc[ours.index[0] : ours.index[-1]]
     assert ours.index.equals(same.index)
     assert len(theirs.loc[ours.index[-1] :]) <= 2
     pd.testing.assert_frame_equal(ours[COLUMNS], same[COLUMNS], check_flags=False)
-    # And none of them was known before its last short bar had closed, nor after the next began.
+    # No row was known before its last short bar had closed, or later than the next opening.
     row = ours.index.searchsorted(bars.index, "right") - 1
     is_in = (row >= 0) & (row < len(ours) - 1)
     last_close = close_times(bars)[is_in].groupby(row[is_in]).max()
@@ -89,7 +89,7 @@ def test_only_whole_bars_come_out(tmp_path: Path) -> None:
 
     days = resample(load("BINANCE:BTCUSDT", folder=tmp_path), "1D")
 
-    # The first day lacks three hours, the third goes on: 50 hours end at 05:00.
+    # The first day lacks three hours; the third is still forming: 50 hours end at 05:00.
     assert days.index.tolist() == [pd.Timestamp("2025-01-02T00:00Z")]
 
 
@@ -109,7 +109,7 @@ def test_a_day_that_had_ended_when_it_was_fetched_is_whole(tmp_path: Path) -> No
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
 
     assert len(resample(bars, "1D")) == 2
-    # Of a part of the bars that is not known.
+    # For a part of the bars this is not known.
     assert len(resample(bars.iloc[:-1], "1D")) == 1
 
 
@@ -141,7 +141,7 @@ def test_bars_that_do_not_add_up_are_refused(tmp_path: Path, base: str, target: 
         resample(load("BINANCE:BTCUSDT", base, folder=tmp_path), target)
 
 
-def test_unknown_hours_must_be_said(tmp_path: Path) -> None:
+def test_unknown_hours_must_be_given(tmp_path: Path) -> None:
     write(tmp_path, 48)
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
     bars.attrs["session_hours"] = ""
@@ -175,7 +175,7 @@ def test_a_day_is_seen_only_after_it_has_closed(tmp_path: Path) -> None:
 
     assert joined.columns.tolist() == [*hours.columns, "close_1D"]
     today = joined.loc["2026-01-09"]
-    # The last hour closes with the day, so it may see it; the ones before see yesterday's.
+    # The last hour closes with the day, so it gets this day; earlier hours get the day before.
     assert today["close_1D"].tolist() == [days["close"].iloc[-2]] * 6 + [days["close"].iloc[-1]]
     assert (
         align(hours, days, at="open").loc["2026-01-09", "close_1D"] == days["close"].iloc[-2]
@@ -215,7 +215,7 @@ def test_a_longer_bar_is_seen_from_its_close_on_to_the_minute(tmp_path: Path) ->
 
     by_close, by_open = (align(minutes, hours, at=at)["close_1h"] for at in ("close", "open"))
 
-    # The minute that closes with the hour is the first to know it; the next one opens with it.
+    # The minute that closes with the hour is the first with this hour's row.
     assert [by_close.notna().argmax(), by_open.notna().argmax()] == [59, 60]
     assert by_close.iloc[118] == by_close.iloc[59] == hours["close"].iloc[0]
     assert by_close.iloc[119] == hours["close"].iloc[1]
@@ -258,7 +258,7 @@ def test_features_of_a_longer_timeframe_can_be_joined(tmp_path: Path) -> None:
         align(hours, days, at="noon")  # type: ignore[arg-type]
 
 
-def test_one_column_is_resampled_and_what_is_not_of_pandas_is_refused(tmp_path: Path) -> None:
+def test_one_column_is_resampled_and_other_types_than_pandas_are_refused(tmp_path: Path) -> None:
     write(tmp_path, 72)
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
     table = load("BINANCE:BTCUSDT", as_="arrow", folder=tmp_path)
@@ -308,7 +308,7 @@ OSAKA = {"hours": "1630-0530,0845-1515", "timezone": "Asia/Tokyo"}
 
 
 def osaka_hours() -> pd.DataFrame:
-    """Return two weeks of hourly bars, as far as Osaka trades on them; from a Monday's night session."""
+    """Return two weeks of hourly bars in Osaka's trading hours, from a Monday's night session on."""
     index = pd.date_range("2025-01-06T07:30Z", periods=24 * 14, freq="1h", name="time")
     local = index.tz_convert("Asia/Tokyo")
     opened = local.hour * 60 + local.minute
@@ -336,7 +336,7 @@ def test_a_night_session_on_friday_belongs_to_monday() -> None:
     assert closed.strftime("%a %H:%M").tolist()[:5] == [
         f"{day} 15:15" for day in ("Tue", "Wed", "Thu", "Fri", "Mon")
     ]
-    # Nothing of Friday's night counts into the week before, made of hours or of days.
+    # No bar of Friday's night counts into the week before, whether built from hours or from days.
     monday = days.index[opened.strftime("%a") == "Fri"][0]
     assert weeks.index[-1] == monday
     assert weeks["open"].iloc[-1] == days.loc[monday, "open"]
@@ -354,7 +354,7 @@ def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
     first = draw(st.integers(0, 24 * 14))
     kept = draw(st.lists(st.booleans(), min_size=30, max_size=200))
     offsets = first + np.flatnonzero([True, True, *kept])
-    # From a week before summer time begins in New York.
+    # Starts a week before summer time begins in New York.
     index = pd.DatetimeIndex(
         pd.Timestamp("2025-03-02T00:30Z") + offsets * pd.Timedelta("1h"), name="time"
     )
@@ -375,7 +375,7 @@ def test_changing_any_future_bar_never_changes_a_past_row(
     closes = close_times(bars)
     changed = bars.copy()
     changed.iloc[cut:] += 1000
-    # What is known before the first changed bar has closed.
+    # The rows that are known before the first changed bar has closed.
     now = closes.iloc[cut] if cut < len(bars) else pd.Timestamp("2100-01-01T00:00Z")
 
     before, after = resample(bars, timeframe), resample(changed, timeframe)
@@ -388,10 +388,10 @@ def test_changing_any_future_bar_never_changes_a_past_row(
 
 @settings(max_examples=60)
 @given(studies())
-def test_what_is_known_is_the_same_without_the_future(
+def test_known_rows_are_the_same_without_the_future(
     study: tuple[pd.DataFrame, int, str],
 ) -> None:
-    """Cutting the future off takes away rows that were not yet whole, and changes none."""
+    """Cutting off the future removes rows that were not yet complete, and changes none."""
     bars, cut, timeframe = study
     seen_bars = bars.iloc[: max(cut, 1)]
     now = seen_bars.index[-1]
@@ -400,7 +400,7 @@ def test_what_is_known_is_the_same_without_the_future(
 
     values = [name for name in COLUMNS if name in seen]
     pd.testing.assert_frame_equal(seen[values], whole.loc[seen.index, values])
-    # It is not known later with the future than without it, and by now the same is known.
+    # With the future a row is known no later than without it, and by now the same rows are known.
     assert (whole.loc[seen.index, "close_time"] <= seen["close_time"]).all()
     assert set(whole.index[whole["close_time"] <= now]) == set(
         seen.index[seen["close_time"] <= now]

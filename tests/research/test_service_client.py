@@ -1,4 +1,4 @@
-"""Bars from a running service: copies that are kept, and fetches."""
+"""Bars from a running service: cached copies, and fetches."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_what_is_missing_is_fetched_and_is_the_feeds_own_bars(stack: Stack) -> None:
+def test_a_missing_dataset_is_fetched_and_holds_the_feeds_own_bars(stack: Stack) -> None:
     for symbol, timeframe in [
         ("BINANCE:BTCUSDT", "1h"),
         ("NASDAQ:AAPL", "1D"),
@@ -90,7 +90,9 @@ def test_the_service_and_its_files_give_the_same(stack: Stack) -> None:
     assert over_http.attrs == from_files.attrs
 
 
-def test_a_copy_is_kept_and_asked_about(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_is_kept_and_revalidated_by_its_etag(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load("LOAD:KEPT", n_bars=100, fetch="missing", source="sample", url=stack.url)
     statuses: list[int] = []
     ask = service_http.Connection.request
@@ -106,11 +108,11 @@ def test_a_copy_is_kept_and_asked_about(stack: Stack, monkeypatch: pytest.Monkey
     again = load("LOAD:KEPT", source="sample", url=stack.url)
 
     assert len(again) == 99
-    # The catalog is asked, and then only whether the file is another.
+    # One request for the catalog, and one that revalidates the file.
     assert statuses == [200, 304]
 
 
-def test_a_panel_is_brought_from_the_service(stack: Stack) -> None:
+def test_a_panel_is_loaded_from_the_service(stack: Stack) -> None:
     names = [f"LOAD:P{number}" for number in range(5)]
 
     panel = load_panel(names, "1h", n_bars=50, fetch="missing", source="sample", url=stack.url)
@@ -121,7 +123,7 @@ def test_a_panel_is_brought_from_the_service(stack: Stack) -> None:
     assert catalog(url=stack.url)["full_symbol"].isin(names).sum() == 5
 
 
-def test_what_is_stale_is_fetched_again(stack: Stack) -> None:
+def test_a_stale_dataset_is_fetched_again(stack: Stack) -> None:
     first = load("LOAD:OLD", n_bars=50, fetch="missing", source="sample", url=stack.url)
 
     fresh = load("LOAD:OLD", n_bars=50, fetch="stale", source="sample", url=stack.url)
@@ -131,7 +133,7 @@ def test_what_is_stale_is_fetched_again(stack: Stack) -> None:
     assert needs_fetch(key, {"fetched_at": "2026-01-01T00:00:00+00:00"}, "stale")
 
 
-def test_a_fetch_that_the_service_refuses_says_of_which_symbol_and_why(stack: Stack) -> None:
+def test_the_error_of_a_refused_fetch_names_the_symbol_and_the_reason(stack: Stack) -> None:
     load("LOAD:PINNED", n_bars=50, fetch="missing", source="sample", url=stack.url)
     script = "from datasets.models import Dataset; Dataset.objects.filter(symbol='PINNED').update(is_pinned=True, fetched_at='2025-01-01T00:00Z')"
     stack.manage("shell", "--no-imports", "-c", script)
@@ -160,14 +162,14 @@ def test_a_fetch_that_fails_is_its_own_error(stack: Stack) -> None:
         load("BINANCE:NOSUCHCOIN", n_bars=10, fetch="missing", source="sample", url=stack.url)
 
 
-def test_sample_bars_are_never_taken_unasked(stack: Stack) -> None:
+def test_sample_bars_are_never_the_default(stack: Stack) -> None:
     with pytest.raises(DatasetNotFound, match="It serves the source 'sample'"):
         load("BINANCE:BTCUSDT", url=stack.url)
     with pytest.raises(ServiceFailed, match="fetches from the source 'sample'"):
         load("BINANCE:BTCUSDT", fetch="missing", url=stack.url)
 
 
-def test_what_is_missing_is_named_with_what_is_close(stack: Stack) -> None:
+def test_a_missing_dataset_is_named_with_close_matches(stack: Stack) -> None:
     load("LOAD:NAMED", n_bars=10, fetch="missing", source="sample", url=stack.url)
 
     with pytest.raises(
@@ -176,7 +178,7 @@ def test_what_is_missing_is_named_with_what_is_close(stack: Stack) -> None:
         load("LOAD:NAMEX", source="sample", url=stack.url)
 
 
-def test_no_service_is_said_in_one_sentence() -> None:
+def test_an_unreachable_service_is_named_in_one_sentence() -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(ServiceFailed, match=f"{url} cannot be reached"):
@@ -187,7 +189,7 @@ def test_no_service_is_said_in_one_sentence() -> None:
 
 @pytest.fixture(scope="module")
 def closed(stack: Stack) -> tuple[str, dict[str, str]]:
-    """A web server on the same data that asks who one is, and tokens by their scope."""
+    """A second web server on the same data that requires API tokens; its address, and tokens by scope."""
     script = (
         "from django.contrib.auth.models import User\n"
         "from datasets.models import ApiToken\n"
@@ -204,7 +206,7 @@ def closed(stack: Stack) -> tuple[str, dict[str, str]]:
     return closed_url, dict(zip(lines[::2], lines[1::2], strict=True))
 
 
-def test_a_service_that_asks_who_one_is_is_told(
+def test_a_service_that_requires_a_token_accepts_a_token_or_a_password(
     stack: Stack, closed: tuple[str, dict[str, str]]
 ) -> None:
     url, tokens = closed
@@ -219,7 +221,9 @@ def test_a_service_that_asks_who_one_is_is_told(
         assert catalog(url=url, token=token)["full_symbol"].eq("LOAD:WHO").sum() == 1
 
 
-def test_a_token_goes_as_far_as_its_scope(stack: Stack, closed: tuple[str, dict[str, str]]) -> None:
+def test_a_token_allows_what_its_scope_allows(
+    stack: Stack, closed: tuple[str, dict[str, str]]
+) -> None:
     url, tokens = closed
     wanted: dict[str, Any] = {"n_bars": 12, "fetch": "missing", "source": "sample", "url": url}
 
@@ -228,7 +232,9 @@ def test_a_token_goes_as_far_as_its_scope(stack: Stack, closed: tuple[str, dict[
     assert len(load("LOAD:SCOPE", **wanted, token=tokens["fetch"])) == 11
 
 
-def test_a_copy_whose_tag_is_another_ones_is_brought_again(stack: Stack, own_cache: Path) -> None:
+def test_a_copy_with_the_etag_of_another_version_is_copied_again(
+    stack: Stack, own_cache: Path
+) -> None:
     bars = load("LOAD:TAG", n_bars=20, fetch="missing", source="sample", url=stack.url)
     (path,) = own_cache.rglob("LOAD_TAG_1h_20.parquet")
     # Another process put its older copy in place, after our tag was written.
@@ -241,10 +247,10 @@ def test_a_copy_whose_tag_is_another_ones_is_brought_again(stack: Stack, own_cac
     assert again.equals(bars)
 
 
-def test_a_copy_that_the_disk_has_spoilt_is_brought_again(stack: Stack, own_cache: Path) -> None:
+def test_a_copy_that_the_disk_has_damaged_is_copied_again(stack: Stack, own_cache: Path) -> None:
     bars = load("LOAD:ROT", n_bars=20, fetch="missing", source="sample", url=stack.url)
     (path,) = own_cache.rglob("LOAD_ROT_1h_20.parquet")
-    # Other bytes under the same number, size and time: nothing but the bars' hash can tell.
+    # Other bytes with the same inode, size and time: only the hash of the bars shows the difference.
     status = path.stat()
     content = bytearray(path.read_bytes())
     content[100:200] = bytes(100)
@@ -255,14 +261,14 @@ def test_a_copy_that_the_disk_has_spoilt_is_brought_again(stack: Stack, own_cach
     assert load("LOAD:ROT", source="sample", url=stack.url).equals(bars)
 
 
-def test_where_copies_cannot_be_kept_it_is_said(stack: Stack, own_cache: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_named(stack: Stack, own_cache: Path) -> None:
     own_cache.write_text("in the way")
 
     with pytest.raises(ServiceFailed, match=r"cannot be kept in .*; XDG_CACHE_HOME names another"):
         load("LOAD:FULL", n_bars=20, fetch="missing", source="sample", url=stack.url)
 
 
-def test_what_was_copied_can_be_loaded_when_the_service_is_away(
+def test_copies_can_be_loaded_while_the_service_is_away(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bars = load("LOAD:AWAY", n_bars=20, fetch="missing", source="sample", url=stack.url)
@@ -291,13 +297,13 @@ def test_another_server_is_not_taken_for_the_service(tmp_path: Path) -> None:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and says nothing."""
+    """Serves files, and logs nothing."""
 
     def log_message(self, *args: object) -> None:
         pass
 
 
-def test_a_folder_and_an_address_are_two_places(tmp_path: Path) -> None:
+def test_a_folder_and_an_address_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="leave folder or url out"):
         load("BINANCE:BTCUSDT", folder=tmp_path, url="http://127.0.0.1:8000")
     with pytest.raises(InvalidRequest, match="is no address of a service"):
