@@ -1,17 +1,12 @@
-"""Rows that follow the files: record, verify, adopt, rebuild, prune."""
+"""Rows that follow the files: record, verify, adopt, rebuild, prune, delete.
 
-from datasets.catalog.verification import (
-    Finding,
-    adopt_files,
-    choose_prunable,
-    delete,
-    find_missing,
-    path_to_read,
-    read,
-    remove,
-    require_folders,
-    verify,
-)
+Each file carries its own metadata. Where a file and its row differ, the file is right.
+"""
+
+from datasets.catalog.adoption import adopt_files, find_missing, require_folders
+from datasets.catalog.deletion import delete, remove
+from datasets.catalog.retention import choose_prunable
+from datasets.catalog.verification import Finding, path_to_read, read, verify
 
 __all__ = [
     "Finding",

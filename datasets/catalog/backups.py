@@ -1,7 +1,7 @@
-"""Copies of all that a service keeps, made while it runs: the datasets' files and the catalog.
+"""Backups of a running service: the datasets' files and the catalog.
 
-A backup has the layout of the outputs folder. Its manifest is written last: a folder without
-one is a backup that was cut off, and is not restored.
+A backup has the layout of the outputs folder. The manifest is written last: a folder without
+a manifest is an incomplete backup, and is not restored.
 """
 
 from __future__ import annotations
@@ -31,32 +31,33 @@ _MANIFEST = "backup.json"
 _FORMAT = 1
 _DATASETS, _STATE = "datasets", "state"
 _SQLITE, _DUMP, _KEY = "catalog.sqlite3", "catalog.dump", "secret_key"
-# Strays of a writer, and locks: worth nothing elsewhere.
+# Unfinished files of a writer, and locks: useless in a backup.
 _LEFT_OUT = (".tmp", ".lock")
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How many files a backup or a restore has brought over, and sentences about what is wrong."""
+    """The result of a backup or a restore: the number of files copied, faults and hints as sentences."""
 
     n_files: int = 0
     faults: list[str] = field(default_factory=list)
-    # What is left for the operator to do.
+    # Steps that the operator still has to do.
     hints: list[str] = field(default_factory=list)
 
 
 def back_up(folder: Path) -> Outcome:
     """Copy the catalog and every dataset's file into `folder`, and check each copy by its hash.
 
-    Files are hard links where both folders are on one disk: a dataset's file is replaced,
-    never edited. Raises `BackupFailed`.
+    The copies are hard links if both folders are on one disk. That is safe because a dataset's
+    file is replaced, never edited. Raises `BackupFailed`.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BackupFailed(f"{folder} is not empty; name a new folder for each backup.")
     outcome = Outcome()
     try:
         (folder / _STATE).mkdir(parents=True, mode=0o700)
-        # The catalog first: a file may then be newer than its row, and the row follows the file.
+        # Catalog first: a copied file may then be newer than its row, which a restore corrects.
+        # A row without its file would be a loss.
         outcome.hints += _copy_catalog(folder / _STATE)
         with suppress(FileNotFoundError):
             shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
@@ -71,10 +72,11 @@ def back_up(folder: Path) -> Outcome:
 
 
 def restore(folder: Path, *, force: bool) -> Outcome:
-    """Put the backup in `folder` into this service's outputs and state folders.
+    """Copy the backup in `folder` into this service's outputs and state folders.
 
-    What is there already is moved aside with `force`, and else refuses it. Every file is
-    checked by its hash, before anything is put in place and after. Raises `BackupFailed`.
+    With `force` existing files are moved aside first; without it they make the restore fail.
+    The hash of every file is checked before anything is copied and afterwards. Raises
+    `BackupFailed`.
     """
     manifest = _read_manifest(folder)
     damaged = list(_damaged(folder / _DATASETS, manifest["files"]))
@@ -86,7 +88,7 @@ def restore(folder: Path, *, force: bool) -> Outcome:
         _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
         with suppress(FileNotFoundError):
             shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
-        outcome.hints += _bring_catalog(folder / _STATE)
+        outcome.hints += _restore_catalog(folder / _STATE)
         os.sync()
     except OSError as error:
         raise BackupFailed(f"The backup could not be restored: {error}.") from error
@@ -104,15 +106,22 @@ def restore(folder: Path, *, force: bool) -> Outcome:
 
 
 def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, str]:
-    """Copy every file below `source`, and return the content hash of each dataset that is whole."""
+    """Copy every file below `source`, and return the content hash of each whole dataset by its path."""
     store, hashes = Store(target), {}
     for path in sorted(source.glob("*/*")):
         if path.suffix in _LEFT_OUT or path.name in _LEFT_OUT or not path.is_file():
             continue
         name = path.relative_to(source).as_posix()
-        # Deleted or invalidated since it was listed: then it belongs to no backup.
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        # A file deleted or invalidated after it was listed is not part of the backup.
         with suppress(FileNotFoundError):
-            _copy(path, target / name)
+            try:
+                (target / name).hardlink_to(path)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                # Another disk, or a file system without hard links.
+                shutil.copy2(path, target / name)
             outcome.n_files += 1
     for name in store.all_paths():
         try:
@@ -122,18 +131,8 @@ def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, st
     return hashes
 
 
-def _copy(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(path)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        # Another disk, or one that knows no links.
-        shutil.copy2(path, target)
-
-
 def _damaged(folder: Path, hashes: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each file of the manifest that is missing, corrupt or has another hash."""
     store = Store(folder)
     for name, content_hash in hashes.items():
         try:
@@ -142,20 +141,20 @@ def _damaged(folder: Path, hashes: Mapping[str, str]) -> Iterator[str]:
             yield str(error)
         else:
             if found != content_hash:
-                yield f"{name} holds other bars than were backed up."
+                yield f"{name} contains other bars than were backed up."
 
 
 def _make_room(*, force: bool) -> None:
-    """Move aside what is in the outputs folder, or refuse."""
+    """Move the existing datasets and catalog aside; raise `BackupFailed` without `force`."""
     database = _sqlite_path()
-    taken = [outputs.get_store().folder]
-    if database is not None:
+    datasets = outputs.get_store().folder
+    taken = [datasets] if any(path.is_file() for path in datasets.glob("*/*")) else []
+    if database is not None and database.exists() and database.stat().st_size > 0:
         taken.append(database)
-    taken = [path for path in taken if _holds_something(path)]
     names = " and ".join([*map(str, taken), *_rows_elsewhere()])
     if names and not force:
         raise BackupFailed(
-            f"There is something in {names}; --force moves files aside and replaces the catalog."
+            f"There is data in {names} already; --force moves files aside and replaces the catalog."
         )
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     connection.close()
@@ -167,36 +166,30 @@ def _make_room(*, force: bool) -> None:
 
 
 def _rows_elsewhere() -> list[str]:
-    """Return the name of a database that is no file of ours and has datasets in it."""
+    """Return "the database" if the catalog is in PostgreSQL and has datasets; else an empty list."""
     if connection.vendor == "sqlite":
         return []
     has_table = Dataset._meta.db_table in connection.introspection.table_names()
     return ["the database"] if has_table and Dataset.objects.exists() else []
 
 
-def _holds_something(path: Path) -> bool:
-    if path.is_dir():
-        return any(each.is_file() for each in path.glob("*/*"))
-    return path.exists() and path.stat().st_size > 0
-
-
 # --- the catalog -------------------------------------------------------------------------
 
 
 def _sqlite_path() -> Path | None:
-    """Return the file of the catalog where it is SQLite's."""
+    """Return the catalog's file with SQLite; None with PostgreSQL."""
     if connection.vendor != "sqlite":
         return None
     return Path(str(connection.settings_dict["NAME"]))
 
 
 def _copy_catalog(folder: Path) -> list[str]:
-    """Copy the catalog as it is at one instant; return what is left for the operator to do."""
+    """Copy the catalog as it is at one instant; return the steps left to the operator."""
     if connection.vendor == "sqlite":
         target = folder / _SQLITE
         target.touch(mode=0o600)
         with connection.cursor() as cursor:
-            # In WAL it is read at one instant while others write.
+            # Reads a snapshot: other processes may write meanwhile.
             cursor.execute("VACUUM INTO %s", [str(target)])
         return []
     target = folder / _DUMP
@@ -205,11 +198,12 @@ def _copy_catalog(folder: Path) -> list[str]:
         return []
     target.unlink()
     return [
-        "pg_dump is not installed here: run `pg_dump --format=custom` where it is, and keep its file with the backup."
+        "The catalog is not in the backup, because pg_dump is not installed here. Run `pg_dump --format=custom` on a machine that has it, and keep its file with the backup."
     ]
 
 
-def _bring_catalog(folder: Path) -> list[str]:
+def _restore_catalog(folder: Path) -> list[str]:
+    """Restore the catalog from the backup; return the steps left to the operator."""
     database = _sqlite_path()
     if database is not None and (folder / _SQLITE).exists():
         shutil.copyfile(folder / _SQLITE, database)
@@ -219,17 +213,17 @@ def _bring_catalog(folder: Path) -> list[str]:
     if database is None and (folder / _DUMP).exists() and _run("pg_restore", *arguments):
         return []
     return [
-        "The backup holds no catalog for this database: it was made again from the files, without pins, tokens and accounts."
+        "The backup contains no catalog for this database. The catalog was rebuilt from the files, without pins, API tokens and accounts."
     ]
 
 
 def _run(program: str, *arguments: str) -> bool:
-    """Run a program of PostgreSQL's on the catalog; return False where it is not installed."""
+    """Run a PostgreSQL program on the catalog's database; return False if it is not installed."""
     found = shutil.which(program)
     if found is None:
         return False
     given = connection.settings_dict
-    # In the environment, because every user of the machine can see a command line.
+    # In the environment: every user of the machine can read command lines, and the password.
     names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
     env = os.environ | {name: str(given[ours]) for name, ours in names.items() if given[ours]}
     done = subprocess.run(
@@ -262,10 +256,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())
     except FileNotFoundError as error:
-        reason = (
-            "it was ended before it was whole" if folder.is_dir() else "there is no such folder"
-        )
-        raise BackupFailed(f"{folder} is no complete backup: {reason}.") from error
+        reason = "the backup was interrupted" if folder.is_dir() else "there is no such folder"
+        raise BackupFailed(f"{folder} is not a complete backup: {reason}.") from error
     except (OSError, ValueError) as error:
         raise BackupFailed(f"{folder / _MANIFEST} cannot be read.") from error
     if manifest.get("format") != _FORMAT:

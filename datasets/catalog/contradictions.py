@@ -1,4 +1,4 @@
-"""Which datasets a new fetch of their series contradicts, as after a split."""
+"""Contradictions between datasets of one series: different bars for the same times, as after a split."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _PRICES = ("open", "high", "low", "close")
 
 @dataclass(frozen=True, slots=True)
 class _Final:
-    """Bars that do not change any more: opening times in ms, and a row of prices for each."""
+    """Final bars: opening times in ms since 1970 UTC, shape (n,); prices, shape (n, 4)."""
 
     times: npt.NDArray[np.int64]
     prices: npt.NDArray[np.float64]
 
     def between(self, first: int, last: int) -> _Final:
+        """Return the bars from `first` to `last`, both inclusive."""
         start, end = np.searchsorted(self.times, first), np.searchsorted(self.times, last, "right")
         return _Final(self.times[start:end], self.prices[start:end])
 
@@ -34,9 +35,20 @@ class _Final:
 def find_contradicted(
     store: Store, key: DatasetKey, table: pa.Table, last_bar_final: bool | None
 ) -> list[Dataset]:
-    """Return the ready datasets of the key's series that hold other final bars than the table where both overlap.
+    """Return the ready datasets of the key's series that contradict the table.
 
-    Not the key's own. One that cannot be read is left for its reader to find.
+    Parameters
+    ----------
+    store
+        The store with the datasets' files.
+    key
+        The table's key. The dataset of this key itself is not compared.
+    table
+        Bars with `BAR_SCHEMA`.
+    last_bar_final
+        Whether the last bar of the table is final; None if the feed did not say.
+
+    A dataset whose file cannot be read is skipped; the next read of that dataset reports it.
     """
     series = {name: value for name, value in key.as_dict().items() if name != "n_bars"}
     others = Dataset.objects.filter(**series, state=Dataset.State.READY).exclude(n_bars=key.n_bars)
@@ -55,10 +67,10 @@ def find_contradicted(
 def contradict(
     one_side: tuple[pa.Table, bool | None], other_side: tuple[pa.Table, bool | None]
 ) -> bool:
-    """Return whether two tables hold other final bars where they overlap: other times or other prices.
+    """Return whether the final bars of two tables differ in times or prices where the tables overlap.
 
-    Each comes with whether its last bar is final. Volumes are not compared: exchanges correct
-    them for days, and no price changes by it.
+    Each table has `BAR_SCHEMA` and comes with whether its last bar is final (None: unknown).
+    Volumes are not compared: exchanges correct volumes for days, and prices stay the same.
     """
     one, other = _final(*one_side), _final(*other_side)
     if not (len(one.times) and len(other.times)):
@@ -69,7 +81,7 @@ def contradict(
 
 
 def _final(table: pa.Table, last_bar_final: bool | None) -> _Final:
-    # Where the feed does not say so, the last bar may change.
+    # Unless the feed says that the last bar is final, that bar may change.
     table = table if last_bar_final else table.slice(0, max(0, table.num_rows - 1))
     prices = np.column_stack([table[name].to_numpy() for name in _PRICES])
     return _Final(table["time"].cast(pa.int64()).to_numpy(), prices)

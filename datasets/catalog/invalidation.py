@@ -1,4 +1,4 @@
-"""Take a dataset out of what answers, for the service and for everybody who reads files."""
+"""Datasets taken out of use, for the service and for programs that read files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datasets.storage.store import INVALIDATED, Store
 
 
 def invalidate(store: Store, dataset: Dataset) -> None:
-    """Move the dataset's file to `invalidated/` and say so in its row; the next request fetches it.
+    """Move the dataset's file to `invalidated/` and mark its row; the next request fetches it again.
 
-    A process that is killed between the two leaves a row whose file is missing, which is fetched
-    again too. Does nothing when a later fetch has put its file there meanwhile.
+    A process that is killed between the two steps leaves a row whose file is missing; that
+    dataset is fetched again too. Does nothing if a later fetch has replaced the file meanwhile.
 
-    Raises `InvalidRequest` when the dataset is pinned, `StoreFailed` when the file cannot be moved
-    and `StoreUnavailable` when its folder is away.
+    Raises `InvalidRequest` if the dataset is pinned, `StoreFailed` if the file cannot be moved,
+    and `StoreUnavailable` if the folder of its source is not there.
     """
     with transaction.atomic():
         row = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
@@ -31,10 +31,11 @@ def invalidate(store: Store, dataset: Dataset) -> None:
 
 
 def supersede(store: Store, dataset: Dataset) -> None:
-    """Take a dataset that a newer fetch contradicts out of what answers.
+    """Take a dataset out of use that a newer fetch contradicts.
 
-    It is invalidated; a pinned one stays where it is, with a mark beside it for those who read
-    files. Does nothing when it has been fetched again or removed since `dataset` was read.
+    The dataset is invalidated. The file of a pinned dataset stays in its place, with a mark
+    beside it for programs that read files. Does nothing if the dataset was fetched again or
+    removed after `dataset` was loaded.
     """
     with transaction.atomic():
         unchanged = Dataset.objects.select_for_update().filter(

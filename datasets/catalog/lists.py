@@ -1,4 +1,4 @@
-"""Lists of rows in pages: as quick with 100,000 rows as with 50."""
+"""Lists of rows in pages, equally fast with 50 and with 100,000 rows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.http import HttpRequest
 from datasets.bars import Timeframe
 from datasets.models import Dataset
 
-# Beyond so many rows a list says "more than": counting them all would cost more than showing 50.
+# Longer lists show "more than 5,000": counting all rows would cost more than showing 50.
 COUNTED = 5_000
 PER_PAGE = 50
-# What no list is long enough for, and no database takes for an offset.
+# No list is this long, and a larger page would give an offset that databases refuse.
 _LAST_PAGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list, and what there is before and after it."""
+    """One page of a list, with the page's place in the list and the number of rows."""
 
     rows: list[Any]
     number: int
-    # Up to `COUNTED`; one more means that there are more than that.
+    # The number of rows up to `COUNTED`; `COUNTED` + 1 means that there are more.
     count: int
     has_next: bool
 
@@ -43,18 +43,18 @@ class ListPage:
 
     @property
     def total(self) -> str:
-        """How many rows there are in all, as far as they were counted."""
+        """The number of rows as a text, or "more than" with the number counted."""
         return f"more than {COUNTED:,}" if self.count > COUNTED else f"{self.count:,}"
 
 
 def page_number(text: str) -> int:
-    """Return the page that an address names; anything that is no page is the first."""
+    """Return the page number in an address; 1 if the text is no page number."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 1
     return min(max(number, 1), _LAST_PAGE)
 
 
 def address(request: HttpRequest, *, page: int = 1, **changes: str) -> str:
-    """Return the address of the list that is shown, on another page or with something changed."""
+    """Return the address of the list in `request`, with another page or other query parameters."""
     query = request.GET.copy()
     query.pop("page", None)
     for name, value in changes.items():
@@ -67,29 +67,27 @@ def address(request: HttpRequest, *, page: int = 1, **changes: str) -> str:
 
 
 def page_of(rows: QuerySet[Any], *, order: list[Any], number: int) -> ListPage:
-    """Return one page of the rows, with two queries, and a third where the page does not tell the count.
+    """Return page `number` of the rows, in two queries; a third counts the rows of a longer list.
 
-    The numbers of the rows first: sorting whole rows would carry their JSON along.
+    The first query sorts the primary keys alone: sorting whole rows would carry their JSON along.
     """
     start = (number - 1) * PER_PAGE
     numbers = list(rows.order_by(*order).values_list("pk", flat=True)[start : start + PER_PAGE + 1])
     shown, has_next = numbers[:PER_PAGE], len(numbers) > PER_PAGE
+    is_whole = number == 1 and not has_next
+    count = len(shown) if is_whole else rows.order_by()[: COUNTED + 1].count()
     found = rows.model._default_manager.in_bulk(shown)
     return ListPage(
-        # One may have gone between the two queries.
+        # A row may have been deleted between the two queries.
         rows=[found[pk] for pk in shown if pk in found],
         number=number,
-        count=_count(rows) if has_next or number > 1 else len(shown),
+        count=count,
         has_next=has_next,
     )
 
 
-def _count(rows: QuerySet[Any]) -> int:
-    return rows.order_by()[: COUNTED + 1].count()
-
-
 def search(rows: QuerySet[Dataset], text: str) -> QuerySet[Dataset]:
-    """Return the rows that hold each word of the text in symbol, exchange or description."""
+    """Return the rows that contain each word of the text in symbol, exchange or description."""
     for word in text.replace(":", " ").split():
         rows = rows.filter(
             Q(symbol__icontains=word)
@@ -100,6 +98,9 @@ def search(rows: QuerySet[Dataset], text: str) -> QuerySet[Dataset]:
 
 
 def by_length() -> Case:
-    """Return what orders rows by how long their bars are: their spellings do not."""
+    """Return an expression that orders rows by the length of their bars.
+
+    The column itself would be ordered by spelling: `15`, `1D`, `30`.
+    """
     lengths = [When(timeframe=t.value, then=Value(place)) for place, t in enumerate(Timeframe)]
     return Case(*lengths, output_field=IntegerField())

@@ -22,9 +22,10 @@ def _store_below(folder: Path) -> Store:
 
 
 def require_folder(source: str) -> None:
-    """Raise `StoreUnavailable` when the catalog has datasets of the source and their folder is away.
+    """Raise `StoreUnavailable` if the catalog has datasets of the source and their folder is not there.
 
-    A fetch would else make a new folder, and every other dataset would be missing in it.
+    Without this check a fetch would create an empty folder, and all other datasets of the source
+    would count as missing.
     """
     store = get_store()
     if store.is_present(source):

@@ -1,4 +1,4 @@
-"""The row of a dataset, made from its file."""
+"""The row of a dataset, written from the metadata of its file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datasets.storage.store import StoredFile
 
 
 def record(stored: StoredFile) -> Dataset:
-    """Make the catalog's row say what the file says; return the row."""
+    """Add or update the row that describes the file, and return the row."""
     return Dataset.objects.get(pk=record_row(stored))
 
 
 def record_row(stored: StoredFile) -> int:
-    """Make the catalog's row say what the file says; return its number."""
+    """Add or update the row that describes the file, and return its primary key."""
     key, values = stored.facts.key.as_dict(), row_values(stored)
     row = Dataset(**key, **values)
     Dataset.objects.bulk_create(
@@ -25,7 +25,7 @@ def record_row(stored: StoredFile) -> int:
 
 
 def row_values(stored: StoredFile) -> dict[str, Any]:
-    """Return what the row of a file says, but for its key."""
+    """Return the columns of a file's row, without those of the key."""
     facts = stored.facts
     return {
         "state": Dataset.State.READY,

@@ -22,17 +22,18 @@ from tests.support.stacks import ROOT, Feed, Stack
 from tests.support.study_files import write
 
 SYMBOLS = [f"LOAD:S{number}" for number in range(6)]
-# As `manage.py backup`, but killed when the third file is copied.
+# Kills the process of `manage.py backup` at its third copy.
 KILLED = """
 import os, signal, sys
+from pathlib import Path
 from datasets.catalog import backups
-copy, copied = backups._copy, []
-def copy_or_die(path, target):
+link, copied = Path.hardlink_to, []
+def link_or_die(target, path):
     copied.append(path)
     if len(copied) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    copy(path, target)
-backups._copy = copy_or_die
+    link(target, path)
+Path.hardlink_to = link_or_die
 """
 
 
@@ -115,7 +116,7 @@ def test_a_backup_that_was_killed_is_known_to_be_incomplete(stack: Stack, tmp_pa
     assert killed.returncode == -signal.SIGKILL
     assert len(list((folder / "datasets").glob("*/*"))) == 2
     assert done.returncode == 1
-    assert "is no complete backup: it was ended before it was whole" in done.stderr
+    assert "is not a complete backup: the backup was interrupted" in done.stderr
     assert not (tmp_path / "other/datasets").exists()
     again = stack.manage("backup", str(folder), check=False)
     assert "name a new folder for each backup" in again.stderr
