@@ -12,7 +12,7 @@ from django.test import Client
 from datasets.api.parameters import OhlcParameters, SymbolParameters
 from datasets.api.reference import entries
 from datasets.formats import FORMATS
-from datasets.management.commands.datasets import _ACTIONS
+from datasets.management.dataset_arguments import ACTIONS
 from datasets.urls import router
 from tests.test_architecture import PACKAGES
 from tvproject.env import SETTINGS
@@ -115,5 +115,5 @@ def test_every_address_of_the_api_is_documented() -> None:
 def test_every_command_is_documented() -> None:
     page = (BASE_DIR / "docs" / "datasets.md").read_text()
 
-    for action in _ACTIONS:
+    for action in ACTIONS:
         assert f"datasets {action}" in page or f"`{action}`" in page, action

@@ -1,4 +1,4 @@
-"""What the commands have in common: tables, and how they read an age."""
+"""Tables and argument types shared by the commands."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from datetime import timedelta
 from django.utils import timezone
 from rich.console import Console
 
-# Of a file or a pipe, which have no width: no line of a table is longer.
+# The width for files and pipes, which have none: wide enough for every line of a table.
 _WIDE = 300
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def open_console() -> Console:
-    """Return a console as wide as the terminal, and wide enough for a whole line elsewhere."""
+    """Return a console with the terminal's width; 300 columns for files and pipes."""
     return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def whole_number(text: str) -> int:
-    """Return the number in the digits 0 to 9, for argparse: Python also reads `1_000` and other scripts' digits."""
+    """Return the number written in the digits 0 to 9, for argparse.
+
+    `int` would accept `1_000` and the digits of other scripts too.
+    """
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ArgumentTypeError(f"{text!r} is no number; write 0 or more in the digits 0 to 9")
     return int(text)

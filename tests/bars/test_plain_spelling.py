@@ -14,8 +14,8 @@ from django.test import Client
 
 from datasets.bars import DatasetKey
 from datasets.errors import InvalidRequest
-from datasets.management.commands.datasets import _size
 from datasets.management.console import read_age
+from datasets.management.dataset_arguments import read_size
 from datasets.models import Dataset, Fetch
 from datasets.research import load
 from datasets.storage.store import Store
@@ -80,7 +80,7 @@ def test_an_age_and_a_size_are_in_plain_digits(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         read_age(text)
     with pytest.raises(ArgumentTypeError):
-        _size(text.replace("d", "M"))
+        read_size(text.replace("d", "M"))
 
 
 @pytest.mark.parametrize("name", ["TV_MAX_BARS", "PORT", "TV_TIMEOUT_S", "TRUSTED_PROXIES"])

@@ -254,7 +254,7 @@ def test_verify_looks_at_a_dataset_that_is_named_whatever_its_state(
         (["X:Y", "-n", "50001"], "TV_MAX_BARS"),
         (["X:Y", "-n", "0"], "below 1"),
         (["--file", "/nowhere/symbols.txt"], "No such file"),
-        (["--file", sys.executable], "no text in UTF-8"),
+        (["--file", sys.executable], "not a text file in UTF-8"),
     ],
 )
 @pytest.mark.django_db

@@ -194,7 +194,7 @@ def test_the_command_verifies_a_lock_and_exits_with_1_when_something_changed(
     write_lock(lock, load_panel(["LOAD:A", "LOAD:B"], folder=own_outputs))
 
     call_command("datasets", "verify", lock=lock)
-    assert capsys.readouterr().out == "2 locked, 0 not as they were.\n"
+    assert capsys.readouterr().out == "2 locked, 0 changed.\n"
 
     (own_outputs / "datasets/tradingview/LOAD_B_1h_20.parquet").unlink()
     with pytest.raises(SystemExit) as ended:

@@ -1,4 +1,4 @@
-"""`manage.py backup FOLDER`: copy all that the service keeps, while it runs."""
+"""`manage.py backup FOLDER`: back up the catalog and the datasets of a running service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datasets.errors import BackupFailed
 class Command(BaseCommand):
     help = (
         "Copy the catalog and every dataset's file into a new folder, while the service runs, and check each copy. "
-        "Exit status: 0 all whole, 1 a file is not."
+        "Exit status: 0 all files are whole, 1 a file is not."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

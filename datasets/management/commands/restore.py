@@ -1,4 +1,4 @@
-"""`manage.py restore FOLDER`: bring back what `manage.py backup` has copied."""
+"""`manage.py restore FOLDER`: restore a backup made by `manage.py backup`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from tvproject.announcements import running_sources
 
 class Command(BaseCommand):
     help = (
-        "Put a backup into the folders of this service, which must be stopped, and check every file. "
-        "Exit status: 0 all whole, 1 a file is not."
+        "Copy a backup into the folders of this service, which must be stopped, and check every file. "
+        "Exit status: 0 all files are whole, 1 a file is not."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path, metavar="FOLDER", help="a backup")
         parser.add_argument(
-            "--force", action="store_true", help="move aside the datasets and the catalog there are"
+            "--force",
+            action="store_true",
+            help="move existing datasets and the existing catalog aside",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if running_sources(settings.STATE_DIR):
-            raise CommandError("A service runs on this folder; stop it first.")
+            raise CommandError("A service is running on this folder; stop it first.")
         try:
             outcome = backups.restore(options["folder"].resolve(), force=options["force"])
         except BackupFailed as error:

@@ -1,4 +1,4 @@
-"""`manage.py tidy --older-than 90d`: delete what is only history."""
+"""`manage.py tidy --older-than 90d`: delete old history and files that were set aside."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from datasets.management.console import read_age
 
 class Command(BaseCommand):
     help = (
-        "Delete what is only history: rows of fetches that ended long ago, files and replies set aside as unreadable "
-        "long ago, deleted datasets in the trash, and sessions that have run out. Never a dataset of the catalog; "
+        "Delete old history: rows of fetches that ended long ago, files and replies set aside as unreadable "
+        "long ago, deleted datasets in the trash, and expired sessions. Datasets of the catalog stay; "
         "`datasets prune` deletes those."
     )
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--older-than", type=read_age, metavar="AGE", required=True, help="such as 90d"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only say how much")
+        parser.add_argument("--dry-run", action="store_true", help="only print the numbers")
         parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:

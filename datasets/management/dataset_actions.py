@@ -1,0 +1,180 @@
+"""The actions of `manage.py datasets`; each returns whether everything went well."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from datasets import catalog, serving
+from datasets.catalog.outputs import get_store
+from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
+from datasets.formats import FORMATS
+from datasets.management.dataset_printer import DatasetPrinter, count_of
+from datasets.management.dataset_selection import select_datasets
+from datasets.models import Dataset
+from datasets.research.lock_files import read_lock, verify_lock
+
+Options = dict[str, Any]
+
+
+def run_action(options: Options, printer: DatasetPrinter) -> bool:
+    """Do the action named in `options`; return False if something is wrong or was refused."""
+    return _ACTIONS[options["action"]](options, printer)
+
+
+def list_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    printer.print_list(select_datasets(options))
+    return True
+
+
+def show_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    printer.print_details(select_datasets(options))
+    return True
+
+
+def verify_files(options: Options, printer: DatasetPrinter) -> bool:
+    """Verify the selected datasets, or those of a lock file."""
+    if options["lock"] is not None:
+        return verify_locked(options, printer)
+    chosen = select_datasets(options)
+    if not (options["names"] or options["state"]):
+        # Files in another state are already known to be missing, corrupt or out of use.
+        chosen = chosen.filter(state=Dataset.State.READY)
+    findings = [catalog.verify(dataset) for dataset in chosen.iterator()]
+    printer.print_findings(findings)
+    return all(finding.outcome in ("ok", "gone") for finding in findings)
+
+
+def verify_locked(options: Options, printer: DatasetPrinter) -> bool:
+    """Compare the datasets of a study's lock file with the hashes in the lock file."""
+    path: Path = options["lock"]
+    if options["names"] or options["timeframe"] or options["state"]:
+        raise CommandError("--lock selects the datasets in the lock file; name no others.")
+    try:
+        n_locked = len(read_lock(path).entries)
+        changes = verify_lock(path, folder=settings.OUTPUTS_DIR)
+    except InvalidRequest as error:
+        raise CommandError(str(error)) from error
+    printer.print_lock(str(path), n_locked, changes)
+    return not changes
+
+
+def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
+    catalog.require_folders(accept_empty=options["accept_empty"])
+    findings = [*catalog.adopt_files(), *catalog.find_missing()]
+    printer.print_findings(findings)
+    return all(finding.outcome not in ("corrupt", "unread") for finding in findings)
+
+
+def invalidate_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    chosen = list(select_datasets(options))
+    done = do_each(chosen, serving.invalidate, printer)
+    for dataset in done:
+        dataset.refresh_from_db()
+    printer.print_done(f"{count_of(done)} invalidated, to be fetched again when asked for.", done)
+    return len(done) == len(chosen)
+
+
+def delete_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    # Loaded before, because the rows are gone when they are printed.
+    chosen = list(select_datasets(options))
+    done = do_each(chosen, catalog.delete, printer)
+    printer.print_done(f"{count_of(done)} deleted; the files are in trash/ until `tidy`.", done)
+    return len(done) == len(chosen)
+
+
+def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    now = timezone.now()
+    older_than, unused_for = options["older_than"], options["unused_for"]
+    rules = {
+        "fetched_before": None if older_than is None else now - older_than,
+        "unused_since": None if unused_for is None else now - unused_for,
+        "keep_newest": options["keep_newest"],
+        "total_bytes": options["max_size"],
+    }
+    if all(rule is None for rule in rules.values()):
+        raise CommandError("Name a rule: --older-than, --unused-for, --keep-newest or --max-size.")
+    chosen = catalog.choose_prunable(**rules)
+    if not options["dry_run"]:
+        try:
+            chosen = [dataset for dataset in chosen if catalog.remove(dataset)]
+        except StoreFailed as error:
+            raise CommandError(str(error)) from error
+    freed = sum(dataset.bytes for dataset in chosen)
+    verb = "would be removed" if options["dry_run"] else "removed"
+    printer.print_done(f"{count_of(chosen)} {verb}, {freed} bytes.", chosen)
+    return True
+
+
+def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    """Write the selected datasets to a folder; a folder for each source if there are several."""
+    folder: Path = options["to"]
+    chosen = list(select_datasets(options))
+    # Sample bars and real bars have the same file names: they must not share a folder.
+    is_mixed = len({dataset.source for dataset in chosen}) > 1
+
+    def export(dataset: Dataset) -> None:
+        target = folder / dataset.source if is_mixed else folder
+        export_file(dataset, target, file_format=options["format"])
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = do_each(chosen, export, printer)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
+    printer.print_done(f"{count_of(done)} exported to {folder}.", done)
+    return len(done) == len(chosen)
+
+
+def export_file(dataset: Dataset, folder: Path, *, file_format: str) -> None:
+    """Write one dataset to `folder` in a format of `file_formats`; parquet is a copy of the file."""
+    table = catalog.read(dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Renamed when complete, so that no program reads half a file.
+    unfinished = folder / f".{Path(dataset.path).stem}.part"
+    try:
+        if file_format == "parquet":
+            shutil.copyfile(get_store().folder / dataset.path, unfinished)
+        else:
+            unfinished.write_bytes(FORMATS[file_format].render(table))
+        unfinished.replace(folder / f"{Path(dataset.path).stem}.{FORMATS[file_format].suffix}")
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def do_each(
+    datasets: Iterable[Dataset], change: Callable[[Dataset], object], printer: DatasetPrinter
+) -> list[Dataset]:
+    """Apply `change` to each dataset, print the refusals, and return the changed datasets.
+
+    Raises `StoreUnavailable` at once: without the folder every dataset would be refused.
+    """
+    done = []
+    for dataset in datasets:
+        try:
+            change(dataset)
+        except StoreUnavailable:
+            raise
+        except DatasetsError as error:
+            printer.print_refusal(dataset, error)
+        else:
+            done.append(dataset)
+    return done
+
+
+_ACTIONS: dict[str, Callable[[Options, DatasetPrinter], bool]] = {
+    "list": list_datasets,
+    "show": show_datasets,
+    "verify": verify_files,
+    "rebuild": rebuild_catalog,
+    "prune": prune_datasets,
+    "invalidate": invalidate_datasets,
+    "delete": delete_datasets,
+    "export": export_datasets,
+}

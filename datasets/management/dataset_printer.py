@@ -1,0 +1,125 @@
+"""The output of `manage.py datasets`, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from rich.table import Column, Table
+
+from datasets.bars import Timeframe
+from datasets.catalog import Finding
+from datasets.management.console import open_console
+from datasets.models import Dataset
+
+_COLUMNS = ("id", "full_symbol", "timeframe", "count", "last_time", "bytes", "state")
+_DETAILS = (
+    "last_bar_final", "is_limited", "is_pinned", "hits", "last_served_at", "n_duplicates", "n_inconsistent",
+    "zero_volume_share", "largest_gap_s", "doubts", "tvdatafeed_version", "instrument",
+)  # fmt: skip
+
+
+class DatasetPrinter:
+    """Prints results to `stdout` and refusals to `stderr`; with `as_json` each result is a document."""
+
+    def __init__(self, stdout: OutputWrapper, stderr: OutputWrapper, *, as_json: bool) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._as_json = as_json
+
+    def print_list(self, datasets: Iterable[Dataset]) -> None:
+        """Print a table of datasets, a line each."""
+        rows = [as_row(dataset) for dataset in datasets]
+        if self._as_json:
+            self._print_json(rows)
+            return
+        table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
+        for row in rows:
+            row["last_time"] = f"{datetime.fromisoformat(row['last_time']):%Y-%m-%d %H:%M}"
+            row["timeframe"] = Timeframe(row["timeframe"]).label
+            table.add_row(*(str(row[name]) for name in _COLUMNS))
+        open_console().print(table)
+        self._stdout.write(count_of(rows))
+
+    def print_details(self, datasets: Iterable[Dataset]) -> None:
+        """Print all columns of each dataset."""
+        rows = [as_row(dataset) | as_details(dataset) for dataset in datasets]
+        if self._as_json:
+            self._print_json(rows)
+            return
+        for row in rows:
+            # Plain lines: a table would break hashes and paths at the terminal's width.
+            for name, value in row.items():
+                text = json.dumps(value) if isinstance(value, dict) else value
+                self._stdout.write(f"{name:20}{text}")
+            self._stdout.write("")
+
+    def print_findings(self, findings: list[Finding]) -> None:
+        """Print each finding except `ok`, and the number of findings by outcome."""
+        counts = Counter(finding.outcome for finding in findings)
+        if self._as_json:
+            rows = [{"path": f.path, "outcome": f.outcome, "detail": f.detail} for f in findings]
+            self._print_json({"counts": counts, "findings": rows})
+            return
+        for finding in findings:
+            if finding.outcome != "ok":
+                self._stdout.write(f"{finding.outcome}: {finding.path} {finding.detail}".rstrip())
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
+        self._stdout.write(summary or "There are no datasets.")
+
+    def print_lock(self, lock: str, n_locked: int, changes: list[str]) -> None:
+        """Print the changes since a lock file was written."""
+        if self._as_json:
+            self._print_json({"lock": lock, "n_locked": n_locked, "changes": changes})
+            return
+        for sentence in changes:
+            self._stdout.write(sentence)
+        self._stdout.write(f"{n_locked} locked, {len(changes)} changed.")
+
+    def print_done(self, sentence: str, datasets: Iterable[Dataset]) -> None:
+        """Print a sentence; as JSON, print the datasets instead."""
+        if self._as_json:
+            self._print_json([as_row(dataset) for dataset in datasets])
+        else:
+            self._stdout.write(sentence)
+
+    def print_refusal(self, dataset: Dataset, error: Exception) -> None:
+        """Print the reason why an action was not done to a dataset."""
+        self._stderr.write(f"{dataset}: {error}")
+
+    def _print_json(self, document: object) -> None:
+        self._stdout.write(json.dumps(document, indent=1))
+
+
+def count_of(items: list[Any]) -> str:
+    """Return `1 dataset`, `2 datasets` and so on."""
+    return f"{len(items)} {'dataset' if len(items) == 1 else 'datasets'}"
+
+
+def as_row(dataset: Dataset) -> dict[str, Any]:
+    """Return the main columns of a dataset as plain values; times in ISO 8601, UTC."""
+    return {
+        "id": dataset.pk,
+        "full_symbol": dataset.key.full_symbol,
+        **dataset.key.as_dict(),
+        "count": dataset.n_rows,
+        "first_time": dataset.first_time.isoformat(),
+        "last_time": dataset.last_time.isoformat(),
+        "fetched_at": dataset.fetched_at.isoformat(),
+        "bytes": dataset.bytes,
+        "state": dataset.state,
+        "path": dataset.path,
+        "content_hash": dataset.content_hash,
+    }
+
+
+def as_details(dataset: Dataset) -> dict[str, Any]:
+    """Return the other columns of a dataset as plain values."""
+    details = {name: getattr(dataset, name) for name in _DETAILS}
+    if dataset.last_served_at is not None:
+        details["last_served_at"] = dataset.last_served_at.isoformat()
+    return details

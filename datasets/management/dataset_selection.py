@@ -1,0 +1,42 @@
+"""The datasets that a command line selects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db.models import QuerySet
+
+from datasets.bars import split_symbol
+from datasets.errors import InvalidRequest
+from datasets.models import Dataset
+
+
+def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
+    """Return the datasets with the names, timeframe and state in `options`; all without names.
+
+    Raises `CommandError` for a name without a dataset.
+    """
+    chosen = Dataset.objects.order_by("exchange", "symbol", "timeframe", "n_bars")
+    if options.get("state"):
+        chosen = chosen.filter(state=options["state"])
+    if options.get("timeframe"):
+        chosen = chosen.filter(timeframe=options["timeframe"].value)
+    names = options.get("names") or []
+    if not names:
+        return chosen
+    ids = []
+    for name in names:
+        if re.fullmatch(r"[0-9]{1,18}", name):
+            found = chosen.filter(pk=int(name))
+        else:
+            try:
+                exchange, symbol = split_symbol(name, "")
+            except InvalidRequest as error:
+                raise CommandError(str(error)) from error
+            found = chosen.filter(exchange=exchange, symbol=symbol)
+        if not found:
+            raise CommandError(f"There is no dataset {name}. `manage.py datasets list` shows all.")
+        ids += [dataset.pk for dataset in found]
+    return chosen.filter(pk__in=ids)
