@@ -1,11 +1,11 @@
-"""Every address. No trailing slashes below /api/tv/."""
+"""The addresses of pages and API. Addresses under /api/tv/ have no trailing slash."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
 from datasets import views
-from datasets.api import views as api
+from datasets.api import endpoints
 from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
@@ -13,21 +13,21 @@ from datasets.views import dataset_pages, fetch_pages
 from datasets.views.sign_in_forms import SignInForm
 
 router = SimpleRouter(trailing_slash=False)
-router.register("ohlc", api.OhlcViewSet, basename="api-ohlc")
-router.register("datasets", api.DatasetViewSet, basename="api-dataset")
-router.register("fetches", api.FetchViewSet, basename="api-fetch")
-router.register("symbols", api.SymbolViewSet, basename="api-symbol")
-router.register("status", api.StatusViewSet, basename="api-status")
+router.register("ohlc", endpoints.OhlcViewSet, basename="api-ohlc")
+router.register("datasets", endpoints.DatasetViewSet, basename="api-dataset")
+router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")
+router.register("symbols", endpoints.SymbolViewSet, basename="api-symbol")
+router.register("status", endpoints.StatusViewSet, basename="api-status")
 
 docs = DocsView.as_view(url_name="api-schema")
-# A page, not a call: with API_ACCESS=login a stranger is led to the sign-in page.
+# A page: with API_ACCESS=login it redirects to the sign-in page instead of answering 401.
 docs.login_required = True  # type: ignore[attr-defined]
 login = LoginView.as_view(
     template_name="login.html", authentication_form=SignInForm, redirect_authenticated_user=True
 )
 
 urlpatterns = [
-    # First, as most requests are for it.
+    # First, because most requests are for the API and Django tries the patterns in order.
     path("api/tv/", include(router.urls)),
     path("", views.chart, name="chart"),
     path("datasets/", dataset_pages.datasets, name="datasets"),

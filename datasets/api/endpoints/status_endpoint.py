@@ -1,0 +1,41 @@
+"""`/api/tv/status`: the state of the service, and the end of a cool-down."""
+
+from __future__ import annotations
+
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from datasets.api import schema
+from datasets.api.access import READS, caller_of
+from datasets.api.filtering import StrictQueryMixin
+from datasets.fetching import throttle
+from datasets.serving import status
+from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
+
+
+class StatusViewSet(StrictQueryMixin, ViewSet):
+    """The state of the service."""
+
+    required_scopes = READS
+    required_permission = ""
+    reads_query = frozenset()
+
+    @schema.status_schema
+    def list(self, request: Request) -> Response:
+        """Return the state of the feed, its sign-in, the throttle, the queue and the disk."""
+        return Response(status.describe())
+
+    @schema.end_cool_down_schema
+    @action(
+        detail=False,
+        methods=["delete"],
+        url_path="cool-down",
+        required_scopes={"DELETE": Scope.MANAGE},
+        required_permission=MAY_FETCH_AGAIN,
+    )
+    def cool_down(self, request: Request) -> Response:
+        """End the cool-down that follows a refusal by TradingView."""
+        throttle.end_cool_down(by=caller_of(request).name)
+        return Response(status=204)
