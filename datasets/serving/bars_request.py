@@ -1,4 +1,4 @@
-"""What a reader of bars wants, and what answers it."""
+"""`BarsRequest`: the client's parameters. `Answer`: the dataset chosen for them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from datasets.models import Dataset
 
 @dataclass(frozen=True, slots=True)
 class BarsRequest:
-    """What a reader wants.
+    """The parameters of one request for bars.
 
     Parameters
     ----------
     key
-        Which bars; a larger dataset of the same series may answer it too.
+        Series and number of bars. A larger dataset of the same series can answer too.
     use_cache
-        False fetches again and replaces the dataset.
+        False: fetch again and replace the dataset.
     max_age_s, max_stale_s
-        A dataset older than `max_age_s` is stale. A stale one is fetched again, and is
-        served meanwhile if it has been stale for at most `max_stale_s`.
+        Seconds. A dataset older than `max_age_s` is stale and is fetched again. The stale
+        dataset answers meanwhile if it has been stale for at most `max_stale_s`.
     closed
         Leave out a last bar that is still forming.
     start, end
         Only bars that open at or after `start` and before `end`.
     fields
-        Only these columns; all when empty.
+        Only these columns; empty: all columns.
     format
         A name of `formats.FORMATS`.
     wait_s
-        How long to wait for a fetch.
+        Longest wait for a fetch, in seconds.
     """
 
     key: DatasetKey
@@ -48,9 +48,9 @@ class BarsRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The dataset that answers a request, and how it came to that."""
+    """The dataset that answers a request, and whether it came from the cache."""
 
     dataset: Dataset
     is_cached: bool
-    # Older than asked for; a fetch of a fresh one has been asked for.
+    # Older than the request allows; a fetch that replaces it has been requested.
     is_stale: bool = False

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 
-from datasets.errors import Forbidden
+from datasets.errors import Disabled, Forbidden
 from datasets.models import ApiToken
 from datasets.serving import clients
 
@@ -101,6 +101,12 @@ class Caller:
                 "A page of another site sent this request, and it needs a call to TradingView. "
                 "Send it from this service's own pages, with a token, or name the other site in CORS_ALLOWED_ORIGINS."
             )
+
+
+def require_enabled() -> None:
+    """Raise `Disabled` when the operator has turned off fetching and the API."""
+    if not settings.TV_ENABLED:
+        raise Disabled("Fetching and the API are turned off (TV_ENABLED=0); the admin still works.")
 
 
 def includes(granted: ApiToken.Scope, needed: ApiToken.Scope) -> bool:

@@ -23,7 +23,7 @@ from django.utils import timezone
 from datasets import middleware
 from datasets.errors import TooManyRequests
 from datasets.models import ApiToken, Dataset, Fetch
-from datasets.serving import answers, clients
+from datasets.serving import clients, fetch_waits
 from tests.support.statements import statements
 
 ROOT = Path(__file__).parents[2]
@@ -596,20 +596,20 @@ def test_when_all_places_for_waiting_are_taken_nobody_waits_and_readers_are_serv
 ) -> None:
     make_dataset(300)
     taken = 0
-    while answers._waiting.acquire(blocking=False):
+    while fetch_waits._waiting.acquire(blocking=False):
         taken += 1
     try:
         assert client.get("/api/tv/ohlc?symbol=X:Y&wait=60").status_code == 202
         assert client.get(OHLC).status_code == 200
     finally:
         for _ in range(taken):
-            answers._waiting.release()
+            fetch_waits._waiting.release()
 
-    assert taken == answers.MAX_WAITING
+    assert taken == fetch_waits.MAX_WAITING
 
 
 def test_fewer_requests_may_wait_than_there_are_threads(settings: Any) -> None:
-    assert 0 < answers.MAX_WAITING <= settings.WEB_THREADS - 16
+    assert 0 < fetch_waits.MAX_WAITING <= settings.WEB_THREADS - 16
 
 
 # --- what a browser may load, and what a reply never tells ------------------------------
