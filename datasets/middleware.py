@@ -1,4 +1,4 @@
-"""What holds for every request: its query's length, who gets in, and what a page may load."""
+"""Middleware: length of the query, sign-in wall, content security policy, database connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datasets.serving.permissions import Scope, strangers_may
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
-# The longest sensible one, all parameters and filters at once, is a fifth of it.
+# Bytes. A query with all parameters and filters at once takes a fifth of this.
 MAX_QUERY = 8192
 # The rules that the chart library adds to the page for its attribution logo. The hash of just
 # these stands here, so that no other inline style is let in; a test compares it with the package.
@@ -37,7 +37,7 @@ _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def content_security_policy(respond: Respond) -> Respond:
-    """Tell the browser what a page may load: only what this service serves, and no inline script."""
+    """Add the policy that lets a page load files of this service only, and no inline script."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = respond(request)
@@ -49,7 +49,7 @@ def content_security_policy(respond: Respond) -> Respond:
 
 
 def connection_given_back(respond: Respond) -> Respond:
-    """Leave the database's connection to others while the reply is sent, to a slow client perhaps."""
+    """Give the database connection back before the reply is sent: a slow client would hold it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         try:
@@ -61,7 +61,7 @@ def connection_given_back(respond: Respond) -> Respond:
 
 
 def limit_query(respond: Respond) -> Respond:
-    """Refuse a query string that nobody means, before anything reads or keeps it."""
+    """Refuse an overlong query string before any code parses or caches it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if len(request.META.get("QUERY_STRING", "")) > MAX_QUERY:
@@ -72,7 +72,7 @@ def limit_query(respond: Respond) -> Respond:
 
 
 class LoginWall(LoginRequiredMiddleware):
-    """With `API_ACCESS=login` every page asks who is there; the API asks for itself."""
+    """With `API_ACCESS=login` every page requires sign-in; the API authenticates itself."""
 
     def process_view(
         self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
@@ -80,6 +80,6 @@ class LoginWall(LoginRequiredMiddleware):
         if strangers_may(Scope.READ):
             return None
         if not getattr(view_func, "login_required", True):
-            # Before Django's own look at it, which comes after a query for the session's user.
+            # Checked here first: Django checks it after a query for the session's user.
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)

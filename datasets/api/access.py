@@ -1,4 +1,4 @@
-"""The scope that each endpoint states, and the caller of each request held against it."""
+"""Access to endpoints: the scope that each one states, checked against the caller."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from datasets.models import ApiToken
 from datasets.serving.permissions import Caller, Need, Scope, strangers_may
 
-# What an endpoint states as `required_scopes`: of each of its methods, the scope that it needs.
+# The type of `required_scopes`: HTTP method → scope that the caller needs.
 Scopes = Mapping[str, ApiToken.Scope]
 READS: Scopes = {"GET": Scope.READ}
 
 
 class ApiAccess(BasePermission):
-    """Lets in the callers who meet the need of the endpoint."""
+    """Grants access to callers who meet the endpoint's need."""
 
     message = "These credentials do not go that far; see docs/access.md."
 
@@ -27,13 +27,13 @@ class ApiAccess(BasePermission):
 
 
 def need_of(view: Any, method: str) -> Need:
-    """Return what the view requires of a caller of this method.
+    """Return the view's need for this method.
 
-    A view says so in `required_scopes` and `required_permission`. A method without a stated
+    A view states it in `required_scopes` and `required_permission`. A method without a stated
     scope needs `manage`. HEAD and OPTIONS need what GET needs.
     """
     if getattr(view, "action", None) is None and not hasattr(view, method.lower()):
-        # Nothing to protect: the answer is that there is no such method.
+        # Nothing to protect: the reply is 405.
         return Need(Scope.READ)
     if method in ("HEAD", "OPTIONS"):
         method = "GET"
@@ -52,7 +52,7 @@ def is_open_to_all(view: Any, method: str) -> bool:
 
 
 def caller_of(request: Request) -> Caller:
-    """Return who sent the request, by the credentials that it was let in with."""
+    """Return the sender of the request, by its checked credentials."""
     token = request.auth if isinstance(request.auth, ApiToken) else None
-    # The framework's request has all that Django's has.
+    # DRF's request has all attributes of Django's.
     return Caller.of(cast(HttpRequest, request), token)

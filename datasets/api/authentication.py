@@ -1,7 +1,7 @@
-"""How a request says who asks: a bearer token, basic credentials, or the browser's session.
+"""Authentication by bearer token or by basic credentials.
 
-A client that fails too often in a minute is refused. A token is looked up even then, as
-nobody can guess one: so a program with an old token does not lock out its neighbours.
+An address with too many failures in a minute is refused. Tokens are looked up even then, because
+they cannot be guessed: so a program with an old token does not lock out others at its address.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class CountedBasicAuthentication(BasicAuthentication):
-    """A user's name and password; checking a password is slow, so a right one is remembered."""
+    """A user's name and password. Checked passwords are cached, because a check is slow."""
 
     def authenticate_credentials(
         self, userid: str, password: str, request: Any = None
@@ -77,14 +77,14 @@ class CountedBasicAuthentication(BasicAuthentication):
 
 
 def _note_use(token: ApiToken) -> None:
-    """Write down that the token is used, at most once an hour, unless that would have to wait."""
+    """Update the token's `last_used_at`, at most once an hour, unless the update would block."""
     if token.is_use_noted:
         return
     try:
         with database.without_waiting():
             token.note_use()
     except Error as error:
-        # The next request with it tries again.
+        # The next request with this token tries again.
         logger.debug("the use of a token was not noted: %s", error)
 
 
@@ -95,10 +95,10 @@ def _failure(request: Any, sentence: str) -> AuthenticationFailed:
 
 
 class _Passwords:
-    """Which passwords this process has seen to be right, as keyed hashes, for some users.
+    """LRU cache of checked passwords, as keyed hashes, in this process.
 
-    Each is good only while the user's row still holds the hash that it was checked against,
-    so a changed password or a closed account counts at once.
+    An entry is valid only while the user's row holds the hash that the password was checked
+    against, so a changed password or a disabled account takes effect at once.
     """
 
     _KEPT = 1000
@@ -109,14 +109,14 @@ class _Passwords:
         self._kept: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
 
     def find(self, name: str, password: str) -> User | None:
-        """Return the user whose password this is known to be."""
+        """Return the user with this cached password, or None."""
         found = self._kept.get(self._digest(name, password))
         if found is None:
             return None
         return User.objects.filter(pk=found[0], password=found[1], is_active=True).first()
 
     def keep(self, name: str, password: str, user: User) -> None:
-        """Remember that the password is this user's."""
+        """Cache the password for this user."""
         with self._lock:
             self._kept[self._digest(name, password)] = (user.pk, user.password)
             if len(self._kept) > self._KEPT:

@@ -1,6 +1,6 @@
-"""Answer the commonest read before the framework begins: a cached reply, for a token or for anybody.
+"""Early replies: cached reads answered before the framework starts.
 
-What cannot be answered just as the view would, goes on to the view.
+A request that this module cannot answer exactly as the view would goes on to the view.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def _early_reply(request: HttpRequest) -> HttpResponse | None:
             return None
         clients.reads.count(client)
     except (APIException, InvalidRequest, TooManyRequests):
-        # The view refuses it too, and says why.
+        # The view raises the same error and turns it into a reply.
         return None
     return bars_reply(request, ready.rendered, format=wanted.format, dataset_path=ready.path)
 
 
 def _client_of(request: HttpRequest) -> str | None:
-    """Return the name under which this read is counted, when its sender may read for certain.
+    """Return the client under which this read is counted, when its sender surely may read.
 
-    None where more has to be looked into.
+    None when only the view can decide.
     """
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
         return None
@@ -89,7 +89,10 @@ def _client_of(request: HttpRequest) -> str | None:
 def _read(
     query: str, accept: str, accept_encoding: str, source: str, max_bars: int
 ) -> tuple[BarsRequest, bool]:
-    """Return what is asked for, and whether gzipped; the last two are what else its meaning hangs on."""
+    """Return the request and whether its reply is gzipped.
+
+    `source` and `max_bars` are settings: they are parameters because the result depends on them.
+    """
     wanted = read_ohlc_request(query)
     wanted = replace(wanted, format=choose_format(wanted.format, accept))
     return wanted, FORMATS[wanted.format].is_text and accepts_gzip(accept_encoding)

@@ -1,4 +1,4 @@
-"""The one place that turns an error into an HTTP reply: RFC 9457 `application/problem+json`."""
+"""Error replies: the only place that turns an error into RFC 9457 `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def problem(
         "retryable": retryable,
     }
     if status == 400:
-        # Always there, also where no one parameter is to blame.
+        # Present in every 400, also where no single parameter is wrong.
         body["errors"] = fields or {"request": [detail]}
     response = HttpResponse(orjson.dumps(body), status=status, content_type=PROBLEM_JSON)
     response["Cache-Control"] = "no-store"
@@ -71,8 +71,8 @@ def problem(
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Return the reply for `error`; DRF calls this. None lets an unforeseen error be one."""
-    # What the driver says is for the log alone.
+    """Return the reply for `error`; DRF calls this. None for an unforeseen error: Django answers 500."""
+    # The driver's message goes to the log only: it may name hosts and paths.
     reason, error = str(error), outage_of(error) or error
     if isinstance(error, errors.DatasetsError):
         response = of_error(error)
@@ -153,7 +153,7 @@ def _as_list(value: Any) -> list[Any]:
 @csrf_exempt
 @login_not_required
 def api_not_found(request: HttpRequest, path: str = "") -> HttpResponse:
-    """Answer an address below /api/ that is none."""
+    """Return 404 for an address under /api/ that does not exist."""
     return problem(
         404,
         code="not_found",

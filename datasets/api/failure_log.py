@@ -1,4 +1,4 @@
-"""One line in the log for each failure that has a name, in place of the framework's "Internal Server Error"."""
+"""Log of failed requests: one line with subject and code in place of Django's "Internal Server Error"."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _NAMED = "datasets.named_failure"
 def log_failure(request: WithMeta, *, subject: str, code: str, detail: str) -> None:
     """Log the failure that answers the request: what it is about, its code, and a sentence."""
     logger.warning("%s: %s: %s", subject or request.path, code, " ".join(detail.split()))
-    # The framework's request and Django's share it.
+    # DRF's request and Django's share `META`.
     request.META[_NAMED] = True
 
 
 class NotNamedYet(logging.Filter):
-    """Leaves out the framework's line about a reply that `log_failure` has logged."""
+    """Drops Django's log line about a reply that `log_failure` has logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)

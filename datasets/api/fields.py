@@ -10,7 +10,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-# Python reads `1_000`, the digits of every script, and spaces around them.
+# Python's `int` also accepts `1_000`, digits of other scripts, and spaces.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?([0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
 # Fewer digits may be a year or a date, and more are milliseconds.
@@ -20,7 +20,7 @@ _DIGITS_ALONE = re.compile(r"[-+]?[0-9.]+")
 
 
 class Choice(serializers.ChoiceField):
-    """Names what is allowed when something else is given."""
+    """Names the allowed values when it refuses another."""
 
     def __init__(self, choices: Iterable[str], **options: Any) -> None:
         said = f"{{input!r}} is not allowed; use one of {', '.join(choices)}."
@@ -30,7 +30,7 @@ class Choice(serializers.ChoiceField):
 
 
 class YesOrNo(serializers.BooleanField):
-    """Names what is allowed when something else is given."""
+    """Names the allowed values when it refuses another."""
 
     default_error_messages = {"invalid": "Write true or false."}
 

@@ -1,4 +1,4 @@
-"""Queries of the endpoints, strict about what they are asked: filters, orders and pages."""
+"""Filters, orders and pages of lists; each refuses values and parameters that it cannot use."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from datasets.api.fields import WHOLE_NUMBER, parse_instant
 from datasets.bars import Timeframe
 from datasets.errors import InvalidRequest
 
-# What belongs to the paging and the ordering, not to a filter.
+# Parameters of paging and ordering, which no filter reads.
 _PAGING = {"cursor", "page_size", "ordering"}
 _CURSOR = re.compile(r"^[A-Za-z0-9+/=]+$")
 
 
 class StrictQueryMixin(ViewSetMixin):
-    """What holds for all of `/api/tv/`: it can be turned off, and no parameter is passed over."""
+    """Common to all of `/api/tv/`: `TV_ENABLED=0` turns it off, and unknown parameters are refused."""
 
-    # The actions that look at their query themselves; the others take none.
+    # The actions that read their query; the others accept no parameter.
     reads_query: frozenset[str] = frozenset({"list"})
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ def refuse_unknown(query: QueryDict, *, known: set[str]) -> None:
     }
     twice = [name for name in query if len(query.getlist(name)) > 1]
     errors |= {name: ["This parameter was given more than once."] for name in twice}
-    # To pass over an empty filter would be to list everything.
+    # An ignored empty filter would list everything.
     empty = [name for name in query if name in known and query[name] == ""]
     errors |= {name: ["It is empty; leave it out."] for name in empty}
     if errors:
@@ -59,7 +59,7 @@ def refuse_unknown(query: QueryDict, *, known: set[str]) -> None:
 
 
 class StrictFilterBackend(DjangoFilterBackend):
-    """Names a parameter that it does not know, instead of listing everything."""
+    """Refuses unknown parameters, which would otherwise list everything."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
         filterset_class = self.get_filterset_class(view, queryset)
@@ -68,7 +68,7 @@ class StrictFilterBackend(DjangoFilterBackend):
 
 
 class _WholeNumber(forms.IntegerField):
-    # As far as a column reaches; beyond it SQLite's driver raises.
+    # The range of a column; SQLite's driver raises beyond it.
     default_validators = [MinValueValidator(0), MaxValueValidator(2**63 - 1)]
 
     def to_python(self, value: Any) -> int | None:
@@ -96,7 +96,7 @@ class _Timeframe(forms.CharField):
 
 
 class TimeframeFilter(django_filters.CharFilter):
-    """Takes every accepted spelling of a timeframe."""
+    """Accepts every spelling of a timeframe."""
 
     field_class = _Timeframe
 
@@ -128,13 +128,13 @@ class _YesOrNo(forms.Field):
 
 
 class BooleanFilter(django_filters.BooleanFilter):
-    """Refuses what is neither yes nor no, where Django would look for both."""
+    """Refuses values other than true and false, which Django would ignore."""
 
     field_class = _YesOrNo
 
 
 class CursorOrdering(OrderingFilter):
-    """Orders a list, with the id last so that every page boundary is definite."""
+    """Orders a list, with the id as last field so that the order is total."""
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Any:
         wanted = request.query_params.get(self.ordering_param, "")
@@ -154,7 +154,7 @@ class CursorOrdering(OrderingFilter):
 
 
 class Pages(CursorPagination):
-    """Pages that stay put while rows come and go, however many there are."""
+    """Cursor pages: they stay stable while rows are added and removed."""
 
     page_size = 50
     max_page_size = 1000
@@ -162,7 +162,7 @@ class Pages(CursorPagination):
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get("page_size", str(self.page_size))
-        # Not `isdigit`, which knows digits that `int` does not.
+        # Not `isdigit` alone: it accepts digits that `int` refuses.
         if not (text.isascii() and text.isdigit() and len(text) < 5):
             text = "0"
         if not 1 <= int(text) <= self.max_page_size:
@@ -184,12 +184,12 @@ class Pages(CursorPagination):
         self, queryset: QuerySet[Any], request: Request, view: Any = None
     ) -> list[Any] | None:
         try:
-            # Python's decoder passes over what is not base64, and an empty cursor is the first page.
+            # Python's decoder ignores characters outside base64, and an empty cursor would be the first page.
             if not _CURSOR.fullmatch(request.query_params.get(self.cursor_query_param, "=")):
                 raise ValueError
             return super().paginate_queryset(queryset, request, view)
         except (ValidationError, ValueError, OverflowError, DataError, NotFound):
-            # A cursor carries a value of the field that the list is ordered by; not this one.
+            # The cursor's value does not fit the field that the list is ordered by.
             raise InvalidRequest(
                 {"cursor": ["This is no cursor of this list; follow `next` and `previous`."]}
             ) from None

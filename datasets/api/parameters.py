@@ -1,4 +1,4 @@
-"""What a request may say, checked field by field; an unknown parameter is named, not passed over."""
+"""Parameters of requests, checked field by field; unknown parameters are refused by name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_WAIT_S = 60.0
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Takes only parameters that it knows, each once."""
+    """Refuses unknown parameters, and parameters that are given twice."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
@@ -40,7 +40,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
-            # All at once: who mends one should not be told of the next only then.
+            # All errors at once, so that a client can correct the request in one step.
             wrong: Any = error.detail
             raise serializers.ValidationError(wrong | errors) from error
         if errors:
@@ -60,7 +60,7 @@ class SymbolParameters(StrictSerializer):
 
 
 class SeriesParameters(StrictSerializer):
-    """What a dataset's key has beside its symbol."""
+    """The fields of a dataset's key beside its symbol."""
 
     timeframe = serializers.CharField(
         max_length=8,
@@ -102,7 +102,7 @@ class SeriesParameters(StrictSerializer):
 
 
 class BarsParameters(StrictSerializer):
-    """Which part of a dataset, and in which representation."""
+    """The part of a dataset that a reply holds, and its format."""
 
     closed = YesOrNo(default=False, help_text="`true` leaves out a bar that is still forming.")
     start = Instant(
@@ -135,8 +135,8 @@ class BarsParameters(StrictSerializer):
         return names
 
     def part(self) -> dict[str, Any]:
-        """Return the checked values as `BarsRequest` takes them."""
-        # Without a default: an empty one would be none of what the schema allows.
+        """Return the checked values as arguments of `BarsRequest`."""
+        # Filled in here: an empty default would contradict the schema's list of choices.
         chosen = {"fields": (), "format": ""} | self.validated_data
         return {name: chosen[name] for name in ("closed", "start", "end", "fields", "format")}
 
@@ -173,7 +173,7 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         try:
             return super().to_internal_value(data)
         except serializers.ValidationError as error:
-            # These two are checked together, and are named also where something else is wrong.
+            # Symbol and exchange are checked together, also when another parameter is wrong.
             wrong = _wrong_names(data.get("symbol", ""), data.get("exchange", ""))
             raise serializers.ValidationError({**wrong, **dict(error.detail)}) from None  # type: ignore[arg-type]
 
@@ -187,7 +187,10 @@ def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
 
 
 def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:
-    """Return the keys that a checked `NewFetches` spells, each once; name each wrong symbol."""
+    """Return the keys of a checked `NewFetches`, each once.
+
+    Raises `InvalidRequest` that names each wrong symbol.
+    """
     series = {name: values[name] for name in ("timeframe", "n_bars", "session", "adjustment")}
     keys, wrong = [], []
     for symbol in [values["symbol"]] if values["symbol"] else values["symbols"]:
@@ -205,9 +208,9 @@ def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:
 
 
 def read_ohlc_request(query: str) -> BarsRequest:
-    """Return what a query string asks for; raise what names each wrong parameter.
+    """Return the request of a query string. Raises `ValidationError` that names each wrong parameter.
 
-    Readers ask the same again and again, so what a query means is remembered.
+    Cached, because clients repeat their queries.
     """
     return _read_ohlc_request(query, settings.TV_SOURCE, settings.TV_MAX_BARS)
 

@@ -1,4 +1,4 @@
-"""What a request's body may be: JSON, of a size and a depth that cost nothing."""
+"""Parser of request bodies: JSON of bounded size and depth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-# A thousand symbols of the greatest length are a fifth of it.
+# A thousand symbols of the greatest length take a fifth of this.
 MAX_BYTES = 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""The page that an error's `type` leads to: every code, what it means, and whether to try again."""
+"""The page behind an error's `type`: each code, its meaning, and whether to retry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.shortcuts import render
 from datasets import errors
 from datasets.api.exceptions import status_of
 
-# Their classes stand for others.
+# Base classes, which are never raised themselves.
 _NEVER_IN_A_REPLY = {
     *("error", "refused", "fetch_failed", "store_unreadable", "backup_failed"),
 }
@@ -19,7 +19,7 @@ _NEVER_IN_A_REPLY = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One code."""
+    """One error code."""
 
     code: str
     status: int
@@ -27,7 +27,7 @@ class Entry:
     retryable: bool
 
 
-# What the framework raises, and what nobody foresaw.
+# Errors of the framework, and unforeseen errors.
 _OTHERS = [
     Entry("not_authenticated", 401, "Sign in, or the credentials are wrong or have expired.", False),
     Entry("internal_error", 500, "An error of this service that nobody foresaw; its log says what it was.", False),
@@ -48,8 +48,8 @@ def _meaning(error: type[errors.DatasetsError]) -> str:
     return (error.__doc__ or "").partition("\n")[0].replace("`", "")
 
 
-# It tells nothing of the data.
+# The page contains no data, so it needs no sign-in.
 @login_not_required
 def error_reference(request: HttpRequest) -> HttpResponse:
-    """Show every code."""
+    """Show all codes."""
     return render(request, "errors.html", {"entries": entries()})

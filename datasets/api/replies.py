@@ -1,4 +1,4 @@
-"""What goes around a body: negotiation, caching headers, ranges."""
+"""Replies around a body: negotiation, caching headers, ranges."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
 from datasets.serving.body_cache import Rendered, is_fetched, without_mark
 
-# What `Accept` can choose; `columns` has the media type of `json`, and is chosen by its name.
+# Formats that `Accept` can choose. `columns` shares the media type of `json`, so only the
+# parameter can choose it.
 _OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
-# More digits than any file has bytes are no range, and cost time.
+# At most 18 digits: longer numbers exceed any file and cost time to parse.
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 def choose_format(name: str, accept: str) -> str:
-    """Return the format that the parameter names, else the one that `Accept` likes best.
+    """Return the format that the parameter names, else the one that `Accept` prefers.
 
     A browser's `text/html, …, */*` gets JSON. Raises `InvalidRequest` when `Accept` names
-    nothing that there is.
+    no format of ours.
     """
     if name:
         return name
@@ -55,7 +56,7 @@ def _liking(media_type: str, ranges: dict[str, float]) -> tuple[float, int, int]
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether a client that sends this header takes gzip; `*` is all that it does not name."""
+    """Return whether a client that sends this header accepts gzip; `*` covers unnamed encodings."""
     weights = _weighted(accept_encoding)
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
@@ -73,7 +74,7 @@ def _weighted(header: str) -> dict[str, float]:
 def reply(
     request: HttpRequest, rendered: Rendered, *, media_type: str, file_name: str = ""
 ) -> HttpResponse:
-    """Return the body with its tag, or 304 when the client has it already."""
+    """Return the body with its `ETag`, or 304 when the client has that tag."""
     known = _known_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), rendered.etag)
     response = HttpResponse(b"" if known else rendered.body, status=304 if known else 200)
     if known:
@@ -84,17 +85,17 @@ def reply(
             response["Content-Encoding"] = "gzip"
         if file_name:
             response["Content-Disposition"] = f'attachment; filename="{file_name}"'
-    # Of a 304 too: it is what a 200 would have.
+    # Also in a 304, where it is the length that a 200 would have.
     response["Content-Length"] = str(len(rendered.body))
     response["ETag"] = known or rendered.etag
-    # RFC 9211. Of a 304 too, whose reader has the body of an earlier answer.
+    # RFC 9211. Also in a 304.
     response["Cache-Status"] = (
         "datasets; fwd=miss" if is_fetched(rendered.etag) else "datasets; hit"
     )
     for name, value in rendered.headers:
         response[name] = value
     response["Vary"] = "Accept, Accept-Encoding"
-    # Kept by the client and asked about each time: a dataset may be replaced at any moment.
+    # Clients may keep the reply but must revalidate it: a dataset may be replaced at any moment.
     response["Cache-Control"] = "private, no-cache"
     return response
 
@@ -102,16 +103,16 @@ def reply(
 def bars_reply(
     request: HttpRequest, rendered: Rendered, *, format: str, dataset_path: str
 ) -> HttpResponse:
-    """Return rendered bars; what is no JSON with an envelope is a file, named as the dataset's."""
+    """Return rendered bars. A format without an envelope is sent as a file with the dataset's name."""
     chosen = FORMATS[format]
     name = "" if chosen.has_envelope else f"{PurePath(dataset_path).stem}.{chosen.suffix}"
     return reply(request, rendered, media_type=chosen.media_type, file_name=name)
 
 
 def _known_tag(header: str, etag: str) -> str:
-    """Return the tag by which a client that sends this header has what `etag` stands for, or nothing.
+    """Return the tag in `If-None-Match` that stands for the same bars as `etag`, or "".
 
-    What came fresh from a fetch is as good: it differs in saying that it did.
+    The mark of a fetch is ignored: the bars are the same.
     """
     if not header:
         return ""
@@ -126,12 +127,12 @@ def file_reply(
 ) -> HttpResponseBase:
     """Return the file, the part of it that `Range` asks for (one range), or 304.
 
-    `stored_as` is its path in the store: where an nginx in front may read the store, it gets
-    just that, and sends the file. Raises `FileMissing`.
+    `stored_as` is the file's path in the store. With `X_ACCEL_PREFIX` the reply holds only that
+    path, and nginx sends the file. Raises `FileMissing`.
     """
     file = _open(path)
     status = os.fstat(file.fileno())
-    # Of the file that is sent, which may have replaced the one that the row tells of.
+    # From the opened file, which may be newer than the row.
     etag = f'"{content_hash[:32]}-{status.st_mtime_ns:x}"'
     if _known_tag(request.headers.get("If-None-Match", ""), etag):
         file.close()
@@ -140,7 +141,7 @@ def file_reply(
         response["Content-Length"] = str(status.st_size)
     else:
         if settings.X_ACCEL_PREFIX:
-            # The rest is nginx's, ranges too.
+            # nginx sends the file and answers ranges.
             file.close()
             address = quote(settings.X_ACCEL_PREFIX + stored_as)
             response = HttpResponse(headers={"X-Accel-Redirect": address})
@@ -163,7 +164,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _whole_or_part(request: HttpRequest, file: BinaryIO, size: int, etag: str) -> HttpResponseBase:
-    # HEAD asks about the whole.
+    # HEAD is about the whole file.
     is_wanted = request.method == "GET" and request.headers.get("If-Range", etag) == etag
     wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if is_wanted else None
     if wanted is None or wanted.groups() == ("", ""):

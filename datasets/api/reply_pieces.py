@@ -1,4 +1,4 @@
-"""Large replies are sent in pieces, a bounded number at a time: a reader that does not read holds little."""
+"""Large replies, sent in pieces and in a bounded number, so that slow readers hold few resources."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from datasets.serving.body_cache import LARGE_BYTES
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
 _PIECE_BYTES = 64 * 1024
-# A reader that is slower than this, on the average since its reply began, is cut off.
+# A reader with a lower average rate since the start of its reply is cut off.
 _SLOWEST_BYTES_PER_S = 16 * 1024
 
-# Each holds a thread while it is being sent, and its whole body where that had to be unpacked.
+# Each large reply holds a thread while it is sent, and its unpacked body in memory.
 MOST_AT_A_TIME = max(1, settings.WEB_THREADS // 4)
 _places = threading.BoundedSemaphore(MOST_AT_A_TIME)
 
 
 class Pieces:
-    """The pieces of a reply, which takes one of the places until it is closed."""
+    """The pieces of a large reply. It occupies one of `MOST_AT_A_TIME` places until `close`."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -41,7 +41,7 @@ class Pieces:
 
     def __next__(self) -> bytes:
         if self._is_too_slow():
-            # Less than was announced: the connection is closed.
+            # The body ends before `Content-Length`, so the server closes the connection.
             raise StopIteration
         piece = next(self._pieces)
         self._n_sent += len(piece)
@@ -54,7 +54,7 @@ class Pieces:
             _places.release()
 
     def _is_too_slow(self) -> bool:
-        # The system takes the first megabytes, however slow the reader is.
+        # The grace period is needed because the system buffers the first megabytes.
         over_s = time.monotonic() - self._began - settings.WEB_READER_TIMEOUT_S
         return over_s > 0 and self._n_sent < over_s * _SLOWEST_BYTES_PER_S
 
@@ -100,7 +100,7 @@ def send_in_pieces(respond: Respond) -> Respond:
 
 
 def _is_large(reply: HttpResponseBase) -> bool:
-    # A file is read while it is sent, however small it is.
+    # A file is a stream whatever its size, so its `Content-Length` decides.
     if isinstance(reply, StreamingHttpResponse):
         return int(reply.headers.get("Content-Length") or LARGE_BYTES) >= LARGE_BYTES
     return isinstance(reply, HttpResponse) and len(reply.content) >= LARGE_BYTES

@@ -1,4 +1,4 @@
-"""What drf-spectacular cannot see for itself: errors, the bars' formats, queries."""
+"""OpenAPI schema of the endpoints: errors, formats of bars, queries."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FETCH_CODES = sorted(
 
 
 class DocumentedSchema(AutoSchema):
-    """Says where credentials are needed, which a setting decides."""
+    """Marks the endpoints that need credentials; `API_ACCESS` decides."""
 
     def get_auth(self) -> list[Any]:
         found = super().get_auth()
@@ -48,7 +48,7 @@ class DocumentedSchema(AutoSchema):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the documentation shows a token."""
+    """The entry of API tokens in the schema."""
 
     target_class = "datasets.api.authentication.BearerAuthentication"
     name = "token"
@@ -62,7 +62,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class BasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the documentation shows a name and a password."""
+    """The entry of name and password in the schema."""
 
     target_class = "datasets.api.authentication.CountedBasicAuthentication"
     name = "basic"
@@ -205,7 +205,7 @@ def problems(*statuses: int) -> dict[Any, Any]:
 
 
 def _one(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
-    """Say that a reply is one thing, also where the view's action is called `list`."""
+    """Mark a reply as one object; drf-spectacular takes an action named `list` for a list."""
     return forced_singular_serializer(serializer)  # type: ignore[no-untyped-call]
 
 

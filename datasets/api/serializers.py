@@ -1,4 +1,4 @@
-"""What the API says of the catalog's rows."""
+"""Serializers of the catalog's rows and of the service's state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ERROR = {
 
 
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):
-    """One dataset: its key, what is in its file, and how it has been used."""
+    """One dataset: its key, the facts of its file, and its use."""
 
     full_symbol = serializers.CharField(source="key.full_symbol", read_only=True)
     count = serializers.IntegerField(source="n_rows", read_only=True)
@@ -44,7 +44,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
 
 
 class FetchSerializer(serializers.ModelSerializer[Fetch]):
-    """One fetch: its key, how it is getting on, and what came of it."""
+    """One fetch: its key, its progress, and its result."""
 
     full_symbol = serializers.CharField(source="key.full_symbol", read_only=True)
     count = serializers.IntegerField(
@@ -130,7 +130,7 @@ class RefusedSerializer(serializers.Serializer[Any]):
 
 
 class NewFetchesReply(serializers.Serializer[Any]):
-    """What came of each symbol, each list in the order asked."""
+    """The result of each symbol; each list in the order of the request."""
 
     fetches = FetchSerializer(many=True)
     cached = CachedSerializer(many=True)
@@ -186,7 +186,7 @@ class SymbolPageSerializer(serializers.Serializer[Any]):
 
 
 class WorkerSerializer(serializers.Serializer[Any]):
-    """A worker that lives."""
+    """A running worker."""
 
     name = serializers.CharField()
     host = serializers.CharField()
@@ -196,7 +196,7 @@ class WorkerSerializer(serializers.Serializer[Any]):
 
 
 class StatusSerializer(serializers.Serializer[Any]):
-    """What the service is doing."""
+    """The state of the service."""
 
     source = serializers.CharField(  # type: ignore[assignment]
         help_text="tradingview, or sample for synthetic bars."

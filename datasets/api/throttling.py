@@ -1,4 +1,4 @@
-"""Request throttles: how often one client of the API may ask. `callers.py` does the counting."""
+"""Request throttle of the API. `serving/clients.py` counts the requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datasets.serving import clients
 
 
 class ReadThrottle(BaseThrottle):
-    """Counts every request, whatever it asks for."""
+    """Counts every request of a client against `API_READS_PER_MINUTE`."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         clients.reads.count(caller_of(request).client)

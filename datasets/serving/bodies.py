@@ -1,4 +1,4 @@
-"""From a dataset to the bytes of a reply, once for each content and representation."""
+"""Rendered reply bodies: made once for each content and representation, then cached."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from datasets.serving.body_cache import LARGE_BYTES, Rendered, RenderedCache, wi
 from datasets.serving.body_files import RenderedFiles
 
 _MB = 1024 * 1024
-# What is no larger than this is unpacked also in a thread that must not wait.
+# A thread that must never block unpacks bodies up to this size itself.
 _UNPACKED_AT_ONCE = 64 * 1024
 rendered = RenderedCache(max_bytes=settings.WEB_CACHE_MB * _MB)
 
 
 def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
-    """Return the reply's body, rendered once for each content and representation.
+    """Return the reply's body, from memory, from disk, or rendered now.
 
-    Raises `StoreError` when the file has become unreadable since it was found.
+    Raises `StoreError` when the file has become unreadable since the dataset was chosen.
     """
     dataset = answer.dataset
     version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
@@ -46,7 +46,7 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
     if held is None or (wants_gzip and not held.is_gzip):
         name = f"{dataset.content_hash[:16]}-{key.hex()}" if _is_lasting(answer, request) else ""
         held = _rendered_elsewhere(held, name, wants_gzip, lambda: _render_plain(answer, request))
-        # The gzipped body alone, once there is one: for the others it is unpacked.
+        # Memory holds only the gzipped body once there is one; clients without gzip get it unpacked.
         rendered.keep(key, held)
     if answer.is_cached:
         usage.count(dataset.pk)
@@ -54,7 +54,7 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
 
 
 def representation_of(request: BarsRequest) -> bytes:
-    """Return what tells the request's bodies from others of the same bars, in 16 bytes."""
+    """Return a hash of 16 bytes of the parameters that change the body of a given dataset."""
     shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
     return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
 
@@ -64,8 +64,8 @@ def find_rendered(
 ) -> Rendered | None:
     """Return the body of a fresh, cached answer if it is held in memory, and count the hit.
 
-    `version` is a row's number, its file's `modified_ns` and its content hash; the other comes
-    from `representation_of`.
+    `version` is a row's id, its file's `modified_ns` and its content hash; `representation` comes
+    from `representation_of`. Raises `HandedOver` in a thread that must never block, when the body is large.
     """
     found = rendered.find(_key(version, representation, True, False))
     if found is None or (is_gzip and not found.is_gzip):
@@ -88,7 +88,7 @@ def _key(
 
 
 def _made_by() -> str:
-    """Return what tells this version's bodies from those that another one has left on the disk."""
+    """Return a hash of the rendering code, so that a new version ignores bodies of an older one."""
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage))
     return hashlib.sha256(Path(__file__).read_bytes() + code).hexdigest()[:16] + settings.VERSION
 
@@ -97,7 +97,7 @@ _MADE_BY = _made_by()
 
 
 def _is_lasting(answer: Answer, request: BarsRequest) -> bool:
-    """Return whether the reply is one that others will ask for: bounds in time move."""
+    """Return whether the body is worth a file: requests with `start` or `end` seldom repeat."""
     is_whole = request.start is None and request.end is None
     return answer.is_cached and not answer.is_stale and is_whole
 
@@ -105,7 +105,7 @@ def _is_lasting(answer: Answer, request: BarsRequest) -> bool:
 def _rendered_elsewhere(
     held: Rendered | None, name: str, wants_gzip: bool, render: Callable[[], Rendered]
 ) -> Rendered:
-    """Return the reply from its file, where `name` names one, or rendered now and kept as one."""
+    """Return the body from the file `name`, or render it and write the file; no file for an empty name."""
     files = kept_files() if name else None
     found = files.find(name) if files is not None and held is None else held
     made = found or render()
@@ -116,7 +116,7 @@ def _rendered_elsewhere(
 
 
 def kept_files() -> RenderedFiles | None:
-    """Return where replies are kept on disk; None where the operator wants none."""
+    """Return the cache of bodies on disk; None with `WEB_CACHE_DISK_MB=0`."""
     if not settings.WEB_CACHE_DISK_MB:
         return None
     return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
@@ -128,7 +128,7 @@ def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
 
 
 def _held(answer: Answer, request: BarsRequest) -> pa.Table:
-    """Return the bars that could be given: the newest ones, without one that is forming where that is asked."""
+    """Return the newest `n_bars` bars of the dataset; without the forming bar when `closed` is set."""
     dataset = answer.dataset
     table = catalog.read(dataset)
     table = table.slice(max(0, table.num_rows - request.key.n_bars))
@@ -138,7 +138,7 @@ def _held(answer: Answer, request: BarsRequest) -> pa.Table:
 
 
 def _part_of(table: pa.Table, request: BarsRequest) -> pa.Table:
-    """Return the bars between `start` and `end`."""
+    """Return the bars that open at or after `start` and before `end`."""
     if request.start is not None:
         table = table.filter(pc.greater_equal(table["time"], _instant(request.start)))
     if request.end is not None:
@@ -147,7 +147,7 @@ def _part_of(table: pa.Table, request: BarsRequest) -> pa.Table:
 
 
 def _instant(moment: datetime) -> pa.Scalar[Any]:
-    # Microseconds, as a bar never opens within a millisecond but a bound may be anything.
+    # Microseconds: bounds may be finer than the milliseconds of the bars, and must not be rounded.
     return pa.scalar(moment.astimezone(UTC), type=pa.timestamp("us", tz="UTC"))
 
 
@@ -163,7 +163,8 @@ def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     body = _enveloped(answer, covered, last_bar_final, part.num_rows, bars)
     if answer.is_cached:
         return Rendered(body, _tag(body), is_gzip=False, headers=headers)
-    # Asked again, the client is to hear that it has these bars, though "cached" has changed.
+    # The tag comes from the body with `"cached": true`. So the client's next request, which the
+    # cache answers, gets 304 although the two bodies differ in that key.
     as_cached = replace(answer, is_cached=True)
     cached = _enveloped(as_cached, covered, last_bar_final, part.num_rows, bars)
     return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
@@ -176,7 +177,7 @@ def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
 
 
 def _headers_of(covered: Coverage, last_bar_final: bool | None) -> tuple[tuple[str, str], ...]:
-    """Return `Covers-Start`, `Held-From`, `Held-Through` and `Last-Bar-Final`, for formats of bars alone."""
+    """Return the headers `Covers-Start`, `Held-From`, `Held-Through` and `Last-Bar-Final`."""
     facts = covered.as_dict() | {"last_bar_final": last_bar_final}
     said = orjson.loads(orjson.dumps(facts, option=orjson.OPT_UTC_Z))
     return tuple(
@@ -191,7 +192,7 @@ def _tag(body: bytes) -> str:
 
 
 def _is_last_final(part: pa.Table, dataset: Dataset) -> bool | None:
-    """Return whether the last bar of the reply is final; None where there is none, or nobody said."""
+    """Return whether the reply's last bar is final; None without bars, or when that is unknown."""
     if not part.num_rows:
         return None
     return True if part["time"][-1].as_py() < dataset.last_time else dataset.last_bar_final

@@ -1,4 +1,4 @@
-"""Replies that were rendered once: their form, and the ones that this process holds in memory."""
+"""LRU cache of rendered reply bodies in memory, bounded by bytes; and the form of a body."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
 
-# In the tag of a reply that comes from a fetch and not from the cache, and says so.
+# Mark in the `ETag` of a reply that comes from a fetch and not from the cache.
 _FETCHED = "-fetched"
-# A body of so many bytes takes time to send: not in a thread that must not wait.
+# A thread that must never block does not send bodies of this size or more.
 LARGE_BYTES = 256 * 1024
 _PACKED = '-gzip"'
-# What holding a reply costs beside its bytes and its words: objects, and a place in the order.
+# Memory of one cached body beside its bytes and headers: Python objects and the LRU entry.
 _OVERHEAD_BYTES = 700
 _HEADER_BYTES = 220
 
 
 def with_mark(etag: str) -> str:
-    """Return the tag of the same bars, fresh from a fetch."""
+    """Return the tag with the mark of a fetch."""
     return f'{etag[:-1]}{_FETCHED}"'
 
 
 def without_mark(etag: str) -> str:
-    """Return the tag that the same bars have from the cache."""
+    """Return the tag that the same bars have when the cache answers."""
     return etag.replace(_FETCHED, "", 1)
 
 
 def is_fetched(etag: str) -> bool:
-    """Return whether it is the tag of bars fresh from a fetch."""
+    """Return whether the tag carries the mark of a fetch."""
     return _FETCHED in etag
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One reply's body and what goes with it in the headers."""
+    """One rendered body with its `ETag` and its headers."""
 
     body: bytes
     etag: str
     is_gzip: bool
-    # More headers, name and value, that belong to just this body.
+    # Further headers of this body: name and value.
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def held_bytes(self) -> int:
-        """How much memory it takes to hold it."""
+        """Memory that the cached body takes, in bytes."""
         said = sum(len(name) + len(value) for name, value in self.headers)
         return (
             len(self.body)
@@ -59,7 +59,7 @@ class Rendered:
         """Return the same reply with its body gzipped."""
         if self.is_gzip:
             return self
-        # `mtime`, so that the same body always gives the same bytes: the tag promises that.
+        # Without `mtime=0` equal bodies would give different bytes under the same tag.
         # Level 4 takes a third of the time of 6 and gives 2 % more bytes.
         body = gzip.compress(self.body, compresslevel=4, mtime=0)
         return replace(self, body=body, etag=self.etag[:-1] + _PACKED, is_gzip=True)
@@ -73,10 +73,10 @@ class Rendered:
 
 
 class RenderedCache:
-    """The most recently used replies, at most `max_bytes` of memory with all that is held for them.
+    """LRU cache of rendered reply bodies, bounded by bytes (objects and headers included).
 
     Not Django's cache: a hit there costs a file or a socket and a copy of the whole body,
-    which is more than all else that a hit does. Each process renders a body once.
+    more than the rest of a hit. Each process has its own cache.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -86,17 +86,17 @@ class RenderedCache:
         self._lock = Lock()
 
     def get(self, key: bytes | str, render: Callable[[], Rendered]) -> Rendered:
-        """Return what is kept under `key`; render and keep it when there is nothing yet."""
+        """Return the body under `key`; render and cache it when there is none."""
         kept = self.find(key)
         if kept is not None:
             return kept
-        # Outside the lock: two threads may render the same, and nobody waits for them.
+        # Outside the lock: two threads may render the same body, but neither blocks the cache.
         fresh = render()
         self.keep(key, fresh)
         return fresh
 
     def find(self, key: bytes | str) -> Rendered | None:
-        """Return what is kept under `key`, or None."""
+        """Return the body under `key`, or None."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
@@ -104,13 +104,13 @@ class RenderedCache:
             return kept
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all bodies."""
         with self._lock:
             self._kept.clear()
             self.n_bytes = 0
 
     def keep(self, key: bytes | str, rendered: Rendered) -> None:
-        """Hold the reply under `key`, in place of another one; the least recently used ones go."""
+        """Cache the body under `key`; remove the least recently used bodies beyond `max_bytes`."""
         size = rendered.held_bytes + len(key)
         if size > self.max_bytes // 4:
             return

@@ -1,4 +1,4 @@
-"""Replies that were rendered once, as files on this machine's disk; all of them can be deleted at any time."""
+"""LRU cache of rendered reply bodies on disk. Its files may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import orjson
 from datasets.serving.body_cache import Rendered
 from datasets.storage.atomic_write import put
 
-# A file takes whole blocks of the disk.
+# A file takes whole blocks of the disk; bytes.
 _BLOCK = 4096
-# The folder is looked through each time that so large a part of `max_bytes` has been written.
+# The folder is pruned each time that one part of this number of `max_bytes` has been written.
 _PART = 16
 
 logger = logging.getLogger(__name__)
 
 
 class RenderedFiles:
-    """The most recently used replies, about `max_bytes` of them, shared by all processes of a machine.
+    """LRU cache of about `max_bytes` in files, shared by all processes of a machine.
 
-    A file is a line of JSON and the body. It is put in place whole, and one that a power cut
-    has spoilt is deleted when it is met.
+    A file is a line of JSON and the body. Files are written atomically; a file that a power cut
+    damaged is deleted when it is read.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._lock = Lock()
-        # More than there can be, so that the first file has the folder looked through.
+        # Starts at the limit, so that the first file of a process prunes the folder.
         self._n_written = max_bytes
 
     def find(self, name: str) -> Rendered | None:
-        """Return the reply that is kept under `name`, or None."""
+        """Return the body under `name`, or None."""
         path = self._folder / name
         try:
             content = path.read_bytes()
@@ -53,7 +53,7 @@ class RenderedFiles:
         return found
 
     def keep(self, name: str, rendered: Rendered) -> None:
-        """Keep the reply under `name`; where it cannot be written, nothing is kept."""
+        """Write the body under `name`; a failed write is logged and changes nothing."""
         content = _written(rendered)
         if len(content) > self._max_bytes // 4:
             return
@@ -80,7 +80,7 @@ class RenderedFiles:
                 try:
                     status = entry.stat()
                 except FileNotFoundError:
-                    # Another process deletes too.
+                    # Another process prunes the folder too.
                     continue
                 found.append((status.st_mtime_ns, _on_disk(status.st_size), entry.path))
         n_bytes = sum(size for _, size, _ in found)
@@ -107,7 +107,7 @@ def _written(rendered: Rendered) -> bytes:
 
 
 def _read(content: bytes) -> Rendered | None:
-    """Return the reply that a file holds; None where it is not whole."""
+    """Return the body in a file's content; None when the content is damaged."""
     line, _, body = content.partition(b"\n")
     try:
         head = orjson.loads(line)

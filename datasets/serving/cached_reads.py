@@ -1,6 +1,6 @@
-"""The shortest way to bars that are cached and rendered: one indexed query and a look at the file.
+"""Cached reads: rendered bars after one indexed query and one `stat` of the file.
 
-It finds what `serving.find_answer` and `rendering.render` would, or nothing at all.
+Returns the same bytes as `serving.find_answer` with `bodies.render`, or None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Row(NamedTuple):
 
 
 _COLUMNS = ["source", "exchange", "symbol", "timeframe", "session", "adjustment"]
-# By hand, as Django takes five times the query's time to write it.
+# Written by hand: Django takes five times the query's time to compose it.
 _READY = (
     f"SELECT {', '.join(_Row._fields)} FROM {Dataset._meta.db_table} WHERE "
     + " AND ".join(f"{name} = %s" for name in _COLUMNS)
@@ -52,7 +52,7 @@ _GOOD_TOKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Bytes that are there, and the path of the dataset's file in the store."""
+    """A rendered body, and the path of the dataset's file in the store."""
 
     rendered: Rendered
     path: str
@@ -60,14 +60,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What follows from a request, whatever the catalog holds."""
+    """The parts of a read that depend on the request alone, so that they can be cached."""
 
     series: tuple[str | int, ...]
     representation: bytes
 
 
 def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
-    """Return the reply's body when a fresh dataset has been rendered so before, else None."""
+    """Return the reply's body when a fresh dataset has a rendered one in memory, else None."""
     if not (request.use_cache and settings.TV_ENABLED):
         return None
     plan = _plan(request)
@@ -76,7 +76,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
         if row is None or outputs.get_store().version(row.path) != (row.bytes, row.modified_ns):
             return None
     except (DatabaseError, StoreError, StoreFailed, StoreUnavailable):
-        # The long way meets it too, and knows what to do.
+        # `find_answer` meets the same error and turns it into a reply.
         return None
     version = (row.id, row.modified_ns, row.content_hash)
     found = bodies.find_rendered(version, plan.representation, is_gzip=is_gzip)
@@ -84,7 +84,7 @@ def find_ready(request: BarsRequest, *, is_gzip: bool) -> Ready | None:
 
 
 def find_token(secret: str) -> int | None:
-    """Return the number of the token with this secret, when it is good and its use is noted already."""
+    """Return the id of the valid API token with this secret, when `last_used_at` needs no update."""
     now = timezone.now()
     values = [hash_secret(secret), _as_value(now), _as_value(now - NOTED_FOR)]
     try:
@@ -102,13 +102,13 @@ def _plan(request: BarsRequest) -> _Plan:
 
 
 def _first(request: BarsRequest, plan: _Plan) -> _Row | None:
-    """Return the first fresh dataset that holds enough bars, by `choice.ORDER`."""
+    """Return the first fresh dataset that holds enough bars, by `selection.ORDER`."""
     sql, values = _READY, list(plan.series)
     if request.max_age_s is not None:
         sql += " AND fetched_at BETWEEN %s AND %s"
         values += _fresh_between(request.max_age_s)
     elif settings.TV_CACHE_TTL_S:
-        # What is pinned is kept on purpose, so no general rule makes it too old.
+        # The general rule leaves out pinned datasets: an operator keeps them on purpose.
         sql += " AND (is_pinned OR fetched_at BETWEEN %s AND %s)"
         values += _fresh_between(settings.TV_CACHE_TTL_S)
     found = _fetch_one(sql + _FIRST, values)
@@ -116,7 +116,7 @@ def _first(request: BarsRequest, plan: _Plan) -> _Row | None:
 
 
 def _fetch_one(sql: str, values: Sequence[str | int]) -> tuple[Any, ...] | None:
-    """Ask the driver itself: Django's cursor takes three times as long as the query."""
+    """Query through the driver: Django's cursor takes three times as long as the query."""
     database = connections[DEFAULT_DB_ALIAS]
     database.ensure_connection()
     with database.wrap_database_errors:
@@ -131,5 +131,5 @@ def _fresh_between(max_age_s: int) -> list[str]:
 
 
 def _as_value(moment: datetime) -> str:
-    """Return the moment as the database's driver takes it."""
+    """Return the moment in the form that the database's driver accepts."""
     return str(connection.ops.adapt_datetimefield_value(moment))

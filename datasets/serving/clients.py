@@ -1,6 +1,6 @@
-"""Who asks, and how often: each client's requests in a minute, over all processes of the service.
+"""Clients, and the number of their requests in a minute over all processes of the service.
 
-Not TradingView's throttle: that is `throttle.py`, and holds back our own calls.
+The throttle of our own calls to TradingView is another one: `fetching/throttle.py`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from datasets.errors import TooManyRequests
 logger = logging.getLogger(__name__)
 
 _MINUTE_S = 60
-# Beyond the end of its minute a count is of no use.
+# Longer than the minute, because the clocks of processes differ.
 _KEEP_S = 2 * _MINUTE_S
 
 
 def address_of(request: HttpRequest) -> str:
     """Return the client's address; an IPv6 client is its network of 64 bits.
 
-    `X-Forwarded-For` counts only as far as our own proxies have written it, from the right:
-    what stands before that is whatever the client liked to send.
+    Of `X-Forwarded-For` only the last `TRUSTED_PROXIES` entries count: our proxies wrote them.
+    The entries before them come from the client and can be forged.
     """
     address = str(request.META.get("REMOTE_ADDR", ""))
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
@@ -44,7 +44,7 @@ def address_of(request: HttpRequest) -> str:
 
 @lru_cache(maxsize=4096)
 def _network(address: str) -> str:
-    # One customer has so many IPv6 addresses that counting each would count nothing.
+    # One customer has 2**64 IPv6 addresses: a limit for each address would limit nothing.
     try:
         whole = IPv6Address(address.partition("%")[0])
     except AddressValueError:
@@ -55,16 +55,16 @@ def _network(address: str) -> str:
 
 
 def token_client(number: int) -> str:
-    """Return whom a token's requests are counted for."""
+    """Return the client under which the requests of an API token are counted."""
     return f"token-{number}"
 
 
 class Tally:
-    """How often each client did one thing in this minute of the clock.
+    """Counts one kind of request for each client in this minute of the clock.
 
-    Every process counts for itself and tells the others after `_TELLS_A_MINUTE`th parts of
-    the limit, because telling costs a file or a call to Redis. So a limit of 6,000 may be
-    passed by up to 100 for each further process; one of 60 or less is exact.
+    Each process counts in memory and adds its count to the shared cache `_TELLS_A_MINUTE` times
+    per limit, because a shared count costs a file or a call to Redis. So each further process
+    may exceed a limit of 6,000 by up to 100; a limit of 60 or less is exact.
     """
 
     _TELLS_A_MINUTE = 60
@@ -76,38 +76,38 @@ class Tally:
         self.forget()
 
     def count(self, client: str) -> None:
-        """Count one more; raise `TooManyRequests` when the client has had its share."""
+        """Count one request; raise `TooManyRequests` when the client is over its limit."""
         if self.limit and self._add(client) > self.limit:
             raise self._refusal()
 
     def is_time_to_tell(self, client: str) -> bool:
-        """Return whether the client's next count is told to the other processes, which may take time."""
+        """Return whether the client's next count goes to the shared cache, which may block."""
         untold = self._counts.get(client, (0, 0))[1]
         return bool(self.limit) and untold + 1 >= self._untold_at_most
 
     def take_back(self, client: str) -> None:
-        """Count one less of this minute: what was counted beforehand did not come to pass."""
+        """Remove one request from this minute's count: it did not happen after all."""
         if not self.limit:
             return
         with self._lock:
             minute = self._turn_to_this_minute()
             told, untold = self._counts.get(client, (0, 0))
             if not told + untold:
-                # It was counted in a minute that is over.
+                # The request was counted in an earlier minute.
                 return
             self._counts[client] = (told, untold - 1) if untold else (told - 1, 0)
         if not untold:
             _add_for_all(f"{self._setting}:{minute}:{client}", -1)
 
     def forget(self) -> None:
-        """Begin anew in this process."""
+        """Reset the counts of this process."""
         self._minute = 0
-        # For each client: what all processes have told, and what this one has not told yet.
+        # For each client: the shared count, and the requests that it does not contain yet.
         self._counts: dict[str, tuple[int, int]] = {}
 
     @property
     def limit(self) -> int:
-        """The most in a minute, 0 for no limit."""
+        """Most requests in a minute; 0: no limit."""
         return int(getattr(settings, self._setting))
 
     @property
@@ -119,7 +119,7 @@ class Tally:
             minute = self._turn_to_this_minute()
             told, untold = self._counts.get(client, (0, 0))
             if told + untold >= self.limit:
-                # Known already: a client that does not stop costs nothing more.
+                # No call to the shared cache for a client that is over its limit already.
                 return self.limit + 1
             untold += 1
             is_time_to_tell = untold >= self._untold_at_most
@@ -160,20 +160,20 @@ failed_sign_ins = Tally("fail to sign in", "API_SIGN_INS_PER_MINUTE")
 
 
 def _add_for_all(key: str, number: int) -> int | None:
-    """Add to what all processes see, and return it; None when it cannot be kept now."""
+    """Add to the shared count and return it; None when the shared cache is unavailable."""
     counts = caches["counts"]
     try:
         with _one_at_a_time():
             counts.add(key, 0, timeout=_KEEP_S)
             return int(counts.incr(key, number))
     except (RedisError, OSError, Timeout, ValueError) as error:
-        # Better a limit for each process than no service.
+        # A limit for each process is better than no service.
         logger.warning("requests are counted in this process only: %s", error)
         return None
 
 
 def _one_at_a_time() -> AbstractContextManager[Any]:
-    # Redis adds in one step; in files, adding is a read and then a write.
+    # Redis adds atomically. The cache in files reads, then writes, so it needs a lock.
     if settings.ENV["CACHE_URL"]:
         return nullcontext()
     return FileLock(settings.STATE_DIR / "counts.lock", timeout=2)

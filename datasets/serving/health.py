@@ -1,4 +1,4 @@
-"""What this service needs to serve and to fetch, and what of it is missing now."""
+"""Health checks: database, tables, outputs folder, cache, broker and worker."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from datasets.fetching import workers
 
 logger = logging.getLogger(__name__)
 
-# All checks run side by side, and have so long together.
+# All checks run in parallel and share this time limit.
 _LIMIT_S = 1.5
 
 
 class Problem(Exception):
-    """A sentence on what is missing."""
+    """A check failed; the message is a sentence for the operator."""
 
 
 def missing() -> dict[str, str]:
-    """Return each thing that is missing, by its name, with a sentence; within 2 s, whatever hangs."""
+    """Return the failed checks: name → sentence. Takes at most 2 s, even when a server hangs."""
     deadline = time.monotonic() + _LIMIT_S
     for check in _CHECKS:
         check.begin()
@@ -40,7 +40,7 @@ def missing() -> dict[str, str]:
 
 
 class _Check:
-    """One thing that is looked at in a thread of its own, never in two at a time."""
+    """One check in a thread of its own; a check that hangs is not started a second time."""
 
     def __init__(self, name: str, look: Callable[[], None]) -> None:
         self.name = name
@@ -50,14 +50,14 @@ class _Check:
         self._sentence = ""
 
     def begin(self) -> None:
-        """Begin to look, unless an earlier look has not come to its end."""
+        """Start the check, unless an earlier run has not ended."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=f"check-{self.name}", daemon=True)  # fmt: skip
                 self._thread.start()
 
     def outcome(self, deadline: float) -> str:
-        """Return what is wrong, "" for nothing, when that is known or at the deadline."""
+        """Return the sentence of a failed check, or "" for a passed one; waits until the deadline."""
         thread = self._thread
         if thread is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -72,7 +72,7 @@ class _Check:
         except Problem as problem:
             self._sentence = str(problem)
         except Exception as error:  # noqa: BLE001
-            # The thread's outer edge: whatever keeps us from looking is what is wrong.
+            # The thread's outer edge: any error of the check means that the check failed.
             logger.warning("health: %s: %s", self.name, error)
             self._sentence = f"The {self.name} does not answer ({type(error).__name__})."
         finally:
@@ -88,9 +88,9 @@ def _look_at_database() -> None:
 
 
 def _require_same_file(path: Path) -> None:
-    """Raise `Problem` when the file is not the one that this process has worked with so far.
+    """Raise `Problem` when the file is not the one that this process saw at its first check.
 
-    A connection makes a new file where there is none: an empty catalog would look healthy.
+    SQLite creates a missing file, so an empty catalog would pass the check.
     """
     try:
         status = path.stat()
@@ -150,7 +150,7 @@ def _look_at_broker() -> None:
         url, connect_timeout=_LIMIT_S, transport_options=options if url.startswith("redis") else {}
     ) as broker:
         broker.connect()
-        # Only this asks Redis something.
+        # `connect` alone sends nothing to Redis.
         broker.channel()
 
 

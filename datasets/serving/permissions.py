@@ -1,4 +1,4 @@
-"""Who asks, and how far they may go: one rule for the API, the pages and the early replies."""
+"""Callers, scopes and permissions: one rule for the API, the pages and the early replies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datasets.serving import clients
 Scope = ApiToken.Scope
 _WIDENING = [Scope.READ, Scope.FETCH, Scope.MANAGE]
 
-# The permissions that staff need for what `Scope.MANAGE` stands for.
+# Permissions of staff for the actions that need `Scope.MANAGE`.
 MAY_FETCH_AGAIN = "datasets.fetch_dataset"
 MAY_INVALIDATE = "datasets.invalidate_dataset"
 MAY_DELETE = "datasets.delete_dataset"
@@ -25,10 +25,9 @@ MAY_PIN = "datasets.pin_dataset"
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What something requires of its caller: a scope and, of a signed-in person, a permission.
+    """The requirement of an action: a scope and, for a signed-in user, a permission.
 
-    A need of `Scope.MANAGE` without a named permission is met by superusers and `manage`
-    tokens only.
+    Only superusers and `manage` tokens meet a need of `Scope.MANAGE` without a permission.
     """
 
     scope: ApiToken.Scope
@@ -37,7 +36,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The sender of one request: a token, a person who signed in, or only an address."""
+    """The sender of one request: an API token, a signed-in user, or an address alone."""
 
     address: str
     user: User | None = None
@@ -47,7 +46,7 @@ class Caller:
 
     @classmethod
     def of(cls, request: HttpRequest, token: ApiToken | None = None) -> Caller:
-        """Return the caller of a request whose user is known; `token` is what it signed in with."""
+        """Return the caller of an authenticated request; `token` is the API token that it sent."""
         user = request.user
         return cls(
             clients.address_of(request),
@@ -65,7 +64,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """The name that stands on a fetch's row: the user and the token, else the address."""
+        """The name in a fetch's row: the user and the token, else the address."""
         if self.user is None:
             return self.address
         name = self.user.get_username()
@@ -74,7 +73,7 @@ class Caller:
     def may(self, need: Need) -> bool:
         """Return whether the caller meets the need."""
         if self.token is not None:
-            # Also where the API is open: a token's scope is a limit that somebody chose.
+            # The token's scope also limits it where the API is open.
             return includes(Scope(self.token.scope), need.scope)
         if self.user is None:
             return strangers_may(need.scope)
@@ -83,7 +82,7 @@ class Caller:
         return self.user.is_active
 
     def require_fetch(self) -> None:
-        """Count one begun fetch; raise `Forbidden` or `TooManyRequests` where none may be begun."""
+        """Count one new fetch; raise `Forbidden` or `TooManyRequests` when the caller may not start it."""
         self.require_own_site()
         if not self.may(Need(Scope.FETCH)):
             raise Forbidden(
@@ -92,9 +91,9 @@ class Caller:
         clients.fetches.count(self.client)
 
     def require_own_site(self) -> None:
-        """Raise `Forbidden` for what another site's page has a reader's browser send.
+        """Raise `Forbidden` for a request that a page of another site sent through the user's browser.
 
-        Such a page may show cached bars. It must not spend calls to TradingView.
+        Such a page may show cached bars. It must not cause calls to TradingView.
         """
         if self.is_sent_by_other_site and self.token is None:
             raise Forbidden(
@@ -110,30 +109,30 @@ def require_enabled() -> None:
 
 
 def includes(granted: ApiToken.Scope, needed: ApiToken.Scope) -> bool:
-    """Return whether a scope is as wide as another."""
+    """Return whether the scope `granted` includes the scope `needed`."""
     return _WIDENING.index(granted) >= _WIDENING.index(needed)
 
 
 def strangers_may(needed: ApiToken.Scope) -> bool:
-    """Return whether a caller without credentials goes so far: `API_ACCESS` decides."""
+    """Return whether `API_ACCESS` grants the scope to callers without credentials."""
     return settings.API_ACCESS == "open" and includes(Scope.FETCH, needed)
 
 
 def is_allowed(user: User | AnonymousUser, permission: str) -> bool:
-    """Return whether the user is staff with this permission; without one, a superuser."""
+    """Return whether the user is staff with this permission; for an empty one, a superuser."""
     if not (user.is_active and user.is_staff):
         return False
     return user.has_perm(permission) if permission else user.is_superuser
 
 
 def may_hand_out(user: User | AnonymousUser, scope: ApiToken.Scope) -> bool:
-    """Return whether the user may make a token of this scope: one that does no more than they may."""
+    """Return whether the user may create a token of this scope: no wider than their permissions."""
     needed = (MAY_FETCH_AGAIN, MAY_INVALIDATE)
     return scope != Scope.MANAGE or all(is_allowed(user, permission) for permission in needed)
 
 
 def _is_sent_by_other_site(request: HttpRequest) -> bool:
-    # Only a browser sends the header, and no script can change it.
+    # Browsers set the header, and scripts on a page cannot change it.
     if request.headers.get("Sec-Fetch-Site") != "cross-site":
         return False
     return request.headers.get("Origin") not in settings.CORS_ALLOWED_ORIGINS

@@ -1,4 +1,4 @@
-"""What the service is doing, for the API, the admin's start page and monitoring."""
+"""The state of the service, for the API, the admin's start page and monitoring."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Known = TypeVar("Known")
 def describe() -> dict[str, Any]:
     """Return the state of the feed, the throttle, the queue and the disk. Holds no secret.
 
-    Values that the cache alone knows are None while it is away, and `problems` says so.
+    Values that only the cache holds are None while the cache is away; `problems` names the outage.
     """
     problems: list[str] = []
     cool_down_s, reason = _known(_cool_down, problems) or (None, None)
@@ -64,7 +64,7 @@ def describe() -> dict[str, Any]:
             }
             for worker in workers.alive()
         ],
-        # The same sentence once, however much could not be looked up.
+        # One sentence for each outage, however many values it makes unknown.
         "problems": list(dict.fromkeys(problems)),
     }
 
@@ -75,7 +75,7 @@ def _cool_down() -> tuple[float, str | None]:
 
 
 def _known(look: Callable[[], Known], problems: list[str]) -> Known | None:
-    """Return what `look` finds; None, and one more sentence in `problems`, where it cannot."""
+    """Return the result of `look`; in an outage, None, and add a sentence to `problems`."""
     try:
         with named_outages():
             return look()
@@ -96,7 +96,7 @@ def failures_by_code(*, hours: int = 24) -> list[tuple[str, int]]:
 def hit_rate() -> float | None:
     """Return the share of answers that needed no fetch, from 0 to 1; None before the first.
 
-    Of the fetches whose rows are still there: `manage.py tidy` deletes old ones.
+    Counts fetches that still have a row; `manage.py tidy` deletes old rows.
     """
     hits = Dataset.objects.aggregate(hits=Sum("hits"))["hits"] or 0
     fetched = Fetch.objects.filter(state=Fetch.State.SUCCEEDED).count()

@@ -1,4 +1,4 @@
-"""How often each dataset is served, written by a timer and at the process's end."""
+"""Hit counts of datasets, written by a timer and at the process's end."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 class Hits:
-    """Counts how often datasets are served; a thread of its own writes the counts.
+    """Counts hits of datasets in memory; a background thread writes the counts.
 
-    A read never writes and never waits for a write. A crash loses the counts of one period.
+    So a read never waits for a write. A crash loses the counts of one period.
 
     Parameters
     ----------
     every_s
         Seconds between two writes.
     patience_s
-        Longest time that a write waits for the database's lock; the counts are written later then.
+        Longest wait for the database's lock, in seconds; after it the counts are written later.
     """
 
     def __init__(self, *, every_s: float = 30.0, patience_s: float = 2.0) -> None:
@@ -43,7 +43,7 @@ class Hits:
             self._counts[dataset_id] += 1
 
     def flush(self) -> None:
-        """Write what has been counted, now and in this thread."""
+        """Write the counts now, in this thread."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
         if not counts:
@@ -61,11 +61,11 @@ class Hits:
         if self._writer is None:
             self._writer = threading.Thread(target=self._write_regularly, name="hits", daemon=True)
             self._writer.start()
-            # Not `atexit`: granian's processes are forked ones, which do not call that.
+            # Not `atexit`: granian forks its processes, and forked processes do not run `atexit`.
             Finalize(None, self.stop, exitpriority=0)
 
     def stop(self) -> None:
-        """Write the last counts; give up where that takes too long."""
+        """Write the last counts; give up after twice `patience_s`."""
         self._is_ending.set()
         if self._writer is not None:
             self._writer.join(2 * self._patience_s)
@@ -80,13 +80,13 @@ class Hits:
     def _add(self, counts: Counter[int]) -> None:
         now = timezone.now()
         if connection.vendor == "sqlite" and threading.current_thread() is self._writer:
-            # It holds for this thread's own connection.
+            # The PRAGMA applies to this thread's own connection.
             connection.cursor().execute(f"PRAGMA busy_timeout = {round(self._patience_s * 1000)}")
         with transaction.atomic():
             if connection.vendor == "postgresql":
                 timeout = f"{self._patience_s:g}s"
                 connection.cursor().execute("SET LOCAL lock_timeout = %s", [timeout])
-            # In one order, so that two processes never wait for each other's rows.
+            # Sorted, so that two processes never deadlock on each other's rows.
             for dataset_id, number in sorted(counts.items()):
                 Dataset.objects.filter(pk=dataset_id).update(
                     hits=F("hits") + number, last_served_at=now
