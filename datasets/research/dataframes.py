@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from datasets.calendars.close_times import NEVER, Clock, close_instants, is_spread_out
+from datasets.calendars import NEVER, Clock, close_instants, is_spread_out
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, Form
 from datasets.research.reader import CLOCK_ERROR_MS, Bars, clock_of

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
-from datasets.calendars.close_times import NEVER, close_instants
+from datasets.calendars import NEVER, close_instants
 from datasets.research.folders import Listing, Numbered, Place, list_folder, not_found
 from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from datasets import bars
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey, selection
 from datasets.bars.coverage import Coverage, coverage_of
-from datasets.calendars.close_times import NEVER, Clock, close_instants
+from datasets.calendars import NEVER, Clock, close_instants
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Numbered, Place, list_folder, not_found

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datasets.bars import Timeframe
-from datasets.calendars.close_times import (
+from datasets.calendars import (
     MINUTE_MS,
     NEVER,
     Hours,

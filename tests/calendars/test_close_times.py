@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets.calendars.close_times import Clock, Hours, close_instants, is_spread_out, parse_hours
+from datasets.calendars import Clock, Hours, close_instants, is_spread_out, parse_hours
 from datasets.errors import InvalidRequest
 from datasets.research import align, close_times, load
 from datasets.research.dataframes import clock_in, index_ms
