@@ -9,8 +9,6 @@ connection would look like a short reply, a refusal like missing data, and UTC l
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -22,15 +20,10 @@ from datasets.errors import BadBars, FeedClosed
 from datasets.tradingview import frames
 from datasets.tradingview.connection import Connection, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
+from datasets.tradingview.idle_connection import IdleConnection
 from datasets.tradingview.message_limit import MessageLimit
 from datasets.tradingview.sign_in import GUEST_TOKEN
 from datasets.tradingview.watch import Watch
-
-# Seconds that an idle connection stays open for the next fetch. The feed closes it after about
-# 30 s without an answer to its heartbeats.
-KEEP_IDLE_S = 15.0
-# "max sessions rate reached" came after about 200 chart sessions on one connection.
-MAX_CONVERSATIONS = 100
 
 
 class FeedClient:
@@ -48,11 +41,7 @@ class FeedClient:
         self.url = url
         self.timeout_s = timeout_s
         self.deadline_s = deadline_s
-        self._lock = threading.Lock()
-        self._idle: tuple[Connection, str] | None = None
-        self._idle_since = 0.0
-        # One timer serves many fetches: to start a thread for each would be the largest cost here.
-        self._timer: threading.Timer | None = None
+        self.idle = IdleConnection()
 
     def fetch_bars(
         self,
@@ -94,7 +83,7 @@ class FeedClient:
         Source: the `timescale_update` and `du` messages of TradingView's chart socket.
         """
         watch = Watch(silence_s=self.timeout_s, deadline_s=self.deadline_s, on_wait=on_wait)
-        kept = self._take_idle(auth_token)
+        kept = self.idle.take(auth_token)
         if kept is not None:
             try:
                 return self._fetch(kept, key, auth_token, watch, on_bars, on_message, is_kept=True)
@@ -108,11 +97,7 @@ class FeedClient:
 
     def close(self) -> None:
         """Close the kept connection, if there is one."""
-        with self._lock:
-            self._drop_idle()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+        self.idle.close()
 
     def _fetch(
         self,
@@ -133,49 +118,8 @@ class FeedClient:
             # Messages that are still under way must not reach the next fetch.
             connection.close()
             raise
-        self._keep(connection, auth_token)
+        self.idle.put(connection, auth_token)
         return fetched
-
-    def _keep(self, connection: Connection, auth_token: str) -> None:
-        if connection.n_conversations >= MAX_CONVERSATIONS:
-            connection.close()
-            return
-        with self._lock:
-            self._drop_idle()
-            self._idle = (connection, auth_token)
-            self._idle_since = time.monotonic()
-            if self._timer is None:
-                self._start_timer(KEEP_IDLE_S)
-
-    def _take_idle(self, auth_token: str) -> Connection | None:
-        with self._lock:
-            if self._idle is None or self._idle[1] != auth_token:
-                self._drop_idle()
-                return None
-            connection, self._idle = self._idle[0], None
-            return connection
-
-    def _start_timer(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._close_if_idle)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _close_if_idle(self) -> None:
-        with self._lock:
-            if self._timer is not threading.current_thread():
-                # This timer was cancelled after it had fired.
-                return
-            self._timer = None
-            left_s = self._idle_since + KEEP_IDLE_S - time.monotonic()
-            if left_s <= 0:
-                self._drop_idle()
-            elif self._idle is not None:
-                self._start_timer(left_s)
-
-    def _drop_idle(self) -> None:
-        if self._idle is not None:
-            self._idle[0].close()
-            self._idle = None
 
 
 class _Driver(TvDatafeed):  # type: ignore[misc]

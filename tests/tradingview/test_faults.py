@@ -22,7 +22,7 @@ from datasets.tradingview.sign_in import Credentials, sign_in
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, free_port, wait_until
 
-# Short, so that the tests are: what is waited for is told by a clock all the same.
+# Short limits keep the tests short.
 SILENCE_S, DEADLINE_S = 1.0, 3.0
 
 
@@ -39,7 +39,7 @@ def descriptors() -> int:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(clean_feed: Feed) -> Iterator[None]:
-    """No socket, no thread, no connection at the feed stays behind, whatever came."""
+    """After each test no socket, thread or connection is left."""
     gc.collect()
     before = descriptors(), threading.active_count()
     yield
@@ -55,7 +55,7 @@ def fetch(client: FeedClient, **changes: Any) -> FetchedBars:
     return client.fetch_bars(a_key(**changes))
 
 
-# name of the fault, code, whether it is retried, longest time in seconds
+# fault, code, whether the fetch is tried again, longest time in seconds
 FAULTS = [
     ("upgrade_429", "rate_limited", True, 0.4),
     ("upgrade_403", "rate_limited", True, 0.4),
@@ -117,7 +117,7 @@ def test_each_fault_is_its_own_named_outcome_in_time(
     seconds: float,
 ) -> None:
     clean_feed.arm(name)
-    # The first bars of a symbol are made when they are asked for; that is not the fault's time.
+    # The feed computes the first bars of a symbol on request; do this before the clock starts.
     started = time.monotonic()
 
     with pytest.raises(FetchError) as caught:
@@ -126,7 +126,7 @@ def test_each_fault_is_its_own_named_outcome_in_time(
     taken = time.monotonic() - started
     record_property("seconds", round(taken, 3))
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
-    # Twice: a busy machine is slow, and a hang is far longer.
+    # Twice the time: a busy machine is slow, and a hang takes far longer.
     assert taken < 2 * seconds + 0.5
     if caught.value.code == "feed_timeout":
         assert taken > seconds - 0.5
@@ -138,7 +138,7 @@ ARGUMENTS = {"hello_late": {"seconds": 0.3}, "slow_good": {"seconds": 0.1}}
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux' /proc")
-def test_a_huge_message_is_not_taken_into_memory(client: FeedClient, clean_feed: Feed) -> None:
+def test_a_huge_message_is_not_loaded_into_memory(client: FeedClient, clean_feed: Feed) -> None:
     clean_feed.arm("huge_message")
     before = _reset_peak_kb()
 
@@ -154,7 +154,7 @@ def _reset_peak_kb() -> int:
 
 
 def _peak_kb() -> int:
-    """Return the most memory that this process has held since it was reset."""
+    """Return the peak memory of this process since the last reset."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
@@ -167,9 +167,9 @@ def _peak_kb() -> int:
         "unordered", "hello_late",
     ],
 )  # fmt: skip
-def test_what_is_odd_and_right_comes_back_as_it_was_sent(clean_feed: Feed, name: str) -> None:
+def test_unusual_valid_answers_are_returned_as_sent(clean_feed: Feed, name: str) -> None:
     client = FeedClient(clean_feed.ws_url, timeout_s=5, deadline_s=10)
-    # Long closed bars: those of this minute change while the two are compared.
+    # Daily bars: minute bars would change between the two fetches.
     good = client.fetch_bars(a_key(timeframe="1D"))
     client.close()
     clean_feed.arm(name, times=1, **ARGUMENTS.get(name, {}))
@@ -234,7 +234,7 @@ def test_a_short_history_says_that_it_is_limited(client: FeedClient, clean_feed:
     assert fetched.table.num_rows == 150
 
 
-def test_without_a_last_bar_status_nothing_is_claimed_of_the_last_bar(
+def test_without_its_closing_time_the_last_bar_has_an_unknown_state(
     client: FeedClient, clean_feed: Feed
 ) -> None:
     clean_feed.arm("no_lbs")
@@ -264,7 +264,7 @@ def test_a_delayed_feed_says_by_how_much(clean_feed: Feed) -> None:
     )
 
 
-def test_the_feed_that_really_answers_is_said(clean_feed: Feed) -> None:
+def test_the_instrument_names_the_feed_of_the_prices(clean_feed: Feed) -> None:
     client = FeedClient(clean_feed.ws_url, timeout_s=5, deadline_s=10)
     instrument = client.fetch_bars(a_key(exchange="NASDAQ", symbol="AAPL", n_bars=10)).instrument
     client.close()
@@ -302,7 +302,7 @@ def test_plain_text_where_tls_is_expected_is_unreachable(clean_feed: Feed) -> No
         client.fetch_bars(a_key())
 
 
-def test_a_certificate_that_nobody_vouches_for_is_unreachable(tmp_path: Path) -> None:
+def test_a_host_with_an_untrusted_certificate_is_unreachable(tmp_path: Path) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
@@ -318,7 +318,7 @@ def test_a_certificate_that_nobody_vouches_for_is_unreachable(tmp_path: Path) ->
         feed.stop()
 
 
-def test_a_host_that_takes_no_connection_is_given_up_in_time() -> None:
+def test_a_host_that_accepts_no_connection_fails_in_time() -> None:
     # A full backlog: the system answers no further connection.
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -356,7 +356,7 @@ def test_the_connection_is_kept_for_the_next_fetch(client: FeedClient, clean_fee
 def test_an_idle_connection_is_closed_after_a_while(
     client: FeedClient, clean_feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datasets.tradingview.client.KEEP_IDLE_S", 0.05)
+    monkeypatch.setattr("datasets.tradingview.idle_connection.KEEP_IDLE_S", 0.05)
 
     fetch(client)
 
@@ -367,9 +367,10 @@ def test_a_kept_connection_that_the_feed_has_dropped_is_replaced(tmp_path: Path)
     feed = Feed(tmp_path)
     client = FeedClient(feed.ws_url, timeout_s=2, deadline_s=4)
     fetch(client)
-    # The connection is dropped while it lies idle, as the feed does to a silent client.
-    assert client._idle is not None
-    client._idle[0]._sock._sock.shutdown(socket.SHUT_RDWR)
+    # Close the idle connection, as the feed does with a silent client.
+    idle = client.idle.connection
+    assert idle is not None
+    idle._sock._sock.shutdown(socket.SHUT_RDWR)
 
     assert fetch(client).table.num_rows == 300
 
@@ -378,7 +379,7 @@ def test_a_kept_connection_that_the_feed_has_dropped_is_replaced(tmp_path: Path)
     feed.stop()
 
 
-def test_another_token_gets_a_connection_of_its_own(client: FeedClient, clean_feed: Feed) -> None:
+def test_another_auth_token_gets_its_own_connection(client: FeedClient, clean_feed: Feed) -> None:
     token = sign_in(Credentials(username="ada", password="x"), clean_feed.site_url).value
     fetch(client)
     client.fetch_bars(a_key(), auth_token=token)
@@ -387,9 +388,7 @@ def test_another_token_gets_a_connection_of_its_own(client: FeedClient, clean_fe
     client.close()
 
 
-def test_after_a_fault_nothing_of_it_meets_the_next_fetch(
-    client: FeedClient, clean_feed: Feed
-) -> None:
+def test_a_fault_does_not_affect_the_next_fetch(client: FeedClient, clean_feed: Feed) -> None:
     clean_feed.arm("invalid_symbol", times=1)
     with pytest.raises(errors.SymbolNotFound):
         fetch(client)
@@ -399,10 +398,10 @@ def test_after_a_fault_nothing_of_it_meets_the_next_fetch(
     client.close()
 
 
-# --- what is asked -----------------------------------------------------------------------
+# --- the requests ------------------------------------------------------------------------
 
 
-def test_we_come_as_a_page_of_tradingviews_does_and_ask_for_no_quotes(
+def test_we_send_the_headers_of_tradingviews_page_and_request_no_quotes(
     client: FeedClient, clean_feed: Feed
 ) -> None:
     fetch(client)
@@ -416,7 +415,7 @@ def test_we_come_as_a_page_of_tradingviews_does_and_ask_for_no_quotes(
 
 
 def test_a_slow_good_answer_is_waited_for_as_heartbeats_are_answered(tmp_path: Path) -> None:
-    # Whoever leaves them unanswered is dropped after 0.35 s; the answer takes longer.
+    # The feed closes a connection after 0.35 s without an answer; its bars take longer.
     feed = Feed(tmp_path, "--heartbeat-seconds", "0.1")
     client = FeedClient(feed.ws_url, timeout_s=5, deadline_s=10)
     feed.arm("slow_good", seconds=0.15)
@@ -474,7 +473,7 @@ def test_forty_thousand_bars_come_in_several_replies_as_one_dataset(tmp_path: Pa
     feed.stop()
 
 
-def test_the_plans_window_ends_the_asking(tmp_path: Path) -> None:
+def test_the_plans_window_ends_the_requests(tmp_path: Path) -> None:
     feed = Feed(tmp_path, "--plan-window", "500")
     client = FeedClient(feed.ws_url, timeout_s=5, deadline_s=20)
 
@@ -485,7 +484,7 @@ def test_the_plans_window_ends_the_asking(tmp_path: Path) -> None:
     feed.stop()
 
 
-def test_the_beginning_of_history_ends_the_asking(clean_feed: Feed) -> None:
+def test_the_beginning_of_history_ends_the_requests(clean_feed: Feed) -> None:
     client = FeedClient(clean_feed.ws_url, timeout_s=5, deadline_s=20)
 
     fetched = client.fetch_bars(a_key(timeframe="1M", n_bars=2000))
