@@ -1,4 +1,4 @@
-"""Recordings and CSV files that the sample feed serves: read number for number, or refused."""
+"""Recordings and CSV files of the sample feed: read with unchanged numbers, or refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.stacks import ROOT
         ([], "holds no bars"),
     ],
 )  # fmt: skip
-def test_a_csv_that_is_none_is_refused_with_one_sentence_that_names_the_line(
+def test_an_invalid_csv_is_refused_with_a_sentence_that_names_the_line(
     tmp_path: Path, lines: list[str], said: str
 ) -> None:
     path = tmp_path / "bars.csv"
@@ -66,7 +66,7 @@ def test_a_csv_of_another_kind_is_refused_at_its_first_line(tmp_path: Path) -> N
     "text",
     ['[{"m": "timescale_update", "p": ["cs"]}]', '[{"m": "timescale_update", "p": ["cs", {"s1": {"s": [{}]}}]}]', "no"],
 )  # fmt: skip
-def test_a_recording_that_is_none_is_refused_with_one_sentence(tmp_path: Path, text: str) -> None:
+def test_an_invalid_recording_is_refused_with_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "recording.json"
     path.write_text(text)
 

@@ -1,4 +1,4 @@
-"""The sample feed as its clients meet it: a real process, real sockets."""
+"""The sample feed as its clients use it: a real process and real sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SITE = {"Referer": "https://www.tradingview.com"}
 
 
 class RunningFeed:
-    """One server process and where it listens."""
+    """One server process and its addresses."""
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -90,7 +90,7 @@ def frozen_feed() -> Iterator[RunningFeed]:
 
 @pytest.fixture(scope="module")
 def beating_feed() -> Iterator[RunningFeed]:
-    """Its heart beats quickly, so only those who answer at once can stay."""
+    """A feed with frequent heartbeats; it closes connections that do not answer at once."""
     with running_feed("--now", NOW_TEXT, "--heartbeat-seconds", "0.2") as running:
         yield running
 
@@ -102,7 +102,7 @@ def feed(frozen_feed: RunningFeed) -> RunningFeed:
 
 
 class Chart:
-    """A careful client: checks every frame's length, answers heartbeats, has a deadline."""
+    """A strict client: it checks the length of each frame, answers heartbeats and has a deadline."""
 
     def __init__(self, feed: RunningFeed, *, answers_heartbeats: bool = True) -> None:
         self.socket = websocket.create_connection(feed.ws_url, timeout=DEADLINE_SECONDS)
@@ -121,7 +121,7 @@ class Chart:
         self.socket.send(f"~m~{len(payload)}~m~{payload}")
 
     def receive(self) -> list[dict[str, Any]]:
-        """Return the JSON of one message; heartbeats are kept apart."""
+        """Return the JSON payloads of one message; heartbeats are stored separately."""
         payloads = split_strictly(self.socket.recv())
         found = []
         for payload in payloads:
@@ -135,7 +135,7 @@ class Chart:
         return found
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """Return everything up to the first message that is wanted."""
+        """Return all messages up to the first one with the wanted method."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
@@ -195,7 +195,7 @@ def only(messages: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def merged_rows(messages: list[dict[str, Any]]) -> list[list[Any]]:
-    """Return the bars of our series, the later of one time standing, oldest first."""
+    """Return the bars of our series, oldest first; of two bars with one time, the later counts."""
     rows: dict[float, list[Any]] = {}
     for message in messages:
         if message.get("m") in {"timescale_update", "du"} and message["p"][0] == "cs_test":
@@ -277,7 +277,7 @@ def test_a_stock_is_resolved_as_it_was_recorded(feed: RunningFeed) -> None:
         ("LOAD:ANYTHING", "5", 50),
     ],
 )
-def test_the_bars_on_the_wire_are_those_of_the_helper(
+def test_the_bars_of_a_reply_equal_those_of_bars_for(
     feed: RunningFeed, symbol: str, timeframe: str, n_bars: int
 ) -> None:
     rows = merged_rows(fetch(feed, {"symbol": symbol}, timeframe, n_bars))
@@ -328,7 +328,7 @@ def test_the_flags_of_the_stock_client_fail_its_quote_session_alone(feed: Runnin
     assert "series_completed" in names(messages)
 
 
-def test_quotes_stand_between_the_messages_of_the_chart(feed: RunningFeed) -> None:
+def test_quotes_arrive_between_the_messages_of_the_chart(feed: RunningFeed) -> None:
     with Chart(feed) as chart:
         chart.send("quote_create_session", "qs_test")
         chart.send("quote_add_symbols", "qs_test", "NASDAQ:AAPL", "NASDAQ:NONE")
@@ -404,7 +404,7 @@ def test_a_timeframe_may_be_refused(
     assert error["p"][3] == reason
 
 
-def test_a_timeframe_that_is_none_is_a_critical_error(feed: RunningFeed) -> None:
+def test_an_invalid_timeframe_is_a_critical_error(feed: RunningFeed) -> None:
     error = only(fetch(feed, "NASDAQ:AAPL", "XX", 100), "critical_error")
 
     assert error["p"][1] == "invalid parameters"
@@ -430,7 +430,7 @@ def read_to_the_end(chart: Chart) -> None:
     raise AssertionError("the connection stayed open")
 
 
-def test_text_that_is_no_frame_is_wrong_data(feed: RunningFeed) -> None:
+def test_text_that_is_not_a_frame_is_wrong_data(feed: RunningFeed) -> None:
     with Chart(feed) as chart:
         chart.socket.send("hello")
 
@@ -457,7 +457,7 @@ def test_older_bars_come_until_the_beginning_of_history(feed: RunningFeed) -> No
     assert everything[0][0] == at("2023-05-05")
 
 
-def test_plan_and_first_reply_bound_what_can_be_had() -> None:
+def test_plan_and_first_reply_limit_the_number_of_bars() -> None:
     with (
         running_feed("--now", NOW_TEXT, "--plan-window", "250", "--first-reply", "100") as feed,
         Chart(feed) as chart,
@@ -510,7 +510,7 @@ def test_a_stopped_clock_gives_the_same_bytes_again(feed: RunningFeed) -> None:
 # --- heartbeats -----------------------------------------------------------------------
 
 
-def test_heartbeats_count_from_one_and_come_while_nothing_else_does(
+def test_heartbeats_count_from_one_and_come_without_other_messages(
     beating_feed: RunningFeed,
 ) -> None:
     with Chart(beating_feed) as chart:
@@ -547,9 +547,7 @@ LADDER = ["1", "3", "15", "45", "180"], ["1", "5", "30", "60", "120", "240", "1D
 
 @pytest.mark.parametrize("symbol", MARKETS)
 @pytest.mark.parametrize("ladder", LADDER, ids=["in threes", "in twos"])
-def test_longer_bars_are_exactly_what_shorter_ones_add_up_to(
-    symbol: str, ladder: list[str]
-) -> None:
+def test_longer_bars_are_exactly_the_sum_of_shorter_ones(symbol: str, ladder: list[str]) -> None:
     scale = find_instrument(symbol)
     assert scale is not None
     for shorter, longer in zip(ladder, ladder[1:], strict=False):
@@ -570,7 +568,7 @@ def test_longer_bars_are_exactly_what_shorter_ones_add_up_to(
 
 @pytest.mark.parametrize("symbol", MARKETS)
 @pytest.mark.parametrize("timeframe", ["1", "60", "1D", "1M"])
-def test_overlapping_requests_agree_for_ever(symbol: str, timeframe: str) -> None:
+def test_overlapping_requests_always_agree(symbol: str, timeframe: str) -> None:
     earlier = bars_for(symbol, timeframe, 300, now=NOW - 2 * 86_400)[:-1]
     later = {row[0]: row for row in bars_for(symbol, timeframe, 5000, now=NOW)}
 
@@ -592,7 +590,7 @@ def opens(symbol: str, timeframe: str, n_bars: int, now: str) -> list[str]:
     return [clock(row[0]) for row in bars_for(symbol, timeframe, n_bars, now=at(now))]
 
 
-def test_new_york_opens_by_its_own_clock() -> None:
+def test_new_york_opens_by_its_local_time() -> None:
     summer = opens("NASDAQ:AAPL", "60", 7, "2026-07-10T21:00")
     winter = opens("NASDAQ:AAPL", "60", 7, "2026-01-09T22:00")
 
@@ -631,7 +629,7 @@ def test_the_holidays_are_those_of_the_recording() -> None:
     assert found is not None
     ours = {f"{day:%Y%m%d}" for day in map(date_of, us_holidays()) if 2000 <= day.year <= 2027}
 
-    # Two days of mourning that TradingView keeps in another list.
+    # Two days of mourning are in another list of TradingView.
     assert ours - {"20181205", "20250109"} == set(found[1].split(","))
 
 
@@ -650,20 +648,20 @@ def test_currencies_trade_from_sunday_evening_to_friday_evening() -> None:
     ]
 
 
-def test_ho_chi_minh_city_has_lunch() -> None:
+def test_ho_chi_minh_city_has_a_midday_break() -> None:
     hours = opens("HOSE:VCB", "60", 5, "2026-07-10T20:00")
 
     assert hours == ["Fri 02:00", "Fri 03:00", "Fri 04:00", "Fri 06:00", "Fri 07:00"]
 
 
-def test_crypto_never_rests_and_weeks_begin_on_monday() -> None:
+def test_crypto_trades_without_a_break_and_weeks_begin_on_monday() -> None:
     rows = np.array(bars_for("BINANCE:BTCUSDT", "60", 3000, now=NOW))
 
     assert set(np.diff(rows[:, 0])) == {3600.0}
     assert {one[:3] for one in opens("BINANCE:BTCUSDT", "1W", 50, NOW_TEXT)} == {"Mon"}
 
 
-def test_an_illiquid_instrument_has_holes_and_no_price_moves_in_them() -> None:
+def test_an_illiquid_instrument_has_gaps_without_a_change_of_price() -> None:
     rows = bars_for("BINANCE:XMRUSDT", "1", 1000, now=NOW)
     gaps = [(one, two) for one, two in zip(rows, rows[1:], strict=False) if two[0] - one[0] > 60]
 
@@ -709,7 +707,7 @@ def test_the_marks_of_daily_bars_name_the_trading_day(feed: RunningFeed) -> None
     assert clock(scale["changes"][0]) == "Sun 22:00"
 
 
-def test_a_delayed_feed_says_so_and_is_late(feed: RunningFeed) -> None:
+def test_a_delayed_feed_names_its_delay_and_is_late(feed: RunningFeed) -> None:
     messages = fetch(feed, "LSE:VOD", "1", 3)
 
     assert only(messages, "symbol_resolved")["p"][2]["delay"] == 900
@@ -731,7 +729,7 @@ def test_adjustments_change_stocks_alone() -> None:
 
 # --- faults ---------------------------------------------------------------------------
 
-# What comes of each fault: bars as they are, or as its own function alters them; an error with
+# The result of each fault: the true bars, or bars changed by the fault's function; an error with
 # this text; the end of the connection; silence; text that a strict client cannot read.
 GOOD = {
     *("no_lbs", "empty_first", "empty_last", "several_updates", "du_before_completed"),
@@ -773,7 +771,7 @@ UNREADABLE = {
     "truncated_json_close",
 }
 SHORT = {"no_bars": 0, "short_history": 10}
-# Answers about something else than what was asked; test_lies.py has them.
+# Answers with the wrong bars or instrument; tested in test_lies.py.
 LIES = {
     *("shorter_bars", "longer_bars", "other_instrument", "other_instrument_later", "other_listing"),
     *("changed_after_completion", "completed_twice", "completed_again", "changed_newer_bars"),
@@ -810,14 +808,14 @@ def test_every_fault_can_be_armed_and_is_disarmed_by_a_reset(feed: RunningFeed, 
     assert feed.stats()["armed"] == []
 
 
-def test_a_fault_that_is_none_cannot_be_armed(feed: RunningFeed) -> None:
+def test_an_unknown_fault_cannot_be_armed(feed: RunningFeed) -> None:
     answer = feed.arm("no_such_fault")
 
     assert answer.status_code == 400
     assert "no_such_fault" in answer.json()["error"]
 
 
-def test_an_armed_fault_meets_so_many_conversations_and_no_more(feed: RunningFeed) -> None:
+def test_an_armed_fault_affects_its_number_of_conversations(feed: RunningFeed) -> None:
     feed.arm("invalid_symbol", times=2)
 
     finals = [fetch(feed, "NASDAQ:AAPL")[-1]["m"] for _ in range(3)]
@@ -832,14 +830,14 @@ def test_an_unusual_answer_holds_the_true_bars(feed: RunningFeed, name: str) -> 
 
 
 @pytest.mark.parametrize("name", sorted(ALTERED))
-def test_altered_bars_are_those_of_the_helper(feed: RunningFeed, name: str) -> None:
+def test_altered_bars_equal_those_of_altered_rows(feed: RunningFeed, name: str) -> None:
     rows = merged_rows(fault_fetch(feed, name))
 
     assert rows == altered_rows(name, bars_for(fault_symbol(name), "60", 20, now=NOW))
 
 
 @pytest.mark.parametrize("name", STRANGE_NUMBERS)
-def test_numbers_that_are_none_are_written_plainly(feed: RunningFeed, name: str) -> None:
+def test_nan_and_infinity_are_written_without_quotes(feed: RunningFeed, name: str) -> None:
     with Chart(feed) as chart:
         chart.ask(f"FAULT:{name.upper()}")
         chart.receive()
@@ -849,7 +847,7 @@ def test_numbers_that_are_none_are_written_plainly(feed: RunningFeed, name: str)
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_refusal_is_worded_as_tradingview_words_it(feed: RunningFeed, name: str) -> None:
+def test_a_refusal_has_tradingviews_words(feed: RunningFeed, name: str) -> None:
     assert ERRORS[name] in json.dumps(fault_fetch(feed, name)[1:])
 
 
@@ -893,7 +891,7 @@ def test_an_answer_may_stop_without_even_a_heartbeat(beating_feed: RunningFeed, 
     assert "series_" not in json.dumps(chart.messages)
 
 
-def test_bars_may_come_again_and_again_without_an_end(feed: RunningFeed) -> None:
+def test_bars_may_be_repeated_without_an_end(feed: RunningFeed) -> None:
     feed.arm("endless", seconds=0.02)
     with Chart(feed) as chart:
         chart.ask("NASDAQ:AAPL")
@@ -912,13 +910,11 @@ def test_an_answer_may_come_byte_by_byte(feed: RunningFeed) -> None:
         pieces = [chart.socket.sock.recv(4096) for _ in range(20)]
 
     assert max(map(len, pieces)) < 100
-    assert pieces[0][:2] == b"\x81\x7f"  # a text of great length
+    assert pieces[0][:2] == b"\x81\x7f"  # a text message with a 64-bit length
 
 
 @pytest.mark.parametrize("name", sorted(UNREADABLE))
-def test_a_message_may_be_one_that_a_strict_client_cannot_read(
-    feed: RunningFeed, name: str
-) -> None:
+def test_a_message_may_be_unreadable_for_a_strict_client(feed: RunningFeed, name: str) -> None:
     unreadable = (AssertionError, ValueError, websocket.WebSocketPayloadException)
     with pytest.raises(unreadable):
         fault_fetch(feed, name)
@@ -965,7 +961,7 @@ def sign_in(
     return requests.post(url, data=form, headers=headers, timeout=timeout_seconds)
 
 
-def test_a_sign_in_gives_a_token_that_the_socket_takes(feed: RunningFeed) -> None:
+def test_a_sign_in_gives_an_auth_token_that_the_socket_accepts(feed: RunningFeed) -> None:
     answer = sign_in(feed, "somebody")
 
     assert answer.json()["error"] == ""
@@ -1053,7 +1049,7 @@ def test_search_gives_fifty_at_a_time(feed: RunningFeed) -> None:
     assert last["symbols_remaining"] == 0
 
 
-def test_search_knows_the_contracts_of_futures(feed: RunningFeed) -> None:
+def test_search_lists_the_contracts_of_futures(feed: RunningFeed) -> None:
     found, *_ = search(feed, text="ES", exchange="CME_MINI", search_type="futures").json()[
         "symbols"
     ]
@@ -1113,7 +1109,7 @@ def test_a_replay_resolves_to_the_recorded_facts() -> None:
 # --- the process ----------------------------------------------------------------------
 
 
-def test_it_ends_at_once_and_well_with_open_connections() -> None:
+def test_the_process_ends_at_once_and_without_an_error_despite_open_connections() -> None:
     with running_feed() as feed, Chart(feed) as chart:
         chart.ask("FAULT:DRIP_BYTES")
         chart.receive()
@@ -1124,12 +1120,12 @@ def test_it_ends_at_once_and_well_with_open_connections() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_may_be_ended_as_soon_as_it_listens(number: signal.Signals) -> None:
+def test_the_process_can_be_ended_as_soon_as_it_listens(number: signal.Signals) -> None:
     with running_feed() as feed:
         assert feed.stop(number) == 0
 
 
-def test_a_taken_port_is_said_in_one_sentence() -> None:
+def test_a_port_in_use_is_reported_in_one_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -1157,7 +1153,7 @@ def test_the_faults_are_listed_and_documented() -> None:
         assert f"| `{name}` | {fault.level} | {fault.sentence} |" in documented
 
 
-def test_the_counts_tell_what_was_asked(feed: RunningFeed) -> None:
+def test_the_counts_show_the_requests(feed: RunningFeed) -> None:
     fetch(feed, {"symbol": "NASDAQ:AAPL", "adjustment": "splits", "session": "regular"})
     search(feed, text="A")
     sign_in(feed, "somebody")

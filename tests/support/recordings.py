@@ -1,4 +1,4 @@
-"""Recorded replies of TradingView, where they lie beside the project; they are not part of it."""
+"""Recorded replies of TradingView, in a folder beside the project; they are not part of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CASES = FOLDER.parent / "cases"
 
 
 def recording(name: str) -> Path:
-    """Return the recording's path; skip the test where there are none."""
+    """Return the path of a recording; skip the test if it is missing."""
     path = FOLDER / name
     if not path.exists():
         pytest.skip(f"the recording {name} is not on this machine")
@@ -23,7 +23,7 @@ def recording(name: str) -> Path:
 
 
 def case(name: str) -> Path:
-    """Return the path of an input made after a public report; skip the test where there are none."""
+    """Return the path of an input built from a public report; skip the test if it is missing."""
     path = CASES / name
     if not path.exists():
         pytest.skip(f"the case {name} is not on this machine")
@@ -31,12 +31,12 @@ def case(name: str) -> Path:
 
 
 def messages_of_list(name: str) -> list[bytes]:
-    """Return WebSocket messages that were kept exactly as received."""
+    """Return WebSocket messages exactly as received."""
     return [message.encode() for message in json.loads(recording(name).read_text())]
 
 
 def spread_payloads(name: str) -> list[dict[str, Any]]:
-    """Return the messages of the recording whose delimiters are spread over lines."""
+    """Return the messages of a recording with delimiters spread over lines."""
     parts = re.split(r"~m~\s*\d+\s*~m~", recording(name).read_text())
     found = []
     for part in parts:

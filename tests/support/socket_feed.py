@@ -1,4 +1,4 @@
-"""What the chart socket sends, message by message, and a socket on which it has been sent."""
+"""Messages of the chart socket, and a connection whose other end the test controls."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ NOW = 1_787_292_487
 def update(
     bars: list[Any], method: str = "timescale_update", *, chart: str = CHART, **series: Any
 ) -> dict[str, Any]:
-    """Return the message that brings bars; `series` are further facts of the series."""
+    """Return a message with bars; `series` are further fields of the series."""
     body = {"s": [{"i": index, "v": bar} for index, bar in enumerate(bars)], **series}
     return {"m": method, "p": [chart, {SERIES_ID: body}], "t": NOW}
 
 
 def completed(*, chart: str = CHART, series: str = SERIES_ID, **details: Any) -> dict[str, Any]:
-    """Return the message that ends a reply."""
+    """Return `series_completed`, the end of a reply."""
     return {"m": "series_completed", "p": [chart, series, "streaming", "s1", details], "t": NOW}
 
 
 def loading() -> dict[str, Any]:
-    """Return the message that begins an answer."""
+    """Return `series_loading`, the start of a reply."""
     return {"m": "series_loading", "p": [CHART, SERIES_ID, "s1"], "t": NOW}
 
 
 def bar(time: float, price: float = 10.0, volume: float | None = 5.0) -> list[float]:
-    """Return the numbers of one bar; without a volume they are five."""
+    """Return the numbers of one bar: six, or five without a volume."""
     numbers = [time, price, price + 1, price - 1, price]
     return numbers if volume is None else [*numbers, volume]
 
 
 def framed(payloads: Iterable[dict[str, Any] | str], *, in_bytes: bool = False) -> bytes:
-    """Return one message of TradingView's frames, their length counted in UTF-16 units or in bytes."""
+    """Return one message of frames; their length counts UTF-16 units or bytes."""
     parts = []
     for payload in payloads:
         text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
@@ -55,7 +55,7 @@ def framed(payloads: Iterable[dict[str, Any] | str], *, in_bytes: bool = False) 
 
 
 def websocket_frames(message: bytes, cuts: Iterable[int] = ()) -> list[bytes]:
-    """Return the WebSocket frames of one text message, cut into fragments at `cuts`."""
+    """Return the WebSocket frames of one text message, split into fragments at `cuts`."""
     edges = [0, *sorted(cuts), len(message)]
     pieces = [message[start:end] for start, end in zip(edges, edges[1:], strict=False)]
     return [
@@ -65,7 +65,7 @@ def websocket_frames(message: bytes, cuts: Iterable[int] = ()) -> list[bytes]:
 
 
 def websocket_frame(data: bytes, *, opcode: int, is_last: bool = True) -> bytes:
-    """Return one frame as a server sends it."""
+    """Return one unmasked WebSocket frame, as a server sends it."""
     first = (0x80 if is_last else 0) | opcode
     if len(data) < 126:
         return struct.pack("!BB", first, len(data)) + data
@@ -87,7 +87,7 @@ def connected() -> Iterator[tuple[Connection, socket.socket]]:
 
 
 def texts_sent(theirs: socket.socket) -> list[str]:
-    """Return what the client has sent until now, message by message."""
+    """Return the text messages that the client has sent so far."""
     theirs.setblocking(False)
     data, texts = b"", []
     try:

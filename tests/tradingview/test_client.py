@@ -1,4 +1,4 @@
-"""The client on a socket on which anything may come: the bars as they were sent, or an error."""
+"""The client on a socket with any input: it returns the bars as sent, or raises a named error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def receive(
     on_bars: Callable[[int], None] = lambda n_rows: None,
     sent: list[str] | None = None,
 ) -> FetchedBars:
-    """Return what the client makes of a feed that sends these bytes and closes."""
+    """Return the client's result for a feed that sends these bytes and closes."""
     with connected() as (connection, theirs):
         driver = _Driver(
             connection, a_key(n_bars=n_bars, timeframe="1"), "a token", on_bars, lambda message: None,
@@ -83,7 +83,7 @@ bar_lists = st.dictionaries(
     min_size=1,
     max_size=30,
 )
-# What may stand anywhere in between and changes nothing.
+# Messages that may come between the bars and change nothing.
 ASIDES: list[dict[str, Any] | str] = [
     "~h~1",
     "~h~22",
@@ -109,7 +109,7 @@ ASIDES: list[dict[str, Any] | str] = [
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[dict[int, Any], bytes]:
-    """Bars, and bytes of the feed that bring them: overlapping, out of order, among other things."""
+    """Bars, and a stream of bytes with them: in overlapping parts, in any order, between other messages."""
     bars = draw(bar_lists)
     ordered = sorted(bars)
     cuts = sorted(draw(st.sets(st.integers(0, len(ordered)), max_size=4)))
@@ -128,14 +128,14 @@ def streams(draw: st.DrawFn) -> tuple[dict[int, Any], bytes]:
 
 
 def _numbers(time: int, bars: dict[int, Any], is_old: bool) -> list[float]:
-    """Return a bar's numbers; other ones where a later message corrects them."""
+    """Return a bar's numbers, or wrong numbers that a later message corrects."""
     numbers = [number for number in bars[time] if number is not None]
     return [float(time), *([7.0] * len(numbers) if is_old else numbers)]
 
 
 @st.composite
 def _cut_up(draw: st.DrawFn, payloads: list[dict[str, Any] | str]) -> bytes:
-    """Return the payloads in any messages, those in any fragments, with pings in between."""
+    """Return the payloads split into any messages and fragments, with pings between them."""
     in_bytes = draw(st.booleans())
     cuts = sorted(draw(st.sets(st.integers(1, len(payloads)), max_size=4)))
     stream = b""
@@ -170,7 +170,7 @@ def test_a_stream_that_ends_anywhere_before_its_end_is_an_error_and_never_a_part
     sent: tuple[dict[int, Any], bytes], data: st.DataObject
 ) -> None:
     bars, stream = sent
-    # A ping may stand at the very end, after all that matters.
+    # The stream may end with a ping, which is not part of the reply.
     end = len(stream.removesuffix(PING)) - 1
 
     with pytest.raises(FeedClosed):
@@ -191,7 +191,7 @@ any_json = st.recursive(
     any_json,
     any_json,
 )
-def test_a_message_may_hold_anything_and_is_taken_or_refused_by_name(
+def test_a_message_may_hold_anything_and_is_accepted_or_refused_by_name(
     method: str, parameters: list[Any], bars: Any, status: Any
 ) -> None:
     talk = Conversation(a_key(), CHART)
@@ -205,7 +205,7 @@ def test_a_message_may_hold_anything_and_is_taken_or_refused_by_name(
             fetched = talk.result()
         except DatasetsError:
             continue
-        # What was taken has dates, and prices that are numbers.
+        # Accepted bars have finite prices.
         for row in fetched.table.to_pylist():
             assert all(math.isfinite(row[name]) for name in PRICE_COLUMNS)
 
@@ -219,13 +219,13 @@ def test_any_facts_of_an_instrument_can_be_stored(facts: dict[str, Any]) -> None
     assert "\0" not in orjson.loads(stored)["description"]
 
 
-# --- what hinders a fetch -----------------------------------------------------------------
+# --- errors during a fetch ----------------------------------------------------------------
 
 
-def test_an_error_of_ours_in_the_middle_is_raised_and_what_had_come_is_not_taken_for_the_whole(
+def test_our_own_error_during_a_reply_is_raised_and_a_part_is_never_returned(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """`get_hist` logs whatever is raised while it reads, and has a table made all the same."""
+    """`get_hist` itself logs errors while it reads, and builds a table of an incomplete reply."""
 
     class Locked(Exception):
         pass
@@ -250,7 +250,7 @@ def test_heartbeats_are_answered_with_the_identical_frame() -> None:
     assert [text for text in sent if "~h~" in text] == ["~m~4~m~~h~1", "~m~5~m~~h~23"]
 
 
-def test_nothing_is_asked_of_the_quote_sessions_and_every_symbol_is_asked_for_once() -> None:
+def test_no_quotes_are_requested_and_the_symbol_is_resolved_once() -> None:
     sent: list[str] = []
 
     receive(stream_of([update([bar(60)]), completed(data_completed="limit")]), sent=sent)
@@ -262,7 +262,7 @@ def test_nothing_is_asked_of_the_quote_sessions_and_every_symbol_is_asked_for_on
     ]  # fmt: skip
 
 
-def test_what_the_feed_said_before_it_closed_is_read_though_nothing_can_be_sent() -> None:
+def test_the_last_message_of_a_closed_feed_is_read_even_if_sending_fails() -> None:
     stream = stream_of(["~h~1", {"m": "protocol_error", "p": ["banned by ip"]}])
     with connected() as (connection, theirs):
         driver = _Driver(
@@ -275,14 +275,14 @@ def test_what_the_feed_said_before_it_closed_is_read_though_nothing_can_be_sent(
             driver.fetch()
 
 
-def test_a_bad_bar_brings_the_message_that_held_it() -> None:
+def test_the_error_of_a_bad_bar_contains_its_message() -> None:
     with pytest.raises(BadBars) as caught:
         receive(stream_of([update([bar(60), [120, None, 1, 1, 1, 1]])]))
 
     assert b"null" in caught.value.reply
 
 
-# --- what may answer in TradingView's place ------------------------------------------------
+# --- other servers at TradingView's address ------------------------------------------------
 
 
 @contextmanager
@@ -336,7 +336,9 @@ def fetch_from(address: str) -> None:
         (b"", FeedClosed),
     ],
 )  # fmt: skip
-def test_whatever_answers_the_upgrade_is_named(answer: bytes, error: type[DatasetsError]) -> None:
+def test_each_other_answer_to_the_upgrade_has_a_named_error(
+    answer: bytes, error: type[DatasetsError]
+) -> None:
     with answering(answer) as address, pytest.raises(error):
         fetch_from(f"ws://{address}")
 

@@ -1,4 +1,4 @@
-"""The parser: recordings, every order of frames, and bars that are none."""
+"""The conversation: recordings, every order of messages, and bars that are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AAPL_DAYS: dict[str, Any] = {"exchange": "NASDAQ", "symbol": "AAPL", "timeframe"
 
 
 def ours(payload: dict[str, Any], series: str, symbol: str) -> dict[str, Any]:
-    """Return a recorded message as if our session had asked."""
+    """Return a recorded message with our chart session."""
     text = (
         json.dumps(payload)
         .replace(f'"{series}"', f'"{SERIES_ID}"')
@@ -115,7 +115,7 @@ def test_the_recorded_delayed_feed_with_an_empty_first_update_is_read_whole() ->
     assert [row[0] for row in csv_rows("tv_hose_vcb_1h_300.csv")] == times(fetched)
 
 
-def test_the_recorded_unknown_symbol_is_named_at_its_first_frame() -> None:
+def test_the_recorded_unknown_symbol_raises_at_its_first_message() -> None:
     talk = conversation()
     payloads = [
         ours(frames.decode(payload), "sds_1", "sym_1")
@@ -160,7 +160,7 @@ def test_a_live_update_before_the_end_changes_the_last_bar_and_is_no_duplicate()
     assert fetched.n_duplicates == 0
 
 
-def test_never_more_bars_than_asked_and_the_newest_ones() -> None:
+def test_a_longer_reply_is_cut_to_the_newest_bars() -> None:
     fetched = result_of(
         update([bar(60), bar(120)]), update([bar(180)], method="du"), completed(), n_bars=2
     )
@@ -179,7 +179,7 @@ def test_the_last_bar_is_final_once_its_close_has_passed(
     assert result_of(update([bar(60)], **status), completed()).last_bar_final is is_final
 
 
-def test_what_comes_with_older_bars_says_nothing_of_the_last_one() -> None:
+def test_messages_with_older_bars_do_not_change_the_state_of_the_last_bar() -> None:
     fetched = result_of(
         update([bar(960)], lbs={"bar_close_time": NOW + 60}),
         update([bar(60)], lbs={"bar_close_time": 120}),
@@ -189,7 +189,7 @@ def test_what_comes_with_older_bars_says_nothing_of_the_last_one() -> None:
     assert fetched.last_bar_final is False
 
 
-def test_of_a_new_bar_that_comes_without_its_close_nothing_is_known() -> None:
+def test_a_new_bar_without_a_closing_time_has_an_unknown_state() -> None:
     fetched = result_of(
         update([bar(900)], lbs={"bar_close_time": 960}), update([bar(960)], "du"), completed()
     )
@@ -197,7 +197,7 @@ def test_of_a_new_bar_that_comes_without_its_close_nothing_is_known() -> None:
     assert fetched.last_bar_final is None
 
 
-def test_frames_of_other_sessions_and_series_are_passed_over() -> None:
+def test_messages_of_other_sessions_and_series_are_ignored() -> None:
     talk = conversation()
     foreign = update([bar(1)])
     foreign["p"][0] = "cs_other"
@@ -249,7 +249,7 @@ def test_negative_prices_and_times_before_1970_stay_as_they_are() -> None:
     assert fetched.table["close"].to_pylist() == [-37.63, 1.2e-05]
 
 
-def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
+def test_older_bars_are_requested_until_no_new_bar_arrives() -> None:
     talk = conversation(5)
     talk.handle(update([bar(240), bar(300)]))
     talk.handle(completed())
@@ -268,7 +268,7 @@ def test_a_short_reply_is_asked_on_until_nothing_new_comes() -> None:
     assert talk.result().table.num_rows == 3
 
 
-def test_a_feed_that_sends_its_oldest_bar_again_and_again_is_not_asked_for_ever() -> None:
+def test_a_feed_that_repeats_its_oldest_bar_does_not_cause_endless_requests() -> None:
     talk = conversation(5)
     talk.handle(update([bar(240), bar(300)]))
     talk.handle(completed())
@@ -302,7 +302,7 @@ def test_a_feed_that_never_ends_does_not_fill_the_memory(monkeypatch: pytest.Mon
     assert fetched.n_duplicates == 50 * 20 - 69
 
 
-def test_the_named_limit_ends_the_asking() -> None:
+def test_the_named_limit_ends_the_requests() -> None:
     talk = conversation(5)
     talk.handle(update([bar(60)]))
     talk.handle(completed(data_completed="limit"))
@@ -334,7 +334,7 @@ def test_the_named_limit_ends_the_asking() -> None:
         ("critical_error", ["invalid parameters", "method: create_series"], FeedProtocol),
     ],
 )
-def test_what_the_feed_says_instead_of_bars_has_a_name(
+def test_each_error_message_of_the_feed_has_a_named_error(
     method: str, parameters: list[Any], error: type[DatasetsError]
 ) -> None:
     with pytest.raises(error):
@@ -380,6 +380,6 @@ def test_a_study_error_is_not_fatal() -> None:
         None,
     ],
 )
-def test_a_bar_that_is_none_is_refused_when_it_arrives(numbers: Any) -> None:
+def test_an_impossible_bar_is_refused_when_it_arrives(numbers: Any) -> None:
     with pytest.raises(BadBars):
         conversation().handle(update([bar(0), numbers]))

@@ -1,4 +1,4 @@
-"""Framing: both readings of a length, and everything that is no frame."""
+"""Framing: both units of a length, and bytes that are not frames."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_text_that_is_not_utf8_is_named() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"nothing", b"[1]", b"12", b'{"m":', b"[" * 100_000])
-def test_what_is_no_message_is_named(payload: bytes) -> None:
+def test_a_payload_that_is_not_a_message_is_named(payload: bytes) -> None:
     with pytest.raises(FeedProtocol):
         frames.decode(payload)
 
 
-def test_what_we_send_is_ascii_with_a_plain_length() -> None:
+def test_our_messages_are_ascii_with_a_unique_length() -> None:
     message = frames.encode("resolve_symbol", ['={"symbol":"X:Ä\\"\\\\"}'])
 
     assert message.isascii()

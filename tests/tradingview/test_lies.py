@@ -1,4 +1,4 @@
-"""Answers about something else than what was asked: refused by name, or stored with a doubt."""
+"""Answers with the wrong bars or instrument: refused by name, or stored with a doubt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.recordings import case
 from tests.support.stacks import Feed
 from tests.tradingview.test_faults import _peak_kb, _reset_peak_kb
 
-# name of the fault, timeframe, code, retried, what its sentence names
+# fault, timeframe, code, whether the fetch is tried again, a part of the sentence
 REFUSED = [
     ("shorter_bars", "1h", "wrong_bars", False, "bars of 1h and answered with .* 1 minutes apart"),
     ("shorter_bars", "5", "wrong_bars", False, "bars of another length"),
@@ -65,7 +65,7 @@ def fetch(client: FeedClient, **changes: Any) -> FetchedBars:
 
 
 @pytest.mark.parametrize(("name", "timeframe", "code", "retryable", "said"), REFUSED)
-def test_each_lie_is_refused_by_name_with_the_message_that_told_it(
+def test_each_lie_is_refused_by_name_with_its_message(
     client: FeedClient,
     clean_feed: Feed,
     name: str,
@@ -84,7 +84,7 @@ def test_each_lie_is_refused_by_name_with_the_message_that_told_it(
 
 
 @pytest.mark.parametrize(("name", "doubts"), DOUBTED)
-def test_each_oddity_that_may_be_right_is_kept_with_a_doubt(
+def test_each_oddity_that_may_be_right_is_stored_with_a_doubt(
     client: FeedClient, clean_feed: Feed, name: str, doubts: dict[str, int]
 ) -> None:
     clean_feed.arm(name, times=1)
@@ -101,7 +101,7 @@ def test_a_repeated_end_leaves_no_bar_out(client: FeedClient, clean_feed: Feed) 
 
     fetched = fetch(client, timeframe="1D")
 
-    # All but the one that is forming.
+    # All bars except the forming one.
     assert fetched.table.slice(0, 299).equals(good.table.slice(0, 299))
 
 
@@ -124,7 +124,7 @@ def test_no_good_answer_raises_a_doubt(client: FeedClient, full_symbol: str) -> 
         assert fetched.doubts == {}
 
 
-def test_a_crowded_message_is_neither_parsed_nor_taken_into_memory(
+def test_a_crowded_message_is_neither_parsed_nor_loaded_into_memory(
     client: FeedClient, clean_feed: Feed
 ) -> None:
     clean_feed.arm("crowded_message", bytes=2_000_000)

@@ -27,9 +27,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def live() -> dict[str, object]:
-    """Return the operator's own settings; skip where TradingView cannot be reached."""
+    """Return the operator's settings; skip the test if TradingView cannot be reached."""
     for name in SETTINGS:
-        # tests/settings.py has emptied them; what the operator's `.env` says counts here.
+        # tests/settings.py clears the credentials; this test uses those of the operator's `.env`.
         if not os.environ.get(name):
             os.environ.pop(name, None)
     settings = read_settings(ROOT)
@@ -73,5 +73,5 @@ def test_a_few_bars_of_a_public_symbol_arrive(live: dict[str, object]) -> None:
 
 
 def print_line(file: BinaryIO, message: bytes) -> None:
-    """Write one message as it came, on a line of its own."""
+    """Write one unchanged message on its own line."""
     file.write(message + b"\n")

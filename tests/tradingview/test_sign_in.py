@@ -1,4 +1,4 @@
-"""Signing in: every way, every refusal, one sign-in for all, and no secret anywhere."""
+"""Sign-in: each way, each refusal, one sign-in for all workers, and no visible secret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Configure = Callable[..., None]
 
 @pytest.fixture
 def configure(settings: Any, clean_feed: Feed) -> Configure:
-    """Return a function that sets credentials as the environment would."""
+    """Return a function that sets credentials in the settings."""
     settings.TV_SITE_URL = clean_feed.site_url
 
     def change(**values: str) -> None:
@@ -44,7 +44,7 @@ def test_without_credentials_we_are_a_guest(clean_feed: Feed) -> None:
     assert clean_feed.stats()["sign_ins"] == 0
 
 
-def test_a_password_gives_a_token_that_ends_after_four_hours(clean_feed: Feed) -> None:
+def test_a_password_gives_an_auth_token_that_ends_after_four_hours(clean_feed: Feed) -> None:
     token = sign(clean_feed, username="ada", password="lovelace")
 
     assert read_claims(token.value)["exp"] == token.expires_at
@@ -76,7 +76,7 @@ def test_half_of_a_password_sign_in_is_refused_before_anything_is_sent(clean_fee
 
 @pytest.mark.parametrize("how", ["hang", "drip", "drip_headers"])
 @pytest.mark.parametrize("with_cookies", [False, True])
-def test_a_site_that_never_ends_its_answer_is_given_up(
+def test_a_site_with_an_endless_answer_is_a_timeout(
     clean_feed: Feed, monkeypatch: pytest.MonkeyPatch, how: str, with_cookies: bool
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT_S", 0.15)
@@ -88,7 +88,7 @@ def test_a_site_that_never_ends_its_answer_is_given_up(
 
 
 @pytest.mark.parametrize("with_cookies", [False, True])
-def test_a_site_in_trouble_says_nothing_of_the_credentials(
+def test_a_server_error_of_the_site_is_not_a_refusal_of_the_credentials(
     clean_feed: Feed, with_cookies: bool
 ) -> None:
     with pytest.raises(errors.FeedUnreachable, match="HTTP 503"):
@@ -115,27 +115,29 @@ def test_a_site_that_is_not_there_is_unreachable() -> None:
         {"session": "signed", "session_sign": "x"},
     ],
 )
-def test_a_browsers_cookies_give_a_token(clean_feed: Feed, values: dict[str, str]) -> None:
+def test_a_browsers_cookies_give_an_auth_token(clean_feed: Feed, values: dict[str, str]) -> None:
     assert read_claims(sign(clean_feed, **values).value)["exp"] > time.time()
 
 
 @pytest.mark.parametrize("values", [{"session": "expired"}, {"session": "signed"}])
-def test_expired_cookies_say_which_to_copy_anew(clean_feed: Feed, values: dict[str, str]) -> None:
+def test_the_error_of_expired_cookies_names_the_cookies_to_copy(
+    clean_feed: Feed, values: dict[str, str]
+) -> None:
     with pytest.raises(errors.AuthExpired, match="sessionid_sign"):
         sign(clean_feed, **values)
 
 
-def test_a_page_that_is_refused_is_no_expired_cookie(clean_feed: Feed) -> None:
+def test_a_refused_page_is_not_an_expired_cookie(clean_feed: Feed) -> None:
     with pytest.raises(errors.AuthFailed, match="for a robot.*TV_SESSION"):
         sign(clean_feed, session="html")
 
 
-def test_cookies_of_another_countrys_host_say_which_it_is(clean_feed: Feed) -> None:
+def test_the_error_of_another_countrys_cookies_names_its_host(clean_feed: Feed) -> None:
     with pytest.raises(errors.AuthExpired, match=r"fr\.tradingview\.com.*TV_SITE_URL"):
         sign(clean_feed, session="moved")
 
 
-def test_a_page_that_leads_to_itself_is_an_expired_cookie(clean_feed: Feed) -> None:
+def test_a_page_that_redirects_to_itself_is_an_expired_cookie(clean_feed: Feed) -> None:
     with pytest.raises(errors.AuthExpired, match="sessionid_sign") as caught:
         sign(clean_feed, session="loop")
     assert "TV_SITE_URL" not in str(caught.value)
@@ -144,7 +146,7 @@ def test_a_page_that_leads_to_itself_is_an_expired_cookie(clean_feed: Feed) -> N
 
 @pytest.mark.parametrize("value", ["“abc”", "a b", "abc\n", "ä"])
 @pytest.mark.parametrize("name", ["session", "session_sign"])
-def test_what_cannot_be_a_cookie_is_refused_before_it_is_sent(
+def test_an_impossible_cookie_is_refused_before_it_is_sent(
     clean_feed: Feed, name: str, value: str
 ) -> None:
     with pytest.raises(errors.AuthFailed, match=f"TV_{name.upper()} holds a character") as caught:
@@ -158,7 +160,7 @@ def test_a_session_of_another_account_is_refused(clean_feed: Feed) -> None:
         sign(clean_feed, session="abc", user_id="999999999")
 
 
-def test_a_ready_token_is_used_as_it_is(clean_feed: Feed) -> None:
+def test_a_configured_auth_token_is_used_unchanged(clean_feed: Feed) -> None:
     value = sign(clean_feed, username="ada", password="lovelace").value
     clean_feed.reset()
 
@@ -166,7 +168,7 @@ def test_a_ready_token_is_used_as_it_is(clean_feed: Feed) -> None:
     assert clean_feed.stats()["sign_ins"] == 0
 
 
-def test_nothing_shows_a_secret() -> None:
+def test_no_repr_shows_a_secret() -> None:
     values = dict.fromkeys(
         ("username", "password", "session", "session_sign", "user_id", "auth_token"), "hunter2"
     )
@@ -281,7 +283,7 @@ def test_other_credentials_are_tried_at_once(configure: Configure, clean_feed: F
 
 
 @pytest.mark.django_db
-def test_a_lock_that_a_dead_worker_left_is_passed_over(configure: Configure) -> None:
+def test_the_expired_lock_of_a_dead_worker_is_ignored(configure: Configure) -> None:
     configure(TV_USERNAME="ada", TV_PASSWORD="lovelace")
     SignIn.objects.create(
         pk=SignIn.SINGLETON, locked_by="dead", locked_until=timezone.now() - timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""What we replace in tvDatafeed is still called as we think: an upgrade cannot break it silently."""
+"""The methods of tvDatafeed that we override keep their names and calls after an upgrade."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tvDatafeed import Interval, TvDatafeed
 from datasets.bars import Timeframe
 from datasets.tradingview.client import _Driver, to_interval
 
-# The private methods that `_Driver` replaces, with the parameters that they are called with.
+# The private methods that `_Driver` overrides, with their parameters.
 REPLACED = {
     "_TvDatafeed__auth": ["self", "username", "password"],
     "_TvDatafeed__create_connection": ["self"],
@@ -26,18 +26,18 @@ def test_the_version_is_the_one_whose_code_was_read() -> None:
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_each_method_that_we_replace_is_there_with_its_parameters(name: str) -> None:
+def test_each_method_that_we_override_exists_with_its_parameters(name: str) -> None:
     assert list(inspect.signature(getattr(TvDatafeed, name)).parameters) == REPLACED[name]
     assert name in vars(_Driver)
 
 
-def test_we_replace_nothing_else_that_is_private() -> None:
+def test_we_override_no_other_private_method() -> None:
     mangled = {name for name in vars(_Driver) if name.startswith("_TvDatafeed__")}
 
     assert mangled == set(REPLACED)
 
 
-def test_get_hist_connects_sends_reads_to_the_end_and_then_has_the_table_made() -> None:
+def test_get_hist_connects_sends_reads_to_the_end_and_builds_the_table() -> None:
     calls: list[Any] = []
 
     class Watched(TvDatafeed):  # type: ignore[misc]
