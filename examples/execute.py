@@ -1,6 +1,6 @@
-"""Run the notebooks against a service of their own, and save what they show: `python -m examples.execute`.
+"""Run the notebooks against a service of their own, and save their outputs: `python -m examples.execute`.
 
-The feed's clock stands still, so that a second run shows the same.
+The feed's clock stands still, so that a second run has the same outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support.stacks import Feed, Stack
 FOLDER = Path(__file__).parent
 NOTEBOOKS = ("fetch_to_backtest.ipynb", "features_and_sweep.ipynb")
 NOW = "2026-01-09T21:30:30Z"
-# What a notebook needs before it is run; examples/requirements.txt has the versions.
+# Packages that the notebooks need; examples/requirements.txt holds the versions.
 NEEDED = ("nbclient", "nbformat", "ipykernel", "backtesting", "joblib", "matplotlib")
 
 
@@ -58,7 +58,7 @@ def execute(name: str, service: Service) -> Any:
 
 
 def tidy(notebook: Any) -> Any:
-    """Take out what differs from run to run: times of execution, and this machine's Python."""
+    """Remove the values that differ between runs: times of execution, and this machine's Python."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("language_info", None)
@@ -66,19 +66,19 @@ def tidy(notebook: Any) -> Any:
 
 
 def printed(notebook: Any) -> str:
-    """Return what the cells print, without when it was fetched: that is by the machine's clock."""
+    """Return the text that the cells print, without `fetched_at`, which is by the machine's clock."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = "".join(output["text"] for output in outputs if output.get("name") == "stdout")
     return re.sub(r'"fetched_at": ".*?"', '"fetched_at": "…"', text)
 
 
 def saved(name: str) -> Any:
-    """Return a notebook as it is in the examples' folder."""
+    """Return a notebook from the examples' folder, with its saved outputs."""
     return importlib.import_module("nbformat").read(FOLDER / name, as_version=4)
 
 
 def size_of_pictures(notebook: Any) -> list[int]:
-    """Return the bytes of each picture in the outputs, as it is in the file."""
+    """Return the size of each picture in the outputs: the length of its base64 text."""
     found = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

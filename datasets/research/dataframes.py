@@ -90,7 +90,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
     key = facts["key"]
     times = bars.times
     full_symbol = f"{key['exchange']}:{key['symbol']}" if key["exchange"] else key["symbol"]
-    # A bar with a bar after it is final. Of the dataset's last bar the feed may have said nothing.
+    # A bar with a bar after it is final. For the dataset's last bar the state may be unknown.
     is_final = facts["last_bar_final"] if bars.next_ms == NEVER else True
     return {
         "full_symbol": full_symbol,

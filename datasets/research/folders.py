@@ -94,13 +94,13 @@ def find_place(folder: str | Path | None = None, source: str | None = None) -> P
     Raises `DatasetNotFound` where there is none: invented sample bars never stand in for real ones.
     """
     datasets = outputs_folder(folder) / "datasets"
-    wanted = check_source(source)
-    require_present(datasets, wanted)
-    if (datasets / wanted).is_dir():
-        return Place(datasets, wanted)
+    name = check_source(source)
+    require_present(datasets, name)
+    if (datasets / name).is_dir():
+        return Place(datasets, name)
     sources = list_sources(datasets)
     there = ", ".join(repr(name) for name in sources)
-    message = f"There are no bars of the source {wanted!r} in {datasets}; sources there: {there}."
+    message = f"There are no bars of the source {name!r} in {datasets}; sources there: {there}."
     if "sample" in sources and source is None:
         message += " Sample bars are invented; ask for them with source='sample'."
     raise DatasetNotFound(message)
@@ -125,25 +125,24 @@ def list_sources(datasets: Path) -> list[str]:
 
 
 def list_keys(place: Place) -> list[DatasetKey]:
-    """Return the key of every file with the name of a dataset, sorted by name."""
+    """Return the key of every dataset in the folder, sorted by the file's name.
+
+    Files that are no datasets are left out.
+    """
     found = []
     names = sorted(path.name for path in place.folder.iterdir()) if place.folder.is_dir() else []
     for name in names:
+        path = f"{place.source}/{name}"
         try:
-            path = f"{place.source}/{name}"
-            found.append(_key_in(place.datasets / path) if is_hashed(path) else key_of(path))
-        except (FileNotFoundError, ValueError):
+            if is_hashed(path):
+                # The name holds only a hash of the symbol: the key is in the file's metadata.
+                metadata = pq.read_schema(map_file(place.datasets / path)[1]).metadata or {}
+                found.append(from_document(metadata[METADATA_KEY]).key)
+            else:
+                found.append(key_of(path))
+        except (FileNotFoundError, FileCorrupt, pa.ArrowException, KeyError, TypeError, ValueError):
             continue
     return found
-
-
-def _key_in(path: Path) -> DatasetKey:
-    """Return the key in the file's metadata; raise `ValueError` where there is none."""
-    try:
-        metadata = pq.read_schema(map_file(path)[1]).metadata or {}
-        return from_document(metadata[METADATA_KEY]).key
-    except (pa.ArrowException, FileCorrupt, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} does not say which dataset it is") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,18 +220,18 @@ def superseded_files(folder: Path, names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def not_found(place: Place, wanted: Sequence[DatasetKey]) -> DatasetNotFound:
+def not_found(place: Place, missing: Sequence[DatasetKey]) -> DatasetNotFound:
     """Return the error that names the missing datasets, close matches, and the command that fetches."""
-    first = wanted[0]
+    first = missing[0]
     there = list_keys(place)
-    named = ", ".join(_described(key) for key in wanted[:5])
-    more = f" and {len(wanted) - 5} more" if len(wanted) > 5 else ""
-    verb = "are" if len(wanted) > 1 else "is"
+    named = ", ".join(_described(key) for key in missing[:5])
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    verb = "are" if len(missing) > 1 else "is"
     message = f"{named}{more} {verb} not among the {len(there)} datasets in {place.folder}."
-    close = list(dict.fromkeys(text for key in wanted[:5] for text in _close_matches(key, there)))
+    close = list(dict.fromkeys(text for key in missing[:5] for text in _close_matches(key, there)))
     if close:
         message += f" Close: {'; '.join(close[:6])}."
-    symbols = list(dict.fromkeys(key.full_symbol for key in wanted))
+    symbols = list(dict.fromkeys(key.full_symbol for key in missing))
     sentence = _fetch_sentence(
         symbols,
         first.timeframe.label,
@@ -256,18 +255,18 @@ def _described(key: DatasetKey) -> str:
     return " ".join(parts)
 
 
-def _close_matches(wanted: DatasetKey, there: Iterable[DatasetKey]) -> list[str]:
+def _close_matches(missing: DatasetKey, there: Iterable[DatasetKey]) -> list[str]:
     """Return the datasets most similar to a missing one: first of its own symbol, then of similar names."""
     of_symbol: dict[str, list[DatasetKey]] = {}
     for key in there:
         of_symbol.setdefault(key.full_symbol, []).append(key)
     names = list(of_symbol)
     # A wrong exchange is the most frequent mistake, and such names are not similar as text.
-    same_code = [name for name in names if name.partition(":")[2] == wanted.symbol]
-    similar = difflib.get_close_matches(wanted.full_symbol, names, n=4, cutoff=0.6)
+    same_code = [name for name in names if name.partition(":")[2] == missing.symbol]
+    similar = difflib.get_close_matches(missing.full_symbol, names, n=4, cutoff=0.6)
     close = []
     for name in dict.fromkeys([*same_code, *similar]):
-        keys = sorted(of_symbol[name], key=lambda key: key.timeframe is not wanted.timeframe)
+        keys = sorted(of_symbol[name], key=lambda key: key.timeframe is not missing.timeframe)
         close += [_described(key) for key in keys[:4]]
     return close
 

@@ -118,7 +118,7 @@ def load(
     LockMismatch
         The dataset is not the one in the lock file.
     InvalidRequest
-        An argument is wrong; the message names it and says what is allowed.
+        An argument is wrong; the message names the argument and the allowed values.
     ServiceFailed
         The service did not give the bars.
     """

@@ -80,22 +80,22 @@ class Lock:
     path: Path
     entries: dict[DatasetKey, dict[str, Any]]
 
-    def pin(self, wanted: DatasetKey) -> DatasetKey:
+    def pin(self, key: DatasetKey) -> DatasetKey:
         """Return the locked key that answers for a key; raise `LockMismatch` for none."""
-        series = [key for key in self.entries if replace(key, n_bars=wanted.n_bars) == wanted]
+        series = [each for each in self.entries if replace(each, n_bars=key.n_bars) == key]
         # `load` may have taken the newest bars of a larger dataset.
         found = in_order(
             series,
-            wanted.n_bars,
-            lambda key: Candidate(
-                key.n_bars,
-                self.entries[key]["n_rows"],
-                datetime.fromisoformat(self.entries[key]["fetched_at"]),
+            key.n_bars,
+            lambda locked: Candidate(
+                locked.n_bars,
+                self.entries[locked]["n_rows"],
+                datetime.fromisoformat(self.entries[locked]["fetched_at"]),
             ),
         )
         if not found:
             raise LockMismatch(
-                f"{wanted.full_symbol} {wanted.timeframe} is not in {self.path.name}, which locks "
+                f"{key.full_symbol} {key.timeframe} is not in {self.path.name}, which locks "
                 f"{len(self.entries)} datasets. Load it without the lock, then write_lock again."
             )
         return found[0]

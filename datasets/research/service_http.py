@@ -171,7 +171,7 @@ def _problem(reply: Reply, url: str) -> DatasetsError:
         }
         return InvalidRequest(messages or {"request": [detail]})
     if code == "not_authenticated":
-        return ServiceFailed(f"{url} asks who you are: {detail} Pass token=.")
+        return ServiceFailed(f"{url} requires an API token: {detail} Pass token=.")
     return error_of(code, detail)
 
 

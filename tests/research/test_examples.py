@@ -95,7 +95,7 @@ def test_the_page_shows_each_argument_with_its_default(name: str) -> None:
     ]
 
 
-def test_what_the_page_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_on_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require("joblib")
     symbols = {"BINANCE:BTCUSDT": "1h", "BINANCE:ETHUSDT": "1h", "NASDAQ:AAPL": "1D", "NASDAQ:MSFT": "1D"}  # fmt: skip
     for symbol, timeframe in symbols.items():
@@ -119,7 +119,7 @@ def test_every_name_of_the_package_is_on_the_page() -> None:
         assert f"`{name}" in PAGE or f" {name}(" in PAGE or f"{name}(" in PAGE, name
 
 
-def test_the_readme_shows_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for symbol, timeframe in {"BINANCE:BTCUSDT": "1h", "NASDAQ:AAPL": "1D", "NASDAQ:MSFT": "1D"}.items():  # fmt: skip
         write(tmp_path, 3000, symbol=symbol, timeframe=timeframe)
     monkeypatch.setenv("OUTPUTS_URL", str(tmp_path))

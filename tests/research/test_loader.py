@@ -223,7 +223,7 @@ def test_sample_bars_are_never_the_default(tmp_path: Path) -> None:
         load("X:Y", source="sample", folder=tmp_path)
 
 
-def test_an_empty_folder_says_how_to_fetch(tmp_path: Path) -> None:
+def test_the_error_of_an_empty_folder_names_the_fetch_command(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFound, match=r"nothing was fetched yet.* Fetch it: python manage"):
         load("BINANCE:BTCUSDT", folder=tmp_path)
 

@@ -162,7 +162,7 @@ def test_a_file_that_is_no_lock_file_is_refused(tmp_path: Path, text: str) -> No
         load("BINANCE:BTCUSDT", lock=tmp_path / "study.lock", folder=tmp_path)
 
 
-def test_a_lock_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     write(tmp_path, 20)
     bars = load("BINANCE:BTCUSDT", folder=tmp_path)
     (tmp_path / "folder").mkdir()

@@ -72,7 +72,7 @@ def study(folder: Path, *, closed: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd
 
 @settings(max_examples=15)
 @given(drawn=studies(), closed=st.booleans())
-def test_changing_any_future_bar_never_changes_what_a_study_knew(
+def test_changing_any_future_bar_never_changes_the_known_rows_of_a_study(
     tmp_path_factory: pytest.TempPathFactory,
     drawn: tuple[str, list[np.ndarray[Any, Any]], int, bool],
     closed: bool,

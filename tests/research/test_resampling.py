@@ -83,7 +83,7 @@ def test_a_day_closes_with_the_exchange(tmp_path: Path) -> None:
     assert days.attrs["resampled_from"] == "1h"
 
 
-def test_only_whole_bars_come_out(tmp_path: Path) -> None:
+def test_only_complete_bars_are_returned(tmp_path: Path) -> None:
     table = bars_table(50, start=1_735_700_400)  # from 03:00
     write(tmp_path, table=table, n_bars=50, fetched_at=datetime(2025, 1, 3, 5, tzinfo=UTC))
 
@@ -102,7 +102,7 @@ def test_a_forming_bar_is_not_aggregated(tmp_path: Path) -> None:
     assert len(resample(bars, "2h")) == 23
 
 
-def test_a_day_that_had_ended_when_it_was_fetched_is_whole(tmp_path: Path) -> None:
+def test_a_day_that_had_ended_when_it_was_fetched_is_complete(tmp_path: Path) -> None:
     # A short day: the last hour of trade is missing, as before a holiday.
     table = bars_table(47)
     write(tmp_path, table=table, n_bars=47, fetched_at=datetime(2025, 1, 3, 9, tzinfo=UTC))

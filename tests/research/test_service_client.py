@@ -212,7 +212,7 @@ def test_a_service_that_requires_a_token_accepts_a_token_or_a_password(
     url, tokens = closed
     load("LOAD:WHO", n_bars=10, fetch="missing", source="sample", url=stack.url)
 
-    with pytest.raises(ServiceFailed, match=r"asks who you are: .* Pass token=\."):
+    with pytest.raises(ServiceFailed, match=r"requires an API token: .* Pass token=\."):
         load("LOAD:WHO", source="sample", url=url)
     with pytest.raises(ServiceFailed, match="no such token"):
         load("LOAD:WHO", source="sample", url=url, token="tv_wrong")
@@ -221,9 +221,7 @@ def test_a_service_that_requires_a_token_accepts_a_token_or_a_password(
         assert catalog(url=url, token=token)["full_symbol"].eq("LOAD:WHO").sum() == 1
 
 
-def test_a_token_allows_what_its_scope_allows(
-    stack: Stack, closed: tuple[str, dict[str, str]]
-) -> None:
+def test_a_token_is_limited_to_its_scope(stack: Stack, closed: tuple[str, dict[str, str]]) -> None:
     url, tokens = closed
     wanted: dict[str, Any] = {"n_bars": 12, "fetch": "missing", "source": "sample", "url": url}
 

@@ -1,4 +1,4 @@
-"""Datasets' files for tests of the loader, filled with what the sample feed sends."""
+"""Files of datasets for tests of the loader, with the bars that the sample feed sends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOW = datetime(2026, 1, 9, 21, 30, tzinfo=UTC)
 def write(
     folder: Path, n_rows: int = 300, *, table: pa.Table | None = None, **changes: Any
 ) -> DatasetKey:
-    """Write a dataset below an outputs folder; `changes` are those of its key or its reply."""
+    """Write a dataset below an outputs folder; `changes` replace fields of its key or its reply."""
     reply = {
         name: changes.pop(name)
         for name in ("instrument", "fetched_at", "last_bar_final", "is_limited")
@@ -68,20 +68,20 @@ def write_sample(
     now: datetime = NOW,
     session: str = "regular",
 ) -> DatasetKey:
-    """Write the dataset that a fetch from the sample feed would make at `now`."""
+    """Write the dataset that a fetch from the sample feed would write at `now`."""
     key = DatasetKey.parse(
         source="sample", symbol=full_symbol, timeframe=timeframe, n_bars=n_bars, session=session
     )
     path = folder / "datasets" / relative_path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Replaced, as the store does it: what has the old one mapped keeps it.
+    # Replaced as by the store, so that readers keep the old file mapped.
     temporary = path.with_suffix(".tmp")
     shutil.copyfile(_sample_file(key, now), temporary)
     temporary.replace(path)
     return key
 
 
-# Many tests want the same ones, and making them anew takes most of their time.
+# Many tests use the same files, and building them takes most of the tests' time.
 _made = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
 
