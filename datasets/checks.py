@@ -1,4 +1,4 @@
-"""Checks at start-up: a setting that would make wrong data is found before any is fetched."""
+"""System checks at start-up: wrong settings are reported before any bars are fetched."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tvproject.privacy import is_private
 
 @register()
 def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """tvDatafeed and Django both go by the process's zone."""
+    """Require UTC: tvDatafeed and Django both use the time zone of the process."""
     if settings.TIME_ZONE == "UTC" and settings.USE_TZ:
         return []
     return [
         Error(
             "TIME_ZONE is not 'UTC', or USE_TZ is off.",
-            hint="Every time here is UTC.",
+            hint="All times of the service are UTC: set TIME_ZONE to 'UTC' and USE_TZ to True.",
             id="datasets.E001",
         )
     ]
@@ -28,7 +28,7 @@ def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 @register()
 def check_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """A user name without its password would sign nobody in."""
+    """Require user name and password together: one without the other cannot sign in."""
     if bool(settings.TV_USERNAME) == bool(settings.TV_PASSWORD):
         return []
     return [
@@ -44,13 +44,16 @@ def check_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_state_is_private(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The state folder holds sessions and the secret key; another owner's cannot be closed by us."""
+    """Warn if other users can read the state folder, which holds sessions and the secret key.
+
+    The service cannot close a folder that belongs to another user.
+    """
     if is_private(settings.STATE_DIR):
         return []
     return [
         Warning(
             f"Other users of this machine can read {settings.STATE_DIR} (STATE_DIR).",
-            hint="Let the service's own user own it, with the mode 700.",
+            hint="Make the service's own user the owner of the folder, and set its mode to 700.",
             id="datasets.W002",
         )
     ]
@@ -60,7 +63,7 @@ def check_state_is_private(
 def check_chart_library(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """The chart page needs a package from npm."""
+    """Warn if the chart library, a package from npm, is not installed."""
     if (settings.BASE_DIR / "node_modules" / "lightweight-charts").is_dir():
         return []
     return [

@@ -1,4 +1,4 @@
-"""What the admin's start page shows of the service."""
+"""The state of the service, for the admin's start page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.simple_tag
 def service_status() -> dict[str, Any]:
-    """Return the service's state, the last day's failures, and the share of answers from the cache."""
+    """Return the service's state, the failures of the last day, and the share of cached replies."""
     rate = status.hit_rate()
     return status.describe() | {
         "failures": status.failures_by_code(),

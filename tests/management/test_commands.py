@@ -1,4 +1,4 @@
-"""`manage.py datasets …` and what of `manage.py fetch` needs no worker."""
+"""`manage.py datasets …`, and the parts of `manage.py fetch` that need no worker."""
 
 from __future__ import annotations
 
