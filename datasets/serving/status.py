@@ -19,6 +19,8 @@ from datasets.outages import named_outages
 
 Known = TypeVar("Known")
 
+_WORKER_FIELDS = ("name", "host", "source", "started_at", "seen_at")
+
 
 def describe() -> dict[str, Any]:
     """Return the state of the feed, the throttle, the queue and the disk. Holds no secret.
@@ -55,14 +57,7 @@ def describe() -> dict[str, Any]:
         "datasets_bytes": totals["size"] or 0,
         "free_bytes": outputs.get_store().free_bytes(),
         "workers": [
-            {
-                "name": worker.name,
-                "host": worker.host,
-                "source": worker.source,
-                "started_at": worker.started_at,
-                "seen_at": worker.seen_at,
-            }
-            for worker in workers.alive()
+            {name: getattr(worker, name) for name in _WORKER_FIELDS} for worker in workers.alive()
         ],
         # One sentence for each outage, however many values it makes unknown.
         "problems": list(dict.fromkeys(problems)),
