@@ -30,8 +30,9 @@ from datasets.serving.permissions import (
     MAY_VERIFY,
     is_allowed,
 )
-from datasets.views import staff_actions, wording
+from datasets.views import phrases, staff_actions
 from datasets.views.downloads import Download
+from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address
 
 
@@ -108,7 +109,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     def quality(self, dataset: Dataset) -> str:
         found = {"duplicates": dataset.n_duplicates, "inconsistent": dataset.n_inconsistent}
         flaws = [f"{number} {name}" for name, number in found.items() if number]
-        flaws += wording.doubts_of(dataset)
+        flaws += phrases.doubts_of(dataset)
         if dataset.last_bar_final is False:
             flaws.append("last bar forming")
         return ", ".join(flaws) or "good"
@@ -126,8 +127,8 @@ class DatasetAdmin(ReadOnlyAdmin):
         page = chart_address(dataset)
         link = format_html('<a href="{}">Open in the chart</a> · ', page) if page else ""
         return format_html(
-            '<div class="chart-preview" data-bars-url="{}"></div>{}<a href="{}">Download the parquet file</a>',
-            reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", link, reverse("api-dataset-file", args=[dataset.pk]),
+            '{}<div class="chart-preview" data-bars-url="{}"></div>{}<a href="{}">Download the parquet file</a>',
+            script_data(), reverse("api-dataset-bars", args=[dataset.pk]) + "?format=columns", link, reverse("api-dataset-file", args=[dataset.pk]),
         )  # fmt: skip
 
     @admin.display(description="last bar is final")
@@ -144,7 +145,7 @@ class DatasetAdmin(ReadOnlyAdmin):
 
     @admin.display(description="doubts")
     def doubtful(self, dataset: Dataset) -> str:
-        return ", ".join(wording.doubts_of(dataset)) or "none"
+        return ", ".join(phrases.doubts_of(dataset)) or "none"
 
     @admin.display(description="share of zero volume")
     def zero_volume(self, dataset: Dataset) -> str:

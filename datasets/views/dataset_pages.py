@@ -1,54 +1,27 @@
-"""The pages of the catalog: the list of datasets, and one dataset with all that is known of it."""
+"""The pages of the catalog: the list of datasets, and the page of one dataset."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import messages
-from django.db.models import Case, F, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_http_methods, require_safe
 
-from datasets.bars import Timeframe
 from datasets.catalog import lists
-from datasets.errors import InvalidRequest, StoreError, StoreFailed, StoreUnavailable
+from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.serving.permissions import Scope, is_allowed, strangers_may
-from datasets.views import sparklines, staff_actions, wording
+from datasets.views import dataset_list, phrases, sparklines, staff_actions
+from datasets.views.form_values import primary_key
+from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address, snippets
 
-# What a list can be ordered by, and how: the name in the address and the columns.
-_ORDERS: dict[str, list[Any]] = {
-    "symbol": ["symbol", "exchange"],
-    "timeframe": [lists.by_length()],
-    "bars": ["n_rows"],
-    "last": ["last_time"],
-    "fetched": ["fetched_at"],
-    "size": ["bytes"],
-    # As `wording.flaws_of` tells of them: bars that are wrong, odd, or missing, a bar that is not final.
-    "quality": [
-        F("n_duplicates") + F("n_inconsistent"),
-        Case(When(doubts={}, then=Value(0)), default=Value(1)),
-        Case(When(is_limited=True, n_rows__lt=F("n_bars"), then=Value(1)), default=Value(0)),
-        Case(When(last_bar_final=False, then=Value(1)), default=Value(0)),
-    ],
-    "hits": ["hits"],
-}
-_USUAL_ORDER = "-fetched"
-_COLUMNS = [
-    ("symbol", "Symbol"), ("", "Closes"), ("timeframe", "Timeframe"), ("bars", "Bars"), ("last", "Range, UTC"),
-    ("fetched", "Age"), ("size", "Size"), ("quality", "Quality"), ("hits", "Served"),
-]  # fmt: skip
-# Read first with the largest on top; names and lengths the other way round.
-_LARGEST_FIRST = {"bars", "last", "fetched", "size", "quality", "hits"}
-_MAX_EXCHANGES = 300
-# Files of bars alone come before JSON.
+# Formats that contain bars alone come before JSON.
 _DOWNLOADS = [
     (row.name, row.label)
     for row in sorted(FORMATS.values(), key=lambda row: row.has_envelope)
@@ -56,90 +29,31 @@ _DOWNLOADS = [
 ]
 _ACTIONS = [
     ("fetch", "Fetch again", "Fetch the bars again now"),
-    ("invalidate", "Invalidate", "Fetch the bars again when they are next asked for"),
-    ("delete", "Delete", "Forget the dataset and move its file to the trash"),
+    ("invalidate", "Invalidate", "Fetch the bars again at the next request"),
+    ("delete", "Delete", "Remove the dataset from the catalog and move its file to the trash"),
 ]
 _YEAR_S = 365 * 86_400
 
 
-class TimeframeField(forms.ChoiceField):
-    """A timeframe in any accepted spelling; the value is the canonical one."""
-
-    def to_python(self, value: Any) -> str:
-        return _canonical(super().to_python(value))
-
-    def prepare_value(self, value: Any) -> str:
-        return _canonical(value or "")
-
-
-class CatalogFilter(forms.Form):
-    """What the list of datasets can be narrowed by; empty is everything."""
-
-    q = forms.CharField(required=False, max_length=100, label="Search")
-    exchange = forms.ChoiceField(required=False)
-    timeframe = TimeframeField(
-        required=False, choices=[("", "Any"), *((t.value, t.label) for t in Timeframe)]
-    )
-    state = forms.ChoiceField(required=False, choices=[("", "Any"), *Dataset.State.choices])
-    source = forms.ChoiceField(required=False, choices=[("", "Any"), *wording.SOURCES.items()])
-    pinned = forms.ChoiceField(required=False, choices=[("", "Any"), ("1", "Pinned"), ("0", "Not")])
-
-    def __init__(self, data: Any) -> None:
-        super().__init__(data)
-        exchanges = Dataset.objects.order_by("exchange").values_list("exchange", flat=True)
-        names = [name for name in exchanges.distinct()[:_MAX_EXCHANGES] if name]
-        self.fields["exchange"].choices = [("", "Any"), *((name, name) for name in names)]  # type: ignore[attr-defined]
-
-    def rows(self) -> QuerySet[Dataset]:
-        """Return the datasets that are asked for; none when a filter says what there is not."""
-        rows = Dataset.objects.all()
-        if not self.is_valid():
-            return rows.none()
-        for name in ("exchange", "timeframe", "state", "source"):
-            if wanted := self.cleaned_data[name]:
-                rows = rows.filter(**{name: wanted})
-        if pinned := self.cleaned_data["pinned"]:
-            rows = rows.filter(is_pinned=pinned == "1")
-        return lists.search(rows, self.cleaned_data["q"])
-
-    def problems(self) -> list[str]:
-        """Return a sentence for each filter that says what there is not."""
-        return [f"{name}: {' '.join(map(str, texts))}" for name, texts in self.errors.items()]
-
-    def is_narrowed(self) -> bool:
-        """Return whether anything is filtered at all."""
-        return any(self.data.get(name) for name in self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column's heading, and the address that orders the list by it."""
-
-    name: str
-    label: str
-    address: str
-    direction: str
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 def datasets(request: HttpRequest) -> HttpResponse:
-    """The list of datasets; a POST is what staff do to the chosen ones."""
+    """Show the list of datasets; a POST does an action of staff to the chosen rows."""
     if request.method == "POST":
-        chosen = [int(pk) for pk in request.POST.getlist("dataset") if _is_number(pk)]
+        chosen = [primary_key(text) for text in request.POST.getlist("dataset")]
         return _act(request, list(Dataset.objects.filter(pk__in=chosen[: lists.PER_PAGE])))
-    wanted = CatalogFilter(request.GET)
-    sort = request.GET.get("sort", "")
-    if sort.removeprefix("-") not in _ORDERS:
-        sort = _USUAL_ORDER
+    narrowed = dataset_list.CatalogFilter(request.GET)
+    sort = dataset_list.sort_of(request)
     page = lists.page_of(
-        wanted.rows(), order=_order(sort), number=lists.page_number(request.GET.get("page", ""))
+        narrowed.rows(),
+        order=dataset_list.order_by(sort),
+        number=lists.page_number(request.GET.get("page", "")),
     )
     context = {
-        "filter": wanted,
+        "filter": narrowed,
         "page": page,
         "rows": [_row(request, dataset) for dataset in page.rows],
-        "columns": [_column(request, name, label, sort) for name, label in _COLUMNS],
-        "sort": "" if sort == _USUAL_ORDER else sort,
+        "columns": dataset_list.columns(request, sort),
+        "sort": "" if sort == dataset_list.USUAL_ORDER else sort,
         "previous": lists.address(request, page=page.number - 1),
         "next": lists.address(request, page=page.number + 1),
         "actions": _actions(request),
@@ -149,7 +63,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset(request: HttpRequest, pk: int) -> HttpResponse:
-    """One dataset: what it looks like, where it comes from, how good it is."""
+    """Show one dataset: its bars, their source and their quality."""
     try:
         found = get_object_or_404(Dataset, pk=pk)
     except (Http404, OverflowError):
@@ -158,36 +72,37 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
         return _act(request, [found])
     row = _row(request, found)
     context = row | {
-        "state_means": wording.STATES[Dataset.State(found.state)],
-        "facts": wording.facts_of(found.instrument),
-        "largest_gap": wording.span_in_words(found.largest_gap_s)
+        "state_means": phrases.STATES[Dataset.State(found.state)],
+        "facts": phrases.facts_of(found.instrument),
+        "largest_gap": phrases.span_in_words(found.largest_gap_s)
         if found.largest_gap_s
         else "none",
-        "doubts": wording.doubts_of(found),
+        "doubts": phrases.doubts_of(found),
         "zero_share": f"{found.zero_volume_share or 0:.1%}",
         "fetches": [
-            (fetch, wording.outcome_of(fetch))
+            (fetch, phrases.outcome_of(fetch))
             for fetch in Fetch.objects.filter(**found.key.as_dict())[:10]
         ],
         "actions": _actions(request),
         "needs_token": not strangers_may(Scope.READ),
+        "script_data": script_data(),
     }
     return render(request, "dataset.html", context)
 
 
 @require_safe
 def sparkline(request: HttpRequest, pk: int) -> HttpResponse:
-    """The drawing of a dataset's closes, kept by the browser as long as the bars are the same."""
+    """Return the drawing of a dataset's closes; the browser keeps it while the bars stay the same."""
     found = get_object_or_404(Dataset.objects.defer("instrument"), pk=pk)
     try:
-        # A broken file is told of in the list; in the place of its drawing nothing is shown.
+        # The list names a broken file itself, so the place of its drawing stays empty.
         drawn = sparklines.sparkline(found)
     except (StoreError, StoreFailed, StoreUnavailable) as error:
         raise Http404 from error
     unchanged = get_conditional_response(request, etag=drawn.etag)
     response = unchanged or HttpResponse(drawn.body, content_type="image/svg+xml")
     response["ETag"] = drawn.etag
-    # An address that names the content means the same for ever.
+    # An address with the content hash always means the same drawing.
     is_named = request.GET.get("v") == found.content_hash[:12]
     response["Cache-Control"] = (
         f"private, max-age={_YEAR_S}, immutable" if is_named else "private, no-cache"
@@ -196,7 +111,7 @@ def sparkline(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _act(request: HttpRequest, chosen: list[Dataset]) -> HttpResponse:
-    """Do what the form says to the chosen datasets, and show the same page again."""
+    """Do the form's action to the chosen datasets, and show the same page again."""
     name = request.POST.get("action", "")
     action, _ = staff_actions.find_action(request.user, name)
     if not chosen:
@@ -209,7 +124,7 @@ def _act(request: HttpRequest, chosen: list[Dataset]) -> HttpResponse:
     messages.success(request, done.sentence)
     for sentence in done.problems:
         messages.error(request, sentence)
-    # The page of a dataset that was deleted is not there any more.
+    # A deleted dataset has no page any more.
     is_there = Dataset.objects.filter(pk=chosen[0].pk).exists()
     return HttpResponseRedirect(request.get_full_path() if is_there else reverse("datasets"))
 
@@ -231,48 +146,12 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
         "timeframe": found.key.timeframe.label,
         "description": found.instrument.get("description", ""),
         "has_file": found.state in Dataset.ON_DISK,
-        "source": wording.SOURCES.get(found.source, found.source),
-        "age": wording.age_in_words(found.fetched_at),
+        "source": phrases.SOURCES.get(found.source, found.source),
+        "age": phrases.age_in_words(found.fetched_at),
         "bars": f"{found.n_rows:,}",
-        "size": wording.size_in_words(found.bytes),
-        "flaws": wording.flaws_of(found),
+        "size": phrases.size_in_words(found.bytes),
+        "flaws": phrases.flaws_of(found),
         "chart": chart_address(found),
         "snippets": snippets(found, site=site),
         "downloads": _DOWNLOADS,
     }
-
-
-def _canonical(timeframe: str) -> str:
-    """Return the canonical spelling, or the text itself where it is no timeframe."""
-    try:
-        return Timeframe.parse(timeframe).value
-    except InvalidRequest:
-        return timeframe
-
-
-def _order(sort: str) -> list[Any]:
-    columns = _ORDERS[sort.removeprefix("-")]
-    expressions = [F(column) if isinstance(column, str) else column for column in columns]
-    if sort.startswith("-"):
-        return [*(expression.desc() for expression in expressions), "-pk"]
-    return [*(expression.asc() for expression in expressions), "pk"]
-
-
-def _column(request: HttpRequest, name: str, label: str, sort: str) -> Column:
-    if not name:
-        return Column(name, label, "", "")
-    if sort.removeprefix("-") == name:
-        is_down = sort.startswith("-")
-        other = name if is_down else f"-{name}"
-        return Column(
-            name,
-            label,
-            lists.address(request, sort=other),
-            "descending" if is_down else "ascending",
-        )
-    first = f"-{name}" if name in _LARGEST_FIRST else name
-    return Column(name, label, lists.address(request, sort=first), "")
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19

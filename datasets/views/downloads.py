@@ -1,4 +1,4 @@
-"""Several datasets' files as one download: a parquet file alone, or a zip archive."""
+"""Files of several datasets as one download: one parquet file, or a zip archive."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from datasets import catalog
 from datasets.errors import DatasetsError, InvalidRequest
 from datasets.models import Dataset
 
-# An archive is made in memory.
+# The archive is built in memory.
 MAX_BYTES = 200 * 1024 * 1024
 _LEFT_OUT = "LEFT-OUT.txt"
 
 
 @dataclass(slots=True)
 class Download:
-    """The files of some datasets, and a sentence for each dataset that has none to give."""
+    """The files of the chosen datasets, and a sentence for each dataset that has no readable file."""
 
     datasets: list[Dataset] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
@@ -31,16 +31,17 @@ class Download:
 
     @classmethod
     def of(cls, chosen: QuerySet[Dataset]) -> Self:
-        """Return the download of the chosen datasets, each file checked against its hash.
+        """Check the file of each chosen dataset against its hash, and return the download.
 
-        Raises `InvalidRequest` when no dataset has a file, or all together are too large.
+        Raises `InvalidRequest` when no dataset has a file, or when the files are larger than
+        `MAX_BYTES` together.
         """
         ready = [dataset for dataset in chosen if dataset.state == Dataset.State.READY]
         if sum(dataset.bytes for dataset in ready) > MAX_BYTES:
             raise InvalidRequest(
                 {
                     "datasets": [
-                        "These are more than 200 MB together; choose fewer, or use `manage.py datasets export`."
+                        "These files are larger than 200 MB together. Choose fewer datasets, or use `manage.py datasets export`."
                     ]
                 }
             )
@@ -65,14 +66,14 @@ class Download:
         return download
 
     def response(self) -> HttpResponseBase:
-        """Return the reply: the file itself when there is just one and nothing is left out."""
+        """Return the reply: a single file as it is, else a zip archive that also names what is left out."""
         if len(self.paths) == 1 and not self.left_out:
             return FileResponse(self.paths[0].open("rb"), as_attachment=True)
         archive = io.BytesIO()
         is_mixed = len({dataset.source for dataset in self.datasets}) > 1
         with zipfile.ZipFile(archive, "w") as file:
             for dataset, path in zip(self.datasets, self.paths, strict=True):
-                # Sample bars never lie beside real ones, which have the same names.
+                # Files of the sample feed and of TradingView have equal names; their folders differ.
                 file.write(path, dataset.path if is_mixed else path.name)
             if self.left_out:
                 file.writestr(_LEFT_OUT, "\n".join([*self.left_out, ""]))

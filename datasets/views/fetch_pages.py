@@ -1,4 +1,4 @@
-"""The page of the fetches: what is on its way, what came of the others, and why."""
+"""The page of fetches: their states, their outcomes, and the buttons that cancel them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from datasets.errors import Unavailable
 from datasets.fetching import fetch_queue, throttle
 from datasets.models import Dataset, Fetch
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Caller, Need, Scope, is_allowed
-from datasets.views import wording
+from datasets.views import phrases
+from datasets.views.form_values import primary_key
+from datasets.views.phrases import Outcome
 from datasets.views.snippets import chart_address
-from datasets.views.wording import Outcome
 
 _STATES = {
     "": "All",
-    "active": "On their way",
+    "active": "In progress",
     Fetch.State.SUCCEEDED.value: "Succeeded",
     Fetch.State.FAILED.value: "Failed",
     Fetch.State.CANCELLED.value: "Cancelled",
 }
-# Beyond so many the place in the queue is of no use to anybody.
+# Places in the queue are counted up to this number.
 _MAX_PLACES = 10_000
 
 
 class FetchesFilter(forms.Form):
-    """What the list of fetches can be narrowed by; empty is everything."""
+    """The filters of the list of fetches; an empty filter selects all rows."""
 
     q = forms.CharField(required=False, max_length=100, label="Search")
     state = forms.ChoiceField(required=False, choices=list(_STATES.items()))
 
     def rows(self) -> QuerySet[Fetch]:
-        """Return the fetches that are asked for; none when a filter says what there is not."""
+        """Return the fetches that match all filters; none when a filter has an invalid value."""
         rows = Fetch.objects.all()
         if not self.is_valid():
             return rows.none()
@@ -53,29 +54,30 @@ class FetchesFilter(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def fetches(request: HttpRequest) -> HttpResponse:
-    """The list of fetches, newest first; a POST cancels the one that it names, or ends a cool-down."""
-    may_cancel = _may_cancel(request)
+    """Show the list of fetches, newest first; a POST cancels the named fetch, or ends a cool-down."""
+    # The same rule as in the API.
+    may_cancel = Caller.of(request).may(Need(Scope.FETCH))
     if request.method == "POST":
         if "end_cool_down" in request.POST:
             return _end_cool_down(request)
         if not may_cancel:
             raise PermissionDenied
         return _cancel(request)
-    wanted = FetchesFilter(request.GET)
+    narrowed = FetchesFilter(request.GET)
     page = lists.page_of(
-        wanted.rows(),
+        narrowed.rows(),
         order=["-requested_at", "-pk"],
         number=lists.page_number(request.GET.get("page", "")),
     )
-    places = {pk: place for place, pk in enumerate(_queued()[:_MAX_PLACES])}
-    # A dataset that has gone since must not be led to.
-    there = set(
-        Dataset.objects.filter(pk__in={fetch.dataset_id for fetch in page.rows}).values_list(
-            "pk", flat=True
-        )
-    )
+    queued = Fetch.objects.filter(state=Fetch.State.QUEUED).order_by(*fetch_queue.IN_TURN)
+    places = {
+        pk: place for place, pk in enumerate(queued.values_list("pk", flat=True)[:_MAX_PLACES])
+    }
+    # Links must not lead to a dataset that was deleted since.
+    datasets = Dataset.objects.filter(pk__in={fetch.dataset_id for fetch in page.rows})
+    there = set(datasets.values_list("pk", flat=True))
     context = {
-        "filter": wanted,
+        "filter": narrowed,
         "states": _STATES.items(),
         "state": request.GET.get("state", ""),
         "q": request.GET.get("q", ""),
@@ -92,18 +94,13 @@ def fetches(request: HttpRequest) -> HttpResponse:
     return render(request, "fetches.html", context)
 
 
-def _queued() -> QuerySet[Fetch, int]:
-    queued = Fetch.objects.filter(state=Fetch.State.QUEUED)
-    return queued.order_by(*fetch_queue.IN_TURN).values_list("pk", flat=True)
-
-
 def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any]:
     return {
         "fetch": fetch,
         "full_symbol": fetch.key.full_symbol,
         "timeframe": fetch.key.timeframe.label,
         "bars": f"{fetch.n_bars:,}",
-        "outcome": wording.outcome_of(fetch, ahead=places.get(fetch.pk, len(places))),
+        "outcome": phrases.outcome_of(fetch, ahead=places.get(fetch.pk, len(places))),
         "chart": chart_address(fetch),
         "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
         "is_queued": fetch.state == Fetch.State.QUEUED,
@@ -111,15 +108,8 @@ def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any
     }
 
 
-def _may_cancel(request: HttpRequest) -> bool:
-    """Return whether the caller may cancel, by the same rule as in the API."""
-    return Caller.of(request).may(Need(Scope.FETCH))
-
-
 def _cancel(request: HttpRequest) -> HttpResponse:
-    text = request.POST.get("cancel", "")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-    found = Fetch.objects.filter(pk=number).first()
+    found = Fetch.objects.filter(pk=primary_key(request.POST.get("cancel", ""))).first()
     if found is None:
         messages.error(request, "There is no such fetch.")
     elif fetch_queue.cancel(found):
@@ -134,7 +124,7 @@ def _cancel(request: HttpRequest) -> HttpResponse:
 
 
 def _cool_down_in_words() -> Outcome | None:
-    """Return why all fetches pause and for how long; None when they do not, or nobody can say."""
+    """Return the reason and the rest of the cool-down; None when none runs, or the throttle cannot be read."""
     try:
         running = throttle.running_cool_down()
     except Unavailable:
@@ -142,7 +132,7 @@ def _cool_down_in_words() -> Outcome | None:
     if running is None:
         return None
     return Outcome(
-        running.text, f"All fetches pause for {wording.span_in_words(running.left_s)} more."
+        running.text, f"All fetches pause for {phrases.span_in_words(running.left_s)} more."
     )
 
 

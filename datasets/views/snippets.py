@@ -1,4 +1,4 @@
-"""Lines to copy: the same bars with curl, in pandas, and with the loader; and the chart's address."""
+"""Lines to copy that get a dataset's bars with curl, pandas or the loader, and the chart page's address."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from datasets.bars import Adjustment, Session
 from datasets.models import Dataset, KeyedModel
 from datasets.serving.permissions import Scope, strangers_may
 
-# Python reads the escapes of a letter outside the basic plane as two half characters.
+# JSON escapes a character outside of the basic plane as two surrogates; a Python literal would keep both.
 dumps = partial(to_json, ensure_ascii=False)
 _HEADER = "Authorization: Bearer $TV_TOKEN"
 _OPTIONS = 'storage_options={"Authorization": "Bearer " + os.environ["TV_TOKEN"]}'
 
 
 def chart_address(row: KeyedModel) -> str:
-    """Return the chart page that shows the row's series; empty where it would show another.
+    """Return the address of the chart page for the row's series; empty for bars of another source.
 
-    The page asks for bars of the service's own feed, so it has none of another source.
+    The chart page requests bars of the service's own feed only.
     """
     if row.source != settings.TV_SOURCE:
         return ""
@@ -32,50 +32,53 @@ def chart_address(row: KeyedModel) -> str:
 
 
 def snippets(dataset: Dataset, *, site: str) -> list[tuple[str, str]]:
-    """Return `(name, text)` of each; `site` is the service's address as the reader knows it."""
+    """Return name and text of each snippet; `site` is the service's address in the reader's browser."""
     return [
-        ("curl", _curl(dataset, site)),
-        ("pandas", _pandas(dataset, site)),
-        ("loader", _loader(dataset)),
+        ("curl", curl_command(dataset, site)),
+        ("pandas", pandas_lines(dataset, site)),
+        ("loader", loader_lines(dataset)),
     ]
 
 
-def _curl(dataset: Dataset, site: str) -> str:
+def curl_command(dataset: Dataset, site: str) -> str:
+    """Return a command that saves the bars as CSV."""
     if dataset.source == settings.TV_SOURCE:
         address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset, dataset.key.timeframe.label)}&format=csv"
     else:
         address = f"{site}{reverse('api-dataset-bars', args=[dataset.pk])}?format=csv"
     header = f' -H "{_HEADER}"' if not strangers_may(Scope.READ) else ""
-    # Named here, because curl takes the name that is sent (`-OJ`) only once: it overwrites no file.
+    # The command names the file: with the name that the server sends (`-OJ`), curl refuses to overwrite it.
     name = shlex.quote(f"{PurePosixPath(dataset.path).stem}.csv")
     return f"curl -f{header} -o {name} {shlex.quote(address)}"
 
 
-def _pandas(dataset: Dataset, site: str) -> str:
+def pandas_lines(dataset: Dataset, site: str) -> str:
+    """Return Python lines that read the parquet file with pandas."""
     address = f"{site}{reverse('api-dataset-file', args=[dataset.pk])}"
     if not strangers_may(Scope.READ):
         return f'import os, pandas as pd\nbars = pd.read_parquet("{address}", {_OPTIONS})'
     return f'import pandas as pd\nbars = pd.read_parquet("{address}")'
 
 
-def _loader(dataset: Dataset) -> str:
+def loader_lines(dataset: Dataset) -> str:
+    """Return Python lines that load the bars with `datasets.research`."""
     arguments = [dumps(dataset.key.full_symbol), dumps(dataset.key.timeframe.label)]
     arguments.append(f"n_bars={dataset.n_bars}")
     arguments += [f"{name}={dumps(value)}" for name, value in _unusual(dataset).items()]
     if dataset.source != "tradingview":
-        # The loader takes invented bars only from who asks for them.
+        # The loader loads synthetic bars only when the caller names their source.
         arguments.append(f"source={dumps(dataset.source)}")
     return f"from datasets.research import load\nbars = load({', '.join(arguments)})"
 
 
 def _query(row: KeyedModel, timeframe: str) -> str:
     series = {"symbol": row.symbol} | ({"exchange": row.exchange} if row.exchange else {})
-    asked = {"timeframe": timeframe, "n_bars": str(row.n_bars)}
-    return urlencode(series | asked | _unusual(row))
+    length = {"timeframe": timeframe, "n_bars": str(row.n_bars)}
+    return urlencode(series | length | _unusual(row))
 
 
 def _unusual(row: KeyedModel) -> dict[str, str]:
-    """Return session and adjustment where they are not the usual ones."""
+    """Return session and adjustment where they differ from the API's defaults."""
     usual = {"session": Session.REGULAR.value, "adjustment": Adjustment.SPLITS.value}
-    said = {"session": row.session, "adjustment": row.adjustment}
-    return {name: value for name, value in said.items() if value != usual[name]}
+    stored = {"session": row.session, "adjustment": row.adjustment}
+    return {name: value for name, value in stored.items() if value != usual[name]}

@@ -1,4 +1,4 @@
-"""A small drawing of each dataset's closes, made once for each content."""
+"""A small SVG of each dataset's closes, drawn once for each content hash."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from datasets.serving.body_cache import Rendered, RenderedCache
 WIDTH, HEIGHT = 120, 32
 _N_POINTS = 60
 _MARGIN = 2
-# Each has a contrast of 3:1 or more with the light page and with the dark one: an image
-# does not know which of them it stands on.
+# Both colours have a contrast of 3:1 or more on the light page and on the dark page: an image
+# cannot follow the page's theme.
 _UP, _DOWN = "#15917f", "#d9484a"
 
 drawn = RenderedCache(max_bytes=4 * 1024 * 1024)
@@ -22,20 +22,20 @@ drawn = RenderedCache(max_bytes=4 * 1024 * 1024)
 def sparkline(dataset: Dataset) -> Rendered:
     """Return an SVG of the closes from the oldest bar to the newest.
 
-    Raises `StoreError` when nothing is kept for this content and the file cannot be read.
+    Raises `StoreError` when the cache has no drawing of this content and the file cannot be read.
     """
-    return drawn.get(dataset.content_hash, lambda: _draw(dataset))
 
+    def draw() -> Rendered:
+        closes = catalog.read(dataset)["close"].to_numpy()
+        etag = f'"{dataset.content_hash[:32]}-line"'
+        return Rendered(svg(closes).encode(), etag, is_gzip=False)
 
-def _draw(dataset: Dataset) -> Rendered:
-    closes = catalog.read(dataset)["close"].to_numpy()
-    etag = f'"{dataset.content_hash[:32]}-line"'
-    return Rendered(svg(closes).encode(), etag, is_gzip=False)
+    return drawn.get(dataset.content_hash, draw)
 
 
 def svg(closes: npt.NDArray[np.float64]) -> str:
-    """Return the drawing of these closes; flat prices are a line in the middle."""
-    # The last one of each part, so that the line ends where the prices ended.
+    """Return the drawing of these closes, of shape (n,), n ≥ 1; equal prices give a line in the middle."""
+    # The points include the last close, so that the line ends at the newest price.
     at = np.unique(np.linspace(0, len(closes) - 1, min(_N_POINTS, len(closes))).round().astype(int))
     values = closes[at]
     low, high = float(values.min()), float(values.max())
@@ -48,7 +48,7 @@ def svg(closes: npt.NDArray[np.float64]) -> str:
     stroke = _UP if values[-1] >= values[0] else _DOWN
     foot = f"{WIDTH - _MARGIN},{HEIGHT} {_MARGIN},{HEIGHT}"
     return (
-        # Stretched to any shape, with a line as thin as before: where there are no scripts, it is the chart.
+        # The page of a dataset stretches the image where there are no scripts; the line stays thin.
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" preserveAspectRatio="none">'
         f'<polygon points="{line} {foot}" fill="{stroke}" fill-opacity=".14"/>'
         f'<polyline points="{line}" fill="none" stroke="{stroke}" stroke-width="1.5" stroke-linejoin="round" vector-effect="non-scaling-stroke"/></svg>'

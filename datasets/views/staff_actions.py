@@ -1,4 +1,4 @@
-"""What staff do to several datasets at once, on the pages and in the admin, written into the admin's log."""
+"""Actions of staff on several datasets at once, on the pages and in the admin; the admin's log records each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from datasets.serving.permissions import (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an action did to one dataset: the text for the log, and whether it is bad news."""
+    """Result of an action on one dataset: the text for the log, and whether it names a problem."""
 
     text: str
     is_problem: bool = False
@@ -32,7 +32,7 @@ class Result:
 
 @dataclass(slots=True)
 class Done:
-    """What was done, in a sentence, and the datasets to which something else happened."""
+    """Result of an action on several datasets: one sentence, and a sentence for each problem."""
 
     sentence: str
     problems: list[str] = field(default_factory=list)
@@ -40,11 +40,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that staff do to datasets.
+    """One action of staff on datasets.
 
-    `permission` is the permission it needs, `done` the end of the sentence
-    "3 datasets …". `question` is asked before it is done to several; an action without one
-    is done at once. `asks_always` asks it for a single dataset too.
+    `permission` is the permission that the action needs, `done` the end of the sentence
+    "3 datasets …". A page asks `question` before it does the action to several datasets; an action
+    with an empty question is done at once. With `asks_always` the page asks for a single dataset too.
     """
 
     permission: str
@@ -55,65 +55,71 @@ class Action:
     flag: int = CHANGE
 
     def must_ask(self, n_datasets: int) -> bool:
-        """Return whether the question is asked before the action is done to so many datasets."""
+        """Return whether a page asks the question before it does the action to `n_datasets` datasets."""
         return bool(self.question) and (self.asks_always or n_datasets > 1)
 
 
-def _fetch(dataset: Dataset, user: User, via: str) -> Result:
+def fetch_again(dataset: Dataset, user: User, via: str) -> Result:
+    """Queue a new fetch of the dataset."""
     fetch = serving.refresh(dataset, via=via, by=user.get_username())
     return Result(f"Fetch again: fetch {fetch.pk}.")
 
 
-def _invalidate(dataset: Dataset, user: User, via: str) -> Result:
+def invalidate(dataset: Dataset, user: User, via: str) -> Result:
+    """Mark the dataset as invalidated."""
     serving.invalidate(dataset)
     return Result("Invalidated.")
 
 
-def _delete(dataset: Dataset, user: User, via: str) -> Result:
+def delete(dataset: Dataset, user: User, via: str) -> Result:
+    """Move the file to the trash and remove the row."""
     catalog.delete(dataset)
     return Result(f"Deleted: {dataset.path} was moved to the trash.")
 
 
-def _verify(dataset: Dataset, user: User, via: str) -> Result:
+def verify(dataset: Dataset, user: User, via: str) -> Result:
+    """Compare the file with the row."""
     finding = catalog.verify(dataset)
     text = f"{finding.outcome}. {finding.detail}".strip()
     return Result(f"Verified: {text}", is_problem=finding.outcome != "ok")
 
 
-def _pin(dataset: Dataset, user: User, via: str) -> Result:
+def pin(dataset: Dataset, user: User, via: str) -> Result:
+    """Keep the dataset from being pruned or replaced."""
     Dataset.objects.filter(pk=dataset.pk).update(is_pinned=True)
     return Result("Pinned.")
 
 
-def _unpin(dataset: Dataset, user: User, via: str) -> Result:
+def unpin(dataset: Dataset, user: User, via: str) -> Result:
+    """Allow the dataset to be pruned and replaced."""
     Dataset.objects.filter(pk=dataset.pk).update(is_pinned=False)
     return Result("Unpinned.")
 
 
 ACTIONS = {
-    "fetch": Action(MAY_FETCH_AGAIN, "queued to be fetched again", _fetch),
+    "fetch": Action(MAY_FETCH_AGAIN, "queued to be fetched again", fetch_again),
     "invalidate": Action(
         MAY_INVALIDATE,
-        "invalidated, to be fetched again when asked for",
-        _invalidate,
-        question="Invalidate these datasets? Each is fetched again when it is next asked for, which takes a call to TradingView.",
+        "invalidated, to be fetched again at the next request",
+        invalidate,
+        question="Invalidate these datasets? The next request for each dataset fetches it again, with a call to TradingView.",
     ),
     "delete": Action(
         MAY_DELETE,
         "deleted; the files are in the trash until `manage.py tidy` empties it",
-        _delete,
+        delete,
         question="Delete these datasets? Their rows are removed from the catalog, and their files are moved to the trash.",
         asks_always=True,
         flag=DELETION,
     ),
-    "verify": Action(MAY_VERIFY, "verified", _verify),
-    "pin": Action(MAY_PIN, "pinned", _pin),
-    "unpin": Action(MAY_PIN, "unpinned", _unpin),
+    "verify": Action(MAY_VERIFY, "verified", verify),
+    "pin": Action(MAY_PIN, "pinned", pin),
+    "unpin": Action(MAY_PIN, "unpinned", unpin),
 }
 
 
 def find_action(user: User | AnonymousUser, name: str) -> tuple[Action, User]:
-    """Return the action of that name and the user who may do it; raise `PermissionDenied` else."""
+    """Return the action of that name, and the user; raise `PermissionDenied` if the user may not do it."""
     action = ACTIONS.get(name)
     if action is None or isinstance(user, AnonymousUser) or not is_allowed(user, action.permission):
         raise PermissionDenied
@@ -121,10 +127,10 @@ def find_action(user: User | AnonymousUser, name: str) -> tuple[Action, User]:
 
 
 def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, via: str) -> Done:
-    """Do the action to each dataset; one that refuses does not keep the others from it.
+    """Do the action to each dataset; a failure for one dataset does not stop the others.
 
-    `via` is what a fetch's row names: `page` or `admin`. What was done to each dataset
-    stands in the admin's log. Raises `PermissionDenied`.
+    `via` is written into the rows of new fetches: `page` or `admin`. The admin's log records the
+    result for each dataset. Raises `PermissionDenied`.
     """
     action, actor = find_action(user, name)
     done: list[tuple[Dataset, Result]] = []
@@ -133,7 +139,7 @@ def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, v
         try:
             result = action.change(dataset, actor, via)
         except StoreUnavailable as error:
-            # It would be said of every other dataset too.
+            # Every other dataset would fail in the same way.
             problems.append(str(error))
             break
         except DatasetsError as error:
@@ -148,6 +154,6 @@ def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, v
 
 
 def note(user: User, done: Iterable[tuple[Dataset, Result]], *, flag: int = CHANGE) -> None:
-    """Write into the admin's history of each dataset what was done to it."""
+    """Write each result into the admin's history of its dataset."""
     for dataset, result in done:
         LogEntry.objects.log_actions(user.pk, [dataset], flag, result.text, single_object=True)

@@ -1,4 +1,4 @@
-// The address bar holds the whole state, so that a link opens the same chart.
+// The page's address holds the whole state of the chart, so that a link opens the same chart.
 
 import { formatStudies, parseStudies } from "./studies.js";
 
@@ -6,13 +6,13 @@ export const TYPES = ["candles", "bars", "line", "area", "heikin-ashi"];
 export const SCALES = ["linear", "log", "percent"];
 export const ZONES = ["utc", "exchange", "local"];
 
-// What identifies the bars, and what an address says when it does not say it.
+// The parameters that identify the bars, with the values that an address may leave out.
 export const SERIES_DEFAULTS = {
   symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", session: "regular", adjustment: "splits",
 };
 export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, compare: "", range: null };
 
-/** Return `{series, view}` as the address says; what it does not say is left out. */
+/** Return `{series, view}` with the parameters that the address contains. */
 export function readAddress(search = location.search) {
   const parameters = new URLSearchParams(String(search));
   const series = {};
@@ -22,7 +22,7 @@ export function readAddress(search = location.search) {
   return { series, view: readView(parameters) };
 }
 
-/** Return the query string that says `series` and `view`. */
+/** Return the query string for `series` and `view`. */
 export function formatAddress(series, view) {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(series)) {
@@ -39,24 +39,24 @@ export function formatAddress(series, view) {
     parameters.set("from", view.range.from);
     parameters.set("to", view.range.to);
   }
-  // Colons and commas may stay as they are in a query: the link remains readable.
+  // A query may contain colons and commas; unescaped, the link is readable.
   return `?${parameters}`.replaceAll("%3A", ":").replaceAll("%2C", ",");
 }
 
-/** Return a symbol or an exchange in its one spelling, as the service does: NFC, ASCII letters upper case. */
+/** Return a symbol or an exchange in the canonical spelling of the service: NFC, ASCII letters upper case. */
 export function canonicalName(text) {
   const upper = text.trim().normalize("NFC").replace(/[a-z]/g, (letter) => letter.toUpperCase());
   return upper.normalize("NFC");
 }
 
-/** Return `[exchange, symbol]` of what was typed: `BINANCE:BTCUSDT` alone says both. */
+/** Return `[exchange, symbol]` of a typed symbol; `BINANCE:BTCUSDT` contains both. */
 export function splitSymbol(symbol, exchange = "") {
   const typed = canonicalName(symbol);
   const match = /^([A-Z0-9_]{1,32}):(.+)$/.exec(typed);
   return match ? [match[1], match[2]] : [canonicalName(exchange), typed];
 }
 
-/** Whether a symbol without an exchange cannot be fetched: an expression names its exchanges itself. */
+/** Whether the exchange is missing. A symbol with a colon, such as an expression, contains its exchanges. */
 export function lacksExchange({ symbol, exchange }) {
   return symbol !== "" && exchange === "" && !symbol.includes(":");
 }

@@ -1,7 +1,6 @@
-// Talks to the API. Every failure is a `Problem` with a sentence for the person who asked.
+// Client of the API. Every failure is a `Problem` with a sentence for the user.
 
-// Long enough for most fetches to end within the first request, short enough that a slow one
-// can show how it gets on.
+// Most fetches end within this time. A slower fetch is polled after it, so that its progress is shown.
 const FIRST_WAIT_S = 1.5;
 const POLL_MS = 400;
 const SLOW_POLL_MS = 1000;
@@ -16,22 +15,22 @@ export class Problem extends Error {
     this.status = status;
     this.isRetryable = retryable === true;
     this.fields = Object.keys(errors ?? {});
-    // Seconds before which trying again cannot help, where that is known.
+    // Seconds during which another attempt cannot succeed; 0 where they are not known.
     this.retryAfterS = retryAfterS ?? 0;
   }
 }
 
-/** Whether `error` only says that a newer request took this one's place. */
+/** Whether a newer request has replaced the one that failed with `error`. */
 export function isAbort(error) {
   return error?.name === "AbortError";
 }
 
 /**
- * Load the bars that `query` names; fetch them first where that is needed.
+ * Load the bars of `query`; the service fetches them first if it has none.
  *
- * `isFresh` replaces the dataset by a new fetch, `maxAgeS` only one that is older. `onFetch` is
- * called with the fetch's row as it gets on. Resolves to the API's reply in columns, with `isNew`
- * for bars that were just fetched.
+ * `isFresh` replaces the dataset by a new fetch; `maxAgeS` does so only for an older dataset.
+ * `onFetch` is called with each new state of the fetch. Resolves to the API's reply in columns,
+ * with `isNew` for bars that were just fetched.
  */
 export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = null, onFetch }) {
   let response = await get(barsUrl(url, query, { isFresh, maxAgeS, waitS: FIRST_WAIT_S }), signal);
@@ -39,20 +38,20 @@ export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = 
   while (response.status === 202) {
     await fetchEnd(response, { signal, onFetch });
     isNew = true;
-    // Neither `isFresh` nor `maxAgeS` again: each answer could lead to another fetch.
+    // Without `isFresh` and `maxAgeS`: each of them could begin another fetch.
     response = await get(barsUrl(url, query, { waitS: FIRST_WAIT_S }), signal);
   }
   const reply = await read(response);
-  // Not `reply.cached`: after a 304 that is what an earlier answer said of itself.
+  // Not `reply.cached`: after a 304 the body is that of an earlier reply.
   return { ...reply, isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
 }
 
-/** Load bars that are kept, from their own address; resolves to the API's reply in columns. */
+/** Load the bars of one dataset from its address; resolves to the API's reply in columns. */
 export async function loadKept(url) {
   return read(await get(url));
 }
 
-/** Return the address of the bars that `query` names. */
+/** Return the address of the bars of `query`. */
 export function barsUrl(url, query, { isFresh = false, maxAgeS = null, waitS = null, format = "columns" } = {}) {
   const parameters = new URLSearchParams({ ...query, format });
   if (isFresh) parameters.set("use_cache", "false");
@@ -61,10 +60,10 @@ export function barsUrl(url, query, { isFresh = false, maxAgeS = null, waitS = n
   return `${url}?${parameters}`;
 }
 
-/** Cancel a fetch that is still queued; one that has begun goes on, and its bars are kept. */
+/** Cancel a queued fetch. A fetch that has begun continues, and its bars are stored. */
 export function cancelFetch(address, csrfToken) {
   const headers = { ...HEADERS, "X-CSRFToken": csrfToken };
-  // Nobody waits for the answer any more, whatever it is.
+  // The page shows no answer to this request, so a failure is ignored.
   return fetch(address, { method: "DELETE", headers }).catch(() => null);
 }
 
@@ -73,7 +72,7 @@ export async function findSymbols(url, query) {
   return read(await get(`${url}?${new URLSearchParams(query)}`));
 }
 
-/** Ask what the service is doing; resolves to the API's reply. */
+/** Load the state of the service; resolves to the API's reply. */
 export async function loadStatus(url) {
   return read(await get(url));
 }
@@ -104,7 +103,7 @@ async function get(url, signal) {
   throw new Problem({
     code: `http_${response.status}`,
     title: "Something went wrong",
-    detail: `The service answered with HTTP ${response.status} and without an explanation.`,
+    detail: `The service answered with HTTP ${response.status} and without a reason.`,
     retryable: response.status >= 502,
     status: response.status,
     retryAfterS: Number(response.headers.get("Retry-After")) || 0,
@@ -125,7 +124,7 @@ async function attempt(step) {
   }
 }
 
-/** Return the problem of a request that got no answer, or only a part of one. */
+/** Return the problem of a request that got no complete answer. */
 function lost() {
   if (!navigator.onLine) {
     return new Problem({ code: "offline", title: "Offline", detail: "This device has no connection to a network, so the service got no request.", retryable: true });
@@ -143,7 +142,7 @@ function pause(ms, signal) {
     const timer = setTimeout(resolve, ms);
     signal.addEventListener("abort", () => {
       clearTimeout(timer);
-      reject(new DOMException("A newer request took its place.", "AbortError"));
+      reject(new DOMException("A newer request replaced this one.", "AbortError"));
     }, { once: true });
   });
 }

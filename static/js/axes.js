@@ -1,4 +1,4 @@
-// The price axes: how each pane measures its values, and which value each series names at its side.
+// The price axes: the scale of each pane, and the label of each series' last value.
 
 import { LineStyle, PriceScaleMode } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 
@@ -8,9 +8,9 @@ const PRICE_MARGINS = { top: 0.2, bottom: 0.1 };
 const OTHER_MARGINS = { top: 0.12, bottom: 0 };
 
 /**
- * Give every pane of `chart` its scale: the prices the chosen one, the panes below a linear one.
- * The library takes what was set last as the default of panes that are made later, so this is
- * called whenever a pane may have been made, and says everything that differs between panes.
+ * Set the scale of every pane of `chart`: the chosen scale for the prices, linear for the panes below.
+ * The library uses the options that were set last as the default of new panes. So call this function
+ * whenever a pane may be new; it sets every option that differs between panes.
  */
 export function applyScales(chart, scale) {
   chart.panes().forEach((_, index) => {
@@ -20,8 +20,8 @@ export function applyScales(chart, scale) {
 }
 
 /**
- * Name the last of a whole series' `values` at the axis; with `hasLine` also by a line across the
- * pane. The library's own label names the last value in sight instead.
+ * Label the last of the series' `values` at the axis; `hasLine` also draws a line across the pane.
+ * The library's own label shows the last visible value instead.
  */
 export function labelLast(series, values, { color, hasLine = false, title = "" }) {
   const price = values.findLast((value) => value !== null);

@@ -1,18 +1,11 @@
-// Bars as the page holds them: one list a column, times in whole UNIX seconds.
+// Bars in the page: one list for each column, times in whole UNIX seconds.
 
 import { priceFormat } from "./numbers.js";
-
-const INTRADAY = /^\d+h?$/;
 
 /** Return the page's bars from the API's reply in columns. */
 export function barsOf(reply) {
   const columns = reply.ohlc;
   return { ...columns, length: columns.time.length, hasVolume: columns.volume.some((volume) => volume !== null) };
-}
-
-/** Whether bars of this timeframe are shorter than a day. */
-export function isIntraday(timeframe) {
-  return INTRADAY.test(timeframe);
 }
 
 /** Return the Heikin-Ashi open, high, low and close of each bar. */
@@ -29,13 +22,13 @@ export function heikinAshi({ open, high, low, close, length }) {
   return result;
 }
 
-/** Return `{step, formatPrice}`: how the bars' prices move, and what writes one of them. */
+/** Return `{step, formatPrice}`: the smallest move of the prices, and a function that writes a price. */
 export function pricesOf(instrument, bars) {
   const { decimals, step } = priceStep(instrument, bars);
   return { step, formatPrice: priceFormat(decimals) };
 }
 
-/** Return `{decimals, step}` of the prices: the instrument's, else what the bars need. */
+/** Return `{decimals, step}` of the prices: from the instrument, else from the digits of the bars. */
 export function priceStep(instrument, bars) {
   const { pricescale, minmov } = instrument ?? {};
   if (pricescale > 0) return stepOfScale(pricescale, minmov || 1);
@@ -45,12 +38,12 @@ export function priceStep(instrument, bars) {
 
 function stepOfScale(scale, move) {
   const decimals = Math.ceil(Math.log10(scale) - 1e-9);
-  // A scale that is no power of ten (32nds, 64ths) needs more digits than its logarithm says.
+  // A scale that is no power of ten (32nds, 64ths) needs more digits than its logarithm.
   const isDecimal = Math.abs(10 ** decimals - scale) < 1e-6;
   return { decimals: isDecimal ? decimals : Math.max(decimals, 5), step: move / scale };
 }
 
-// Numbers that differ by less than this share are one price that went through binary fractions.
+// Prices that differ by less than this share are equal: binary fractions are not exact.
 const SAME = 1e-9;
 const MAX_DECIMALS = 12;
 const SAMPLE = 500;

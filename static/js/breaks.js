@@ -1,11 +1,12 @@
-// Where trading days begin and where bars are missing, drawn behind the bars on request.
+// Lines behind the bars where trading days begin and where bars are missing; off by default.
+
+import { secondsOf } from "./timeframes.js";
 
 const MIN_PX_APART = 5;
-const MINUTES = { h: 60, "": 1 };
 
 /**
- * Return `{days, gaps}`: the bars that begin a trading day, and those before which some are missing.
- * Between two days a market may have been closed, unless it never is; within one, every bar should be there.
+ * Return `{days, gaps}`: the indexes of bars that begin a trading day, and of bars after missing ones.
+ * A step between two days is a gap only where the market never closes.
  */
 export function findBreaks({ time, length }, { timeframe, dayOf, isAlwaysOpen = false }) {
   const step = secondsOf(timeframe);
@@ -53,7 +54,7 @@ export class BreakLines {
     });
   }
 
-  /** Yield where the lines in sight are: between the bar and the one before it. */
+  /** Yield the x of each visible line: between the bar and the bar before it. */
   *#places(indexes, { from, to }, scale) {
     let last = -Infinity;
     for (const index of indexes) {
@@ -64,9 +65,4 @@ export class BreakLines {
       yield x;
     }
   }
-}
-
-function secondsOf(timeframe) {
-  const [, number, unit] = /^(\d+)(h?)$/.exec(timeframe) ?? [];
-  return number ? number * MINUTES[unit] * 60 : Infinity;
 }

@@ -1,4 +1,4 @@
-// The pages of the catalog: filters that act at once, copying, and choosing several rows.
+// The pages of the catalog: filters that act at once, buttons that copy, and the choice of several rows.
 
 import { watchCopyButtons } from "./copy.js";
 import { watchFilters } from "./filters.js";
@@ -7,7 +7,7 @@ import { placePopovers } from "./popovers.js";
 const boxes = () => [...document.querySelectorAll("input[name=dataset]")];
 let lastPressed = null;
 
-/** Say how many are chosen, and let the buttons work only for some. */
+/** Show the number of chosen rows, and disable the buttons where it is 0. */
 function showChosen() {
   const form = document.getElementById("bulk");
   if (!form) return;
@@ -39,6 +39,6 @@ placePopovers();
 if (document.getElementById("filters")) {
   watchFilters(showChosen);
   document.addEventListener("click", pressed);
-  // The browser may bring back what was chosen before.
+  // The browser may restore the choice of an earlier visit.
   showChosen();
 }

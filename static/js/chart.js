@@ -1,11 +1,10 @@
-// The chart itself: bars, volume and studies in the chart library's panes.
+// The chart: bars, volume and studies in the chart library's panes.
 
 import {
   createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { applyScales, labelLast } from "./axes.js";
 import { BreakLines, findBreaks } from "./breaks.js";
-import { isIntraday } from "./bars.js";
 import { PriceLines } from "./lines.js";
 import { shortVolume } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
@@ -13,16 +12,17 @@ import { lineData, mainData, mainSeries, newestMarks, volumeData } from "./serie
 import { hasPane, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
+import { isIntraday } from "./timeframes.js";
 import { Labels, tradingDayOf } from "./times.js";
 
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
-// The library's own knows no more than billions.
+// The library's own format ends at billions.
 const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
-// How the panes share the height: price, volume, a study's own.
+// Shares of the height of each pane.
 const STRETCH = { price: 6, volume: 1.4, study: 1.6 };
 
-/** Draws one set of bars in the chosen way. */
+/** Draws one set of bars with the options of a view. */
 export class BarChart {
   #scale = new ShiftedTimeScale();
   #chart;
@@ -42,21 +42,21 @@ export class BarChart {
       localization: { dateFormat: "dd MMM 'yy" },
       timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffsetPixels: RIGHT_OFFSET * BAR_SPACING, enableConflation: true, secondsVisible: false },
       crosshair: { mode: CrosshairMode.Normal },
-      // A finger that moves up or down scrolls the page; one that moves sideways moves the bars.
+      // A vertical swipe scrolls the page; a horizontal swipe moves the bars.
       handleScroll: { vertTouchDrag: false },
     });
     this.#applyTheme();
     this.#chart.subscribeCrosshairMove(({ logical, point }) => onCrosshair(point ? this.#indexAt(logical) : null));
   }
 
-  /** The bars and what was said of them, or null. */
+  /** The bars that are drawn and their facts (see `shownOf`), or null. */
   get shown() {
     return this.#shown;
   }
 
-  /** Draw other bars, the newest ones in sight, or those within `range` (UNIX seconds). */
+  /** Draw other bars; the newest bars are visible, or the bars within `range` (UNIX seconds). */
   show(shown, range = null) {
-    // First, as the library tells of the crosshair while it changes, and then both are read.
+    // Set before drawing: the library reports crosshair moves while it draws, and the legend reads both.
     shown.labels = this.#labelsOf(shown);
     shown.studyLines = [];
     this.#shown = shown;
@@ -73,7 +73,7 @@ export class BarChart {
     this.#shown = null;
   }
 
-  /** Draw another symbol's closes (`values`) as a line, one for each bar; null for none. */
+  /** Draw another symbol's closes as a line: `values` has one close for each bar. Null removes the line. */
   compare(other) {
     this.#shown.other = other;
     this.#drawOther();
@@ -90,23 +90,23 @@ export class BarChart {
     this.#applyScales();
   }
 
-  /** Take the colours of the page's theme. */
+  /** Draw again with the colours of the page's theme. */
   refreshTheme() {
     this.#applyTheme();
     if (this.#shown) this.#redraw();
   }
 
-  /** Write once more whether the newest bar is final: it may have ended since it was drawn. */
+  /** Update the mark of a newest bar that has ended since it was drawn. */
   refreshNewest() {
     this.#marks?.setMarkers(newestMarks(this.#shown));
   }
 
-  /** Call `onMove` whenever other bars come into sight. */
+  /** Call `onMove` whenever the visible range changes. */
   watchRange(onMove) {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(onMove);
   }
 
-  /** Return the first and last instant in sight, as UNIX seconds. */
+  /** Return the visible range `{from, to}` in UNIX seconds. */
   visibleRange() {
     return this.#chart.timeScale().getVisibleRange();
   }
@@ -115,29 +115,29 @@ export class BarChart {
     this.#chart.timeScale().setVisibleRange({ from, to });
   }
 
-  /** Bring all bars into sight. */
+  /** Make all bars visible. */
   showAll() {
     this.#chart.timeScale().fitContent();
   }
 
-  /** Bring the newest bars into sight, at a comfortable width. */
+  /** Make the newest bars visible at the default width. */
   showNewest() {
     const scale = this.#chart.timeScale();
     const { length } = this.#shown.bars;
     const room = Math.floor(scale.width() / BAR_SPACING);
-    // Few bars fill the width instead of crowding at its right end.
+    // If all bars fit, they are centred instead of crowded at the right end.
     if (length <= room - RIGHT_OFFSET && length > 0) scale.setVisibleLogicalRange({ from: Math.min(-1, length - room / 2), to: length + RIGHT_OFFSET / 2 });
     else scale.setVisibleLogicalRange({ from: length - room + RIGHT_OFFSET, to: length - 1 + RIGHT_OFFSET });
   }
 
-  /** Zoom by `factor` around the newest bar in sight. */
+  /** Zoom by `factor` around the newest visible bar. */
   zoom(factor) {
     const scale = this.#chart.timeScale();
     const { from, to } = scale.getVisibleLogicalRange() ?? {};
     if (from !== undefined) scale.setVisibleLogicalRange({ from: to - (to - from) * factor, to });
   }
 
-  /** Put the crosshair on a bar and bring it into sight. */
+  /** Put the crosshair on a bar and make the bar visible. */
   pointAt(index) {
     const scale = this.#chart.timeScale();
     const { from, to } = scale.getVisibleLogicalRange();
@@ -146,7 +146,7 @@ export class BarChart {
     this.#chart.setCrosshairPosition(this.#shown.bars.close[index], this.#shown.bars.time[index], this.#main);
   }
 
-  /** Return what the chart looks like now, as a canvas. */
+  /** Return a picture of the chart as a canvas. */
   picture() {
     return this.#chart.takeScreenshot();
   }
@@ -204,7 +204,7 @@ export class BarChart {
       priceLineVisible: false,
     });
     this.#main.setData(mainData(type, bars, isForming));
-    // Averages are no prices that anybody paid: the label at the side is the true close.
+    // Heikin-Ashi prices are averages, so the label at the axis shows the true close.
     const isAverage = type === "heikin-ashi";
     const tone = bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down";
     labelLast(this.#main, bars.close, { color: color(isAverage ? "--muted" : tone), hasLine: true, title: isAverage ? "close" : "" });
@@ -236,7 +236,7 @@ export class BarChart {
     this.#chart.panes()[pane]?.setStretchFactor(STRETCH.study);
   }
 
-  /** Draw values from 0 to 100 in a pane of their own. */
+  /** Draw values from 0 to 100 in a separate pane. */
   #drawInPane(values, stroke, pane) {
     const series = this.#chart.addSeries(LineSeries, {
       color: stroke, lineWidth: 1.5, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
@@ -291,7 +291,7 @@ export class BarChart {
   }
 }
 
-/** Return the library's price format for such prices. */
+/** Return the library's price format for these prices. */
 function priceFormatOf({ step, formatPrice }) {
   return { type: "custom", minMove: step, formatter: formatPrice };
 }

@@ -1,17 +1,17 @@
-// The style sheet's colours, as they are in the page's theme now: light or dark, by the system's
-// choice or by that of `data-theme` at the root, which the pages and the admin both set.
+// The style sheet's colours in the current theme, light or dark. The system chooses the theme,
+// unless the root has `data-theme`; the pages and the admin both set that attribute.
 
 const probe = document.body.appendChild(document.createElement("span"));
 probe.hidden = true;
 
-/** Return a colour of the style sheet, such as `--up`, as the page's theme has it. */
+/** Return a colour of the style sheet, such as `--up`, in the current theme. */
 export function color(name) {
-  // By way of an element: a property read as it stands would be both themes' colours.
+  // Computed on an element: the raw property contains the colours of both themes.
   probe.style.color = `var(${name})`;
   return getComputedStyle(probe).color;
 }
 
-/** Return the page's font, as a canvas wants it. */
+/** Return the page's font, in the form that a canvas needs. */
 export function fontFamily() {
   return getComputedStyle(document.body).fontFamily;
 }

@@ -1,4 +1,4 @@
-// A second symbol over the first.
+// The comparison: a second symbol drawn over the first.
 
 import { splitSymbol } from "./address.js";
 import { isAbort, loadBars } from "./api.js";
@@ -6,19 +6,19 @@ import { barsOf, pricesOf } from "./bars.js";
 
 const problem = document.getElementById("compare-problem");
 
-/** Draws a second symbol on `chart`; a newer one always replaces an older one. */
+/** Draws a second symbol on `chart`; a newer request replaces an older one. */
 export class Comparison {
   #chart;
   #url;
   #onChange;
   #request = null;
 
-  /** `onChange` is called whenever there is something else to say of the other symbol. */
+  /** `onChange` is called whenever the other symbol's line or note has changed. */
   constructor(chart, { url, onChange }) {
     [this.#chart, this.#url, this.#onChange] = [chart, url, onChange];
   }
 
-  /** Draw the symbol over what is shown, which are the bars of `series`; none for an empty name. */
+  /** Draw the symbol `name` over the bars of `series`, which are shown; an empty name removes the line. */
   async show(name, series) {
     this.stop();
     const { signal } = (this.#request = new AbortController());
@@ -41,13 +41,13 @@ export class Comparison {
     }
   }
 
-  /** Wait for no symbol any more. */
+  /** Stop loading the other symbol. */
   stop() {
     this.#request?.abort();
   }
 }
 
-/** Load the other symbol's bars like those of `series`; resolves to its name, its closes and the form of its prices. */
+/** Load the other symbol's bars like those of `series`; resolves to its name, its closes and its price format. */
 async function loadOther(name, { url, series, bars, signal }) {
   const [exchange, symbol] = splitSymbol(name);
   const reply = await loadBars(url, { ...series, symbol, exchange }, { signal });
@@ -57,8 +57,8 @@ async function loadOther(name, { url, series, bars, signal }) {
 }
 
 /**
- * Return, for each time, the close of the other's newest bar that opens no later; null before its
- * first. So both share one time scale, also where their markets keep different hours.
+ * Return, for each time, the close of the other symbol's newest bar that opens no later; null before
+ * its first bar. So both symbols share one time scale, also where their markets have different hours.
  */
 export function asOf(times, { time, close, length }) {
   let at = -1;

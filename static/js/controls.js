@@ -1,5 +1,5 @@
-// The view's controls: chart type, scale, clock, indicators, ranges. They say what they want;
-// main.js does it.
+// The view's controls: chart type, scale, clock, indicators, ranges. This module reports changes;
+// main.js applies them.
 
 import { canonicalName, SCALES, TYPES } from "./address.js";
 import { isValid } from "./studies.js";
@@ -8,7 +8,7 @@ import { isUseful } from "./ranges.js";
 const element = (name) => document.getElementById(name);
 const studyLines = [...document.querySelectorAll("#studies .study[data-kind]")];
 
-/** Make the controls say `view`. */
+/** Set the controls to `view`. */
 export function fillControls(view) {
   element("chart-type").value = view.type;
   element("zone").value = view.zone;
@@ -19,12 +19,12 @@ export function fillControls(view) {
   showCount(view);
 }
 
-/** Return the studies that the menu says. */
+/** Return the studies that are checked in the menu. */
 export function readStudies() {
   return studyLines.filter((line) => line.querySelector("[type=checkbox]").checked).map(studyOf).filter(isValid);
 }
 
-/** Call `onChange` with what was changed. */
+/** Call `onChange` with the changed options of the view. */
 export function watchControls(onChange) {
   element("chart-type").addEventListener("change", ({ target }) => onChange({ type: target.value }));
   element("zone").addEventListener("change", ({ target }) => onChange({ zone: target.value }));
@@ -48,12 +48,12 @@ export function nextType(type) {
   return TYPES[(TYPES.indexOf(type) + 1) % TYPES.length];
 }
 
-/** Return `scale`, or linear where that is what is shown already. */
+/** Return `scale`, or linear where `scale` is the current one. */
 export function toggledScale(scale, current) {
   return SCALES.includes(scale) && scale !== current ? scale : "linear";
 }
 
-/** Enable what makes sense for these bars; for null, nothing does. */
+/** Enable the buttons that work for these bars; with null, disable all of them. */
 export function enableFor(bars) {
   for (const button of element("ranges").querySelectorAll("button")) {
     button.disabled = bars === null || !isUseful(button.dataset.range, bars);
@@ -61,14 +61,14 @@ export function enableFor(bars) {
   element("save-png").disabled = bars === null;
 }
 
-/** Show which preset is in sight; none for null. */
+/** Mark the button of the visible preset; null marks none. */
 export function markRange(name) {
   for (const button of element("ranges").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.range === name));
   }
 }
 
-/** Make a number that cannot be one the nearest that can: a study must not vanish over a typing error. */
+/** Replace an invalid number by the nearest valid one, so that a typing error does not remove the study. */
 function mend(input) {
   const { valueAsNumber: value, min, max, step, defaultValue } = input;
   if (Number.isNaN(value)) input.value = defaultValue;
@@ -80,7 +80,7 @@ function studyOf(line) {
   return { kind: line.dataset.kind, parameters, slot: studyLines.indexOf(line) + 1 };
 }
 
-/** Put each study into the first free line of its kind, and tell it the line's colour. */
+/** Put each study into the first free line of its kind. */
 function fillStudies(studies) {
   const free = [...studyLines];
   for (const line of studyLines) line.querySelector("[type=checkbox]").checked = false;

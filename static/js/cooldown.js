@@ -1,18 +1,18 @@
-// The pause after TradingView has refused a call: nothing is fetched before it is over.
+// The cool-down: the pause of all fetches after TradingView has refused a call.
 
 import { loadStatus } from "./api.js";
 import { inTime } from "./numbers.js";
 
 const TICK_MS = 1000;
-// How often to look whether an operator has ended it, or another refusal has made it longer.
+// Period of reading the cool-down again: an operator may end it, and another refusal may extend it.
 const LOOK_MS = 15_000;
-// Not more often, however many fetches tell of it.
+// Least time between two readings, also when many fetches report the cool-down.
 const APART_MS = 3000;
 const strip = document.getElementById("cool-down");
 const left = document.getElementById("cool-down-left");
 const why = document.getElementById("cool-down-reason");
 
-/** Shows on the page that a cool-down lasts, and for how long; `say` is told when one begins or ends. */
+/** Shows the rest of a cool-down on the page; `say` gets a sentence when one begins or ends. */
 export class CoolDown {
   #url;
   #say;
@@ -24,19 +24,19 @@ export class CoolDown {
     [this.#url, this.#say] = [url, say];
   }
 
-  /** Ask the service whether a cool-down lasts, and show what it says. */
+  /** Read the cool-down from the service, and show it. */
   async look() {
     const now = performance.now();
     if (now - this.#lookedAt < APART_MS) return;
     this.#lookedAt = now;
     try {
       const { cool_down_s: seconds, cool_down_reason: reason } = await loadStatus(this.#url);
-      // Null while the service does not know it.
+      // Null while the service cannot read the cool-down.
       this.#until = performance.now() + (seconds ?? 0) * 1000;
       why.textContent = reason ?? "";
       this.#show();
     } catch {
-      // Who may not ask, or gets no answer, is told by the next fetch.
+      // Without permission or without an answer nothing is shown; the next fetch names the cool-down.
     }
   }
 

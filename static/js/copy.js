@@ -1,8 +1,8 @@
-// Buttons that copy the text that they carry.
+// Buttons that copy the text of their `data-copy` attribute.
 
 const SAID_MS = 1500;
 
-/** Make every `[data-copy]` button work, also those that come later. */
+/** Make every `[data-copy]` button work, also the buttons that are added later. */
 export function watchCopyButtons() {
   document.addEventListener("click", async ({ target }) => {
     const button = target.closest?.("[data-copy]");
@@ -11,7 +11,7 @@ export function watchCopyButtons() {
 }
 
 async function copy(text) {
-  // Browsers give the clipboard only to pages from this machine and to those over HTTPS.
+  // Browsers offer the clipboard only to pages from this machine and to pages over HTTPS.
   if (!navigator.clipboard) return copyBySelection(text);
   try {
     await navigator.clipboard.writeText(text);
@@ -25,7 +25,7 @@ function copyBySelection(text) {
   const area = document.createElement("textarea");
   const focused = document.activeElement;
   [area.value, area.className] = [text, "visually-hidden"];
-  // Where the focus is: an open dialog lets nothing outside of it have it.
+  // Beside the focused element: outside of an open dialog nothing can take the focus.
   (focused?.parentElement ?? document.body).append(area);
   area.select();
   const isDone = document.execCommand("copy");

@@ -1,4 +1,4 @@
-// The page of one dataset, and its page in the admin: its bars, drawn as the chart page draws them.
+// The chart on the page of one dataset, and on its page in the admin.
 
 import { loadKept } from "./api.js";
 import { BarChart } from "./chart.js";

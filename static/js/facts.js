@@ -1,4 +1,4 @@
-// The lines under the chart: what one is looking at, where to get it, and the newest bars.
+// The part under the chart: facts of the bars, links to download them, and a table of the newest bars.
 
 import { barsUrl } from "./api.js";
 import { unfinished } from "./newest.js";
@@ -14,7 +14,7 @@ const age = document.createElement("span");
 
 let ageTimer = null;
 
-/** Write what is shown. */
+/** Write the facts of the bars shown. */
 export function showFacts(shown, { url, query }) {
   element("facts-list").replaceChildren(...factsOf(shown).map(fact));
   keepAge(shown.fetchedAt);
@@ -27,20 +27,20 @@ export function showFacts(shown, { url, query }) {
   if (element("newest").open) showRows(shown);
 }
 
-/** Return where the bars come from, in words. */
+/** Return the origin of the bars in words: a new fetch, or the cache. */
 export function originOf({ isNew, isStale, tookMs }) {
   if (isNew) return `a new fetch, done in ${(tookMs / 1000).toFixed(1)} s`;
   return isStale ? "the cache, older than asked for" : "the cache";
 }
 
-/** Write that nothing is shown. */
+/** Clear the facts. */
 export function clearFacts() {
   clearInterval(ageTimer);
   element("facts-list").replaceChildren(fact(["Shown", "Nothing"]));
   element("facts-actions").hidden = element("newest").hidden = true;
 }
 
-/** Write the newest bars, newest first. */
+/** Fill the table with the newest bars, newest first. */
 export function showRows({ bars, labels, formatPrice }) {
   const rows = [];
   for (let i = bars.length - 1; i >= Math.max(0, bars.length - N_ROWS); i--) {
@@ -68,7 +68,7 @@ function factsOf(shown) {
   ].filter(([, text]) => text);
 }
 
-/** Write how long ago that was, and go on writing it: a page may stay open for days. */
+/** Write the age of the fetch, and keep it up to date while the page stays open. */
 function keepAge(fetchedAt) {
   const write = () => (age.textContent = ageInWords((Date.now() - Date.parse(fetchedAt)) / 1000));
   write();
@@ -76,7 +76,7 @@ function keepAge(fetchedAt) {
   ageTimer = setInterval(write, AGE_MS);
 }
 
-/** The symbol as the feed calls it, and the feed that really answered where that is another. */
+/** Return the feed's name of the symbol, and the feed that answered if it is another one. */
 function feedOf({ fullSymbol, instrument }) {
   const asked = instrument?.pro_name || fullSymbol;
   const answered = instrument?.full_name || asked;
@@ -95,7 +95,7 @@ function barsHeld({ bars, nBars }) {
 }
 
 function lastBar(shown) {
-  if (shown.lastBarFinal === null || shown.lastBarFinal === undefined) return "final or not: the feed did not say";
+  if (shown.lastBarFinal === null || shown.lastBarFinal === undefined) return "unknown: the feed does not tell if it is final";
   const found = unfinished(shown);
   return found ? `${found.word}, as of ${found.asOf}` : "final";
 }

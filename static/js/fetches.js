@@ -1,9 +1,9 @@
-// The page of the fetches, kept up to date for as long as somebody looks at it.
+// The page of fetches: updates its lists while the page is visible.
 
 import { isBusy, watchFilters } from "./filters.js";
 import { askFor, replaceParts } from "./live.js";
 
-// While something is on its way, and while nothing is.
+// Periods of the updates: with active fetches, and without.
 const BUSY_MS = 1000;
 const QUIET_MS = 5000;
 const button = document.getElementById("live");
@@ -22,13 +22,13 @@ async function update() {
     const asked = location.href;
     try {
       const fresh = await askFor(asked);
-      // Not over what a filter has brought in the meantime.
+      // A filter may have shown other rows in the meantime: keep those.
       if (asked === location.href && !isBusy() && isLive()) replaceParts(fresh);
       button.classList.remove("is-lost");
       button.title = "Stop following";
     } catch {
       button.classList.add("is-lost");
-      button.title = "The service does not answer; still trying";
+      button.title = "The service does not answer; the page tries again";
     }
   }
   wait();

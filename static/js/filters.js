@@ -1,4 +1,4 @@
-// The filters of a list: they act as one types and chooses. Without this module Enter does.
+// The filters of a list: each change acts at once. Without this module the Filter button does.
 
 import { askFor, replaceParts } from "./live.js";
 
@@ -8,7 +8,7 @@ const form = document.getElementById("filters");
 let timer = null;
 let request = null;
 
-/** Watch the filters; `onShown` is called after other rows have come. */
+/** Watch the filters; `onShown` is called after the rows were replaced. */
 export function watchFilters(onShown = () => {}) {
   form.querySelector("[type=submit]").hidden = true;
   form.addEventListener("input", ({ target }) => later(target.type === "text" ? DEBOUNCE_MS : 0, onShown));
@@ -21,7 +21,7 @@ export function watchFilters(onShown = () => {}) {
   });
 }
 
-/** Whether the list is being asked for now. */
+/** Whether a request for the list is under way or about to begin. */
 export function isBusy() {
   return timer !== null || request !== null;
 }
@@ -44,7 +44,7 @@ async function show(onShown) {
     history.replaceState(null, "", address);
     onShown();
   } catch (error) {
-    // The server says better than this module what is wrong: with the whole page.
+    // Load the whole page instead: the server shows the reason of the failure.
     if (error.name !== "AbortError") location.assign(address);
   } finally {
     if (request === controller) request = null;

@@ -1,28 +1,28 @@
-// Finds symbols with few calls: an answer that is known, or that follows from one, costs none.
+// Symbol search with few calls: answers are remembered, and longer queries filter complete answers.
 
 import { findSymbols } from "./api.js";
 import { canonicalName } from "./address.js";
 
-// Codes of refusals that pass, and how long to wait where none says for how long.
+// Codes of temporary refusals, and the pause after a refusal without `Retry-After`.
 const REFUSED = ["rate_limited", "too_many_requests"];
 const USUAL_PAUSE_S = 5;
 
-/** Finds symbols through the API at `url`; one for all boxes of a page. */
+/** Finds symbols through the API at `url`; all boxes of a page share one finder. */
 export class SymbolFinder {
   #url;
   #answers = new Map(); // spelled query → `{symbols, isAll}`
-  #pending = Promise.resolve(); // the search on its way
-  #refusal = null; // what was said to the last one, and until when asking again cannot help
+  #pending = Promise.resolve(); // the running search
+  #refusal = null; // the last refusal, and when the next search may begin
 
   constructor(url) {
     this.#url = url;
   }
 
-  /** Resolve to the matches of `query`, best first, on any exchange where `exchange` is "". */
+  /** Resolve to the matches of `query`, best first; an empty `exchange` means all exchanges. */
   async find(query, { exchange = "", signal }) {
     const known = this.#known(query, exchange);
     if (known) return known;
-    // One at a time: what is typed meanwhile makes those between the first and the last needless.
+    // One search at a time: of the searches that wait, only the newest is sent, the others are aborted.
     const before = this.#pending;
     let done;
     this.#pending = new Promise((resolve) => (done = resolve));
@@ -39,7 +39,7 @@ export class SymbolFinder {
     this.#throwRefusal();
     try {
       const reply = await findSymbols(this.#url, { query, exchange });
-      // While the search is paused, the reply holds only the symbols that the service keeps bars of.
+      // While the search is paused, the reply contains only symbols whose bars the service has stored.
       if (!reply.retry_after_s) {
         this.#answers.set(spelled(query, exchange), { symbols: reply.symbols, isAll: reply.has_more === false });
       }
@@ -57,14 +57,14 @@ export class SymbolFinder {
     if (seconds > 0) throw Object.assign(this.#refusal.problem, { retryAfterS: seconds });
   }
 
-  /** Return the matches without asking; null where they are not known. */
+  /** Return the matches from earlier answers; null where those are not enough. */
   #known(query, exchange) {
     const exact = this.#answers.get(spelled(query, exchange));
     if (exact) return exact.symbols;
     for (let length = query.length - 1; length > 0; length--) {
       const shorter = this.#answers.get(spelled(query.slice(0, length), exchange));
       const found = shorter?.isAll ? shorter.symbols.filter((match) => holds(match, query)) : [];
-      // Where none is left, the search may still know another name of something.
+      // Without a match the service must search: it also compares other names of a symbol.
       if (found.length) return bestFirst(found, query);
     }
     return null;
@@ -80,7 +80,7 @@ function holds({ symbol, description }, query) {
   return [symbol, description ?? ""].some((text) => canonicalName(text).includes(wanted));
 }
 
-/** Order by how well the symbol fits; the order among equals stays. */
+/** Order by the quality of the match; equal matches keep their order. */
 function bestFirst(matches, query) {
   const wanted = canonicalName(query);
   const rank = ({ symbol }) => (symbol === wanted ? 0 : symbol.startsWith(wanted) ? 1 : symbol.includes(wanted) ? 2 : 3);

@@ -1,8 +1,8 @@
-// The chart alone on the whole screen, where the browser can do that.
+// Full screen for the chart, where the browser allows it.
 
 const button = document.getElementById("full-screen");
 
-/** Make the button work and show what it has done. */
+/** Make the button work, and show its state. */
 export function watchFullScreen() {
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener("click", toggleFullScreen);

@@ -1,15 +1,15 @@
-// When a market is open, as far as the instrument's session string says it. Holidays are not known.
+// Open times of a market, from the instrument's session string. Holidays are not known.
 
 import { exchangeZone, zoneOffset } from "./times.js";
 
 const DAY_S = 86400;
-// Sunday is 1, as in session strings. A segment that names no days is of Monday to Friday.
+// Sunday is 1, as in session strings. A segment without days means Monday to Friday.
 const USUAL_DAYS = "23456";
 const SEGMENT = /(\d\d)(\d\d)F?\d*-(\d\d)(\d\d)F?\d*(?::([1-7]+))?/g;
-// How far to look for the next opening: over a weekend and a day on each side.
+// Days to search for the next opening: more than a long weekend.
 const AHEAD_DAYS = 9;
 
-/** Return a market's hours; `isKnown` is false where the session string cannot be read. */
+/** Return a market's hours; `isKnown` is false for an unreadable session string. */
 export function hoursOf(instrument) {
   const text = instrument?.session_hours ?? "";
   if (text === "24x7") return { isKnown: true, firstOpen: (seconds) => seconds, lastOpen: (_, to) => to };
@@ -23,7 +23,7 @@ export function hoursOf(instrument) {
       const found = openings(segments, offset, seconds, seconds + AHEAD_DAYS * DAY_S).filter(({ end }) => end > seconds);
       return Math.max(seconds, Math.min(...found.map(({ start }) => start)));
     },
-    /** Return the end of the last open time between two instants; `to` where it is never open between them. */
+    /** Return the end of the last open time between two instants; `to` where the market stays closed. */
     lastOpen(from, to) {
       const found = openings(segments, offset, from, to).filter(({ start, end }) => end > from && start < to);
       return found.length ? Math.min(to, Math.max(...found.map(({ end }) => end))) : to;
@@ -33,7 +33,7 @@ export function hoursOf(instrument) {
 
 function segmentOf([, openHour, openMinute, closeHour, closeMinute, days = USUAL_DAYS]) {
   const [open, close] = [openHour * 3600 + openMinute * 60, closeHour * 3600 + closeMinute * 60];
-  // One that ends no later than it begins has begun the evening before.
+  // A segment that ends no later than it begins has begun the evening before.
   return { from: open >= close ? open - DAY_S : open, to: close, days };
 }
 

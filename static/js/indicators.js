@@ -1,12 +1,12 @@
-// Pure functions of lists of numbers. Every result is as long as its input; null where the
-// window is not full yet.
+// Indicators: pure functions of lists of numbers. Every result has the length of its input, with
+// null where the window is not full.
 
 /** Simple moving average of the last `period` values. */
 export function sma(values, period) {
   return rolling(values, period, mean);
 }
 
-/** Exponential moving average: 2 / (period + 1), begun with the simple one of the first window. */
+/** Exponential moving average: 2 / (period + 1), begun with the simple average of the first window. */
 export function ema(values, period) {
   const result = new Array(values.length).fill(null);
   if (values.length < period) return result;
@@ -28,14 +28,14 @@ export function bollinger(values, period, width) {
   return { middle, upper: at(1), lower: at(-1) };
 }
 
-/** Relative strength index after Wilder, 0 to 100; 50 where nothing has moved. */
+/** Relative strength index after Wilder, 0 to 100; 50 where no price has moved. */
 export function rsi(values, period) {
   const result = new Array(values.length).fill(null);
   let gain = 0;
   let loss = 0;
   for (let i = 1; i < values.length; i++) {
     const change = values[i] - values[i - 1];
-    // The first window is a plain average; each later change takes the place of one share.
+    // The first window is a plain average; each later change replaces one share of it.
     const rest = i <= period ? 1 : 1 - 1 / period;
     gain = gain * rest + Math.max(change, 0) / period;
     loss = loss * rest + Math.max(-change, 0) / period;
@@ -65,8 +65,8 @@ export function vwap({ time, high, low, close, volume, length }, dayOf) {
   return result;
 }
 
-// Each window anew. A running sum is quicker, and wrong by and by: prices of 60,000 that move
-// by cents lose their deviation to rounding.
+// Each window is summed separately. A running sum is faster, but its rounding errors add up: prices of
+// 60,000 that move by cents would lose their deviation.
 function rolling(values, period, measure) {
   return values.map((_, i) => (i + 1 < period ? null : measure(values, i + 1 - period, i + 1)));
 }

@@ -1,4 +1,4 @@
-// The legend in the chart's corner: what it shows, and the bar under the crosshair.
+// The legend in the chart's corner: symbol, timeframe, and the values of the bar under the crosshair.
 
 import { unfinished } from "./newest.js";
 import { priceFormat, shortVolume, signed } from "./numbers.js";
@@ -9,7 +9,7 @@ const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes
 const percent = priceFormat(2);
 const element = (name) => document.getElementById(name);
 
-/** Write what the chart shows. */
+/** Write the symbol, the timeframe and the badges of the bars shown. */
 export function showLegend(shown, view) {
   element("legend").hidden = false;
   element("legend-symbol").textContent = shown.fullSymbol;
@@ -17,12 +17,12 @@ export function showLegend(shown, view) {
   element("legend-badges").replaceChildren(...badges(shown));
 }
 
-/** Write nothing. */
+/** Hide the legend. */
 export function hideLegend() {
   element("legend").hidden = true;
 }
 
-/** Write one bar's numbers; the newest bar's without an `index`. */
+/** Write the values of the bar at `index`; null means the newest bar. */
 export function showBar(shown, index) {
   const at = index ?? shown.bars.length - 1;
   element("legend-values").replaceChildren(...valuesOf(shown, at));
@@ -76,7 +76,7 @@ function studyAt({ study, stroke, lines }, at, { formatPrice }) {
   return named(studyName(study), stroke, values.length ? values.join("  ") : "needs intraday bars with volume");
 }
 
-/** The other symbol's close; until there is one, what keeps it. */
+/** Return the other symbol's close, or a note why there is none. */
 function otherAt({ fullSymbol, values, note, formatPrice }, at) {
   return named(fullSymbol, color("--compare"), note ?? valueIn(values, at, formatPrice));
 }

@@ -1,5 +1,5 @@
-// The studies' lines among the prices. Not series of their own: in per cent the library measures each
-// series from its own first value, and an average or a band would leave the bars that it is of.
+// The lines of studies in the price pane. They are no series of the library: on the percent scale the
+// library starts each series at 0 %, so an average or a band would leave its bars.
 
 const POINTS_PER_PX = 2;
 
@@ -22,7 +22,7 @@ export class PriceLines {
     return this.#views;
   }
 
-  /** Return the prices that should be in sight with the bars from `start` to `end`. */
+  /** Return the range of prices that must be visible with the bars from `start` to `end`. */
   autoscaleInfo(start, end) {
     let [minValue, maxValue] = [Infinity, -Infinity];
     for (const { values } of this.#lines) {
@@ -40,7 +40,7 @@ export class PriceLines {
     if (!seen) return;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       context.lineJoin = "round";
-      // More points than that nobody can see.
+      // More points than this are invisible.
       const step = Math.max(1, Math.floor((seen.to - seen.from) / (mediaSize.width * POINTS_PER_PX)));
       for (const { values, stroke, width } of this.#lines) {
         [context.strokeStyle, context.lineWidth] = [stroke, width];
@@ -54,7 +54,7 @@ export class PriceLines {
   #trace(context, values, { from, to, step }) {
     const scale = this.#chart.timeScale();
     let isDown = false;
-    // From a multiple of the step, so that the line does not shimmer as it is moved.
+    // Starts at a multiple of the step, so that the line keeps its points while it moves.
     for (let i = Math.max(0, (Math.floor(from / step) - 1) * step); i < Math.min(values.length, to + 1 + step); i += step) {
       const y = values[i] === null ? null : this.#series.priceToCoordinate(values[i]);
       if (y !== null) context[isDown ? "lineTo" : "moveTo"](scale.logicalToCoordinate(i), y);

@@ -1,14 +1,14 @@
-// Replaces the parts of a page that change with the ones of the same page, asked for again. The
-// server writes them, so a page says the same with this module and without it.
+// Loads the page again and replaces its live parts. The server writes those parts, so the page has the
+// same content with this module and without it.
 
-/** Return the page at `address`, as the server writes it now. */
+/** Load the page at `address`; resolves to its document. */
 export async function askFor(address, { signal } = {}) {
   const response = await fetch(address, { signal, headers: { Accept: "text/html" } });
   if (!response.ok || response.redirected) throw new Error(`HTTP ${response.status}`);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-/** Put the fresh page's live parts in the place of ours; what is the same stays, and keeps the focus. */
+/** Replace the live parts by those of the fresh page; equal parts stay, and the focus stays. */
 export function replaceParts(fresh) {
   const focused = document.activeElement?.id;
   for (const part of document.querySelectorAll("[data-live]")) {
@@ -21,7 +21,7 @@ export function replaceParts(fresh) {
 function replacePart(part, other) {
   if ("active" in other.dataset) part.dataset.active = other.dataset.active;
   if (part.innerHTML === other.innerHTML) return;
-  // Row by row where both have a table: a click that is under way must not lose its button.
+  // Row by row where both have a table: a click under way must not lose its button.
   const [body, otherBody] = [part.querySelector("tbody[id]"), other.querySelector("tbody[id]")];
   if (!body || !otherBody) return part.replaceChildren(...other.childNodes);
   keepRows(body, otherBody);

@@ -1,32 +1,32 @@
-// Loads one set of bars at a time: a newer request always replaces an older one.
+// Loads one set of bars at a time: a newer request replaces an older one.
 
 import { cancelFetch, loadBars } from "./api.js";
 import { showBusy, showProgress } from "./overlay.js";
 
 const stage = document.getElementById("stage");
 
-/** Loads bars and shows over the chart how it gets on; `onStep` gets each row of a fetch that is waited for. */
+/** Loads bars and shows the progress over the chart; `onStep` gets each state of the fetch. */
 export class Loader {
   #url;
   #csrfToken;
   #say;
   #onStep;
-  #request = null; // the AbortController of the load on its way
-  #queued = null; // the address of the fetch that it waits for, while that is queued
-  #saidState = null; // the state of that fetch that was announced last
+  #request = null; // the AbortController of the running load
+  #queued = null; // the address of the fetch while the fetch is queued
+  #saidState = null; // the announced state of the fetch
 
   constructor({ url, csrfToken, say, onStep }) {
     [this.#url, this.#csrfToken, this.#say, this.#onStep] = [url, csrfToken, say, onStep];
   }
 
-  /** Whether bars are on their way. */
+  /** Whether bars are being loaded. */
   get isBusy() {
     return this.#request !== null;
   }
 
   /**
-   * Load the bars of `series`, which is shown as `name`; `options` as for `loadBars`. Resolves to
-   * the API's reply with `tookMs`, and is rejected with an AbortError when a newer load begins.
+   * Load the bars of `series`; the page calls them `name`; `options` as for `loadBars`. Resolves to
+   * the API's reply with `tookMs`; rejects with an AbortError when a newer load begins.
    */
   async load(series, { name, ...options }) {
     this.#request?.abort();
@@ -37,7 +37,7 @@ export class Loader {
     try {
       const onFetch = (fetched, address) => this.#follow(fetched, address);
       const reply = await loadBars(this.#url, series, { ...options, signal, onFetch });
-      // The body may have been read before the newer request came.
+      // A newer request may have begun after the body was read.
       signal.throwIfAborted();
       return { ...reply, tookMs: performance.now() - started };
     } finally {
@@ -45,13 +45,13 @@ export class Loader {
     }
   }
 
-  /** Wait no longer for what is on its way; a fetch goes on. */
+  /** Stop waiting for the bars; their fetch continues. */
   drop() {
     this.#request?.abort();
     this.#end();
   }
 
-  /** Wait no longer, and cancel a fetch that is still queued; returns whether there was one. */
+  /** Stop waiting, and cancel the fetch if it is still queued; returns whether it was. */
   stop() {
     this.drop();
     if (this.#queued) cancelFetch(this.#queued, this.#csrfToken);
@@ -68,7 +68,7 @@ export class Loader {
   #follow(fetched, address) {
     this.#queued = fetched.state === "queued" ? address : null;
     const sentence = showProgress(fetched);
-    // Once for each state: counts that are read out all the time help nobody.
+    // Once for each state: a screen reader must not read out every new count.
     const state = [fetched.state, fetched.notice].join();
     if (state !== this.#saidState) this.#say([sentence, fetched.notice].filter(Boolean).join(" "));
     this.#saidState = state;

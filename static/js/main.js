@@ -1,5 +1,5 @@
-// The chart page. The address holds the state; this module moves it between the address, the
-// form, the API and the chart. A newer request always replaces an older one.
+// The chart page. The address holds the state; this module keeps the address, the form and the chart
+// in step, and loads the bars. A newer request replaces an older one.
 
 import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
 import { isAbort } from "./api.js";
@@ -22,19 +22,20 @@ import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
-import { labelOf, shownOf } from "./shown.js";
+import { shownOf } from "./shown.js";
 import { showSuggestions } from "./suggestions.js";
 import { switchTheme } from "./theme.js";
+import { labelOf } from "./timeframes.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
 const { ohlcUrl, symbolsUrl, statusUrl, csrfToken } = form.dataset;
 
-let series = null; // what is shown, or being loaded
-let drawn = null; // what is shown
+let series = null; // the series that is shown or being loaded
+let drawn = null; // the series that is shown
 let view = { ...VIEW_DEFAULTS };
 let scaleAlone = view.scale; // the price scale without a second symbol
-let retry = null; // asks once more for what went wrong
+let retry = null; // repeats the request that failed
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
 const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
 const coolDown = new CoolDown({ url: statusUrl, say });
@@ -48,7 +49,7 @@ const mover = new Mover(chart, { onRange: keepRange, say });
 
 // --- loading -----------------------------------------------------------------------------
 
-/** Load what the form says and put it into the address; without an exchange, find that first. */
+/** Load the series in the form and write it into the address; without an exchange, find the exchange first. */
 function submit() {
   if (!hasSymbol()) return element("symbol").focus();
   const wanted = readForm();
@@ -61,8 +62,8 @@ function ask(wanted) {
 }
 
 /**
- * Load and draw bars. `isFresh` fetches them in any case, `isNewest` where the cache's cannot be
- * the newest that there are.
+ * Load and draw bars. `isFresh` always fetches them again; `isNewest` does so if newer bars must
+ * exist.
  */
 async function open(wanted, { isFresh = false, isNewest = false, isNewEntry = false } = {}) {
   series = wanted;
@@ -77,7 +78,7 @@ async function open(wanted, { isFresh = false, isNewest = false, isNewEntry = fa
   }
 }
 
-/** Load newer bars than those drawn, where there must be some. */
+/** Load newer bars than the drawn ones, if newer bars must exist. */
 async function renew() {
   const seconds = overdueFor(chart.shown);
   if (seconds === null) return;
@@ -85,21 +86,21 @@ async function renew() {
     draw(await loader.load(series, { name: nameOf(series), maxAgeS: seconds }));
   } catch (error) {
     if (!error.fields?.includes("use_cache")) throw error;
-    // Pinned: an operator wants just these bars to stay.
+    // The dataset is pinned: it may not be replaced.
     showNothing();
     say(error.message);
   }
 }
 
 function draw(reply) {
-  // As the API spells it: two spellings of one symbol are one link.
+  // In the API's spelling, so that two spellings of one symbol give one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
   drawn = series;
-  // What is being typed is meant for the next request.
+  // Text that is being typed belongs to the next request.
   if (!isTyping()) fillForm(series);
   const started = performance.now();
   chart.show(shownOf(reply, { series }), view.range);
-  // The library paints with the next frame; the one after that begins when it has.
+  // The library paints with the next frame; the frame after it begins when the painting is done.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
   showNothing();
   showView();
@@ -119,7 +120,7 @@ function fail(problem, options) {
   const wrong = problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []);
   markFields(wrong);
   if (wrong.includes("symbol") || wrong.includes("exchange")) symbolBox.suggest();
-  // The alert itself is read out.
+  // Screen readers read the alert itself.
   say("");
   if (!("code" in problem)) throw problem;
 }
@@ -129,10 +130,10 @@ function stop() {
   const isCancelled = loader.stop();
   if (drawn) backToDrawn();
   else showEmpty();
-  say(isCancelled ? "Cancelled." : "No longer waiting. A fetch that has begun goes on, and its bars will be kept.");
+  say(isCancelled ? "Cancelled." : "No longer waiting. The fetch has begun, so it continues, and its bars will be stored.");
 }
 
-/** Make form and address say what is still drawn. */
+/** Set form and address back to the series that is drawn. */
 function backToDrawn() {
   series = drawn;
   fillForm(series);
@@ -141,7 +142,7 @@ function backToDrawn() {
   showNothing();
 }
 
-/** Draw nothing. */
+/** Clear the chart and everything about its bars. */
 function clear() {
   comparison.stop();
   watchEnd(null);
@@ -166,9 +167,9 @@ function showView() {
 }
 
 function change(changes) {
-  // A box that a choice has filled says once more that it was changed, when it loses the focus.
+  // After a choice from the list, the box fires `change` a second time when it loses the focus.
   if (changes.compare === view.compare && "compare" in changes) return;
-  // Two prices have nothing in common but their changes. Alone again, a price is as it was before.
+  // Two symbols are compared by their changes in percent. Without the second symbol the old scale returns.
   if (changes.compare && !view.compare) scaleAlone = view.scale;
   if ("compare" in changes) changes = { ...changes, scale: changes.compare ? "percent" : scaleAlone };
   view = { ...view, ...changes };
@@ -182,7 +183,7 @@ function change(changes) {
 }
 
 function keepRange(range) {
-  // What is still drawn says nothing of other bars that are on their way, or could not be had.
+  // The range of the drawn bars means nothing for a series that is being loaded or has failed.
   if (series !== drawn) return;
   view.range = range;
   writeAddress();
@@ -224,7 +225,7 @@ function chooseOther({ symbol, exchange = "" }) {
   change({ compare: exchange ? `${exchange}:${symbol}` : symbol });
 }
 
-/** Take what the box of the second symbol says, though no match for it was found. */
+/** Compare with the typed symbol, although the search has found no match. */
 function compareAsTyped() {
   const [exchange, symbol] = splitSymbol(element("compare").value);
   chooseOther({ symbol, exchange });
@@ -245,7 +246,7 @@ function watchPage() {
   watchFullScreen();
   mover.watch(element("chart"), element("ranges"));
   watchKeys(KEYS);
-  // A jump within the page, such as the skip link, is none to another chart.
+  // A jump within the page, such as the skip link, does not change the chart.
   addEventListener("popstate", () => location.search !== address() && start());
 }
 
@@ -268,7 +269,7 @@ const KEYS = {
   Escape: stop,
 };
 
-/** Show what the address says. */
+/** Show the chart of the address. */
 function start() {
   const said = readAddress();
   const remembered = said.series.symbol ? {} : readAddress(recall("view", "")).view;
@@ -279,7 +280,7 @@ function start() {
   chart.setView(view);
   coolDown.look();
   if (said.series.symbol) {
-    // A link says all that differs from the usual; what this browser did last is no part of it.
+    // A link contains every difference from the defaults, so this browser's last choices are ignored.
     return open({ ...SERIES_DEFAULTS, n_bars: form.elements.n_bars.defaultValue, ...said.series });
   }
   loader.drop();

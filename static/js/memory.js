@@ -1,9 +1,9 @@
-// What this browser remembers between visits. Storage may be blocked or full; then nothing is.
+// Values kept in the browser between visits. If its storage is blocked or full, nothing is kept.
 
 const PREFIX = "datasets.";
 const MAX_RECENT = 8;
 
-/** Return what was kept under `name`, else `otherwise`. */
+/** Return the value kept under `name`, else `otherwise`. */
 export function recall(name, otherwise) {
   try {
     return JSON.parse(localStorage.getItem(PREFIX + name)) ?? otherwise;
@@ -17,7 +17,7 @@ export function keep(name, value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // Nothing on the page depends on it.
+    // The page works without kept values.
   }
 }
 

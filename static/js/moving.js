@@ -1,19 +1,19 @@
-// Moving over the bars: with the mouse, with keys and with the range buttons.
+// Moves over the bars: with the mouse, with keys and with the range buttons.
 
 import { markRange } from "./controls.js";
 import { barInWords, showBar } from "./legend.js";
 import { rangeOf } from "./ranges.js";
 
-// The chart goes on moving after a finger has left it; what it comes to rest at is kept.
+// The chart moves on after a swipe; the range is kept once it rests for this time.
 const REST_MS = 150;
 
-/** Moves over the bars of `chart`; `onRange` gets what is in sight, `say` what a reader should hear. */
+/** Moves over the bars of `chart`; `onRange` gets the visible range, `say` text for a screen reader. */
 export class Mover {
   #chart;
   #onRange;
   #say;
   #pointed = null; // the bar under the crosshair
-  #isByHand = false; // else what comes into sight is the chart's own doing
+  #isByHand = false; // whether the user has changed the visible range
   #timer = null;
 
   constructor(chart, { onRange, say }) {
@@ -22,27 +22,27 @@ export class Mover {
 
   /** Listen to the mouse and the keys over `stage`, and to the buttons of `ranges`. */
   watch(stage, ranges) {
-    // On their way down: the chart moves while it handles them.
+    // In the capture phase: the chart moves while it handles these events.
     for (const name of ["wheel", "pointerdown", "touchstart"]) stage.addEventListener(name, () => (this.#isByHand = true), { passive: true, capture: true });
     this.#chart.watchRange(() => this.#isByHand && this.#moved());
     stage.addEventListener("keydown", (event) => this.#keyPressed(event));
     ranges.addEventListener("click", ({ target }) => target.dataset.range && this.#showPreset(target.dataset.range));
   }
 
-  /** Other bars are shown: nobody has moved over them yet. */
+  /** Start over for other bars: the user has not moved over them yet. */
   reset() {
     this.#isByHand = false;
     clearTimeout(this.#timer);
     markRange(null);
   }
 
-  /** Write the bar under the crosshair into the legend; the newest for null. */
+  /** Write the bar under the crosshair into the legend; null means the newest bar. */
   pointAt(index) {
     this.#pointed = index;
     this.refresh();
   }
 
-  /** Write the same bar again, after something has changed about it. */
+  /** Write the same bar again after a change. */
   refresh() {
     if (this.#chart.shown) showBar(this.#chart.shown, this.#pointed);
   }

@@ -1,20 +1,18 @@
-// What can be said by now of the newest bar: whether it has ended since it was fetched, and since when
-// there must be a newer one.
+// The newest bar: whether it has ended since it was fetched, and since when a newer bar must exist.
 
 import { hoursOf } from "./hours.js";
+import { secondsOf } from "./timeframes.js";
 import { utcMinute } from "./times.js";
 
-const LENGTH = /^(\d+)(h|D|W|M)?$/;
-const SECONDS = { undefined: 60, h: 3600, D: 86400, W: 7 * 86400, M: 31 * 86400 };
-// What the feed needs to send the first price of a new bar.
+// Time that the feed needs to send the first price of a new bar.
 const GRACE_S = 5;
-// The longest that a timer can wait; no page stays open for longer than that.
+// The longest time of a browser's timer, about 25 days.
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const FORMING = {
-  word: "forming", title: "This bar had not ended when it was fetched. Its numbers may have changed since then.",
+  word: "forming", title: "This bar had not ended when it was fetched. Its values may have changed since then.",
 };
 const INCOMPLETE = {
-  word: "incomplete", title: "This bar has ended since it was fetched. Fetch gets its final numbers.",
+  word: "incomplete", title: "This bar has ended since it was fetched. Press Fetch for its final values.",
 };
 
 let endTimer = null;
@@ -37,21 +35,21 @@ export function watchEnd(shown, onEnd) {
 /** Return when the newest bar ends at the latest, as UNIX seconds. */
 function endOf({ bars, timeframe, instrument }) {
   const opened = bars.time.at(-1);
-  return hoursOf(instrument).lastOpen(opened, opened + longest(timeframe));
+  return hoursOf(instrument).lastOpen(opened, opened + secondsOf(timeframe));
 }
 
 /**
- * Return for how many seconds something newer than these bars must have existed; null where that
- * is not certain. Newer is a bar after the last one, or the end of a last one that was forming.
+ * Return for how many seconds newer data than these bars must have existed; null where that is not
+ * certain. Newer data are a bar after the last one, or the final values of a last bar that was forming.
  */
 export function overdueFor(shown, nowMs = Date.now()) {
   const { bars, timeframe, instrument, isForming, fetchedAt } = shown;
   const delay = (instrument?.delay_s ?? 0) + GRACE_S;
   const fetched = Date.parse(fetchedAt) / 1000;
   const hours = hoursOf(instrument);
-  const length = longest(timeframe);
+  const length = secondsOf(timeframe);
   let next = hours.firstOpen(bars.time.at(-1) + length) + delay;
-  // The market was open by the hours, and yet there was no bar: a holiday, or nobody traded.
+  // The market should have been open, but it had no bar: a holiday, or no trades.
   if (fetched >= next) next = hours.firstOpen(fetched - delay + length) + delay;
   const end = isForming && hours.isKnown ? endOf(shown) + delay : Infinity;
   const due = fetched < end ? Math.min(next, end) : next;
@@ -59,13 +57,7 @@ export function overdueFor(shown, nowMs = Date.now()) {
   return seconds >= 0 ? seconds : null;
 }
 
-/** Return the most seconds that a bar of the timeframe can last. */
-function longest(timeframe) {
-  const [, number, unit] = LENGTH.exec(timeframe) ?? [];
-  return number ? number * SECONDS[unit] : SECONDS.M;
-}
-
-/** Return a moment as a reader wants it now: `14:32 UTC`, with its date where that is not today's. */
+/** Return a moment as `14:32 UTC`, with its date where that is not today. */
 function momentOf(text, nowMs) {
   const written = utcMinute(Date.parse(text) / 1000);
   const isToday = written.slice(0, 10) === utcMinute(nowMs / 1000).slice(0, 10);

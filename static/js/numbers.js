@@ -1,12 +1,12 @@
-// How numbers are written.
+// Numbers as text.
 
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
 const whole = new Intl.NumberFormat("en-US");
 
-/** Return a function that writes prices with so many decimals. */
+/** Return a function that writes prices with this number of decimals. */
 export function priceFormat(decimals) {
   const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-  // A true minus sign is as wide as a digit, so columns do not dance.
+  // A true minus sign is as wide as a digit, so that columns stay aligned.
   return (price) => format.format(price).replace("-", "−");
 }
 
@@ -25,7 +25,7 @@ export function signed(value, format) {
   return value > 0 ? `+${format(value)}` : format(value);
 }
 
-/** Return how long ago in words. */
+/** Return an age in words: `3 minutes ago`. */
 export function ageInWords(seconds) {
   const steps = [[60, "second"], [60, "minute"], [24, "hour"], [Infinity, "day"]];
   let amount = Math.floor(seconds);

@@ -1,76 +1,40 @@
-// What lies over the chart: nothing yet, on its way, or what went wrong.
+// The overlays of the chart: no bars yet, bars being loaded, or a problem.
 
 import { wholeNumber } from "./numbers.js";
+import { advice } from "./page-data.js";
 
 // A quick answer should not flash.
 const BUSY_AFTER_MS = 200;
 const TICK_MS = 100;
 const element = (name) => document.getElementById(name);
 
-const OPERATOR = "That is for whoever runs this service.";
-const KEPT = "Bars that are kept already still open.";
-// For each stable code: a heading, and what the API's own sentence leaves to say.
-const WORDS = {
-  invalid_request: ["This cannot be fetched", ""],
-  symbol_not_found: ["Unknown symbol", ""],
-  no_data: ["No bars", "Try another timeframe, or another exchange that lists the same symbol."],
-  not_permitted: ["Not permitted", ""],
-  timeframe_unavailable: ["No such timeframe here", ""],
-  auth_failed: ["Sign-in refused", OPERATOR],
-  auth_captcha: ["Sign-in needs a captcha", OPERATOR],
-  auth_two_factor: ["Sign-in needs a second factor", OPERATOR],
-  auth_expired: ["Sign-in has expired", OPERATOR],
-  rate_limited: ["Too many calls", KEPT],
-  feed_timeout: ["The feed is silent", ""],
-  feed_unreachable: ["The feed cannot be reached", KEPT],
-  feed_closed: ["The feed hung up", KEPT],
-  feed_protocol: ["The feed was not understood", "Whoever runs this service finds more in the worker's log."],
-  bad_bars: ["The bars are damaged", "Nothing was stored; the reply is kept for whoever runs this service."],
-  wrong_bars: ["The feed answered with other bars", "Nothing was stored; the reply is kept for whoever runs this service."],
-  bars_changed: ["The feed changed its own bars", "Nothing was stored; the reply is kept for whoever runs this service."],
-  store_failed: ["The bars could not be stored", OPERATOR],
-  store_unavailable: ["The datasets cannot be reached", OPERATOR],
-  state_unavailable: ["The service cannot write", OPERATOR],
-  cache_unavailable: ["The service cannot count its calls", OPERATOR],
-  database_unavailable: ["The catalog does not answer", OPERATOR],
-  busy: ["The service is busy", "Wait a moment."],
-  worker_lost: ["The fetch was lost", "Whoever runs this service finds more in the worker's log."],
-  disabled: ["Turned off", ""],
-  not_authenticated: ["Sign in first", "Sign in, then open this page again."],
-  forbidden: ["Not allowed", "Ask whoever runs this service for access."],
-  too_many_requests: ["Too many requests", "Wait a moment."],
-  queue_full: ["The queue is full", "Try again in a few minutes."],
-  service_unreachable: ["No answer", "If you run it yourself, look at its terminal."],
-  offline: ["Offline", "Try again when the device is connected."],
-};
-
 let timers = [];
 
-/** Show nothing over the chart. */
+/** Hide all overlays. */
 export function showNothing() {
   stopTimers();
   showOnly(null);
 }
 
-/** Show that there is nothing to see yet. */
+/** Show that no bars are drawn yet. */
 export function showEmpty() {
   stopTimers();
   showOnly("empty");
 }
 
-/** Show one overlay. The focus must not be lost with a button that goes. */
+/** Show one overlay. If a hidden button had the focus, move the focus. */
 function showOnly(wanted) {
   const hadFocus = document.activeElement?.closest(".overlay") ?? null;
   for (const name of ["empty", "busy", "problem"]) element(`overlay-${name}`).hidden = name !== wanted;
   if (hadFocus?.hidden) (wanted === "busy" ? element("busy-stop") : element("chart")).focus({ preventScroll: true });
 }
 
-/** Show that bars are on their way, with the seconds since now. */
+/** Show that bars are being loaded, with the seconds since now. */
 export function showBusy(name) {
   const started = performance.now();
   stopTimers();
   element("busy-title").textContent = `Loading ${name}`;
-  element("busy-step").textContent = "Asking the service.";
+  element("busy-step").textContent = "Waiting for the service.";
   showNotice("");
   element("busy-progress").removeAttribute("value");
   const tick = () => {
@@ -81,13 +45,13 @@ export function showBusy(name) {
   timers.push(setTimeout(() => showOnly("busy"), BUSY_AFTER_MS));
 }
 
-/** Show what keeps a fetch from getting on, such as that no worker runs; nothing for an empty sentence. */
+/** Show why a fetch does not proceed, such as that no worker runs; hide the notice for an empty sentence. */
 function showNotice(sentence = "") {
   element("busy-notice").textContent = sentence;
   element("busy-notice").hidden = !sentence;
 }
 
-/** Show how a fetch gets on; returns the sentence. */
+/** Show the progress of a fetch; returns the sentence. */
 export function showProgress(fetched) {
   const sentence = stepOf(fetched);
   element("busy-step").textContent = sentence;
@@ -99,12 +63,12 @@ export function showProgress(fetched) {
 }
 
 /**
- * Show what went wrong; "Try again" only where that can help. Where bars are still drawn, which
- * `kept` names, it stands above them and offers a way back to them; else it takes their place.
+ * Show a problem; "Try again" only where that can help. If bars are still drawn, `kept` names them:
+ * then the problem stands above them with a button that leads back; else it takes their place.
  */
 export function showProblem(problem, { kept = "" } = {}) {
   stopTimers();
-  const [title, step] = WORDS[problem.code] ?? [problem.title || "Something went wrong", ""];
+  const { title, step } = advice[problem.code] ?? { title: problem.title || "Something went wrong", step: "" };
   element("problem-title").textContent = title;
   element("problem-detail").textContent = problem.message;
   element("problem-step").textContent = step;
@@ -135,13 +99,13 @@ function stepOf({ state, attempts, count, n_bars, fetched_ms: fetchedMs, ahead, 
     return `Waiting for its turn to call TradingView: about ${secondsUntil(allowed)} s.`;
   }
   if (state === "running") {
-    // Only then it is known how long the fetching took.
+    // This field is set when all bars have arrived.
     if (fetchedMs) return `Storing ${wholeNumber(count)} bars.`;
     const again = attempts > 1 ? ` (attempt ${attempts})` : "";
     return count ? `Received ${wholeNumber(count)} of ${wholeNumber(n_bars)} bars${again}.` : `Fetching from the feed${again}.`;
   }
   if (error && next) {
-    return `${error.detail} Trying again in ${secondsUntil(next)} s.`;
+    return `${error.detail} The next attempt begins in ${secondsUntil(next)} s.`;
   }
   return ahead ? `Queued: ${ahead} ${ahead === 1 ? "fetch is" : "fetches are"} before it.` : "Queued: next in line.";
 }
@@ -151,7 +115,7 @@ function secondsUntil(moment) {
 }
 
 function stopTimers() {
-  // One number space for both kinds, says the standard.
+  // The standard allows clearTimeout for intervals too.
   for (const timer of timers) clearTimeout(timer);
   timers = [];
 }

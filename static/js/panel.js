@@ -1,4 +1,4 @@
-// The fetch form: what it says, and which field is wrong.
+// The fetch form: its values, and its invalid fields.
 
 import { SERIES_DEFAULTS, splitSymbol } from "./address.js";
 import { recall } from "./memory.js";
@@ -6,14 +6,14 @@ import { recall } from "./memory.js";
 const form = document.getElementById("fetch-form");
 const dot = document.querySelector("#options-open .dot");
 
-/** Return what the form asks for, as the API names it. */
+/** Return the values of the form, by the names of the API's parameters. */
 export function readForm() {
   const data = Object.fromEntries(new FormData(form));
   const [exchange, symbol] = splitSymbol(data.symbol, data.exchange);
   return { ...data, symbol, exchange, n_bars: data.n_bars.trim() };
 }
 
-/** Make the form say `series`; what that does not name is the last choice, or the default. */
+/** Fill the form with `series`; missing values are the last choice, or the default. */
 export function fillForm(series) {
   const wanted = { ...SERIES_DEFAULTS, n_bars: String(Math.min(SERIES_DEFAULTS.n_bars, form.dataset.maxBars)), ...recall("series", {}), ...series };
   for (const name of Object.keys(SERIES_DEFAULTS)) form.elements[name].value = wanted[name];
@@ -22,7 +22,7 @@ export function fillForm(series) {
   showOptions();
 }
 
-/** Mark the fields that the API found wrong; none for an empty list. */
+/** Mark the fields that the API has refused, and unmark all others. */
 export function markFields(names) {
   for (const name of Object.keys(SERIES_DEFAULTS)) {
     const control = form.elements[name];
@@ -50,8 +50,8 @@ export function watchForm(onSubmit) {
     onSubmit();
   });
   for (const button of form.elements.timeframe) {
-    // A click of the mouse asks at once. The arrow keys pass over many on their way, and each
-    // would cost a call to TradingView: there, Enter asks.
+    // A mouse click submits at once. Arrow keys pass over several timeframes, and each would cost a
+    // call to TradingView, so the keyboard submits with Enter.
     button.addEventListener("click", (event) => event.detail > 0 && form.elements.symbol.value.trim() && onSubmit());
   }
   form.addEventListener("change", showOptions);
@@ -68,7 +68,7 @@ export function isTyping() {
   return document.activeElement === symbol && symbol.value !== symbol.dataset.shown;
 }
 
-/** Bring the chosen timeframe into sight, where the row is wider than the window. */
+/** Scroll to the chosen timeframe, where the row is wider than the window. */
 function showChosen() {
   const chosen = form.querySelector("[name=timeframe]:checked")?.parentElement;
   if (!chosen) return;

@@ -1,4 +1,4 @@
-// The chart as a PNG that says what it shows, also when it is passed on without the page.
+// The chart as a PNG with a caption, so that the image can be read without the page.
 
 import { unfinished } from "./newest.js";
 import { studyName } from "./studies.js";
@@ -15,7 +15,7 @@ export function savePicture(chart) {
     link.href = URL.createObjectURL(blob);
     link.download = fileName(chart.shown);
     link.click();
-    // After the browser has taken it up.
+    // The browser needs the address until the download has begun.
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }, "image/png");
 }
@@ -40,7 +40,7 @@ function framed(picture, shown) {
   return canvas;
 }
 
-/** Return the lines over the chart; each word is `[text, colour]`. */
+/** Return the lines of text above the chart; each word is `[text, colour]`. */
 function linesOf(shown) {
   const drawn = shown.studyLines.map(({ study, stroke }) => [studyName(study), stroke]);
   if (shown.other?.values) drawn.push([shown.other.fullSymbol, color("--compare")]);

@@ -1,11 +1,11 @@
-// Small panels beside the button that opens them. The browser opens and closes them.
+// Places small panels beside their buttons. The browser opens and closes the panels.
 
 const GAP = 6;
 const MARGIN = 8;
 
 /** Place every popover of the page when it opens: as a sheet on a phone, else under its button. */
 export function placePopovers() {
-  // On its way down: the event does not bubble, and rows with popovers may come later.
+  // In the capture phase: the event does not bubble, and rows with popovers may be added later.
   document.addEventListener("toggle", ({ target, newState }) => newState === "open" && target.popover && place(target), true);
 }
 

@@ -1,4 +1,4 @@
-// The chart's time scale. It is given UTC, and marks the days of the labels' clock.
+// The chart's time scale: its times are UTC, its marks follow the clock of the labels.
 
 import { defaultHorzScaleBehavior } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 

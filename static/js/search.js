@@ -1,4 +1,4 @@
-// The symbol box: recent symbols, and a search as one types. Without the search it works by hand.
+// The symbol box: recent symbols, and a search while the user types. It also works without the search.
 
 import { lacksExchange, splitSymbol } from "./address.js";
 import { isAbort } from "./api.js";
@@ -8,10 +8,10 @@ import { inTime } from "./numbers.js";
 const DEBOUNCE_MS = 250;
 const TICK_MS = 1000;
 const MAX_SHOWN = 12;
-const MEANT = "Perhaps one of these";
-const CHOOSE = "Which one? Enter takes the first";
-const LOOKING = "Looking for matches …";
-const BY_HAND = "Or write the exchange too, such as BINANCE:BTCUSDT, and press Enter.";
+const MEANT = "Did you mean one of these?";
+const CHOOSE = "Choose one; Enter takes the first";
+const LOOKING = "Searching …";
+const BY_HAND = "Or type the exchange too, such as BINANCE:BTCUSDT, and press Enter.";
 const NOTHING = `Nothing found. Try another name. ${BY_HAND}`;
 const NO_ANSWER = `The search does not answer. ${BY_HAND}`;
 
@@ -31,9 +31,8 @@ export class SymbolBox {
   #hasSearch = true;
 
   /**
-   * `onChoose` gets the symbol chosen, `onAsTyped` is called where none was found, `say` gets what
-   * somebody who does not see the list should hear; `getExchange` returns an exchange that is named
-   * beside the box.
+   * `onChoose` gets the chosen symbol; `onAsTyped` is called where no symbol was found; `say` gets text
+   * for a screen reader; `getExchange` returns the exchange of the field beside the box.
    */
   constructor({ input, list, finder, getExchange = () => "", onChoose, onAsTyped, say }) {
     [this.#input, this.#list, this.#finder, this.#getExchange] = [input, list, finder, getExchange];
@@ -43,33 +42,33 @@ export class SymbolBox {
     input.addEventListener("click", () => this.#typed());
     input.addEventListener("keydown", (event) => this.#keyPressed(event));
     input.addEventListener("blur", () => this.close());
-    // Before the input loses the focus, and with it the list.
+    // `pointerdown` comes before `blur`, which closes the list.
     list.addEventListener("pointerdown", (event) => this.#pressed(event));
   }
 
-  /** Close the list and forget what was being searched. */
+  /** Close the list and abort the search. */
   close() {
     this.#forget();
     this.#show([]);
   }
 
-  /** Show what the search finds for what is in the box: a symbol that was meant. */
+  /** Search for the text in the box, and offer the matches as corrections. */
   suggest() {
     this.#input.focus();
-    // On any exchange: the one that was named may be what was wrong.
+    // On all exchanges: the given exchange may be wrong.
     this.#search(splitSymbol(this.#input.value)[1], { heading: MEANT });
   }
 
   /**
-   * Find the exchange of the symbol in the box. The only match with just this symbol is chosen;
-   * else the matches are offered, the best first. Without any the symbol is asked for as it is.
+   * Find the exchange of the symbol in the box. A single match with exactly this symbol is chosen;
+   * else the matches are offered, best first. Without a match `onAsTyped` is called.
    */
   async offer() {
     const symbol = splitSymbol(this.#input.value)[1];
     this.#input.focus();
     this.#show([], LOOKING);
     const found = await this.#search(symbol, { heading: CHOOSE });
-    // Something newer was typed or chosen: that decides.
+    // The user has typed or chosen something newer.
     if (found === null) return;
     const exact = found.filter((match) => match.symbol === symbol);
     if (exact.length === 1) this.#choose(found.indexOf(exact[0]));
@@ -94,7 +93,7 @@ export class SymbolBox {
     this.#controller?.abort();
   }
 
-  /** Search and show what is found; resolves to that, or to null where something newer took its place. */
+  /** Search and show the matches; resolves to the matches, or to null if a newer search replaced this one. */
   async #search(query, { heading = "" } = {}) {
     this.#forget();
     if (!this.#hasSearch) return [];
@@ -113,7 +112,7 @@ export class SymbolBox {
     }
   }
 
-  /** Say why there are no matches, and for how long; `again` is called when that is over. */
+  /** Show why there are no matches, and count down to the next attempt; `again` begins it. */
   #showFailure({ status, retryAfterS }, again) {
     this.#hasSearch = status !== 404;
     if (!this.#hasSearch) return this.#show([]);
@@ -133,7 +132,7 @@ export class SymbolBox {
     [this.#choices, this.#active] = [choices, -1];
     this.#list.replaceChildren(...choices.map((choice, index) => optionOf(choice, this.#idOf(index))));
     this.#list.dataset.heading = heading;
-    // Recent symbols are a heading only where there are some.
+    // Without recent symbols the list stays hidden.
     this.#list.hidden = choices.length === 0 && (heading === "" || heading === "Recent");
     this.#input.setAttribute("aria-expanded", String(choices.length > 0));
     this.#input.removeAttribute("aria-activedescendant");
@@ -153,7 +152,7 @@ export class SymbolBox {
       else this.#choose(this.#active);
     } else if (event.key === "Escape" && !this.#list.hidden) {
       event.stopPropagation();
-      // Else the browser would close the panel that the box may stand in.
+      // The browser would also close the panel around the box.
       event.preventDefault();
       this.close();
     }
@@ -187,7 +186,7 @@ export class SymbolBox {
 }
 
 function paused(seconds) {
-  return `The search is paused; it goes on in ${inTime(seconds)}. ${BY_HAND}`;
+  return `The search is paused; it continues in ${inTime(seconds)}. ${BY_HAND}`;
 }
 
 function optionOf({ symbol, exchange, description, type }, id) {

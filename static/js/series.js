@@ -1,4 +1,4 @@
-// Bars as the chart library's series want them, in the colours of the page.
+// Bars in the form of the chart library's series, in the colours of the page.
 
 import { AreaSeries, BarSeries, CandlestickSeries, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { heikinAshi } from "./bars.js";
@@ -14,17 +14,17 @@ export function mainSeries(type) {
   return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
 }
 
-/** Return the bars as that series wants them. */
+/** Return the data of the series for a chart type. */
 export function mainData(type, bars, isForming) {
   if (type === "line" || type === "area") return lineData(bars.time, bars.close);
   const { open, high, low, close } = type === "heikin-ashi" ? heikinAshi(bars) : bars;
   const data = Array.from(bars.time, (time, i) => ({ time, open: open[i], high: high[i], low: low[i], close: close[i] }));
-  // Hollow: what is still forming is not filled in yet.
+  // A bar that is still forming is drawn hollow.
   if (isForming && type !== "bars") data.at(-1).color = "transparent";
   return data;
 }
 
-/** Return the points of a line; where there is no value there is no point. */
+/** Return the points of a line; null values have no point. */
 export function lineData(time, values) {
   const data = [];
   for (let i = 0; i < time.length; i++) if (values[i] !== null) data.push({ time: time[i], value: values[i] });
@@ -41,7 +41,7 @@ export function volumeData({ time, open, close, volume }) {
   return data;
 }
 
-/** Return the mark over a newest bar that was not final when it was fetched; none over a final one. */
+/** Return the mark over a newest bar that was not final when it was fetched; an empty list for a final bar. */
 export function newestMarks(shown) {
   const found = unfinished(shown);
   if (!found) return [];

@@ -1,11 +1,11 @@
-// Single keys, when nothing that takes text has the focus. They can be turned off in the sheet.
+// Keyboard shortcuts of one key, while no text field has the focus. The user can turn them off.
 
 import { keep, recall } from "./memory.js";
 
 const sheet = document.getElementById("shortcuts");
 const enabled = document.getElementById("shortcuts-enabled");
 
-/** Call `actions[key]` for a key pressed; Escape and `?` work even when the others are off. */
+/** Call `actions[key]` for a pressed key; Escape and `?` work also while the shortcuts are off. */
 export function watchKeys(actions) {
   enabled.checked = recall("shortcuts", true) !== false;
   enabled.addEventListener("change", () => keep("shortcuts", enabled.checked));
@@ -20,7 +20,7 @@ function pressed(event, actions) {
   if (!enabled.checked && !["Escape", "?"].includes(event.key)) return;
   const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action) return;
-  // `/` must not end up in the box that it leads to.
+  // Without this, `/` would be typed into the box that gets the focus.
   if (event.key.length === 1) event.preventDefault();
   action();
 }

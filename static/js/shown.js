@@ -1,8 +1,9 @@
-// What the page knows of the bars that it shows: the API's reply, in the page's own words.
+// The state of the chart: the bars shown and their facts, made from the API's reply.
 
 import { barsOf, pricesOf } from "./bars.js";
+import { labelOf } from "./timeframes.js";
 
-/** Return the bars of `reply` with all that is said of them; `series` is what was asked for. */
+/** Return the bars of `reply` and their facts; `series` holds the parameters of the request. */
 export function shownOf(reply, { series }) {
   const bars = barsOf(reply);
   return {
@@ -26,9 +27,4 @@ export function shownOf(reply, { series }) {
     contentHash: reply.content_hash,
     nBars: Number(series.n_bars),
   };
-}
-
-/** Return a timeframe as its button writes it: minutes say so. */
-export function labelOf(timeframe) {
-  return /\d$/.test(timeframe) ? `${timeframe}m` : timeframe;
 }

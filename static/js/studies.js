@@ -1,23 +1,21 @@
-// What can be drawn over the bars, how an address says it, and what lines each consists of.
+// Studies: their spelling in the address, their bounds, and their lines. `views/studies.py` holds their table.
 
 import { bollinger, ema, rsi, sma, vwap } from "./indicators.js";
-import { isIntraday } from "./bars.js";
+import { studies as KINDS } from "./page-data.js";
+import { isIntraday } from "./timeframes.js";
 import { tradingDayOf } from "./times.js";
 
-// A window is so many whole bars; a width so many deviations.
-const PERIOD = { least: 2, most: 1000, isWhole: true };
-const WIDTH = { least: 0.5, most: 10 };
-// For each kind: its short name, its parameters' bounds, and its lines.
-const KINDS = {
-  sma: { name: "SMA", bounds: [PERIOD], lines: ({ close }, [period]) => [{ values: sma(close, period) }] },
-  ema: { name: "EMA", bounds: [PERIOD], lines: ({ close }, [period]) => [{ values: ema(close, period) }] },
-  bb: { name: "BB", bounds: [PERIOD, WIDTH], lines: bandLines },
-  vwap: { name: "VWAP", bounds: [], lines: vwapLines },
-  rsi: { name: "RSI", bounds: [PERIOD], isPane: true, lines: ({ close }, [period]) => [{ values: rsi(close, period) }] },
+// The lines of each kind, as functions of the bars, the parameters and the facts of the bars.
+const LINES = {
+  sma: ({ close }, [period]) => [{ values: sma(close, period) }],
+  ema: ({ close }, [period]) => [{ values: ema(close, period) }],
+  bb: bandLines,
+  vwap: vwapLines,
+  rsi: ({ close }, [period]) => [{ values: rsi(close, period) }],
 };
 const MAX_STUDIES = 8;
 
-/** Return the studies that `text` says, such as `sma:20,bb:20:2`; what is none is left out. */
+/** Return the studies in `text`, such as `sma:20,bb:20:2`; invalid ones are left out. */
 export function parseStudies(text) {
   return text.split(",").map(parseStudy).filter(Boolean).slice(0, MAX_STUDIES);
 }
@@ -34,22 +32,22 @@ export function studyName({ kind, parameters }) {
 
 /** Whether the study has a pane of its own. */
 export function hasPane({ kind }) {
-  return KINDS[kind].isPane === true;
+  return KINDS[kind].has_pane;
 }
 
-/** Whether the parameters are within their bounds. */
+/** Whether the study has the right number of parameters, each within its bounds. */
 export function isValid({ kind, parameters }) {
-  const bounds = KINDS[kind]?.bounds;
+  const bounds = KINDS[kind]?.parameters;
   return bounds?.length === parameters.length && bounds.every((bound, i) => isWithin(bound, parameters[i]));
 }
 
-/** Return the study's lines as `{values, isFaint}`; none where the bars do not allow it. */
+/** Return the study's lines as `{values, isFaint}`; none where the bars are not intraday or have no volume. */
 export function studyLines(study, bars, { instrument, timeframe }) {
-  return KINDS[study.kind].lines(bars, study.parameters, { instrument, timeframe });
+  return LINES[study.kind](bars, study.parameters, { instrument, timeframe });
 }
 
-function isWithin({ least, most, isWhole }, value) {
-  return value >= least && value <= most && (!isWhole || Number.isInteger(value));
+function isWithin({ min, max, step }, value) {
+  return value >= min && value <= max && (step !== 1 || Number.isInteger(value));
 }
 
 function parseStudy(text) {
@@ -65,7 +63,7 @@ function bandLines({ close }, [period, width]) {
 }
 
 function vwapLines(bars, _, { instrument, timeframe }) {
-  // A day that is one bar long has nothing to average.
+  // With one bar a day there is nothing to average.
   if (!isIntraday(timeframe) || !bars.hasVolume) return [];
   return [{ values: vwap(bars, tradingDayOf(instrument)) }];
 }

@@ -1,10 +1,10 @@
-// Symbols to begin with: the ones drawn last, else well-known ones.
+// Suggested symbols: the symbols drawn last, else well-known ones.
 
 import { recentSymbols } from "./memory.js";
 
 const WELL_KNOWN = ["BINANCE:BTCUSDT", "NASDAQ:AAPL", "OANDA:EURUSD", "SP:SPX"];
 
-/** Show a button for each; `onChoose` is called with the symbol's full name. */
+/** Show a button for each suggestion; `onChoose` gets the symbol's full name. */
 export function showSuggestions(onChoose) {
   const recent = recentSymbols().map(({ symbol, exchange }) => (exchange ? `${exchange}:${symbol}` : symbol));
   const names = recent.length ? recent : WELL_KNOWN;

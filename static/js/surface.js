@@ -1,9 +1,9 @@
-// What the bars are drawn on: ground, grid, edges and crosshair, in the colours of the page.
+// Background, grid, edges and crosshair of the chart, in the colours of the page.
 
 import { ColorType } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { color, fontFamily } from "./colors.js";
 
-/** Return the library's options for it, as the page's theme is now. */
+/** Return the library's options in the current theme. */
 export function surface() {
   const grid = { color: color("--grid") };
   const crosshair = { color: color("--muted"), labelBackgroundColor: color("--label") };

@@ -3,5 +3,5 @@ try {
   const theme = JSON.parse(localStorage.getItem("datasets.theme"));
   if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is blocked or holds something else: the system's theme it is.
+  // Storage is blocked or its content is invalid: the system's theme stays.
 }

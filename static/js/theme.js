@@ -1,22 +1,22 @@
-// Light and dark: the system's choice, or the one made with the switch, which is remembered.
+// Light and dark: the system's theme, or the theme of the switch, which the browser remembers.
 
 import { keep } from "./memory.js";
 
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-/** Return "dark" or "light", as the page looks now. */
+/** Return the current theme: "dark" or "light". */
 function currentTheme() {
   return root.dataset.theme ?? (system.matches ? "dark" : "light");
 }
 
-/** Change between light and dark. What the system has chosen itself is not kept: it may change its mind. */
+/** Change between light and dark. A theme equal to the system's is not kept, so that the page follows the system. */
 export function switchTheme() {
-  const wanted = currentTheme() === "dark" ? "light" : "dark";
-  const isUsual = wanted === (system.matches ? "dark" : "light");
+  const chosen = currentTheme() === "dark" ? "light" : "dark";
+  const isUsual = chosen === (system.matches ? "dark" : "light");
   if (isUsual) delete root.dataset.theme;
-  else root.dataset.theme = wanted;
-  keep("theme", isUsual ? null : wanted);
+  else root.dataset.theme = chosen;
+  keep("theme", isUsual ? null : chosen);
   showSwitch();
 }
 

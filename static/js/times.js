@@ -1,5 +1,5 @@
-// Which clock the labels follow. The chart is given UTC; only what is written is shifted, by the
-// zone's offset at that instant, and then read with the UTC methods of `Date`.
+// The clock of the labels. The chart's times are UTC; only labels are shifted, by the zone's offset at
+// their instant, and then read with the UTC methods of `Date`.
 
 const DAY_S = 86400;
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -23,8 +23,8 @@ export function exchangeZone(instrument) {
 /**
  * Return a function from UNIX seconds to the zone's offset from UTC in seconds.
  *
- * Asking the browser costs microseconds, and a chart asks for each of its bars; so one answer
- * serves a week, unless the clocks change within it.
+ * The browser needs microseconds for each instant, and a chart has many bars. So one offset is kept
+ * for a whole week, except for weeks in which the clocks change.
  */
 export function zoneOffset(zone) {
   if (zone === "UTC") return () => 0;
@@ -52,9 +52,9 @@ function exactOffset(zone) {
 }
 
 /**
- * Return a function from a bar's opening instant to the seconds that lead to its trading day's
- * date: the exchange's clock, and the next day of trade where a session opens the evening before
- * (FX opens at 17:00 for the day that follows, Shanghai's Friday night is Monday's).
+ * Return a function from a bar's opening instant to the shift in seconds that gives its trading day's
+ * date: the exchange's clock, plus the way to the next trading day where a session opens the evening
+ * before (FX opens at 17:00 for the next day; Shanghai's Friday night belongs to Monday).
  */
 export function tradingDayShift(instrument) {
   const offset = zoneOffset(exchangeZone(instrument));
@@ -73,9 +73,9 @@ export function tradingDayOf(instrument) {
 }
 
 /**
- * Return what leads from an evening to its trading day: the seconds from the day's last close to
- * midnight, and for each weekday how many days later the next trading day is. Null where no session
- * opens the evening before.
+ * Return the way from an evening to its trading day: `shift`, the seconds from the day's last close to
+ * midnight, and `daysToTrade`, the days from each weekday to the next trading day. Null where no
+ * session opens the evening before.
  */
 function nightBefore(sessionHours) {
   const segments = [...(sessionHours ?? "").matchAll(/(\d\d)(\d\d)-(\d\d)(\d\d)/g)].map(([, ...numbers]) => numbers.map(Number));
@@ -84,7 +84,7 @@ function nightBefore(sessionHours) {
   const [open, close] = [openHour * 3600 + openMinute * 60, closeHour * 3600 + closeMinute * 60];
   if (open < close || open < DAY_S / 2) return null;
   const [, , lastHour, lastMinute] = segments.at(-1);
-  // Sunday is 1, as in session strings; what names no days is of Monday to Friday.
+  // Sunday is 1, as in session strings; a string without days means Monday to Friday.
   const named = [...sessionHours.matchAll(/:([1-7]+)/g)].map(([, days]) => days).join("") || "23456";
   const trades = (weekday) => named.includes(String((weekday % 7) + 1));
   const daysToTrade = WEEKDAYS.map((_, weekday) => Math.max(0, WEEKDAYS.findIndex((_, later) => trades(weekday + later))));
@@ -95,13 +95,13 @@ function weekdayOf(seconds) {
   return new Date(seconds * 1000).getUTCDay();
 }
 
-/** The labels of one chart: built once for its bars and the chosen clock. */
+/** The time labels of one chart, for its bars and the chosen clock. */
 export class Labels {
   constructor({ choice, instrument, isIntraday }) {
     this.zone = isIntraday ? zoneOf(choice, instrument) : exchangeZone(instrument);
     this.isIntraday = isIntraday;
     this.offset = zoneOffset(this.zone);
-    // A bar of a day or more carries a date, whatever the clock: the exchange's.
+    // A bar of a day or more has the exchange's date, with every clock.
     this.shift = isIntraday ? this.offset : tradingDayShift(instrument);
   }
 
@@ -112,7 +112,7 @@ export class Labels {
     return this.isIntraday ? `${day} ${clock(date)}` : day;
   }
 
-  /** Return the label with the offset from UTC, so that no hour is meant twice. */
+  /** Return the label with the offset from UTC: it is unique also when the clocks go back. */
   exact(seconds) {
     return this.isIntraday ? `${this.full(seconds)} ${offsetName(this.offset(seconds))}` : this.full(seconds);
   }

@@ -627,7 +627,8 @@ def test_a_page_may_load_what_this_service_serves_and_has_no_inline_script(
     assert policy["script-src"] == policy["default-src"] == "'self'"
     assert "unsafe" not in response["Content-Security-Policy"]
     page = response.content.decode()
-    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S", page)
+    # A JSON data block does not run.
+    assert not re.search(r"<script(?![^>]*(\bsrc=|application/json))[^>]*>\s*\S", page)
     assert not re.search(r"<style|\son\w+=|\sstyle=", page)
     assert not re.search(r"(src|href)=\"(https?:)?//", page)
 

@@ -440,7 +440,7 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
 
     expect(page.locator("#busy-step")).to_have_text("Storing 5,000 bars.")
     assert re.fullmatch(
-        r"(Asking the service\.\n)?Received 1,200 of 5,000 bars\.\nQueued: 2 fetches are before it\.\n"
+        r"(Waiting for the service\.\n)?Received 1,200 of 5,000 bars\.\nQueued: 2 fetches are before it\.\n"
         r"(Waiting for its turn to call TradingView: about (59\d|600) s\.\n)+"
         r"Received 3,400 of 5,000 bars\.\nStoring 5,000 bars\.",
         page.evaluate("window.steps.join('\\n')"),

@@ -133,7 +133,7 @@ def test_a_pinned_dataset_is_shown_without_a_refusal(page: Page, site: str) -> N
 @pytest.fixture
 def overdue(page: Page, site: str) -> Callable[..., int | None]:
     """Return a function that asks the page's module for how long something newer must exist."""
-    page.goto(f"{site}/login/")
+    page.goto(f"{site}/")
     script = "async ([shown, now]) => (await import('/static/js/newest.js')).overdueFor(shown, now * 1000)"
 
     def call(

@@ -49,7 +49,7 @@ def test_a_symbol_without_its_exchange_offers_its_matches_and_enter_takes_the_be
     box.press("Enter")
 
     expect(page.locator(f"{SYMBOL}[aria-selected=true] .option-symbol")).to_have_text("BTCUSD")
-    expect(page.locator("#symbol-list")).to_have_attribute("data-heading", re.compile("Which one"))
+    expect(page.locator("#symbol-list")).to_have_attribute("data-heading", re.compile("Choose one"))
     expect(page.locator("#overlay-problem")).to_be_hidden()
     assert serious_findings(page) == []
     assert page.locator(SYMBOL).count() > 1
@@ -194,7 +194,7 @@ def test_a_search_that_is_paused_says_for_how_long_and_goes_on_by_itself(
     page.get_by_label("Symbol", exact=True).press_sequentially("apple")
 
     said = page.locator("#symbol-list")
-    expect(said).to_have_attribute("data-heading", re.compile(r"paused; it goes on in [12] s\."))
+    expect(said).to_have_attribute("data-heading", re.compile(r"paused; it continues in [12] s\."))
     expect(page.locator("#status")).to_contain_text("The search is paused")
     # What is typed meanwhile costs nothing, and the search goes on with it.
     page.get_by_label("Symbol", exact=True).press_sequentially(" inc")

@@ -15,7 +15,7 @@ from datasets import errors
 from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
 from datasets.models import Dataset, Fetch
 from datasets.storage.store import Store
-from datasets.views import wording
+from datasets.views import phrases
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, free_port
 from tests.tradingview.test_faults import FAULTS
@@ -77,7 +77,7 @@ def test_a_row_says_that_its_bars_are_being_stored_when_the_fetch_took_long(
     fetch.refresh_from_db()
     assert (fetch.state, fetch.n_rows) == ("running", 300)
     assert fetch.fetched_ms > 0
-    assert wording.outcome_of(fetch).sentence == "Storing 300 bars."
+    assert phrases.outcome_of(fetch).sentence == "Storing 300 bars."
 
 
 def test_a_second_message_for_the_same_fetch_does_nothing(clean_feed: Feed) -> None:

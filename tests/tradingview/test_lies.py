@@ -15,7 +15,7 @@ from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset
 from datasets.storage.store import Store
 from datasets.tradingview.client import FeedClient
-from datasets.views import wording
+from datasets.views import phrases
 from tests.support.factories import a_key
 from tests.support.recordings import case
 from tests.support.stacks import Feed
@@ -202,7 +202,7 @@ def test_a_doubt_stands_in_the_row_the_file_and_a_sentence(clean_feed: Feed, sto
 
     dataset = Dataset.objects.get()
     assert dataset.doubts == store.read(dataset.path)[1].facts.doubts == {"zero_price": 1}
-    assert "1 with a price of zero" in wording.flaws_of(dataset)
+    assert "1 with a price of zero" in phrases.flaws_of(dataset)
 
 
 @pytest.mark.django_db

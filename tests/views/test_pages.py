@@ -235,7 +235,7 @@ def test_the_page_says_what_a_state_means(
 
     page = client.get(reverse("dataset", args=[dataset.pk])).content.decode()
 
-    assert "fetched again when next asked for" in page
+    assert "The next request for its bars fetches them again." in page
     assert "chart-preview" not in page
 
 
@@ -254,7 +254,9 @@ def test_staff_invalidate_several_at_once_and_it_is_logged(
     page = client.post("/datasets/?sort=size", form, follow=True)
 
     assert page.redirect_chain == [("/datasets/?sort=size", 302)]
-    assert "2 datasets invalidated, to be fetched again when asked for." in page.content.decode()
+    assert (
+        "2 datasets invalidated, to be fetched again at the next request." in page.content.decode()
+    )
     assert list(Dataset.objects.filter(state="ready")) == [kept]
     entries = LogEntry.objects.filter(user=staff)
     assert {entry.object_id for entry in entries} == {str(dataset.pk) for dataset in chosen}

@@ -1,4 +1,4 @@
-"""What a row of the catalog says to a person: its quality, its size, and what came of a fetch."""
+"""Phrases for the rows of the catalog: states, quality, sizes, ages, and outcomes of fetches."""
 
 from __future__ import annotations
 
@@ -11,48 +11,30 @@ from django.utils import timezone
 
 from datasets.bars.plausibility import DOUBTS
 from datasets.models import Dataset, Fetch
+from datasets.views.advice import ADVICE, Advice
 
 SOURCES = {"tradingview": "TradingView", "sample": "Sample feed"}
+_REFETCHED = "The next request for its bars fetches them again."
 STATES = {
-    Dataset.State.READY: "It is served as it is.",
-    Dataset.State.INVALIDATED: "Its file was set aside; it is fetched again when next asked for.",
+    Dataset.State.READY: "The service serves it as it is.",
+    Dataset.State.INVALIDATED: f"Its file was set aside. {_REFETCHED}",
     Dataset.State.SUPERSEDED: "A newer fetch of its series contradicts it, as after a split. It is pinned, so its file stays, but it answers no request.",
-    Dataset.State.MISSING: "Somebody deleted the file; it is fetched again when next asked for.",
-    Dataset.State.CORRUPT: "The file is damaged and not served; it is fetched again when next asked for.",
+    Dataset.State.MISSING: f"Its file was deleted. {_REFETCHED}",
+    Dataset.State.CORRUPT: f"Its file is damaged and is not served. {_REFETCHED}",
 }
-_OPERATOR = "That is for whoever runs this service."
-_KEPT = "Bars that are kept already still open."
-# What an error's own sentence leaves to say; `overlay.js` says the same.
-_STEPS = {
-    "no_data": "Try another timeframe, or another exchange that lists the same symbol.",
-    "auth_failed": _OPERATOR,
-    "auth_captcha": _OPERATOR,
-    "auth_two_factor": _OPERATOR,
-    "auth_expired": _OPERATOR,
-    "rate_limited": _KEPT,
-    "feed_unreachable": _KEPT,
-    "feed_closed": _KEPT,
-    "feed_protocol": "Whoever runs this service finds more in the worker's log.",
-    "bad_bars": "Nothing was stored; the reply is kept for whoever runs this service.",
-    "wrong_bars": "Nothing was stored; the reply is kept for whoever runs this service.",
-    "bars_changed": "Nothing was stored; the reply is kept for whoever runs this service.",
-    "store_failed": _OPERATOR,
-    "worker_lost": "Whoever runs this service finds more in the worker's log.",
-}
-
 _FACTS = {"pricescale": "Price scale", "minmov": "Smallest move", "delay_s": "Delay, s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a fetch stands, in a sentence, and what can be done about it."""
+    """The state of a fetch in a sentence, and the next step for the reader."""
 
     sentence: str
     step: str = ""
 
 
 def flaws_of(dataset: Dataset) -> list[str]:
-    """Return what is not right with the bars, a few words each; empty for good ones."""
+    """Return the flaws of the bars, a few words each; an empty list for good bars."""
     flaws = [
         f"{number:,} {name}"
         for name, number in [
@@ -70,34 +52,32 @@ def flaws_of(dataset: Dataset) -> list[str]:
 
 
 def doubts_of(dataset: Dataset) -> list[str]:
-    """Return what looks odd about the bars and may be right, a few words each."""
+    """Return what looks odd in the bars but may be correct, a few words each."""
     return [
         f"{number:,} {DOUBTS.get(code, code)}" for code, number in sorted(dataset.doubts.items())
     ]
 
 
 def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what the feed says of the instrument, name and value, without what it does not say."""
-    said = [(name, value) for name, value in instrument.items() if value not in ("", None)]
-    return [
-        (_FACTS.get(name, name.replace("_", " ").capitalize()), _fact(value))
-        for name, value in said
-    ]
-
-
-def _fact(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    """Return name and value of each fact that the feed gave about the instrument."""
+    facts = []
+    for name, value in instrument.items():
+        if value in ("", None):
+            continue
+        text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+        facts.append((_FACTS.get(name, name.replace("_", " ").capitalize()), text))
+    return facts
 
 
 def size_in_words(n_bytes: int) -> str:
-    """Return a file's size, in the decimal units that the disk's maker uses."""
+    """Return a file's size in decimal units: 1 kB is 1000 bytes."""
     if n_bytes < 1_000_000:
         return f"{n_bytes / 1000:,.1f} kB"
     return f"{n_bytes / 1_000_000:,.1f} MB"
 
 
 def span_in_words(seconds: float) -> str:
-    """Return a span of time in its largest fitting unit: `45 s`, `12 min`, `1.5 h`, `3 d`."""
+    """Return a span of time in the largest unit that fits: `45 s`, `12 min`, `1.5 h`, `3 d`."""
     for unit, size in [("d", 86_400), ("h", 3600), ("min", 60)]:
         if seconds >= size:
             return f"{round(seconds / size, 1):,g} {unit}"
@@ -105,7 +85,7 @@ def span_in_words(seconds: float) -> str:
 
 
 def age_in_words(moment: datetime) -> str:
-    """Return how long ago it was, in whole units."""
+    """Return the time since the moment, in whole units; `just now` below a minute."""
     seconds = max(0, int((timezone.now() - moment).total_seconds()))
     if seconds < 60:
         return "just now"
@@ -116,23 +96,25 @@ def age_in_words(moment: datetime) -> str:
 
 
 def outcome_of(fetch: Fetch, *, ahead: int = 0) -> Outcome:
-    """Return how the fetch stands; `ahead` is the number of fetches queued before it."""
+    """Return the state of the fetch in words; `ahead` is the number of fetches queued before it."""
     if fetch.state == Fetch.State.SUCCEEDED:
-        return Outcome(f"{fetch.n_rows:,} bars in {_took(fetch)}.")
+        return Outcome(f"{fetch.n_rows:,} bars in {duration_in_words(fetch)}.")
     if fetch.state == Fetch.State.FAILED:
-        return Outcome(fetch.error_message, _STEPS.get(fetch.error_code, ""))
+        return Outcome(fetch.error_message, ADVICE.get(fetch.error_code, Advice("")).step)
     if fetch.state == Fetch.State.CANCELLED:
         return Outcome("Cancelled before it began.")
     if fetch.state == Fetch.State.RUNNING:
-        return Outcome(_running(fetch))
+        return Outcome(progress_in_words(fetch))
     if fetch.error_code and fetch.next_attempt_at:
-        return Outcome(fetch.error_message, f"Tried again in {_until(fetch.next_attempt_at)}.")
+        step = f"The next attempt begins in {_until(fetch.next_attempt_at)}."
+        return Outcome(fetch.error_message, step)
     if ahead:
         return Outcome(f"Number {ahead + 1:,} in the queue.")
     return Outcome("Next in line.")
 
 
-def _running(fetch: Fetch) -> str:
+def progress_in_words(fetch: Fetch) -> str:
+    """Return the step that a running fetch has reached, in a sentence."""
     if fetch.allowed_at:
         return f"Waiting for its turn to call the feed: about {_until(fetch.allowed_at)}."
     if fetch.fetched_ms:
@@ -143,12 +125,13 @@ def _running(fetch: Fetch) -> str:
     return f"Asking the feed{again}."
 
 
-def _took(fetch: Fetch) -> str:
+def duration_in_words(fetch: Fetch) -> str:
+    """Return how long a finished fetch took, and how long it waited before if that was a second or more."""
     milliseconds = fetch.fetched_ms + fetch.stored_ms
     took = f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
-    return (
-        f"{took}, after waiting {fetch.waited_ms / 1000:.1f} s" if fetch.waited_ms >= 1000 else took
-    )
+    if fetch.waited_ms < 1000:
+        return took
+    return f"{took}, after waiting {fetch.waited_ms / 1000:.1f} s"
 
 
 def _until(moment: datetime) -> str:

@@ -1,0 +1,63 @@
+"""Data for all pages: the feed's name for the templates, and the tables of the service for the scripts.
+
+The scripts read the tables from a JSON data block. The Content-Security-Policy forbids inline
+scripts that run, but a data block does not run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.html import json_script
+from django.utils.safestring import SafeString
+
+from datasets.bars import Timeframe
+from datasets.views.advice import ADVICE
+from datasets.views.studies import STUDIES
+
+# Name and length in seconds of each unit. A month is as long as the longest one.
+_UNITS = {
+    "m": ("minute", 60),
+    "h": ("hour", 3600),
+    "D": ("day", 86_400),
+    "W": ("week", 7 * 86_400),
+    "M": ("month", 31 * 86_400),
+}
+
+
+def feed(request: HttpRequest) -> dict[str, Any]:
+    """Add the name of the bars' source to the context of every template (a context processor)."""
+    return {"feed_source": settings.TV_SOURCE, "feed_is_sample": settings.TV_SOURCE == "sample"}
+
+
+@cache
+def timeframes() -> list[dict[str, Any]]:
+    """Return value, label, title, greatest length in seconds and `is_intraday` of each timeframe."""
+    rows = []
+    for timeframe in Timeframe:
+        number, (unit, seconds) = int(timeframe.label[:-1]), _UNITS[timeframe.label[-1]]
+        rows.append(
+            {
+                "value": timeframe.value,
+                "label": timeframe.label,
+                "title": f"{number} {unit}" if number == 1 else f"{number} {unit}s",
+                "seconds": number * seconds,
+                "is_intraday": timeframe.is_intraday,
+            }
+        )
+    return rows
+
+
+@cache
+def script_data() -> SafeString:
+    """Return the data block that `page-data.js` reads: timeframes, studies, and advice for each error code."""
+    tables = {
+        "timeframes": timeframes(),
+        "studies": {kind: asdict(study) for kind, study in STUDIES.items()},
+        "advice": {code: asdict(advice) for code, advice in ADVICE.items()},
+    }
+    return json_script(tables, "page-data")
