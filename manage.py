@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def take_source_of_running_service() -> None:
-    """Fetch from the source of the service that runs on this folder, unless `TV_SOURCE` names one."""
+    """Set `TV_SOURCE` to the source of the service that runs on this folder, unless it is set."""
     from tvproject.announcements import running_sources
     from tvproject.env import folders, read_settings
 
@@ -24,25 +24,28 @@ def take_source_of_running_service() -> None:
 
 
 @contextmanager
-def quiet_when_nobody_reads() -> Iterator[None]:
-    """End without a traceback when the reader of our output has gone, as `head` does when it has enough."""
+def quiet_without_reader() -> Iterator[None]:
+    """Exit without a traceback when the reader of our output has ended, as `head` does early."""
     try:
         try:
             yield
         finally:
-            # Here, and not at the interpreter's end, which would complain.
+            # Flush here: at the interpreter's end a broken pipe would print an error.
             sys.stdout.flush()
     except BrokenPipeError:
-        if not _has_no_reader(sys.stdout.fileno()):
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        if not any(event & select.POLLERR for _, event in output.poll(0)):
+            # Another pipe broke, not the one to our reader.
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # As a shell counts a program that was ended by SIGPIPE.
+        # The status that a shell reports for a program ended by SIGPIPE.
         sys.exit(128 + signal.SIGPIPE)
 
 
 @contextmanager
 def outages_in_one_sentence() -> Iterator[None]:
-    """End with one sentence where the database, the cache or a disk is away."""
+    """Exit with one sentence when the database, the cache or a disk is away."""
     from datasets.errors import Unavailable
     from datasets.outages import named_outages
 
@@ -53,14 +56,8 @@ def outages_in_one_sentence() -> Iterator[None]:
         sys.exit(f"{error.code}: {error}")
 
 
-def _has_no_reader(pipe: int) -> bool:
-    poll = select.poll()
-    poll.register(pipe, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
 def main() -> None:
-    """Run one management command; a wrong setting is one sentence, not a traceback."""
+    """Run one management command; a wrong setting prints one sentence, no traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
     from django.conf import settings
     from django.core.management import execute_from_command_line
@@ -73,7 +70,7 @@ def main() -> None:
         settings.DEBUG  # noqa: B018 - loads the settings
     except SettingsError as error:
         sys.exit(str(error))
-    with quiet_when_nobody_reads(), outages_in_one_sentence():
+    with quiet_without_reader(), outages_in_one_sentence():
         execute_from_command_line(sys.argv)
 
 

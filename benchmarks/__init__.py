@@ -1,1 +1,1 @@
-"""`make bench`: both sides of every comparison in one run, medians and ratios."""
+"""`make bench`: each comparison measures both sides in one run and gives medians and ratios."""

@@ -9,14 +9,13 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.measuring import machine, medians_ms, publish, table
-from datasets.catalog import outputs, records
+from benchmarks.measurement import machine, medians_ms, publish, table
 
-# At least 5,000: the list is opened at its hundredth page too.
+# At least 5,000, because the list's hundredth page is measured too.
 NUMBER = int(os.environ.get("BENCH_DATASETS", "100000"))
 ROUNDS = 7
 LIST = "/admin/datasets/dataset/"
-# What an operator does with the list: looks, searches, filters, orders, turns the page.
+# The operator's uses of the list: view, search, filter, order, page.
 QUERIES = [
     "", "?q=x99", "?q=nothinglikeit", "?state__exact=ready", "?state__exact=corrupt",
     "?source__exact=sample", "?timeframe__exact=1h", "?session__exact=regular", "?adjustment__exact=splits",
@@ -26,8 +25,9 @@ QUERIES = [
 
 
 def grow(number: int) -> int:
-    """Fill the catalog as if there were so many datasets; return the key of one of them."""
+    """Add `number` datasets to the catalog, all but one without a file; return the primary key of that one."""
     from datasets.bars import Timeframe
+    from datasets.catalog import outputs, records
     from datasets.models import Dataset
     from tests.support.factories import a_key, bars_table, fetched_bars
 
@@ -51,7 +51,7 @@ def grow(number: int) -> int:
 
 
 def measure() -> None:
-    """Print a row for each page; run in a process of its own, with the settings in its environment."""
+    """Print a row for each page; runs in its own process with the settings in the environment."""
     import django
 
     django.setup()
@@ -70,7 +70,7 @@ def measure() -> None:
 
     def get(path: str) -> None:
         status = client.get(path).status_code
-        # Django answers a filter it does not know with a redirect, which would be quick.
+        # Django answers an unknown filter with a redirect, which would look quick.
         assert status == 200, (path, status)
 
     taken = medians_ms(

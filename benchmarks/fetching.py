@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.measuring import machine, medians_ms, publish, table
+from benchmarks.measurement import machine, medians_ms, publish, table
 from tests.support.stacks import Feed
 
 N_BARS = 5_000
@@ -18,7 +18,7 @@ MANY, MANY_BARS = 300, 1_000
 
 
 def prepare(folder: Path, feed: Feed) -> None:
-    """Set up the project on a folder of its own, with the feed as its TradingView."""
+    """Set up the project in `folder`, with the sample feed in place of TradingView."""
     os.environ.update(
         feed.env,
         DJANGO_SETTINGS_MODULE="tvproject.settings",
@@ -35,7 +35,7 @@ def prepare(folder: Path, feed: Feed) -> None:
 
 
 class Stock:
-    """tvDatafeed as it comes, with only the address of its socket changed."""
+    """Stock tvDatafeed; only the address of its socket differs."""
 
     def __init__(self, ws_url: str) -> None:
         import websocket
@@ -52,13 +52,13 @@ class Stock:
     def fetch(self, symbol: str, exchange: str, n_bars: int) -> Any:
         bars = self._client.get_hist(symbol, exchange, self.interval, n_bars)
         assert len(bars) == n_bars
-        # It leaves its sockets open; 300 of them would be another measurement.
+        # tvDatafeed leaves its sockets open; 300 open sockets would distort the times.
         self._client.ws.close()
         return bars
 
 
 def bare_socket(ws_url: str, symbol: str, n_bars: int) -> int:
-    """Read the same bytes with websocket-client and nothing else; return how many."""
+    """Read the same bytes with websocket-client alone; return their number."""
     import websocket
 
     from datasets.tradingview import frames
@@ -83,7 +83,7 @@ def bare_socket(ws_url: str, symbol: str, n_bars: int) -> int:
 
 
 def our_fetch(n_bars: int, symbol: str = "BTCUSDT", exchange: str = "BINANCE") -> Any:
-    """Fetch to the committed row and the durable file."""
+    """Run one whole fetch, up to the committed row and the durable file."""
     from datasets import fetching
     from datasets.bars import DatasetKey
     from datasets.fetching import fetch_queue
@@ -94,7 +94,7 @@ def our_fetch(n_bars: int, symbol: str = "BTCUSDT", exchange: str = "BINANCE") -
 
 
 def require_stored(n_datasets: int, n_bars: int) -> None:
-    """Fail unless every fetch has ended well and there are so many datasets of that size."""
+    """Fail unless every fetch has succeeded and the datasets have the expected number and size."""
     from datasets.models import Dataset, Fetch
 
     assert not Fetch.objects.exclude(state=Fetch.State.SUCCEEDED).exists()
@@ -102,7 +102,7 @@ def require_stored(n_datasets: int, n_bars: int) -> None:
 
 
 def drop_connection() -> None:
-    """Close the kept connection, so that each fetch opens its own as the others do."""
+    """Close the kept connection, so that each fetch opens a new one, as the others do."""
     from datasets import fetching
 
     fetching._client().close()
@@ -119,7 +119,7 @@ def one_fetch(feed: Feed) -> str:
         "bare socket": lambda: bare_socket(feed.ws_url, "BINANCE:BTCUSDT", N_BARS),
         "stock `get_hist`, stores nothing": lambda: stock.fetch("BTCUSDT", "BINANCE", N_BARS),
         "ours, to committed row and durable file": ours_fresh,
-        # Right after the one above, whose connection is still there.
+        # Follows the run above and uses its open connection.
         "ours, on the kept connection": lambda: our_fetch(N_BARS),
     }
     medians = medians_ms(runs, rounds=ROUNDS)
@@ -153,7 +153,7 @@ def many_fetches(feed: Feed) -> str:
             fetch(symbol)
         return time.perf_counter() - started
 
-    # In turns, so that a noisy machine is noisy for both.
+    # Alternating, so that a noisy machine disturbs both sides.
     ours = theirs = 0.0
     for start in range(0, MANY, MANY // 10):
         part = symbols[start : start + MANY // 10]
@@ -175,7 +175,7 @@ def many_fetches(feed: Feed) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # The clock stands still, so that every fetch gets the same bytes.
+        # A fixed clock, so that every fetch receives the same bytes.
         feed = Feed(folder, "--now", "2026-01-05T12:00:30Z")
         try:
             prepare(folder / "outputs", feed)

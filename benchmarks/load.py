@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run found."""
+    """Results of one run."""
 
     requests_per_s: float
     p50_ms: float
@@ -22,7 +22,7 @@ class Load:
 def run(
     port: int, path: str, *, headers: str = "", connections: int = 8, seconds: float = 2.0
 ) -> Load:
-    """Ask for `path` over and over on so many connections; return the rate and the times."""
+    """Request `path` repeatedly on `connections` connections for `seconds`; return the rate and the times."""
     text = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n{headers}\r\n"
     deadline = time.perf_counter() + seconds
     with ThreadPoolExecutor(connections) as pool:
@@ -60,7 +60,7 @@ def _read_reply(connection: socket.socket, buffer: bytearray) -> int:
     status = int(head[9:12])
     at = head.find(b"content-length:")
     left = head_end + 4 - n_read
-    # Of a 304 it is the length of the body that is not sent.
+    # A 304 names the length of a body that is not sent.
     if at >= 0 and status != 304:
         left += int(head[at + 15 :].split(b"\r\n", 1)[0])
     while left > 0:

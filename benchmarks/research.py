@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import requests
 
-from benchmarks.measuring import machine, medians_ms, publish, table
+from benchmarks.measurement import machine, medians_ms, publish, table
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
 from datasets.research import load, load_panel, reader
 from datasets.storage.store import Store
@@ -88,7 +88,7 @@ def one_dataset(folder: Path, stack: Stack) -> str:
 
     runs: dict[str, Callable[[], object]] = {
         "**load**": lambda: load(symbol, folder=folder),
-        "**load**, decoded anew": partial(_load_anew, symbol, folder),
+        "**load**, decoded anew": partial(_load_without_cache, symbol, folder),
         "**load**, and compared with its hash": partial(_load_first, symbol, folder),
         "**load**, one column of one day": lambda: load(
             symbol, folder=folder, columns=["close"], start="2025-03-01", end="2025-03-02"
@@ -116,13 +116,13 @@ def one_dataset(folder: Path, stack: Stack) -> str:
 _BARE = "`ParquetFile(memory_map=True).read(use_threads=False)`, bare"
 
 
-def _load_anew(symbol: str, folder: Path) -> pd.DataFrame:
+def _load_without_cache(symbol: str, folder: Path) -> pd.DataFrame:
     reader.decoded.clear()
     return load(symbol, folder=folder)
 
 
 def _load_first(symbol: str, folder: Path) -> pd.DataFrame:
-    """As a process does it the first time."""
+    """Load as the first call of a process does."""
     reader.forget()
     return load(symbol, folder=folder)
 
@@ -148,7 +148,7 @@ def with_polars(folder: Path, symbols: list[str]) -> Any:
         )
         for symbol in symbols
     ]
-    # Aligned by position: the fastest that polars can, and right only for equal times.
+    # Aligned by position: the fastest way in polars, and correct only for equal times.
     first, *others = polars.collect_all(frames)
     return first.hstack(
         [frame.get_column(name) for frame, name in zip(others, symbols[1:], strict=True)]
@@ -240,7 +240,7 @@ def _peak(folder: Path, symbols: list[str], how: str, answer: Any) -> None:
     if how == "polars":
         with_polars(folder, symbols[:2])
     gc.collect()
-    # From now on the peak is counted anew; `ru_maxrss` would be the parent's.
+    # Resets the peak to the present value; `ru_maxrss` would contain the parent's peak.
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak_kb()
     runs: dict[str, Callable[[], object]] = {
@@ -260,7 +260,7 @@ def _peak_kb() -> int:
 
 
 def memory(folder: Path, symbols: list[str]) -> str:
-    """Return each way's peak above what its process had before, in a process of its own."""
+    """Return each way's peak memory above the start of its process; one process for each way."""
     result = len(symbols) * N_BARS * 8
     rows = []
     ways = ["made and kept", "not kept", "again", "pyarrow threads"]

@@ -1,9 +1,8 @@
-"""Part 2: a cached reply against an empty view, ready bytes and the usual way, on one server."""
+"""Part 2: a cached reply compared with an empty view, prepared bytes and a usual implementation."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -14,9 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import load
-from benchmarks.measuring import machine, publish, table
-from datasets.catalog import outputs, records
-from tests.support.stacks import Feed, Stack, free_port, wait_until
+from benchmarks.measurement import machine, publish, table
+from benchmarks.web_server import Server
+from tests.support.stacks import Feed, Stack
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "1"))
 ROUNDS = 7
@@ -26,7 +25,7 @@ _TOKEN = "tv_for-measurements"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One thing to ask for."""
+    """One kind of request."""
 
     name: str
     path: str
@@ -39,13 +38,14 @@ def ohlc(symbol: str, n_bars: int) -> str:
 
 
 def fill() -> None:
-    """Write datasets of three sizes; run in a process of its own."""
+    """Write datasets of three sizes and an API token; runs in its own process."""
     import django
 
     django.setup()
     from django.contrib.auth.models import User
     from django.utils import timezone
 
+    from datasets.catalog import outputs, records
     from datasets.models import ApiToken, hash_secret
     from tests.support.factories import a_key, bars_table, fetched_bars
 
@@ -61,7 +61,7 @@ def fill() -> None:
 
 
 def grow(number: int) -> None:
-    """Add so many rows to the catalog, as if there were as many datasets."""
+    """Add `number` rows without files to the catalog."""
     import django
 
     django.setup()
@@ -78,7 +78,7 @@ def grow(number: int) -> None:
 
 
 def cold() -> None:
-    """Print the median CPU milliseconds of a reply that has not been rendered yet; plain, then gzip."""
+    """Print the median CPU milliseconds of a reply that is not in the cache; plain, then gzip."""
     import django
 
     django.setup()
@@ -99,57 +99,14 @@ def cold() -> None:
             )
             statuses: list[str] = []
             before = time.process_time()
-            answer(environ, lambda status, *_, said=statuses: said.append(status))  # type: ignore[misc]
+            answer(environ, lambda status, *_, seen=statuses: seen.append(status))  # type: ignore[misc]
             taken.append((time.process_time() - before) * 1000)
             assert statuses == ["200 OK"]
         print(f"{median(taken):.1f}")
 
 
-class Server:
-    """The web server as `make run` starts it, with the compared views beside ours."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.port = free_port()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tvproject.server", "--port", str(self.port)],
-            env=stack.env | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "WEB_WORKERS": "1"},
-        )
-        stack.url = f"http://127.0.0.1:{self.port}"
-        wait_until(stack._answers, what="the server's first answer")
-
-    def cpu_s(self) -> float:
-        """Return the processor seconds that the server and its workers have used."""
-        ticks = 0
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = path.read_text().rsplit(")", 1)[1].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            pid, parent = int(path.parent.name), int(fields[1])
-            if self._process.pid in (pid, parent):
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self) -> float:
-        """Return the resident memory of the server's processes."""
-        kilobytes = 0
-        for path in Path("/proc").glob("[0-9]*/status"):
-            try:
-                text = path.read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found = dict(re.findall(r"^(Pid|PPid|VmRSS):\s+(\d+)", text, re.M))
-            if str(self._process.pid) in (found.get("Pid"), found.get("PPid")):
-                kilobytes += int(found.get("VmRSS", 0))
-        return kilobytes / 1024
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=20)
-
-
 def measure(server: Server, cases: list[Case]) -> list[list[str]]:
-    """Return a row for each case: the median of some rounds in which they take turns."""
+    """Return a row for each case: the median of alternating rounds."""
     found: dict[str, list[tuple[load.Load, float]]] = {case.name: [] for case in cases}
     for _ in range(ROUNDS):
         for case in cases:
@@ -186,7 +143,7 @@ def measure(server: Server, cases: list[Case]) -> list[list[str]]:
 
 
 def measure_memory(server: Server) -> list[list[str]]:
-    """Return the server's memory after each so many cached replies."""
+    """Return the server's memory after growing numbers of cached replies."""
     rows, served, wanted = [], 0, iter((1_000, 10_000, 50_000, 100_000))
     goal = next(wanted)
     while goal:
@@ -199,7 +156,7 @@ def measure_memory(server: Server) -> list[list[str]]:
 
 
 def measure_beside(server: Server) -> list[list[str]]:
-    """Return how two readers of cached bars fare alone, and beside four that ask for something else."""
+    """Return the rate and times of two readers of cached bars, alone and beside four other clients."""
     others = {
         "nothing": "",
         "lists of datasets": "/api/tv/datasets",
@@ -250,79 +207,76 @@ def tag(stack: Stack) -> str:
     return str(requests.get(stack.url + ohlc("B5000", 5000), timeout=10).headers["ETag"])
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        feed = Feed(folder)
-        stack = Stack(folder, feed)
-        os.environ.update(stack.env)
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.serving", "fill"], env=stack.env, check=True
-        )
-        printed = subprocess.run(
-            [sys.executable, "-m", "benchmarks.serving", "cold"],
-            env=stack.env,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        plain, gzipped = printed.stdout.split()
-        server = Server(stack)
-        try:
-            cases = [
-                Case("empty DRF view", "/bench/empty"),
-                Case("empty DRF view, answered at once", "/bench/empty-at-once"),
-                Case("ready gzip bytes, plain Django", "/bench/ready"),
-                Case("cached json, 5,000 bars, gzip", ohlc("B5000", 5000), GZIP),
-                Case(
-                    "cached json, 5,000 bars, gzip, with a token",
-                    ohlc("B5000", 5000),
-                    GZIP + f"Authorization: Bearer {_TOKEN}\r\n",
-                ),
-                Case("cached json, 5,000 bars, plain", ohlc("B5000", 5000)),
-                Case(
-                    "unchanged (304)",
-                    ohlc("B5000", 5000),
-                    GZIP + f"If-None-Match: {tag(stack)}\r\n",
-                ),
-                Case("cached json, 1,000 bars, gzip", ohlc("B1000", 1000), GZIP),
-                Case("cached json, 40,000 bars, gzip", ohlc("B40000", 40000), GZIP),
-                Case("naive: pandas, records, DRF", "/bench/naive?symbol=B5000"),
-            ]
-            kinds = measure(server, cases)
-            counts = measure(server, [
-                Case(f"{what}, {n} at a time", path, GZIP, n)
-                for n in (1, 8, 64)
-                for what, path in [("empty DRF view", "/bench/empty"), ("cached json, gzip", ohlc("B5000", 5000))]
-            ])  # fmt: skip
-            pair = [
-                Case("empty DRF view", "/bench/empty"),
-                Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
-            ]
-            small = measure(server, pair)
-            beside = measure_beside(server)
-            memory = measure_memory(server)
-            subprocess.run(
-                [sys.executable, "-m", "benchmarks.serving", "grow", "100000"],
-                env=stack.env,
-                check=True,
-            )
-            large = measure(server, pair)
-            sizes = [
-                [f"{row[0]}, {number} datasets", *row[1:]]
-                for number, rows in [("3", small), ("100,000", large)]
-                for row in rows
-            ]
-        finally:
-            server.stop()
-            stack.stop()
-            feed.stop()
-    text = "\n\n".join([
+def kinds_of_replies(stack: Stack) -> list[Case]:
+    """Return a case for each kind of reply; the first is the reference of the ratios."""
+    bars = ohlc("B5000", 5000)
+    with_token = GZIP + f"Authorization: Bearer {_TOKEN}\r\n"
+    return [
+        Case("empty DRF view", "/bench/empty"),
+        Case("empty DRF view, answered at once", "/bench/empty-at-once"),
+        Case("ready gzip bytes, plain Django", "/bench/ready"),
+        Case("cached json, 5,000 bars, gzip", bars, GZIP),
+        Case("cached json, 5,000 bars, gzip, with a token", bars, with_token),
+        Case("cached json, 5,000 bars, plain", bars),
+        Case("unchanged (304)", bars, GZIP + f"If-None-Match: {tag(stack)}\r\n"),
+        Case("cached json, 1,000 bars, gzip", ohlc("B1000", 1000), GZIP),
+        Case("cached json, 40,000 bars, gzip", ohlc("B40000", 40000), GZIP),
+        Case("naive: pandas, records, DRF", "/bench/naive?symbol=B5000"),
+    ]
+
+
+def run_part(*arguments: str, stack: Stack) -> str:
+    """Run another part of this module in its own process; return its output."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.serving", *arguments],
+        env=stack.env, check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+
+
+def measure_all(stack: Stack) -> str:
+    """Return the tables of all measurements."""
+    run_part("fill", stack=stack)
+    plain, gzipped = run_part("cold", stack=stack).split()
+    pair = [
+        Case("empty DRF view", "/bench/empty"),
+        Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
+    ]
+    server = Server(stack)
+    try:
+        kinds = measure(server, kinds_of_replies(stack))
+        counts = measure(server, [
+            Case(f"{case.name}, {n} at a time", case.path, GZIP, n) for n in (1, 8, 64) for case in pair
+        ])  # fmt: skip
+        small = measure(server, pair)
+        beside = measure_beside(server)
+        memory = measure_memory(server)
+        run_part("grow", "100000", stack=stack)
+        large = measure(server, pair)
+    finally:
+        server.stop()
+    sizes = [
+        [f"{row[0]}, {number} datasets", *row[1:]]
+        for number, rows in [("3", small), ("100,000", large)]
+        for row in rows
+    ]
+    return "\n\n".join([
         *(table(HEADINGS, rows) for rows in (kinds, counts, sizes)),
         table(["a reply of 5,000 bars not yet rendered", "CPU ms"], [["plain", plain], ["gzip", gzipped]]),
         table(["two readers of cached json, gzip, beside four that ask for", "requests/s", "p50 ms", "p99 ms"], beside),
         table(["cached replies since the start of the measurement", "memory of the web process, MB"], memory),
     ])  # fmt: skip
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        feed = Feed(Path(name))
+        stack = Stack(Path(name), feed)
+        os.environ.update(stack.env)
+        try:
+            text = measure_all(stack)
+        finally:
+            stack.stop()
+            feed.stop()
     publish(
         "Serving",
         f"{machine()}; one web process, {SECONDS:g} s a run, median of {ROUNDS} in turns; the load comes from the same machine\n\n{text}",

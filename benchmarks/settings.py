@@ -1,7 +1,7 @@
-"""The project's settings, with the views that ours are compared with."""
+"""The project's settings, with additional views for comparison."""
 
 from tvproject.settings import *  # noqa: F403
 
 ROOT_URLCONF = "benchmarks.urls"
-# Compared with a cached reply in both ways that the server has, of which this one is the slower.
+# The empty view is measured in both of the server's ways to answer; this way is the slower one.
 ANSWERED_AT_ONCE += ["/bench/empty-at-once"]  # noqa: F405

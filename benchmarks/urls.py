@@ -1,4 +1,4 @@
-"""The project's addresses, and beside them what its cached reply is compared with."""
+"""The project's addresses, and the views that its cached reply is compared with."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tvproject.urls import urlpatterns as project_urlpatterns
 
 
 class EmptyView(APIView):
-    """The least that Django REST framework can answer."""
+    """The smallest reply of Django REST framework."""
 
     def get(self, request: Request) -> Response:
         return Response({})
 
 
 class NaiveView(APIView):
-    """The usual answer: pandas to records to DRF's JSON, each time."""
+    """The usual implementation: pandas to records to DRF's JSON, for each request."""
 
     def get(self, request: Request) -> Response:
         dataset = Dataset.objects.get(symbol=request.query_params["symbol"])
@@ -37,12 +37,12 @@ class NaiveView(APIView):
 
 @cache
 def ready_bytes() -> bytes:
-    """Return a body of the size of ours."""
+    """Return a body of about the size of a cached reply."""
     return gzip.compress(Random(1).randbytes(120_000))
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer with bytes that are there already, in plain Django."""
+    """Answer with prepared bytes, in plain Django."""
     return HttpResponse(
         ready_bytes(), content_type="application/json", headers={"Content-Encoding": "gzip"}
     )

@@ -1,4 +1,4 @@
-"""The Django project: settings, addresses, the web and worker entry points, `make run`."""
+"""The Django project: settings, addresses, entry points of web server and worker, `make run`."""
 
 from tvproject.celery import app as celery_app
 

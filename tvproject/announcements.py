@@ -1,7 +1,7 @@
-"""The services that run on a state folder, each with the source it has chosen.
+"""Announcements: small files that name the running services of a state folder and their sources.
 
-`make run` leaves a small file for itself and holds a lock on it for as long as it runs. A
-file that nobody has locked was left by a service that has ended, and counts for nothing.
+`make run` writes one file and holds a lock on the file while the service runs. A file without
+a lock was left by a service that has ended, and is ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FOLDER = "services"
 
 
 class Announcement:
-    """One service's file, named by the port; gone when the service ends, or unlocked when it is killed."""
+    """One service's file, named after the port; removed at the service's end, unlocked by its death."""
 
     def __init__(self, state: Path, port: int) -> None:
         self._path = state / _FOLDER / f"{port}.json"
@@ -39,14 +39,14 @@ class Announcement:
             os.close(self._locked)
             self._locked = None
 
-    def say(self, source: str) -> None:
-        """Tell which source the service has chosen; replaces what it told before."""
+    def publish(self, source: str) -> None:
+        """Announce the service's source in place of an earlier one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{uuid4().hex}.draft")
-        # Not inherited by the processes that we start, so the lock ends with this one.
+        # `os.open` makes the descriptor non-inheritable, so the lock ends with this process.
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            # Locked before it has its name: whoever finds the file finds it locked.
+            # Locked before the rename: a reader must never find the named file unlocked.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.write(descriptor, json.dumps({"source": source}).encode())
             draft.replace(self._path)
@@ -60,7 +60,7 @@ class Announcement:
 
 
 def running_sources(state: Path) -> set[str]:
-    """Return the sources of the services that run on the state folder now."""
+    """Return the sources of the services that run on the state folder."""
     found = set()
     for path in state.glob(f"{_FOLDER}/*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""Celery's `filesystem://` broker, with messages that appear and are taken whole.
+"""Celery's `filesystem://` broker with atomic messages, in place of Kombu's transport.
 
-Kombu's own writes a message under its final name, so that a worker which looks at that
-moment reads an empty file and ends; see docs/decisions/0007. Only what this project needs:
-direct exchanges, known to each process from its own declarations.
+Kombu writes a message under its final name, so that a worker may read an empty file and end;
+see docs/decisions/0007. This transport offers only direct exchanges, and each process has
+only the queues that the process itself declared.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _UNREADABLE = "unreadable"
 
 
 class Channel(virtual.Channel):
-    """Each message is one file, taken in no order: a message only wakes a worker.
+    """One file for each message, received in any order, because messages only wake workers.
 
-    So a take costs the same however many there are.
+    Without an order the cost of receiving does not grow with the number of messages.
     """
 
     supports_fanout = False
@@ -47,7 +47,7 @@ class Channel(virtual.Channel):
                 except ValueError:
                     self._set_aside(path, len(text))
                     continue
-                # This succeeds for one of those who try: that one has the message.
+                # Only one worker's `unlink` succeeds; that worker receives the message.
                 path.unlink()
                 return message
         raise Empty
@@ -57,7 +57,7 @@ class Channel(virtual.Channel):
         folder.mkdir(exist_ok=True)
         path.rename(folder / path.name)
         logger.warning(
-            "%s holds no message (%s bytes); it was moved to %s. No fetch is lost by that.",
+            "%s holds no message (%s bytes) and was moved to %s. No fetch is lost: the fetches are rows of the database.",
             path.name,
             n_bytes,
             folder,
@@ -75,7 +75,7 @@ class Channel(virtual.Channel):
         return n_purged
 
     def _messages(self, queue: str) -> Iterator[Path]:
-        """Yield the messages' paths as the system lists them, not all read before the first."""
+        """Yield the paths of the queue's messages lazily, in the order of the file system."""
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(f".{queue}{_SUFFIX}") and not entry.name.startswith("."):
@@ -88,7 +88,7 @@ class Channel(virtual.Channel):
 
 
 def _message(text: bytes) -> dict[str, Any]:
-    """Return the message; raise `ValueError` for what is none, as a power cut leaves it."""
+    """Return the message; raise `ValueError` for other contents, such as the remains of a power cut."""
     message = json.loads(text)
     match message:
         case {"body": str(), "headers": dict(), "properties": {"delivery_tag": str()}}:
@@ -97,13 +97,13 @@ def _message(text: bytes) -> dict[str, Any]:
 
 
 class Transport(virtual.Transport):
-    """What Celery opens for `filesystem://`."""
+    """The transport that Celery opens for `filesystem://`."""
 
     Channel = Channel
     implements = base.Transport.implements.extend(
         asynchronous=False, exchange_type=frozenset(["direct"])
     )
-    # One for all connections of the process: it holds the declared queues.
+    # Holds the declared queues, for all connections of the process.
     global_state = virtual.BrokerState()
     default_port = 0
     driver_type = "filesystem"
@@ -118,5 +118,5 @@ class Transport(virtual.Transport):
 
 
 def install() -> None:
-    """Have `filesystem://` mean this transport."""
+    """Register this transport for `filesystem://`."""
     TRANSPORT_ALIASES["filesystem"] = "tvproject.broker:Transport"

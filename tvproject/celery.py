@@ -15,11 +15,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["datasets.fetching"])
 
 
-def _add_sweeper() -> None:
-    # Imported late: the tasks need Django's settings, which name this module.
+def add_sweeper(**named: object) -> None:
+    """Add the sweeper to the worker's steps."""
+    # Imported here: the tasks need Django's settings, and Django imports this module first.
     from datasets.fetching.tasks import Sweeper
 
     app.steps["worker"].add(Sweeper)
 
 
-app.on_after_finalize.connect(lambda **_: _add_sweeper(), weak=False)
+app.on_after_finalize.connect(add_sweeper, weak=False)

@@ -1,4 +1,4 @@
-"""Small files that are whole or not there, also after a power cut."""
+"""Atomic writes of small files that survive a power cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def write_durably(path: Path, text: str, *, mode: int = 0o644) -> None:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
             file.write(text)
             file.flush()
-            # Before the rename: else the new name may stand there with nothing in it.
+            # Before the rename: otherwise a power cut may leave the new name with an empty file.
             os.fsync(file.fileno())
         draft.replace(path)
         sync_folder(path.parent)
@@ -23,7 +23,7 @@ def write_durably(path: Path, text: str, *, mode: int = 0o644) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power cut."""
+    """Sync the names in a folder to the disk, so that they survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,7 @@
-"""Every setting an operator can give, read from the environment and from `.env`.
+"""Table of all settings, and their reading from the environment and `.env`.
 
-The table below is the whole list: docs/settings.md is checked against it, a name that
-starts with `TV_` and is not in it stops the start, and so do one that is nearly an `API_`
-setting's and a value that is not allowed.
+A test compares docs/settings.md with the table. The service does not start with a value that
+is not allowed, an unknown name that begins with `TV_`, or a misspelled `API_` name.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from datasets.storage.locations import folder_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):
-    """One sentence that names the variable and what is allowed."""
+    """A setting is wrong or unknown; the message is one sentence with the variable and the allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One variable: how to read it, its default, and what to say when it is wrong."""
+    """One variable: its reader, its default, and the description of allowed values."""
 
     name: str
     read: Callable[[str], Any]
@@ -48,7 +47,7 @@ def _boolean(text: str) -> bool:
 
 def _number(lowest: float, highest: float) -> Callable[[str], float]:
     def read(text: str) -> float:
-        # Python also reads `1_000` and the digits of other scripts.
+        # `float` alone would also accept `1_000` and digits of other scripts.
         if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", text):
             raise ValueError(text)
         value = float(text)
@@ -84,7 +83,7 @@ def _url(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         parts = urlsplit(text)
         needs_host = parts.scheme not in ("sqlite", "filesystem")
-        # `port` raises for one that cannot be.
+        # `parts.port` raises `ValueError` for an impossible port.
         if parts.scheme not in schemes or parts.port == 0 or (needs_host and not parts.hostname):
             raise ValueError(text)
         return text
@@ -164,10 +163,10 @@ SETTINGS = {
 
 
 def read_settings(base_dir: Path) -> dict[str, Any]:
-    """Return every setting's value; raise `SettingsError` for a wrong or unknown one.
+    """Return the value of every setting; raise `SettingsError` for a wrong or unknown one.
 
-    The environment wins over `.env`. A secret may come from a file instead, named by
-    `NAME_FILE`, as container secrets do.
+    The environment has precedence over `.env`. The variable `NAME_FILE` may name a file that
+    holds the secret `NAME`, as container secrets do.
     """
     for name, text in _env_file(base_dir / ".env").items():
         os.environ.setdefault(name, text)
@@ -176,14 +175,14 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
 
 
 class Folders(NamedTuple):
-    """Where the service keeps datasets, and what belongs to this machine."""
+    """The folder of the datasets, and the folder of this machine's own state."""
 
     outputs: Path
     state: Path
 
 
 def folders(settings: Mapping[str, Any], base_dir: Path) -> Folders:
-    """Return the folders that the settings name, or the usual ones."""
+    """Return the folders of the settings, or the default folders."""
     outputs = settings["OUTPUTS_URL"] or base_dir / "outputs"
     return Folders(outputs, settings["STATE_DIR"] or outputs / "state")
 
@@ -194,7 +193,7 @@ def _env_file(path: Path) -> Mapping[str, str]:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from None
     if found.unreadable_lines:
-        # Its number alone: the line may hold a secret.
+        # Only the line's number is shown: the line may hold a secret.
         raise SettingsError(
             f"{path}, line {found.unreadable_lines[0]}: write NAME=value, or # before a comment."
         )
@@ -203,9 +202,12 @@ def _env_file(path: Path) -> Mapping[str, str]:
 
 def _refuse_unknown(variables: Mapping[str, str]) -> None:
     for name in variables:
-        # Other programs have an API_KEY too; but API_ACESS=login, passed over, would leave all open.
+        # Other programs use names such as API_KEY too, but a misspelled API_ACESS=login must stop
+        # the start: otherwise the API would be open to everyone.
         likeness = {"TV": 0.6, "API": 0.9}.get(name.partition("_")[0])
-        if likeness is None or _is_known(name):
+        secret = SETTINGS.get(name.removesuffix("_FILE"))
+        is_known = name in SETTINGS or (secret is not None and secret.is_secret)
+        if likeness is None or is_known:
             continue
         close = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=likeness)
         if close or name.startswith("TV_"):
@@ -213,16 +215,16 @@ def _refuse_unknown(variables: Mapping[str, str]) -> None:
             raise SettingsError(f"{name} is not a setting{hint}")
 
 
-def _is_known(name: str) -> bool:
-    secret = SETTINGS.get(name.removesuffix("_FILE"))
-    return name in SETTINGS or (secret is not None and secret.is_secret)
-
-
 def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     text = variables.get(setting.name, "").strip()
     file_name = variables.get(f"{setting.name}_FILE", "") if setting.is_secret else ""
     if file_name and not text:
-        text = _read_secret(setting.name, Path(file_name))
+        try:
+            text = Path(file_name).read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"{setting.name}_FILE names {file_name}, which cannot be read: {error.strerror}."
+            ) from None
     if not text:
         return setting.default
     try:
@@ -230,12 +232,3 @@ def _value(setting: Setting, variables: Mapping[str, str]) -> Any:
     except (ValueError, KeyError):
         shown = "wrong" if setting.is_secret else repr(text)
         raise SettingsError(f"{setting.name} is {shown}; allowed is {setting.allowed}.") from None
-
-
-def _read_secret(name: str, path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise SettingsError(
-            f"{name}_FILE names {path}, which cannot be read: {error.strerror}."
-        ) from None

@@ -1,4 +1,4 @@
-"""Django's error pages and reports without secrets, also with `DEBUG=1`."""
+"""Filters that keep secrets out of Django's error pages and reports, also with `DEBUG=1`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tvproject.secrecy import STARS, without_secrets
 
 
 class SecretsFilter(SafeExceptionReporterFilter):
-    """Hides settings, headers, cookies, form fields and local variables that are named as secrets."""
+    """Hides settings, headers, cookies, form fields and local variables with the name of a secret."""
 
     cleansed_substitute = STARS
     hidden_settings = re.compile(
@@ -25,18 +25,18 @@ class SecretsFilter(SafeExceptionReporterFilter):
     )
 
     def get_safe_cookies(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the cookies' names alone: each value may be a key to something."""
+        """Return the names of the cookies, without values: each value may be a credential."""
         return dict.fromkeys(request.COOKIES, self.cleansed_substitute)
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
-        """Return the form's fields, without those that are named as secrets."""
+        """Return the form's fields, with stars for those with the name of a secret."""
         posted: QueryDict | dict[str, Any] = super().get_post_parameters(request)
         return {name: self.cleanse_setting(name, posted[name]) for name in posted}
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
     ) -> ItemsView[str, Any]:
-        """Return a frame's variables, without those that are named as secrets."""
+        """Return a frame's variables, with stars for those with the name of a secret."""
         found = super().get_traceback_frame_variables(request, tb_frame)
         shown = {
             name: self.cleansed_substitute if self.hidden_settings.search(name) else value
@@ -46,10 +46,10 @@ class SecretsFilter(SafeExceptionReporterFilter):
 
 
 class SecretsReporter(ExceptionReporter):
-    """Takes every known secret out of the finished report, wherever it came from."""
+    """Replaces every known secret in the finished report by stars."""
 
     def get_traceback_html(self) -> SafeString:
-        """Return the page."""
+        """Return the report as a page."""
         return mark_safe(without_secrets(super().get_traceback_html(), self._sent()))
 
     def get_traceback_text(self) -> SafeString:
@@ -57,7 +57,7 @@ class SecretsReporter(ExceptionReporter):
         return mark_safe(without_secrets(super().get_traceback_text(), self._sent()))
 
     def _sent(self) -> Iterator[str]:
-        """Yield the secrets that the request has brought: cookies, credentials, form fields."""
+        """Yield the secrets of the request: cookies, credentials, form fields."""
         if self.request is None:
             return
         yield from self.request.COOKIES.values()

@@ -1,4 +1,4 @@
-"""Which feed `make run` takes its bars from, and whether TradingView can be reached."""
+"""Choice of the feed for `make run`: TradingView, or the sample feed where TradingView is out of reach."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tvproject.processes import Crew, Process, TooSlow
 
 _PROBE_S = 2.0
 _START_S = 60.0
-# Between two looks whether TradingView can be reached by now.
-_LOOK_AGAIN_S = 60.0
+# Between two attempts to reach TradingView.
+_RETRY_S = 60.0
 
 
 class Feed(NamedTuple):
@@ -24,13 +24,13 @@ class Feed(NamedTuple):
     source: str
     env: dict[str, str]
     sentence: str
-    # The sample feed, as long as TradingView cannot be reached.
+    # True for the sample feed that only replaces TradingView while it cannot be reached.
     is_makeshift: bool = False
 
 
 def choose_feed(crew: Crew, settings: dict[str, Any]) -> Feed:
-    """Return the feed that `TV_SOURCE` asks for; starts the sample feed where that is it."""
-    # Not from `settings`: without `make run` the default is tradingview.
+    """Return the feed that `TV_SOURCE` selects; start the sample feed when it is selected."""
+    # From the environment, because the default in `settings` is for starts without `make run`.
     asked = os.environ.get("TV_SOURCE", "").strip() or "auto"
     host = urlsplit(settings["TV_WS_URL"]).hostname
     if asked == "tradingview" or (asked == "auto" and can_reach(crew, settings["TV_WS_URL"])):
@@ -52,15 +52,15 @@ def tradingview(settings: dict[str, Any]) -> Feed:
 
 
 def wait_until_reachable(crew: Crew, settings: dict[str, Any]) -> None:
-    """Return when TradingView can be reached; looks again every minute."""
+    """Wait until TradingView can be reached; try every minute."""
     while True:
-        crew.watch_for(_LOOK_AGAIN_S)
+        crew.watch_for(_RETRY_S)
         if can_reach(crew, settings["TV_WS_URL"]):
             return
 
 
 def can_reach(crew: Crew, url: str) -> bool:
-    """Whether the host of `url` accepts a connection within two seconds."""
+    """Return whether the host of `url` accepts a connection within two seconds."""
     address = urlsplit(url)
     port = address.port or (443 if address.scheme == "wss" else 80)
     found: list[bool] = []
@@ -72,7 +72,7 @@ def can_reach(crew: Crew, url: str) -> bool:
         except (OSError, UnicodeError):
             found.append(False)
 
-    # In a thread, because the search for the host's address knows no timeout.
+    # In a thread, because the look-up of the host's address has no timeout.
     Thread(target=probe, daemon=True).start()
     with suppress(TooSlow):
         return crew.wait_for(lambda: found or None, deadline_s=_PROBE_S, what="A reply")[0]

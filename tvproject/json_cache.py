@@ -1,4 +1,4 @@
-"""Values in a shared cache as JSON."""
+"""JSON serializer for the values of the Redis cache."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 
 
 class JsonSerializer:
-    """Writes values as JSON: who can write into Redis must not be able to run code here, as with pickle.
+    """Stores values as JSON. A pickle, Django's default, would let a writer of Redis run code here.
 
-    The interface is that of Django's `OPTIONS["serializer"]` for Redis.
+    Has the interface of `OPTIONS["serializer"]` of Django's Redis cache.
     """
 
     def dumps(self, value: object) -> bytes | int:
-        """Return what Redis keeps; a whole number as it is, because Redis counts with it."""
+        """Return the bytes to store; an integer stays an integer, because Redis increments it."""
         return value if type(value) is int else json.dumps(value).encode()
 
     def loads(self, data: bytes) -> object:
-        """Return the value that Redis has kept."""
+        """Return the value of stored bytes."""
         return json.loads(data)

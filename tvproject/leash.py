@@ -1,7 +1,7 @@
-"""Become a command that is stopped when the process that started it dies (on Linux).
+"""Runs a command that gets SIGTERM when the process that started it dies (on Linux only).
 
-`python -IS leash.py <process id of the starter> <program> <argument>…`, run by its path:
-as a module it would import the whole project first.
+`python -IS leash.py <process id of the starter> <program> <argument>…`. Run by its path,
+because `-m tvproject.leash` would import the whole project first.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>; outlives `exec`
 
 
 def main() -> None:
-    """Ask the system for SIGTERM at the starter's death, then become the command."""
+    """Request SIGTERM at the starter's death from the system, then replace this process by the command."""
     starter, *command = sys.argv[1:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -1,6 +1,6 @@
-"""The build backend of `pip install .`: says how the project is used, and installs nothing.
+"""Build backend of `pip install .`: installs nothing and explains how to use the project.
 
-Without it pip installs an empty package, and `import datasets` fails later for no visible reason.
+Without this backend pip would install an empty package, and `import datasets` would fail later.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _refuse(*arguments: object, **named: object) -> NoReturn:
     sys.exit(_SENTENCE)
 
 
-# The hooks by which pip and build ask for a package, in whatever form.
+# All hooks that pip and build call for wheels, editable installs and source archives.
 get_requires_for_build_wheel = get_requires_for_build_editable = get_requires_for_build_sdist = (
     _refuse
 )

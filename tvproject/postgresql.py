@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: a bounded number for each process, and none waits for ever."""
+"""Connections to PostgreSQL, with a bound on their number and a time-out for each reply."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from psycopg.pq import TransactionStatus
 
 Reply = TypeVar("Reply")
 
-# Seconds. The server itself ends a statement first, as long as it runs at all.
+# Seconds. A server that works ends a statement before our own time-out for the reply.
 _STATEMENT_S = 15
 _REPLY_S = 20.0
 _CONNECT_S = 5
-# Below the 100 connections that PostgreSQL gives by default, with some left for other programs.
+# Below PostgreSQL's default of 100 connections, to leave some for other programs.
 _MOST_CONNECTIONS = 80
 _MOST_A_PROCESS = 8
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is given up when a reply does not come in time.
+    """A connection that is closed when a reply takes longer than `reply_s`.
 
-    A server that hangs, unlike one that is gone, still takes what is sent to it: neither TCP
-    nor the server's own limits end such a wait.
+    A hanging server still accepts data, unlike a dead one: neither TCP nor the server's own
+    limits end the wait for its reply.
     """
 
-    # None for no limit: a migration may take long.
+    # None means no limit, for migrations.
     reply_s: ClassVar[float | None] = _REPLY_S
 
     def wait(self, gen: PQGen[Reply], interval: float = 0.1, timeout: float | None = None) -> Reply:
@@ -34,18 +34,18 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, self.reply_s if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # The reply may still come, and must not be taken for that to another question.
+                # A late reply must not be read as the reply to the next query.
                 self.close()
             raise
 
 
 def options(n_web_processes: int) -> dict[str, Any]:
-    """Return Django's `OPTIONS`, for so many web processes and a worker beside each other."""
+    """Return Django's `OPTIONS` for `n_web_processes` web processes and one worker on one database."""
     fair_share = _MOST_CONNECTIONS // (n_web_processes + 1)
     return {
         "connect_timeout": _CONNECT_S,
         "options": f"-c statement_timeout={_STATEMENT_S * 1000}",
-        # A host that is gone is noticed by these.
+        # TCP settings that detect a dead host.
         "tcp_user_timeout": int(_REPLY_S * 1000),
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -54,10 +54,10 @@ def options(n_web_processes: int) -> dict[str, Any]:
             "connection_class": BoundedConnection,
             "min_size": 1,
             "max_size": max(2, min(_MOST_A_PROCESS, fair_share)),
-            # Seconds to wait for one that is free.
+            # Seconds to wait for a free connection.
             "timeout": 5.0,
             "max_idle": 60.0,
-            # A server that was away is tried again by the next query after this, at the latest.
+            # Seconds until the pool stops reconnecting; the next query then tries again.
             "reconnect_timeout": 5.0,
         },
     }

@@ -1,7 +1,7 @@
-"""Make everything ready that the web server and the workers expect to find.
+"""Prepare the database and the files for the web server and the workers.
 
-`python -m tvproject.prepare`: settings checked, tables as the code wants them, an admin
-user, static files collected. What is done already is not done again.
+`python -m tvproject.prepare` checks the settings, migrates the tables, creates an admin user
+and collects the static files. Steps that are already done are skipped.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from tvproject import postgresql
 from tvproject.env import SettingsError
 
 _ADMIN = "admin"
-# Any number that no other program takes an advisory lock on.
+# An arbitrary number for the advisory lock; no other program may use the same.
 _LOCK = 7_406_218_593
 
 
 def main() -> None:
-    """Prepare all; what stands in the way is one sentence and a non-zero exit."""
+    """Run all steps; a failure prints one sentence and exits with a non-zero status."""
     parser = argparse.ArgumentParser(prog="python -m tvproject.prepare", description=__doc__)
     parser.add_argument(
         "--cancel-fetches-of",
         metavar="SOURCE",
-        help="cancel the fetches of a source that no service serves any more",
+        help="cancel the fetches of a source that no service uses any more",
     )
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
@@ -46,7 +46,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     check_project()
-    # Of two services that start together one prepares, and the other finds it done.
+    # Of two services that start together, one prepares and the other waits for it.
     with alone_on_this_folder(), alone_on_this_database():
         migrate()
         make_admin()
@@ -69,12 +69,12 @@ def alone_on_this_folder() -> Iterator[None]:
 
 @contextmanager
 def alone_on_this_database() -> Iterator[None]:
-    """Wait until no other host prepares the same database of PostgreSQL; end where it does not answer."""
+    """Wait until no other host prepares the same PostgreSQL database; exit when it does not answer."""
     is_shared = connection.vendor == "postgresql"
     try:
         connection.ensure_connection()
         if is_shared:
-            # A migration may take long, and so may the other host's.
+            # No time limits: migrations, also the other host's, may take long.
             postgresql.BoundedConnection.reply_s = None
             _ask("SET statement_timeout = 0")
             _ask(f"SELECT pg_advisory_lock({_LOCK})")
@@ -94,23 +94,23 @@ def _ask(statement: str) -> None:
 
 
 def migrate() -> None:
-    """Make the tables as this version wants them; end with the migration that failed."""
-    said = StringIO()
+    """Migrate the tables to this version; exit with the name of a migration that failed."""
+    output = StringIO()
     try:
-        call_command("migrate", interactive=False, verbosity=1, no_color=True, stdout=said)
+        call_command("migrate", interactive=False, verbosity=1, no_color=True, stdout=output)
     except Error as error:
-        steps = [line for line in said.getvalue().splitlines() if "Applying" in line]
+        steps = [line for line in output.getvalue().splitlines() if "Applying" in line]
         step = (
             steps[-1].strip().removeprefix("Applying ").rstrip(". ") if steps else "the first step"
         )
         sys.exit(
             f"The database could not be brought to this version: {step} failed: {str(error).strip()}. "
-            "That step was undone. Mend what the message names, then start again."
+            "That step was undone. Repair the cause that the message names, then start again."
         )
 
 
 def cancel_fetches(source: str) -> None:
-    """Cancel what is queued or was running for a source, and say how many fetches that were."""
+    """Cancel the queued and running fetches of a source, and print their number."""
     from datasets.fetching import fetch_queue
 
     number = fetch_queue.cancel_all(source)
@@ -120,14 +120,14 @@ def cancel_fetches(source: str) -> None:
 
 
 def check_project() -> None:
-    """Refuse to start with what Django's system checks call an error."""
+    """Exit when Django's system checks find an error."""
     wrong = [message for message in checks.run_checks() if message.is_serious()]
     if wrong:
         sys.exit("\n".join(f"{message.msg} {message.hint or ''}".rstrip() for message in wrong))
 
 
 def make_admin() -> None:
-    """Create the admin user on the first start, and show a password that we made up."""
+    """Create the admin user on the first start, and print a generated password."""
     from django.contrib.auth.models import User
     from django.db.models import Q
 
@@ -141,7 +141,7 @@ def make_admin() -> None:
 
 
 def collect_static() -> None:
-    """Copy and compress the static files where one of them has changed."""
+    """Copy and compress the static files when one of them has changed."""
     stamp = Path(settings.STATIC_ROOT) / ".collected"
     fingerprint = _fingerprint()
     if not stamp.exists() or stamp.read_text() != fingerprint:

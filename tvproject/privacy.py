@@ -1,4 +1,4 @@
-"""What belongs to this machine is readable by the service's own user only."""
+"""File permissions: only the service's own user may read this machine's state."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _FOLDER, _FILE = 0o700, 0o600
 
 
 def make_private(state: Path, *files: Path) -> None:
-    """Close the state folder, the files directly in it, and `files`, to other users of the machine.
+    """Restrict the state folder, the files directly in it, and `files` to the service's user.
 
-    A file of `files` that is not there is made, empty, so that no library makes it with
-    wider permissions. What belongs to another user stays as it is; a check names the folder.
+    Missing files of `files` are created empty, so that no library creates them with wider
+    permissions. Files of another user stay as they are; a system check names the folder.
     """
     _restrict(state, _FOLDER)
     for path in files:
-        # A folder that is not there, or not ours, is for the one who opens the file to tell of.
+        # The code that opens the file reports a missing or foreign folder.
         with suppress(OSError):
             path.touch(mode=_FILE)
     for path in (*state.iterdir(), *files):
@@ -25,12 +25,12 @@ def make_private(state: Path, *files: Path) -> None:
 
 
 def is_private(folder: Path) -> bool:
-    """Return whether other users of the machine are kept out of the folder."""
+    """Return whether the folder is closed to other users of the machine."""
     return not folder.stat().st_mode & 0o077
 
 
 def _restrict(path: Path, mode: int) -> None:
-    # One that another process has removed meanwhile, or that another user owns.
+    # Another process may have removed the file, or another user may own it.
     with suppress(FileNotFoundError, PermissionError):
         if path.stat().st_mode & 0o777 & ~mode:
             path.chmod(mode)

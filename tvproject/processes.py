@@ -1,4 +1,4 @@
-"""Start processes together, show what they say, and leave none of them behind."""
+"""Supervision of child processes: start, output, restart, and an end for all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 _LEASH = Path(__file__).with_name("leash.py")
 _STOP_DEADLINE_S = 10.0
 _GLANCE_S = 0.05
-# A process that ends more often than this is not started again: something is wrong with it.
+# A process that ends more often than this is not restarted: restarting cannot help it.
 _MAX_RESTARTS = 5
 _RESTARTS_WITHIN_S = 60.0
 
@@ -26,22 +26,22 @@ Show = Callable[[str, str], None]
 
 
 class StopAsked(Exception):
-    """Ctrl-C, SIGTERM, or the terminal was closed."""
+    """The operator pressed Ctrl-C, sent SIGTERM or closed the terminal."""
 
 
 class Ended(Exception):
-    """A process that should run on has ended; the message says which and how."""
+    """A process ended that should have run on; the message contains its name and exit status."""
 
 
 class TooSlow(Exception):
-    """What was waited for did not come in time."""
+    """A condition was not met before its deadline."""
 
 
 class Process:
-    """One Python program, in a session of its own so that Ctrl-C reaches only us.
+    """One Python program in its own session, so that Ctrl-C reaches only the supervisor.
 
-    An errand has the terminal to itself and should end; a service has its lines shown under
-    its name and should not.
+    An errand writes to the terminal directly and should end. A service should not end; its
+    lines are shown with its name.
     """
 
     def __init__(
@@ -64,18 +64,18 @@ class Process:
 
     @property
     def status(self) -> int | None:
-        """The exit status, minus the signal's number if one killed it, None while it runs."""
+        """The exit status; minus the signal's number after a kill; None while the process runs."""
         return self._process.returncode
 
     @property
     def is_done(self) -> bool:
-        """Whether it ended as it should."""
+        """Whether the process ended as intended."""
         return self.is_dismissed or (self.is_errand and self.status == 0)
 
     def read_lines(self, show: Show) -> None:
         """Show each line until the last process that holds the pipe ends.
 
-        A first line of JSON is for us: by it a service announces where it listens.
+        The first line of JSON is not shown: a service announces its addresses with it.
         """
         for line in self._process.stdout or ():
             if line.startswith("{") and not self.announcement:
@@ -84,22 +84,22 @@ class Process:
                 show(self.name, line.rstrip())
 
     def wait(self) -> None:
-        """Wait for the end of the process, and end what it left behind."""
+        """Wait for the end of the process, then kill the rest of its group."""
         self._process.wait()
         self.kill()
 
     def stop(self) -> None:
-        """Ask the process to stop, and to stop what it started itself."""
+        """Send SIGTERM to the process; it stops its own children."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End the process and all that it started, now."""
-        # Its id is its group's too. The group may outlive it, and may be gone.
+        """Kill the process and its whole group."""
+        # The process's id is also its group's id. The group may outlive the process, or be gone.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
-        """Say which process ended, and how."""
+        """Return a sentence with the process's name and exit status or signal."""
         status = self.status or 0
         if status < 0:
             return f"{self.name} was killed by {signal.Signals(-status).name}."
@@ -107,45 +107,46 @@ class Process:
 
 
 class Crew:
-    """Processes that live and end together."""
+    """Processes that run and end together."""
 
     def __init__(self, show: Show) -> None:
         self._show = show
-        # What a signal handler and the threads report; of all queues only this kind may be
-        # put to while the same thread waits in `get`.
+        # Filled by signal handlers and threads. Only `SimpleQueue` allows `put` in a signal
+        # handler while the same thread waits in `get`.
         self._events: SimpleQueue[Process | signal.Signals] = SimpleQueue()
         self._members: list[Process] = []
         self._threads: list[Thread] = []
         self._starts: dict[Process, Callable[[], Process]] = {}
         self._restarted_at: list[float] = []
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # `nohup` means that a closed terminal is no reason to stop.
+            # Under `nohup` a closed terminal must not stop the service.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, lambda n, _: self._events.put(signal.Signals(n)))
 
     def add(self, process: Process) -> Process:
-        """Take care of a process from now on; return it."""
+        """Supervise a process: show its lines and report its end; return the process."""
         self._members.append(process)
-        for work in (lambda: process.read_lines(self._show), lambda: self._report_end(process)):
+
+        def report_end() -> None:
+            process.wait()
+            self._events.put(process)
+
+        for work in (lambda: process.read_lines(self._show), report_end):
             thread = Thread(target=work, daemon=True)
             thread.start()
             self._threads.append(thread)
         return process
 
     def keep(self, start: Callable[[], Process]) -> None:
-        """Start a process, and start it again when it ends, unless that happens too often."""
+        """Start a process, and restart it when it ends, unless it ends too often."""
         self._starts[self.add(start())] = start
-
-    def _report_end(self, process: Process) -> None:
-        process.wait()
-        self._events.put(process)
 
     def wait_for(
         self, look: Callable[[], Answer | None], *, deadline_s: float, what: str
     ) -> Answer:
-        """Return what `look` finds as soon as it finds something.
+        """Call `look` until it returns a value other than None; return that value.
 
-        Raises `StopAsked` or `Ended` when that happens first, and `TooSlow` at the deadline.
+        Raises `StopAsked` or `Ended` when a reason to stop comes first, `TooSlow` at the deadline.
         """
         deadline = time.monotonic() + deadline_s
         while (answer := look()) is None:
@@ -155,18 +156,18 @@ class Crew:
         return answer
 
     def watch(self) -> NoReturn:
-        """Wait until there is a reason to stop, and raise it: `StopAsked` or `Ended`."""
+        """Wait for a reason to stop; raises `StopAsked` or `Ended`."""
         while True:
             self._listen(None)
 
     def watch_for(self, seconds: float) -> None:
-        """Wait for `seconds`; raise `StopAsked` or `Ended` when that happens first."""
+        """Wait for `seconds`; raise `StopAsked` or `Ended` when a reason to stop comes first."""
         deadline = time.monotonic() + seconds
         while (left_s := deadline - time.monotonic()) > 0:
             self._listen(left_s)
 
     def dismiss(self, *names: str) -> None:
-        """Stop the processes of these names and wait for their end; the others go on."""
+        """Stop the named processes and wait for their end; the others run on."""
         processes = [process for process in self._running() if process.name in names]
         for process in processes:
             process.is_dismissed = True
@@ -189,35 +190,32 @@ class Crew:
                 self._start_again(event)
 
     def _start_again(self, ended: Process) -> None:
-        """Start a kept process again; raise `Ended` for another one, and when it ends too often."""
+        """Restart a kept process; raise `Ended` for any other process, and after too many restarts."""
         start = self._starts.pop(ended, None)
         if start is None:
             raise Ended(ended.how_it_ended())
         now = time.monotonic()
         recent = [moment for moment in self._restarted_at if moment > now - _RESTARTS_WITHIN_S]
         if len(recent) >= _MAX_RESTARTS:
-            raise Ended(f"{ended.how_it_ended()} It had been started again {len(recent)} times.")
+            raise Ended(f"{ended.how_it_ended()} It had been restarted {len(recent)} times.")
         self._restarted_at = [*recent, now]
         self._members.remove(ended)
-        self._show("", f"{ended.how_it_ended()} It is started again.")
+        self._show("", f"{ended.how_it_ended()} It is restarted.")
         self.keep(start)
 
     def stop(self) -> None:
-        """Stop every process: first asked, after a while made to, at once at a second Ctrl-C."""
+        """Stop every process: SIGTERM first, SIGKILL after a deadline or at a second Ctrl-C."""
         for process in self._members:
             process.stop()
-        self._wait_until_ended()
-        for process in self._running():
-            process.kill()
-        for thread in self._threads:
-            thread.join(timeout=_STOP_DEADLINE_S)
-
-    def _wait_until_ended(self) -> None:
         deadline = time.monotonic() + _STOP_DEADLINE_S
         while self._running() and (left_s := deadline - time.monotonic()) > 0:
             with suppress(Empty):
                 if self._events.get(timeout=left_s) == signal.SIGINT:
-                    return
+                    break
+        for process in self._running():
+            process.kill()
+        for thread in self._threads:
+            thread.join(timeout=_STOP_DEADLINE_S)
 
     def _running(self) -> list[Process]:
         return [process for process in self._members if process.status is None]

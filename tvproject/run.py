@@ -1,8 +1,8 @@
 """`make run`: the web server, one worker and, where needed, the sample feed, in one terminal.
 
-Ctrl-C or SIGTERM stops all of it and the exit status is 0. A worker that ends by itself is
-started again. When another process ends, or the worker ends again and again, all are stopped,
-the last line says which one ended and how, and the exit status is 1.
+Ctrl-C or SIGTERM stops all processes, with exit status 0. A worker that ends by itself is
+restarted. When another process ends, or the worker ends too often, all processes are stopped;
+the last line names the process that ended, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _START_S = 60.0
 _SETUP_S = 300.0
 
 _WORKER = (
-    # In a container all are root, and Celery's paragraph against it would open every log.
+    # In a container every process runs as root; Celery's long warning would fill each log.
     "-W", "ignore:You're running the worker",
     "-m", "celery", "--quiet", "-A", "tvproject", "worker", "-Q", "fetches",
     "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def supervise(settings: dict[str, Any]) -> int:
-    """Start everything, and stop everything at the first reason to; return the exit status."""
+    """Start all processes, and stop all of them together; return the exit status."""
     crew = Crew(show)
     reason = ""
     try:
@@ -64,7 +64,10 @@ def supervise(settings: dict[str, Any]) -> int:
 
 
 def run(crew: Crew, settings: dict[str, Any], announcement: Announcement) -> NoReturn:
-    """Start everything, and run until there is a reason to stop."""
+    """Start all processes and watch them; change over to TradingView once it can be reached.
+
+    Raises `StopAsked`, `Ended` or `TooSlow`.
+    """
     setup = crew.add(Process("setup", "-m", "tvproject.prepare", env={}, is_errand=True))
     feed = choose_feed(crew, settings)
     crew.wait_for(lambda: setup.is_done or None, deadline_s=_SETUP_S, what="The set-up's end")
@@ -75,21 +78,21 @@ def run(crew: Crew, settings: dict[str, Any], announcement: Announcement) -> NoR
             "", "TradingView can be reached now. The web server and the worker change over to it …"
         )
         crew.dismiss("web", "worker", "feed")
-        announcement.say("tradingview")
+        announcement.publish("tradingview")
         drop_fetches(crew, settings, feed.source)
         start(crew, settings, tradingview(settings), announcement)
     crew.watch()
 
 
 def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announcement) -> None:
-    """Start the web server and the worker on a feed, and show where the service is to be found."""
+    """Start the web server and the worker with a feed, and show the service's addresses."""
     port = str(settings["PORT"])
     web = ("-m", "tvproject.server", "--host", _HOST, "--port", port)
     crew.add(Process("web", *web, env=feed.env))
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
-    # Not beside the web server's start, which would then take twice as long on a small machine.
+    # After the web server: starting both together takes twice as long on a small machine.
     crew.keep(lambda: Process("worker", *_WORKER, env=feed.env))
-    announcement.say(feed.source)
+    announcement.publish(feed.source)
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
     again = "\n       TradingView is tried again every minute." if feed.is_makeshift else ""
     show(
@@ -99,7 +102,7 @@ def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announ
 
 
 def drop_fetches(crew: Crew, settings: dict[str, Any], source: str) -> None:
-    """Cancel the fetches of a source that no service serves any more; no worker would take them."""
+    """Cancel the fetches of a source that no service uses any more, because no worker takes them."""
     if source in running_sources(folders(settings, BASE_DIR).state):
         return
     arguments = ("-m", "tvproject.prepare", "--cancel-fetches-of", source)
@@ -108,7 +111,7 @@ def drop_fetches(crew: Crew, settings: dict[str, Any], source: str) -> None:
 
 
 def check_port(port: int) -> None:
-    """Raise `SettingsError` when something else listens on the port."""
+    """Raise `SettingsError` when the port is in use or cannot be used."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -123,7 +126,7 @@ def check_port(port: int) -> None:
 
 
 def is_ready(port: str) -> bool | None:
-    """True when the web server answers, None until then: the worker is started after it."""
+    """Return True when the web server answers, else None."""
     connection = HTTPConnection(_HOST, int(port), timeout=_PROBE_S)
     try:
         connection.request("GET", "/healthz")
@@ -135,8 +138,8 @@ def is_ready(port: str) -> bool | None:
 
 
 def show(name: str, line: str) -> None:
-    """Show one line of one process."""
-    # Nobody reads it any more when a pipe or the terminal was closed; that is no failure.
+    """Print a line of the process `name`."""
+    # A closed pipe or terminal is no failure: the service runs on without a reader.
     with suppress(OSError):
         sys.stdout.write(f"{name} | {line}\n" if name else f"{line}\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Takes secrets out of texts, whatever brought them there."""
+"""Removal of secrets from texts such as log lines and error reports."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from django.conf import settings
 from tvproject.env import SETTINGS
 
 STARS = "********************"
-# Shorter ones stand everywhere by chance.
+# Shorter secrets occur by chance in ordinary text.
 _SHORTEST = 4
 
 
 def without_secrets(text: str, more: Iterable[str] = ()) -> str:
-    """Return the text with stars for the settings' secrets and `more`, however they are written."""
+    """Return the text with stars for the settings' secrets and `more`, in all their spellings."""
     secrets = {secret for secret in (*_of_settings(), *more) if len(secret) >= _SHORTEST}
     spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    # The longest first: one may be a part of another.
+    # Longest first: a secret may contain another one, whose stars would hide the rest.
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, STARS)
     return text
@@ -38,7 +38,7 @@ def _of_settings() -> Iterator[str]:
     yield settings.SECRET_KEY
     for name, value in settings.ENV.items():
         if SETTINGS[name].is_secret and value:
-            # Of an address the host is worth knowing, and the password is not.
+            # Only the password of an address is secret; its host helps the reader.
             yield from _passwords_of(value) if name.endswith("_URL") else (value,)
 
 

@@ -1,9 +1,8 @@
 """The web server: `python -m tvproject.server --host 0.0.0.0 --port 8000`.
 
-Granian, with another way of sharing the work among threads. Threads share one interpreter:
-eight that want it at once get half as much done as one, and all are late. So what can be
-answered at once is answered by one thread for all, and the rest a few at a time, by threads
-that may wait.
+Granian with its own distribution of requests to threads. Python runs one thread at a time, and
+eight busy threads finish half as many requests as one. So one thread answers all requests that
+need no waiting, and a few threads that may block answer the rest.
 """
 
 from __future__ import annotations
@@ -30,27 +29,27 @@ from tvproject.threads import Threads
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 _KILL_AFTER_S = 5
-# Two, so that a short one does not wait for a long one. More of them get less done together.
+# Two, so that a short request does not wait for a long one. More threads slow each other down.
 _AT_A_TIME = 2
 
-# For a load balancer's questions, of which few come at the same time.
+# For a load balancer's health checks, of which few come at the same time.
 _THREADS_APART = 4
 
 logger = logging.getLogger(__name__)
 
-# What answers a request: called with where the reply goes, and with the request's environ.
+# Answers a request; called with granian's object for the reply and the request's environ.
 Respond = Callable[[Any, dict[str, Any]], object]
 
 
 class Request(NamedTuple):
-    """A request and granian's object that takes the reply, from any thread."""
+    """A request, and granian's object that takes the reply from any thread."""
 
     protocol: Any
     environ: dict[str, Any]
 
 
 class Handover:
-    """Answers what is ready one request after another, and hands over the rest."""
+    """Answers quick requests one after another in one thread, and hands over the others."""
 
     def __init__(
         self, respond: Respond, *, at_once: frozenset[str], apart: frozenset[str], threads: Threads
@@ -64,10 +63,10 @@ class Handover:
         self._answering = threading.Lock()
 
     def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
-        """Take a request; called by granian in any of its threads."""
+        """Receive a request; granian calls this in any of its threads."""
         request = Request(protocol, environ)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            # Granian lets the body be read in this call alone, and it may come slowly.
+            # Granian allows reading the body only during this call, and the body may come slowly.
             self._answer(request)
         elif environ["PATH_INFO"] in self._at_once:
             self._arrived.append(request)
@@ -78,8 +77,9 @@ class Handover:
             threads.submit(partial(self._answer, request))
 
     def _answer_arrived(self) -> None:
-        # Whoever comes first answers for all who come meanwhile; their threads are free again,
-        # and do not compete with this one. Looks again at the end, for who came in between.
+        # The first thread answers all requests that arrive meanwhile; the other threads return
+        # and do not compete for the interpreter. The outer loop catches a request that arrived
+        # between the inner loop's end and the lock's release.
         while self._arrived and self._answering.acquire(blocking=False):
             try:
                 with never_waiting():
@@ -98,17 +98,17 @@ class Handover:
         try:
             self._respond(request.protocol, request.environ)
         except Exception:
-            # Granian would say so too, but only of what it has called itself.
+            # Granian logs errors only of calls that granian itself makes.
             logger.exception("the request was not answered")
             request.protocol.response_bytes(500, [], b"")
 
 
 class Server(mp.MPServer):
-    """Granian, with our way of calling the application."""
+    """Granian's server, with `Handover` in front of the application."""
 
     @staticmethod
     def _spawn_wsgi_worker(*arguments: Any, **named: Any) -> None:
-        # In a process of the server's. Granian offers no place to say which thread answers.
+        # Runs in a process of the server. Granian has no option for the choice of threads.
         mp._wsgi_call_wrap = _with_handover  # type: ignore[attr-defined, assignment]
         mp.MPServer._spawn_wsgi_worker(*arguments, **named)
 
@@ -116,7 +116,7 @@ class Server(mp.MPServer):
 def _with_handover(
     application: Callable[..., Any], scope: dict[str, Any], access_log_format: str | None = None
 ) -> Handover:
-    """Return what granian is to call instead of the application, which has been loaded by now."""
+    """Return the callable that granian calls in place of the loaded application."""
     from django.conf import settings
 
     cut_off_stuck_readers_soon(after_s=settings.WEB_READER_TIMEOUT_S)
@@ -147,7 +147,7 @@ def serve(host: str, port: int, *, workers: int, threads: int) -> None:
 
 
 def main() -> int:
-    """Serve as the command line and the settings say; return the exit status."""
+    """Serve with the options of the command line and the settings; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tvproject.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, help="port to listen on (the setting PORT)")

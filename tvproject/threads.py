@@ -1,4 +1,4 @@
-"""Threads that run tasks a few at a time, however many of them wait for something."""
+"""Thread pool with a limit on the busy threads; threads that wait do not count."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-# Whoever has run for longer than this waits for something: for a slow client, perhaps.
+# A task that runs longer than this is taken to wait, for instance for a slow client.
 PATIENCE_S = 0.1
-# A thread holds a connection to the database.
+# Idle threads end, because each holds a connection to the database.
 IDLE_S = 30.0
 
 logger = logging.getLogger(__name__)
 
 
 class Threads:
-    """Run tasks in the order of their coming, `n_at_once` at a time.
+    """Runs tasks in their order of arrival, `n_at_once` at a time.
 
-    A task that says `about_to_wait`, or has run for `patience_s` while others queue, does not
-    count any more, and the next one begins. There are never more than `n_threads` threads,
-    and one that has had nothing to do for `idle_s` ends.
+    A task that calls `about_to_wait`, or runs for `patience_s` while others queue, no longer
+    counts, and the next task begins. There are at most `n_threads` threads; a thread that is
+    idle for `idle_s` ends.
     """
 
     def __init__(
@@ -39,23 +39,23 @@ class Threads:
         self._lock = threading.Lock()
         self._tasks: deque[Callable[[], object]] = deque()
         self._is_crowded = threading.Event()
-        # What counts: each thread that runs a task, since when, and those that were just called.
+        # Threads that count: those that run a task, with the start of the task, and those just called.
         self._running: dict[int, float] = {}
         self._n_called = 0
         self._n_started = 0
-        # A lock for each idle thread, which is called by releasing it. The last one first, so
-        # that few threads do the work and the others come to their end.
+        # One lock for each idle thread; releasing the lock calls the thread. The last one is
+        # called first, so that few threads do the work and the others end.
         self._idle: list[threading.Lock] = []
         threading.Thread(target=self._watch, name="request-watch", daemon=True).start()
 
     def submit(self, task: Callable[[], object]) -> None:
-        """Have the task run as soon as it may."""
+        """Queue the task; a thread runs it as soon as the limit allows."""
         with self._lock:
             self._tasks.append(task)
             self._call_one()
 
     def about_to_wait(self) -> None:
-        """Let the next task begin; nothing in a thread that is not one of these."""
+        """Let the next task begin; does nothing in a thread of another pool."""
         with self._lock:
             self._stop_counting(threading.get_ident())
 
@@ -95,7 +95,7 @@ class Threads:
             is_called = self._is_called(bell)
 
     def _next(self, bell: threading.Lock, *, is_called: bool) -> Callable[[], object] | None:
-        """Return the next task if it may begin; None when the thread is idle now."""
+        """Return the next task if it may begin; else register the thread as idle and return None."""
         me = threading.get_ident()
         with self._lock:
             self._running.pop(me, None)
@@ -107,7 +107,7 @@ class Threads:
             return None
 
     def _is_called(self, bell: threading.Lock) -> bool:
-        """Wait to be called; False when the thread is to end."""
+        """Wait for a call; return False when the thread should end."""
         if bell.acquire(timeout=self._idle_s):
             return True
         with self._lock:
@@ -115,11 +115,11 @@ class Threads:
                 self._idle.remove(bell)
                 self._n_started -= 1
                 return False
-        # Called in this very moment.
+        # The call came between the timeout and the lock.
         return bell.acquire()
 
     def _watch(self) -> None:
-        """While tasks queue, stop counting who has run for too long."""
+        """While tasks queue, stop counting the threads that have run longer than `patience_s`."""
         while True:
             self._is_crowded.wait()
             time.sleep(self._patience_s)

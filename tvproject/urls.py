@@ -1,4 +1,4 @@
-"""The root of all addresses."""
+"""Root of the addresses: the admin's pages, and all others from `datasets`."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,6 +1,7 @@
-"""Say so when `.venv` was made by another Python, or for another folder, than it is used with.
+"""Check of `.venv`: created by this Python version, for this folder.
 
-Run by make as `.venv/bin/python -I tvproject/venv.py`, so it needs nothing that is installed there.
+`make` runs `.venv/bin/python -I tvproject/venv.py` before it installs anything, so this file
+imports only the standard library.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from pathlib import Path
 
 
 def fault(prefix: Path, version: tuple[int, int]) -> str:
-    """Return what is wrong with the virtual environment at `prefix`, empty where nothing is."""
+    """Return a description of the fault of the virtual environment at `prefix`; "" without a fault."""
     try:
         lines = (prefix / "pyvenv.cfg").read_text(errors="replace").splitlines()
     except OSError:
         return "it is no virtual environment"
-    said = {
+    values = {
         name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)
     }
-    made_by = said.get("version", said.get("version_info", ""))
+    made_by = values.get("version", values.get("version_info", ""))
     if made_by and made_by.split(".")[:2] != [str(number) for number in version]:
-        return f"it was made by Python {made_by} and is used by Python {version[0]}.{version[1]}"
-    command = said.get("command", "")
+        return f"it was created by Python {made_by} and is used by Python {version[0]}.{version[1]}"
+    command = values.get("command", "")
     if command and not command.endswith(str(prefix)):
-        return f"it was made for another folder ({command.rpartition(' ')[2]})"
+        return f"it was created for another folder ({command.rpartition(' ')[2]})"
     return ""
 
 
 def main() -> None:
-    """End with a sentence and the status 1 when the environment does not fit."""
+    """Exit with a sentence and status 1 when the environment does not fit."""
     prefix = Path(sys.prefix)
     found = fault(prefix, sys.version_info[:2])
     if found:

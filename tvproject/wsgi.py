@@ -1,4 +1,4 @@
-"""The application, for any WSGI server; ours is `tvproject/server.py`."""
+"""WSGI application, for any WSGI server; ours is `tvproject/server.py`."""
 
 import os
 
@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tvproject.settings")
 
 application = get_wsgi_application()
 
-# After the application, which loads the models; in each web process once.
+# After `get_wsgi_application`, which loads the models. Runs once in each web process.
 from datasets.serving import usage  # noqa: E402
 
 usage.start()

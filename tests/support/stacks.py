@@ -170,7 +170,7 @@ class Stack:
             **{"WEB_WORKERS": str(workers)} | env,
         )
         self.url = f"http://127.0.0.1:{port}"
-        wait_until(self._answers, what="the web server's first answer")
+        wait_until(self.answers, what="the web server's first answer")
         return running
 
     def start_worker(self, *, concurrency: int = 1, **env: str) -> Running:
@@ -198,7 +198,7 @@ class Stack:
         self._running.append(running)
         return running
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
         except (requests.ConnectionError, requests.Timeout):

@@ -19,7 +19,7 @@ import sys, time
 from pathlib import Path
 from tvproject.announcements import Announcement
 with Announcement(Path(sys.argv[1]), 8000) as announcement:
-    announcement.say("sample")
+    announcement.publish("sample")
     print("said", flush=True)
     time.sleep(60)
 """
@@ -27,10 +27,10 @@ with Announcement(Path(sys.argv[1]), 8000) as announcement:
 
 def test_the_source_of_a_running_service_is_found_until_it_ends(tmp_path: Path) -> None:
     with Announcement(tmp_path, 8000) as first, Announcement(tmp_path, 8001) as second:
-        first.say("sample")
-        second.say("sample")
+        first.publish("sample")
+        second.publish("sample")
         assert running_sources(tmp_path) == {"sample"}
-        first.say("tradingview")
+        first.publish("tradingview")
         assert running_sources(tmp_path) == {"sample", "tradingview"}
 
     assert running_sources(tmp_path) == set()
@@ -53,7 +53,7 @@ def test_the_file_of_a_killed_service_counts_for_nothing(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_a_file_that_says_nothing_counts_for_nothing(tmp_path: Path, text: str) -> None:
     with Announcement(tmp_path, 8000) as announcement:
-        announcement.say("sample")
+        announcement.publish("sample")
         (tmp_path / "services/8000.json").write_text(text)
 
         assert running_sources(tmp_path) == set()
@@ -66,7 +66,7 @@ def test_manage_fetch_takes_the_source_of_the_service_that_runs_on_the_folder(
     try:
         stack.start_worker()
         with Announcement(tmp_path / "outputs/state", 8000) as announcement:
-            announcement.say("sample")
+            announcement.publish("sample")
             asked = ("fetch", "BINANCE:BTCUSDT", "-n", "20", "--json")
             done = stack.manage(*asked, check=False, TV_SOURCE="")
             (row,) = json.loads(done.stdout)
@@ -85,7 +85,7 @@ def test_a_source_that_is_named_wins_over_the_running_services(
     )
     env = os.environ | {"OUTPUTS_URL": str(tmp_path), "TV_SOURCE": given}
     with Announcement(tmp_path / "state", 8000) as announcement:
-        announcement.say("sample")
+        announcement.publish("sample")
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,

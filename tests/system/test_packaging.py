@@ -75,12 +75,12 @@ def test_a_virtual_environment_of_another_python_or_folder_is_named_with_a_way_o
     moved = venv.rename(tmp_path / "moved")
     done = fit(moved)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"made for another folder ({venv})" in done.stderr
+    assert f"created for another folder ({venv})" in done.stderr
     assert "make clean" in done.stderr
 
     settings = moved / "pyvenv.cfg"
     settings.write_text(re.sub(r"(?m)^version = .*", "version = 3.9.1", settings.read_text()))
-    assert "made by Python 3.9.1" in fit(moved).stderr
+    assert "created by Python 3.9.1" in fit(moved).stderr
 
 
 def test_a_command_whose_reader_has_gone_ends_without_a_traceback(

@@ -274,7 +274,7 @@ def test_a_worker_that_dies_is_started_again_and_one_that_always_dies_ends_the_r
     start: StartRun,
 ) -> None:
     run = start().wait_until_ready()
-    said = "worker was killed by SIGKILL. It is started again."
+    said = "worker was killed by SIGKILL. It is restarted."
 
     def is_said(times: int) -> bool:
         return run.lines.count(said) == times
@@ -288,7 +288,7 @@ def test_a_worker_that_dies_is_started_again_and_one_that_always_dies_ends_the_r
 
     assert run.status() == 1
     assert run.processes() == []
-    assert run.lines[-1] == "worker was killed by SIGKILL. It had been started again 5 times."
+    assert run.lines[-1] == "worker was killed by SIGKILL. It had been restarted 5 times."
 
 
 @needs_proc

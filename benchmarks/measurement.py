@@ -1,8 +1,9 @@
-"""What every benchmark does: measure in turns, take medians, write a table."""
+"""Tools of all benchmarks: alternating runs, medians, tables, the page of results."""
 
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import statistics
 import time
@@ -16,7 +17,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def medians_ms(
     runs: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 2
 ) -> dict[str, float]:
-    """Return each run's median in milliseconds; they take turns, so that all meet the same noise."""
+    """Return each run's median in milliseconds; the runs alternate, so that all meet the same noise."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + warm_up):
         for name, run in runs.items():
@@ -35,7 +36,7 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def machine() -> str:
-    """Return what the figures were measured on."""
+    """Return the machine, the Python version and the date of the measurement."""
     cpu = next(
         (
             line.split(":")[1].strip()
@@ -44,13 +45,11 @@ def machine() -> str:
         ),
         platform.machine(),
     )
-    import os
-
     return f"{os.cpu_count()} cores, {cpu}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
 
 
 def publish(section: str, text: str) -> None:
-    """Print a section and put it into docs/benchmarks.md, in place of its last one."""
+    """Print a section and write it into docs/benchmarks.md, in place of its earlier text."""
     print(f"\n## {section}\n\n{text}\n")
     begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
     page = RESULTS.read_text() if RESULTS.exists() else "# Benchmarks\n\nWritten by `make bench`.\n"
