@@ -84,7 +84,9 @@ def find_symbols(query: str, *, exchange: str = "", type: str = "", start: int =
         raise
     names = {match.full_symbol for match in of_catalog}
     others = [match for match in page.matches if match.full_symbol not in names]
-    return Found(SymbolPage([*of_catalog, *others], page.next_start))
+    # A symbol that is spelled exactly like the query comes before longer ones, stored or not.
+    matches = sorted([*of_catalog, *others], key=lambda match: match.symbol != search.query)
+    return Found(SymbolPage(matches, page.next_start))
 
 
 # --- what is kept ------------------------------------------------------------------------

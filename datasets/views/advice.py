@@ -49,6 +49,7 @@ ADVICE = {
     "cache_unavailable": Advice("The service cannot count its calls", _OPERATOR),
     "database_unavailable": Advice("The catalog does not answer", _OPERATOR),
     "busy": Advice("The service is busy", _WAIT),
+    "fetch_cancelled": Advice("The fetch was cancelled", "Fetch again to start another one."),
     "worker_lost": Advice("The fetch was lost", _LOG),
     "disabled": Advice("Turned off"),
     "not_authenticated": Advice("Sign in first", "Sign in, then open this page again."),

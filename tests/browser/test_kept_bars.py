@@ -39,7 +39,8 @@ def test_a_refused_symbol_leaves_the_bars_and_a_way_back_to_them(page: Page, sit
     ask_for(page, "BINANCE:NOSUCHTHING")
 
     expect(page.locator("#problem-code")).to_have_text("symbol_not_found")
-    page.keyboard.press("Escape")  # the list of matches
+    expect(page.locator("#symbol-list")).to_be_visible()
+    page.keyboard.press("Escape")  # the list of matches, not the problem
     expect_kept(page, "BINANCE:BTCUSDT")
     assert query_of(page)["symbol"] == "NOSUCHTHING"
     # The chart goes on working, and says what it shows.

@@ -94,7 +94,10 @@ def test_hosts_whose_clocks_differ_keep_to_the_limit_together(
     while time.monotonic() - started < 0.8:
         for ahead_s, log in zip((0, 90), logs, strict=True):
             set_clock(ahead_s)
-            n_begun += log.take("fetches").wait_ms == 0
+            is_begun = log.take("fetches").wait_ms == 0
+            # On a busy machine the window of the first call may be over by now.
+            if time.monotonic() - started < WINDOWS[0].ms / 1000:
+                n_begun += is_begun
 
     assert n_begun == 2
 

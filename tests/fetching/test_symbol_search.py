@@ -76,6 +76,17 @@ def test_kept_datasets_come_first_and_each_symbol_once(
     assert json.loads(response.content)["retry_after_s"] is None
 
 
+def test_a_symbol_that_is_spelled_like_the_query_comes_before_stored_ones(
+    client: Client, make_dataset: MakeDataset, site: Site
+) -> None:
+    make_dataset(300)
+    site.page = SymbolPage([match("BTCUSD"), match("BTCUSDT")], None)
+
+    response = client.get("/api/tv/symbols?query=btcusd")
+
+    assert names(response) == ["BINANCE:BTCUSD", "BINANCE:BTCUSDT"]
+
+
 def test_a_complete_answer_also_answers_what_is_typed_on(
     client: Client, db: None, site: Site
 ) -> None:

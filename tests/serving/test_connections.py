@@ -125,13 +125,16 @@ def _asked(asker: subprocess.Popen[str]) -> str:
 @contextmanager
 def _stopped(url: str) -> Iterator[None]:
     """Stop the server with all its processes, as a machine does that is out of memory."""
-    with psycopg.connect(url) as server:
-        pids = [row[0] for row in server.execute("SELECT pid FROM pg_stat_activity")]
-        row = server.execute("SHOW data_directory").fetchone()
-    assert row is not None
-    pids.append(int((Path(row[0]) / "postmaster.pid").read_text().splitlines()[0]))
-    _send(pids, signal.SIGSTOP)
+    pids: list[int] = []
     try:
+        with psycopg.connect(url) as server:
+            row = server.execute("SHOW data_directory").fetchone()
+            assert row is not None
+            pids.append(int((Path(row[0]) / "postmaster.pid").read_text().splitlines()[0]))
+            # First the process that starts the others, so that none is missing from the list.
+            _send(pids, signal.SIGSTOP)
+            pids += [row[0] for row in server.execute("SELECT pid FROM pg_stat_activity")]
+        _send(pids, signal.SIGSTOP)
         yield
     finally:
         _send(pids, signal.SIGCONT)
