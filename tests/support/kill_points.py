@@ -62,7 +62,7 @@ STEPS = {
     "claimed": Step(leases, "claim", is_after=True),
     "waiting for a call": Step(throttle, "wait_for_call"),
     "connected": Step(client, "open_connection", is_after=True),
-    "waiting for the feed": Step(client._Driver, "_converse"),
+    "waiting for the feed": Step(client._Driver, "_receive_reply"),
     "some bars came": Step(attempt.Attempt, "note_bars"),
     "all bars came": Step(client.FeedClient, "fetch_bars", is_after=True),
     "file opened": Step(fcntl, "flock", n_strays=1),
