@@ -116,7 +116,7 @@ def test_reads_of_the_file_are_counted_too(client: Client, make_dataset: MakeDat
 
     reply = client.get(f"/api/tv/datasets/{dataset.pk}/file")
     assert reply.status_code == 200
-    reply.close()
+    assert reply.getvalue()  # read to its end, which closes the file
     usage.flush()
 
     assert Dataset.objects.get().hits == 1
