@@ -67,6 +67,7 @@ def files_of(outputs: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.glob("*/*.parquet")}
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_service_under_writes_is_restored_with_every_dataset_equal(
     clean_feed: Feed, tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(
     assert not (tmp_path / "other/datasets").exists()
 
 
+@pytest.mark.slow
 def test_a_catalog_in_postgresql_is_backed_up_and_restored_with_its_own_programs(
     need: servers.Need, postgresql_url: str, stack: Stack, tmp_path: Path
 ) -> None:

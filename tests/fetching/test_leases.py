@@ -147,6 +147,7 @@ print(json.dumps({"until": Fetch.objects.get().lease_until.timestamp(), "lost": 
 """
 
 
+@pytest.mark.slow
 def test_on_postgresql_a_host_that_is_ahead_steals_no_lease_and_a_cut_connection_ends_none(
     postgresql_url: str, feed: Feed, tmp_path: Path
 ) -> None:

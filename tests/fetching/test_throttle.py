@@ -21,6 +21,7 @@ def most_in_any_window(moments: list[float], seconds: float) -> int:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.slow
 def test_four_workers_together_keep_to_the_rate(
     clean_feed: Feed, tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:

@@ -55,6 +55,7 @@ def rows_of(path: Path) -> list[list[float | None]]:
     ]
 
 
+@pytest.mark.slow
 def test_two_hundred_askers_of_one_key_share_one_fetch_and_get_equal_replies(
     clean_feed: Feed, make_stack: MakeStack
 ) -> None:
@@ -94,6 +95,7 @@ def test_the_recorded_8000_bars_arrive_in_the_file_bit_for_bit_whatever_the_zone
     assert body["content_hash"] == RECORDED_HASH
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
     clean_feed: Feed, make_stack: MakeStack
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
     assert stack.get("ohlc", symbol="BINANCE:ETHUSDT", n_bars=300).json()["cached"] is True
 
 
+@pytest.mark.slow
 def test_the_fetch_command_goes_on_where_ctrl_c_has_stopped_it(
     clean_feed: Feed, make_stack: MakeStack
 ) -> None:

@@ -41,6 +41,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 # Jupyter's own warnings are not ours to mend.
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.slow
 def test_a_notebook_runs_to_its_end(service: Service, name: str) -> None:
     notebook = execute(name, service)
 

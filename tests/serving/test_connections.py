@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.support import servers
 from tests.support.stacks import ROOT, Feed, Stack, wait_until
@@ -34,6 +35,7 @@ def run(stack: Stack, script: str) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=stack.env, check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_requests_that_wait_for_fetches_leave_the_connections_to_others(
     need: servers.Need, feed: Feed, tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_given_up_and_is_used_again_when_it_goes_on(
     need: servers.Need, feed: Feed, tmp_path: Path
 ) -> None:

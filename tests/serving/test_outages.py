@@ -88,6 +88,7 @@ def test_a_locked_database_refuses_writes_by_name_and_holds_no_cached_read_up(
     assert requests.post(f"{stack.url}/api/tv/fetches", json=body, timeout=30).status_code == 202
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_is_named_in_api_pages_and_commands(
     feed: Feed, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def a_stuck_reader(stack: Stack) -> socket.socket:
     return reader
 
 
+@pytest.mark.slow
 def test_stuck_readers_hold_little_and_are_cut_off(web: tuple[Stack, Running]) -> None:
     stack, running = web
 

@@ -27,6 +27,7 @@ from tests.support.stacks import Feed, Stack, wait_until
 MakeDataset = Callable[..., Dataset]
 
 
+@pytest.mark.slow
 def test_a_single_read_is_counted_when_the_web_server_ends(tmp_path: Path, feed: Feed) -> None:
     stack = Stack(tmp_path, feed)
     try:

@@ -6,6 +6,8 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.stacks import Feed, free_port
 from tests.system.test_run import Run, get, needs_proc, wait_until
 from tvproject.announcements import running_sources
@@ -17,6 +19,7 @@ IMPATIENT = (
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_machine_that_starts_before_its_network_changes_over_to_tradingview(
     tmp_path: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def crowd(stack: Stack, *, seconds: float, is_one_series: bool = False) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_crowd_of_processes_writes_to_sqlite_and_nobody_finds_it_locked(
     feed: Feed, tmp_path: Path
 ) -> None:

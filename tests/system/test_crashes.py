@@ -141,6 +141,7 @@ def _kill_at(step: str, crasher: Crasher, *, has_old: bool) -> None:
 
 
 @pytest.mark.parametrize("since", ["fetch", "writing"])
+@pytest.mark.slow
 def test_a_fetch_killed_at_any_moment_leaves_the_old_dataset_or_the_new_one_and_is_taken_over(
     crasher: Crasher, since: str
 ) -> None:

@@ -99,6 +99,7 @@ def test_what_lies_in_redis_is_no_pickle(
     assert [key for key, value in kept.items() if value.startswith(b"\x80")] == []
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
     stack: Stack, clean_feed: Feed, start_worker: Callable[[], Running]
 ) -> None:

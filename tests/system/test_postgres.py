@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.support.stacks import ROOT, Feed, Stack
 from tests.system.test_concurrency import CROWD_SECONDS, crowd
@@ -19,6 +20,7 @@ FILES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_same_tests_pass_on_postgresql(postgresql_url: str) -> None:
     # Kept, so that it can be seen that they were made there.
     done = subprocess.run(
@@ -36,12 +38,14 @@ def test_the_same_tests_pass_on_postgresql(postgresql_url: str) -> None:
         assert row.fetchone() != (0,)
 
 
+@pytest.mark.slow
 def test_a_crowd_of_processes_writes_to_postgresql_and_nobody_waits_for_ever(
     postgresql_url: str, feed: Feed, tmp_path: Path
 ) -> None:
     crowd(Stack(tmp_path, feed, DATABASE_URL=postgresql_url), seconds=CROWD_SECONDS / 2)
 
 
+@pytest.mark.slow
 def test_fetches_of_one_series_that_contradict_each_other_never_deadlock(
     postgresql_url: str, feed: Feed, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def expect_fetched(service: Service) -> None:
     assert reply.status_code == 200, (reply.text, service.run.text)
 
 
+@pytest.mark.slow
 def test_each_process_of_the_worker_may_be_killed_and_fetching_goes_on(service: Service) -> None:
     expect_fetched(service)
 
@@ -98,6 +99,7 @@ def test_each_process_of_the_worker_may_be_killed_and_fetching_goes_on(service: 
 
 
 @pytest.mark.parametrize("service", list(BROKERS), indirect=True)
+@pytest.mark.slow
 def test_a_broker_that_is_away_or_hangs_fails_no_request_and_fetching_goes_on(
     service: Service,
 ) -> None:
