@@ -181,7 +181,7 @@ class SymbolPageSerializer(serializers.Serializer[Any]):
     has_more = serializers.BooleanField()
     retry_after_s = serializers.FloatField(
         allow_null=True,
-        help_text="Not null: the search is paused for so many seconds, and these are only the symbols of kept datasets.",
+        help_text="Seconds until the search may go on; the reply then holds only symbols of stored datasets. Null when the search is not paused.",
     )
 
 

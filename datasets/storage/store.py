@@ -1,7 +1,7 @@
-"""The datasets' files: the only module that touches anything under the datasets folder.
+"""The datasets' files below the datasets folder; only this module writes there.
 
-A file is replaced, never edited, and says everything about itself in its own metadata, so
-that the catalog can be made anew from the files alone. Knows no catalog and no network.
+A file is replaced, never edited, and its own metadata describes it completely, so that the
+catalog can be rebuilt from the files alone. This module uses no catalog and no network.
 """
 
 from __future__ import annotations
