@@ -14,8 +14,8 @@ from datasets.catalog.contradictions import find_contradicted
 from datasets.catalog.outputs import get_store
 from datasets.errors import FileMissing, StoreError
 from datasets.models import Dataset, Fetch
+from datasets.storage.dataset_file import StoredFile
 from datasets.storage.paths import relative_path
-from datasets.storage.store import StoredFile
 
 logger = logging.getLogger(__name__)
 
