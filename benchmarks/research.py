@@ -27,7 +27,7 @@ import requests
 from benchmarks.measurement import machine, medians_ms, publish, table
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
 from datasets.research import load, load_panel, reader
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.stacks import Feed, Stack
 
 N_BARS = 5_000

@@ -15,7 +15,7 @@ from django.core.cache import cache
 from datasets.catalog import outputs, records
 from datasets.fetching import throttle
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support import servers
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed

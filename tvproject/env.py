@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from datasets.storage.locations import folder_of, read_env_file
+from datasets.storage import folder_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):

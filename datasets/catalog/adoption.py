@@ -16,7 +16,7 @@ from datasets.catalog.reconciliation import (
 from datasets.catalog.verification import Finding
 from datasets.errors import FileCorrupt, StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 
 
 def require_folders(*, accept_empty: bool = False) -> None:

@@ -25,7 +25,7 @@ from datasets import catalog
 from datasets.catalog import Finding, outputs
 from datasets.errors import BackupFailed, DatasetsError
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 
 _MANIFEST = "backup.json"
 _FORMAT = 1

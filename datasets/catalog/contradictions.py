@@ -12,7 +12,7 @@ import pyarrow as pa
 from datasets.bars import DatasetKey
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from datasets.catalog.outputs import get_store
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset
-from datasets.storage.store import TRASH
+from datasets.storage import TRASH
 
 
 def delete(dataset: Dataset) -> None:

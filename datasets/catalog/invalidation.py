@@ -6,7 +6,7 @@ from django.db import transaction
 
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset
-from datasets.storage.store import INVALIDATED, Store
+from datasets.storage import INVALIDATED, Store
 
 
 def invalidate(store: Store, dataset: Dataset) -> None:

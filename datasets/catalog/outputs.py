@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 
 
 def get_store() -> Store:

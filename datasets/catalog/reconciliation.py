@@ -14,8 +14,7 @@ from datasets.catalog.contradictions import find_contradicted
 from datasets.catalog.outputs import get_store
 from datasets.errors import FileMissing, StoreError
 from datasets.models import Dataset, Fetch
-from datasets.storage.dataset_file import StoredFile
-from datasets.storage.paths import relative_path
+from datasets.storage import StoredFile, relative_path
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datasets.models import Dataset
-from datasets.storage.dataset_file import StoredFile
-from datasets.storage.paths import relative_path
+from datasets.storage import StoredFile, relative_path
 
 
 def record(stored: StoredFile) -> Dataset:

@@ -17,7 +17,7 @@ from datasets.calendars import NEVER, Clock, close_instants, is_spread_out
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, Form
 from datasets.research.reader import CLOCK_ERROR_MS, Bars, clock_of
-from datasets.storage.metadata import METADATA_KEY
+from datasets.storage import METADATA_KEY
 
 Integers = npt.NDArray[np.int64]
 _INSTANT = pa.timestamp("ms", tz="UTC")

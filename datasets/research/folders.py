@@ -21,11 +21,20 @@ from datasets import bars
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.bars.selection import DEFAULT_N_BARS
 from datasets.errors import DatasetNotFound, FileCorrupt, FolderUnavailable, InvalidRequest
-from datasets.storage.locations import PROJECT, folder_of, setting
-from datasets.storage.memory_map import map_file
-from datasets.storage.metadata import METADATA_KEY, from_document
-from datasets.storage.paths import SUFFIX, SUPERSEDED_SUFFIX, file_names, is_hashed, key_of
-from datasets.storage.presence import is_present
+from datasets.storage import (
+    METADATA_KEY,
+    PROJECT,
+    SUFFIX,
+    SUPERSEDED_SUFFIX,
+    file_names,
+    folder_of,
+    from_document,
+    is_hashed,
+    is_present,
+    key_of,
+    map_file,
+    setting,
+)
 
 DEFAULT_SOURCE = "tradingview"
 

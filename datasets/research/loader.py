@@ -40,7 +40,7 @@ from datasets.research.folders import (
 )
 from datasets.research.reader import find_dataset, open_dataset, read_part
 from datasets.research.service_client import Service, local_address
-from datasets.storage.paths import relative_path
+from datasets.storage import relative_path
 
 _COLUMNS = (
     "source", "full_symbol", "timeframe", "n_bars", "session", "adjustment", "state", "n_rows",

@@ -16,7 +16,7 @@ from datasets.bars.selection import Candidate, in_order
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research.folders import Place, outputs_folder, require_present
 from datasets.research.reader import open_dataset, read_unverified, verify
-from datasets.storage.atomic_write import put
+from datasets.storage import put
 
 LOCK_FORMAT = 1
 _FACTS = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")

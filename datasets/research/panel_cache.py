@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from datasets.research.lock_files import entry_of
 from datasets.research.reader import Identity
-from datasets.storage.atomic_write import put
+from datasets.storage import put
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -22,9 +22,7 @@ from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Numbered, Place, list_folder, not_found
 from datasets.research.table_cache import TableCache
-from datasets.storage.memory_map import map_file, require_rows
-from datasets.storage.metadata import METADATA_FORMAT, METADATA_KEY
-from datasets.storage.paths import relative_path
+from datasets.storage import METADATA_FORMAT, METADATA_KEY, map_file, relative_path, require_rows
 
 Integers = npt.NDArray[np.int64]
 # Identifies one version of a file: path, inode, bytes, time of change in ns.

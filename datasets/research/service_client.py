@@ -18,9 +18,7 @@ from datasets.research.folders import Place
 from datasets.research.reader import is_intact
 from datasets.research.service_http import MAX_FILE_BYTES, PATIENCE_S, Connection, error_of
 from datasets.research.service_listing import Offer, best_offer
-from datasets.storage.atomic_write import put, status_of
-from datasets.storage.locations import setting
-from datasets.storage.paths import relative_path
+from datasets.storage import put, relative_path, setting, status_of
 
 # First and longest pause between two requests for a fetch's state.
 _POLL_S = (0.05, 2.0)

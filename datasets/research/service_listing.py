@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.bars import DatasetKey, selection
 from datasets.errors import InvalidRequest
-from datasets.storage.paths import relative_path
+from datasets.storage import relative_path
 
 _INSTANTS = ("fetched_at", "first_time", "last_time")
 _NUMBERS = ("id", "count", "bytes")

@@ -11,7 +11,7 @@ from threading import Lock
 import orjson
 
 from datasets.serving.body_cache import Rendered
-from datasets.storage.atomic_write import put
+from datasets.storage import put
 
 # A file takes whole blocks of the disk; bytes.
 _BLOCK = 4096

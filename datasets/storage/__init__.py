@@ -1,0 +1,55 @@
+"""Where do bytes lie under `outputs/`, and how are they written and read?
+
+Locations, file names, atomic writes, metadata, dataset files. No Django and no catalog.
+"""
+
+from datasets.storage.atomic_write import Status, put, status_of
+from datasets.storage.dataset_file import PreparedFile, StoredFile
+from datasets.storage.locations import PROJECT, EnvFile, folder_of, read_env_file, setting
+from datasets.storage.memory_map import map_file
+from datasets.storage.metadata import METADATA_FORMAT, METADATA_KEY, FileFacts, from_document
+from datasets.storage.parquet_file import MAX_ROWS, require_rows
+from datasets.storage.paths import (
+    MAX_NAME_BYTES,
+    SUFFIX,
+    SUPERSEDED_SUFFIX,
+    file_names,
+    is_hashed,
+    key_of,
+    relative_path,
+)
+from datasets.storage.presence import MARKER, is_present
+from datasets.storage.removals import INVALIDATED, TRASH
+from datasets.storage.store import Store
+
+__all__ = [
+    "EnvFile",
+    "FileFacts",
+    "INVALIDATED",
+    "MARKER",
+    "MAX_NAME_BYTES",
+    "MAX_ROWS",
+    "METADATA_FORMAT",
+    "METADATA_KEY",
+    "PROJECT",
+    "PreparedFile",
+    "SUFFIX",
+    "SUPERSEDED_SUFFIX",
+    "Status",
+    "Store",
+    "StoredFile",
+    "TRASH",
+    "file_names",
+    "folder_of",
+    "from_document",
+    "is_hashed",
+    "is_present",
+    "key_of",
+    "map_file",
+    "put",
+    "read_env_file",
+    "relative_path",
+    "require_rows",
+    "setting",
+    "status_of",
+]

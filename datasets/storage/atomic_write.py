@@ -1,20 +1,26 @@
-"""A file put in its place at once: a reader finds the one before, or all of the new one."""
+"""Atomic writes: a reader sees the old file or all of the new file."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
-# What tells a file from the one that replaces it: inode, bytes, time of change in ns.
+from datasets.errors import StoreFailed
+
+# Identifies one version of a file: inode, size in bytes, modification time in ns.
 Status = tuple[int, int, int]
 
 
 def put(path: Path, *parts: bytes | memoryview, is_synced: bool = False) -> Status:
-    """Write the parts, one after another, as the file at `path`; return its status.
+    """Write the parts in order as the file at `path`; return its status.
 
-    With `is_synced` all of it is on the disk before it is there under its name, so that a
-    machine that goes down leaves no file that is whole only in its length.
+    With `is_synced` the content is on the disk before the file has its name. Without it, a
+    power cut can leave a file of the right length with wrong content. Raises `OSError`.
     """
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
@@ -32,6 +38,65 @@ def put(path: Path, *parts: bytes | memoryview, is_synced: bool = False) -> Stat
 
 
 def status_of(path: Path) -> Status:
-    """Return what tells the file at `path` from any other."""
+    """Return the status of the file at `path`. Raises `OSError`."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a new temporary file in `folder`; remove the file afterwards if it still exists.
+
+    The file is locked while it is open, so `Store.remove_strays` leaves it alone. Raises `OSError`.
+    """
+    # Not `mkstemp`: only their owner can read its files, and the web process can have another user.
+    while True:
+        # In the folder of the final file, so that the replacement is one rename.
+        path = folder / f".{uuid4().hex}.tmp"
+        try:
+            with path.open("xb") as file:
+                # The lock ends with the process: a temporary file without a lock is a stray.
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # Without links, a starting worker removed the file before it was locked.
+                if os.fstat(file.fileno()).st_nlink:
+                    yield path, file
+                    return
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def make_durably(folder: Path) -> None:
+    """Make a folder and its parents, so that they survive a power cut. Raises `OSError`."""
+    if not folder.parent.is_dir():
+        make_durably(folder.parent)
+    folder.mkdir(exist_ok=True)
+    with opened_folder(folder.parent) as above:
+        sync_folder(above)
+
+
+@contextmanager
+def opened_folder(folder: Path) -> Iterator[int]:
+    """Open a folder, for `sync_folder`. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(descriptor: int) -> None:
+    """Make the renames in an open folder survive a power cut. Raises `OSError`."""
+    os.fsync(descriptor)
+
+
+@contextmanager
+def store_failures(path: Path) -> Iterator[None]:
+    """Raise `StoreFailed` in place of an `OSError` of a write."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the write failed"
+        raise StoreFailed(
+            f"{path.name} could not be written: {reason}. Nothing was changed. "
+            "Make room or correct the folder's permissions, then fetch again."
+        ) from error

@@ -1,11 +1,9 @@
-"""Reading of one dataset's file: its facts, its bars, and the comparison with its hash."""
+"""One dataset's file: its facts, its bars compared with their hash, and its replacement."""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets import bars
-from datasets.errors import FileCorrupt, FileMissing, StoreFailed
-from datasets.storage.memory_map import map_file, require_rows
+from datasets.errors import FileCorrupt
+from datasets.storage.atomic_write import store_failures
 from datasets.storage.metadata import METADATA_KEY, FileFacts, from_document
+from datasets.storage.parquet_file import open_parquet, require_rows
 from datasets.storage.paths import relative_path
 
 
@@ -28,13 +27,37 @@ class StoredFile:
     modified_ns: int
 
 
+class PreparedFile:
+    """A dataset's new file, synced under a temporary name in the folder of the old file."""
+
+    def __init__(
+        self,
+        path: Path,
+        temporary: Path,
+        stored: StoredFile,
+        lock: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.is_in_place = False
+        self._path = path
+        self._temporary = temporary
+        self._stored = stored
+        self._lock = lock
+
+    def put_in_place(self) -> StoredFile:
+        """Replace the old file by the new file; return the new file. Raises `StoreFailed`."""
+        with store_failures(self._path), self._lock():
+            self._temporary.replace(self._path)
+            self.is_in_place = True
+        return self._stored
+
+
 def read_file(folder: Path, path: str) -> tuple[pa.Table, FileFacts]:
     """Read the dataset at `path` below `folder`, and compare the bars with their hash.
 
     The table has `BAR_SCHEMA`, oldest bar first. Raises `FileMissing`, `FileCorrupt` and
     `StoreFailed`.
     """
-    with open_file(folder / path) as file:
+    with open_parquet(folder / path) as file:
         facts = facts_of(file, path)
         if relative_path(facts.key) != path:
             raise FileCorrupt(f"{path} is the file of {facts.key}.")
@@ -48,26 +71,6 @@ def read_file(folder: Path, path: str) -> tuple[pa.Table, FileFacts]:
     if bars.content_hash(table) != facts.content_hash:
         raise FileCorrupt(f"{path} does not hold the bars that were written.")
     return table, facts
-
-
-@contextmanager
-def open_file(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a parquet file by a memory map.
-
-    Raises `FileMissing`, `FileCorrupt`, and `StoreFailed` where the machine does not permit it.
-    """
-    try:
-        _, source = map_file(path)
-        with source, pq.ParquetFile(source) as file:
-            yield file
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileMissing(f"{path.name} is not there.") from error
-    except (pa.ArrowException, OSError) as error:
-        # Too many open files or a failing disk do not mean that the file is corrupt.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            reason = os.strerror(error.errno)
-            raise StoreFailed(f"{path.name} could not be read: {reason}.") from error
-        raise FileCorrupt(f"{path.name} is no readable parquet file.") from error
 
 
 def facts_of(file: pq.ParquetFile, path: str) -> FileFacts:

@@ -1,7 +1,6 @@
-"""Where files are kept: the one reading of `.env`, `OUTPUTS_URL` and `STATE_DIR`, for service and loader.
+"""Locations: how service and loader read `.env`, `OUTPUTS_URL` and `STATE_DIR`.
 
-Knows no Django, so that a notebook can use it; that is why `.env` is not read by
-django-environ, whose rules it follows.
+`.env` is read by the rules of django-environ, but without Django, because notebooks use this module too.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -23,14 +23,14 @@ _ESCAPE = re.compile(r"\\([^rnt])")
 
 
 class EnvFile(NamedTuple):
-    """The variables of a `.env` file, and the numbers of the lines that are none."""
+    """The variables of a `.env` file, and the numbers of the lines that could not be read."""
 
     variables: Mapping[str, str]
     unreadable_lines: list[int]
 
 
 def read_env_file(path: Path) -> EnvFile:
-    """Return what a `.env` file says; nothing where there is no file. Raises `OSError`."""
+    """Read a `.env` file; a missing file has no variables. Raises `OSError`."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -55,7 +55,7 @@ def _value(name: str, text: str, *, base: Path) -> str:
         try:
             return str(folder_of(text, base=base))
         except ValueError:
-            # Refused where the setting is read, with what is allowed.
+            # The reader of the setting refuses this text with a message.
             return text
     return text
 
@@ -63,8 +63,8 @@ def _value(name: str, text: str, *, base: Path) -> str:
 def folder_of(text: str, *, base: Path | None = None) -> Path:
     """Return the folder that `text` names: a path, `~/path`, or `file:///path` percent-encoded.
 
-    A relative path begins at `base`, or at the working folder. Raises `ValueError` for an
-    address of anything but a folder of this machine.
+    A relative path begins at `base`, or at the working folder. Raises `ValueError` for any
+    other address.
     """
     if not text or any(ord(char) < 32 for char in text):
         raise ValueError(text)
@@ -72,7 +72,7 @@ def folder_of(text: str, *, base: Path | None = None) -> Path:
     if parts.scheme == "file":
         path = Path(unquote(parts.path))
         is_elsewhere = parts.netloc not in ("", "localhost")
-        # A `?` or `#` that is part of the path has to be written as %3F or %23.
+        # In a path, `?` and `#` must be written as %3F and %23.
         if is_elsewhere or parts.query or parts.fragment or not path.is_absolute():
             raise ValueError(text)
         return path.resolve()
@@ -85,30 +85,26 @@ def folder_of(text: str, *, base: Path | None = None) -> Path:
 
 
 def setting(name: str) -> str:
-    """Return a setting's text for a program that is not the service, empty where it is not set.
+    """Return the text of a setting for programs other than the service; empty where it is not set.
 
-    From the environment, else from `.env` in the working folder, else from the project's
-    `.env`, which the service reads. An empty variable in the environment counts as not set
-    and hides the files, as it does for the service.
+    The environment comes first, then `.env` in the working folder, then the project's `.env`,
+    which the service reads. An empty variable in the environment means that the setting is not
+    set; the files are then not read. The service has the same rule.
     """
     if name in os.environ:
         return os.environ[name].strip()
     for folder in dict.fromkeys((Path.cwd(), PROJECT)):
-        found = _variables_of(folder / ".env").get(name, "").strip()
-        if found:
-            return found
+        path = folder / ".env"
+        # There is no file, or only the service may read it.
+        with suppress(OSError):
+            status = path.stat()
+            file = _read_version(path, status.st_mtime_ns, status.st_size)
+            if found := file.variables.get(name, "").strip():
+                return found
     return ""
 
 
-def _variables_of(path: Path) -> Mapping[str, str]:
-    try:
-        status = path.stat()
-        return _variables_at(path, status.st_mtime_ns, status.st_size)
-    except OSError:
-        # None, or one that only the service may read.
-        return {}
-
-
 @lru_cache(maxsize=8)
-def _variables_at(path: Path, modified_ns: int, size: int) -> Mapping[str, str]:
-    return read_env_file(path).variables
+def _read_version(path: Path, modified_ns: int, size: int) -> EnvFile:
+    """Read one version of a `.env` file; each version is read once."""
+    return read_env_file(path)

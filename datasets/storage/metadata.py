@@ -1,4 +1,4 @@
-"""Metadata of a dataset's file: one JSON document inside the parquet file."""
+"""Metadata of a dataset's file: one JSON document in the parquet file."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ class FileFacts:
     doubts: dict[str, int] = field(default_factory=dict)
 
 
+# Cached: the search among all installed packages takes longer than the writing of a file.
+_version_of = cache(version)
+
+
 def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
     """Return the facts for the file that will hold the fetched bars."""
     times = fetched.table["time"]
@@ -56,15 +60,9 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         n_inconsistent=bars.count_inconsistent(fetched.table),
         zero_volume_share=bars.zero_volume_share(fetched.table),
         largest_gap_s=bars.largest_gap_s(fetched.table),
-        tvdatafeed_version=_tvdatafeed_version(),
+        tvdatafeed_version=_version_of("tradingview-datafeed"),
         doubts=fetched.doubts,
     )
-
-
-@cache
-def _tvdatafeed_version() -> str:
-    # Cached: the search among all installed packages takes longer than writing the file.
-    return version("tradingview-datafeed")
 
 
 def to_document(facts: FileFacts) -> bytes:

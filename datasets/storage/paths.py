@@ -33,7 +33,7 @@ def relative_path(key: DatasetKey) -> str:
 
 
 def file_names(key: DatasetKey) -> list[str]:
-    """Return the possible names of the key's file; its own name is the first.
+    """Return the possible names of the key's file; the name in `relative_path` is the first.
 
     The second name has the symbol's hash. Files of the same series with a larger number of
     bars can have a name of that form.

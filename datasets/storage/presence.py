@@ -1,12 +1,11 @@
-"""Whether a source's folder of datasets is there, or its disk is not mounted. Knows no catalog."""
+"""The marker file of a source's folder; an empty mount point has no marker."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# A file in each source's folder. An empty mount point does not have it.
 MARKER = ".datasets"
-_SAYS = "This file tells a folder without datasets from the mount point of a disk that is away. Leave it here.\n"
+_TEXT = "This file tells a folder without datasets from the mount point of a disk that is away. Leave it here.\n"
 
 
 def is_present(folder: Path) -> bool:
@@ -22,4 +21,4 @@ def is_marked(folder: Path) -> bool:
 def mark(folder: Path) -> None:
     """Make the folder of one source, with its marker."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text(_SAYS)
+    (folder / MARKER).write_text(_TEXT)

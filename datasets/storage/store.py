@@ -12,27 +12,21 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pyarrow as pa
 
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed, StoreUnavailable
-from datasets.storage import replacement
-from datasets.storage.dataset_file import StoredFile, facts_of, open_file, read_file
+from datasets.storage import atomic_write, removals
+from datasets.storage.atomic_write import store_failures
+from datasets.storage.dataset_file import PreparedFile, StoredFile, facts_of, read_file
 from datasets.storage.memory_map import not_regular
 from datasets.storage.metadata import METADATA_KEY, describe, to_document
-from datasets.storage.paths import MAX_NAME_BYTES, SUFFIX, relative_path, superseded_mark
+from datasets.storage.parquet_file import open_parquet, temporary_parquet
+from datasets.storage.paths import SUFFIX, relative_path, superseded_mark
 from datasets.storage.presence import is_marked, is_present, mark
-
-# Folders beside the datasets: unreadable files, deleted and invalidated datasets, and replies
-# that our code did not understand.
-_QUARANTINE = "quarantine"
-TRASH = "trash"
-INVALIDATED = "invalidated"
-_REJECTED = "rejected"
 
 
 class Store:
@@ -61,7 +55,7 @@ class Store:
             return prepared.put_in_place()
 
     @contextmanager
-    def prepared(self, key: DatasetKey, fetched: FetchedBars) -> Iterator[replacement.PreparedFile]:
+    def prepared(self, key: DatasetKey, fetched: FetchedBars) -> Iterator[PreparedFile]:
         """Write and sync the key's new file under a temporary name, which can be slow.
 
         In the block, `put_in_place` replaces the old file by a rename. After the block the new
@@ -69,21 +63,21 @@ class Store:
         """
         path = self.path(key)
         with ExitStack() as stack:
-            with replacement.store_failures(path):
+            with store_failures(path):
                 facts = describe(key, fetched)
                 table = fetched.table.replace_schema_metadata({METADATA_KEY: to_document(facts)})
                 if not is_marked(path.parent):
-                    replacement.make_durably(path.parent)
+                    atomic_write.make_durably(path.parent)
                     mark(path.parent)
                 # Opened first: after the replacement, no missing descriptor may stop the sync.
-                folder = stack.enter_context(replacement.opened_folder(path.parent))
-                temporary, status = stack.enter_context(replacement.written(table, path.parent))
+                folder = stack.enter_context(atomic_write.opened_folder(path.parent))
+                temporary, status = stack.enter_context(temporary_parquet(table, path.parent))
             stored = StoredFile(facts, status.st_size, status.st_mtime_ns)
-            prepared = replacement.PreparedFile(path, temporary, stored, self._alone)
+            prepared = PreparedFile(path, temporary, stored, self._locked)
             yield prepared
             if prepared.is_in_place:
-                with replacement.store_failures(path):
-                    replacement.sync_folder(folder)
+                with store_failures(path):
+                    atomic_write.sync_folder(folder)
 
     def all_paths(self) -> Iterator[str]:
         """Yield the relative path of every file with the name of a dataset, sorted."""
@@ -102,11 +96,12 @@ class Store:
         if not self.is_present(source):
             raise self.unavailable(source)
         try:
-            with suppress(FileMissing, FileNotFoundError), self._alone():
-                if self._is_of_another_fetch(path, fetched_at):
-                    return False
+            with suppress(FileMissing, FileNotFoundError), self._locked():
+                with suppress(FileCorrupt), open_parquet(self.folder / path) as opened:
+                    if facts_of(opened, path).fetched_at != fetched_at:
+                        return False
                 if aside:
-                    self._set_aside(path, aside)
+                    removals.move_aside(self.folder, path, aside)
                 else:
                     (self.folder / path).unlink()
         except OSError as error:
@@ -123,9 +118,12 @@ class Store:
         """
         file = self.folder / path
         document = json.dumps({"name": file.name, "version": self.version(path)})
-        temporary = file.parent / f".{uuid4().hex}.tmp"
-        with replacement.store_failures(file):
-            temporary.write_text(document)
+        with (
+            store_failures(file),
+            atomic_write.temporary_file(file.parent) as (temporary, out),
+        ):
+            out.write(document.encode())
+            out.flush()
             temporary.replace(file.parent / superseded_mark(file.name))
 
     def quarantine(self, path: str) -> Path | None:
@@ -134,23 +132,12 @@ class Store:
         Returns None, and moves nothing, when the path has a readable dataset or no file by
         now. The folder stands beside the datasets; the file's name gets the time.
         """
-        with replacement.store_failures(self.folder / path), self._alone(), suppress(FileMissing):
+        with store_failures(self.folder / path), self._locked(), suppress(FileMissing):
             try:
                 read_file(self.folder, path)
             except FileCorrupt:
-                return self._set_aside(path, _QUARANTINE)
+                return removals.move_aside(self.folder, path, removals.QUARANTINE)
         return None
-
-    def _set_aside(self, path: str, name: str) -> Path:
-        """Move the file at `path` into the folder `name` beside the datasets; return its new path."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        folder = (self.folder.parent / name / path).parent
-        # The dataset's name can already have the greatest length of a file name.
-        target = folder / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
-        folder.mkdir(parents=True, exist_ok=True)
-        # A rename, or a copy where the datasets have their own disk.
-        shutil.move(self.folder / path, target)
-        return target
 
     def remove_strays(self) -> int:
         """Remove temporary files of dead writers; return their number."""
@@ -171,32 +158,15 @@ class Store:
         return shutil.disk_usage(folder).free
 
     def keep_reply(self, name: str, reply: bytes) -> None:
-        """Keep a reply that our code did not understand, for the operator, beside the datasets."""
-        folder = self.folder.parent / _REJECTED
-        with replacement.store_failures(folder / name):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.txt").write_bytes(reply)
+        """Keep a rejected reply beside the datasets, for the operator. Raises `StoreFailed`."""
+        removals.keep_reply(self.folder.parent, name, reply)
 
-    def forget_set_aside(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-        """Delete the files and replies that were moved beside the datasets before this instant.
+    def purge_removed(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
+        """Delete the removed files and rejected replies that came beside the datasets before this instant.
 
-        Returns their number and their bytes. Raises `StoreFailed`.
+        Returns their number and their size in bytes. Raises `StoreFailed`.
         """
-        n_files = n_bytes = 0
-        for folder in (_QUARANTINE, _REJECTED, TRASH, INVALIDATED):
-            for path in sorted((self.folder.parent / folder).rglob("*")):
-                status = path.lstat()
-                # The time of the move; the time of the writing can be much earlier.
-                if path.is_dir() or status.st_ctime >= before.timestamp():
-                    continue
-                if not dry_run:
-                    try:
-                        path.unlink()
-                    except OSError as error:
-                        reason = error.strerror
-                        raise StoreFailed(f"{path} could not be deleted: {reason}.") from error
-                n_files, n_bytes = n_files + 1, n_bytes + status.st_size
-        return n_files, n_bytes
+        return removals.purge(self.folder.parent, before, dry_run=dry_run)
 
     def read(self, path: str) -> tuple[pa.Table, StoredFile]:
         """Return the bars of the file at `path` (relative), and the stored file.
@@ -219,15 +189,8 @@ class Store:
             if version == self.version(path):
                 return table, StoredFile(facts, *version)
 
-    def _is_of_another_fetch(self, path: str, fetched_at: datetime) -> bool:
-        try:
-            with open_file(self.folder / path) as file:
-                return facts_of(file, path).fetched_at != fetched_at
-        except FileCorrupt:
-            return False
-
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Exclude every other process from replacing or moving files in this block.
 
         Without the lock, a check of a file and the action after it could see different files.
@@ -258,7 +221,7 @@ class Store:
 
     def accept(self, source: str) -> None:
         """Accept the source's folder as present although it is empty; make it if it is missing."""
-        with replacement.store_failures(self.folder / source):
+        with store_failures(self.folder / source):
             mark(self.folder / source)
 
     def unavailable(self, source: str) -> StoreUnavailable:

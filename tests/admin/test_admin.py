@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 
 from datasets.models import Dataset, Fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import a_key
 
 MakeDataset = Callable[..., Dataset]

@@ -14,7 +14,7 @@ from django.test import Client
 
 from datasets import catalog
 from datasets.models import Dataset, Fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]

@@ -21,7 +21,7 @@ from datasets.catalog import records
 from datasets.models import Dataset, Fetch
 from datasets.serving import bodies, usage
 from datasets.serving.bars_request import Answer, BarsRequest
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import START, bars_table, fetched_bars
 from tests.support.statements import statements
 

@@ -11,7 +11,7 @@ from django.test import Client
 from datasets.formats import FORMATS
 from datasets.models import Dataset
 from datasets.research import load
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]

@@ -18,7 +18,7 @@ from datasets.management.console import read_age
 from datasets.management.dataset_arguments import read_size
 from datasets.models import Dataset, Fetch
 from datasets.research import load
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tvproject import env
 
 MakeDataset = Callable[..., Dataset]

@@ -24,8 +24,7 @@ from datasets.fetching import attempt
 from datasets.models import Dataset, Fetch
 from datasets.research import load
 from datasets.research.loader import catalog as catalog_of_files
-from datasets.storage.paths import MAX_NAME_BYTES, is_hashed, relative_path
-from datasets.storage.store import Store
+from datasets.storage import MAX_NAME_BYTES, Store, is_hashed, relative_path
 from datasets.views.snippets import chart_address, snippets
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed

@@ -16,7 +16,7 @@ from datasets import catalog
 from datasets.catalog import outputs, records
 from datasets.errors import FileCorrupt, FileMissing
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import bars_table, fetched_bars
 
 State = Dataset.State

@@ -24,7 +24,7 @@ from datasets.models import Dataset
 from datasets.research import DatasetNotFound, load, load_panel, verify_lock, write_lock
 from datasets.research import catalog as catalog_of_files
 from datasets.serving import request_fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import bars_table, fetched_bars
 from tests.support.stacks import Feed
 

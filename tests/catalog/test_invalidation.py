@@ -22,7 +22,7 @@ from datasets.fetching import tasks
 from datasets.models import Dataset
 from datasets.research import DatasetNotFound, load, load_panel, write_lock
 from datasets.research import catalog as catalog_of_files
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -196,7 +196,7 @@ def test_tidy_empties_what_was_invalidated_long_ago(
 ) -> None:
     serving.invalidate(make_dataset(300))
 
-    assert store.forget_set_aside(datetime(2100, 1, 1, tzinfo=UTC))[0] == 1
+    assert store.purge_removed(datetime(2100, 1, 1, tzinfo=UTC))[0] == 1
 
     assert list((own_outputs / "invalidated" / "sample").iterdir()) == []
 

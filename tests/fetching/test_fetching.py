@@ -14,7 +14,7 @@ from django.utils import timezone
 from datasets import errors
 from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
 from datasets.models import Dataset, Fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from datasets.views import phrases
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, free_port

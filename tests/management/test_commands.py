@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from datasets.catalog import records
 from datasets.models import Dataset, Fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]

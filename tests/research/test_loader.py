@@ -28,7 +28,7 @@ from datasets.research import (
     to_vectorbt,
 )
 from datasets.research.table_cache import TableCache
-from datasets.storage.metadata import METADATA_KEY
+from datasets.storage import METADATA_KEY
 from tests.support.factories import START, bars_table
 from tests.support.study_files import require, write, write_sample
 

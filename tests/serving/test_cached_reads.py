@@ -16,7 +16,7 @@ from datasets.handover import HandedOver, never_waiting
 from datasets.models import ApiToken, Dataset, Fetch
 from datasets.serving import bodies, cached_reads, clients, usage
 from datasets.serving.bars_request import BarsRequest
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.statements import statements
 
 MakeDataset = Callable[..., Dataset]

@@ -15,7 +15,7 @@ from datasets.api.reference import entries
 from datasets.fetching import fetch_queue, tasks
 from datasets.models import Dataset, Fetch
 from datasets.research import load
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.stacks import wait_until
 
 MakeDataset = Callable[..., Dataset]

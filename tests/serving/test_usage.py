@@ -20,7 +20,7 @@ from datasets import catalog
 from datasets.models import Dataset
 from datasets.serving import usage
 from datasets.serving.usage import Hits
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed, Stack, wait_until
 

@@ -17,8 +17,7 @@ from datasets.fetching import fetch_queue, tasks
 from datasets.models import Dataset, Fetch
 from datasets.research import FolderUnavailable, load, load_panel, verify_lock, write_lock
 from datasets.research import catalog as catalog_of_files
-from datasets.storage.presence import MARKER
-from datasets.storage.store import Store
+from datasets.storage import MARKER, Store
 from datasets.views import sparklines
 from tests.support.factories import a_key
 from tests.support.stacks import Feed

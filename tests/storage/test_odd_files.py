@@ -20,9 +20,7 @@ from datasets.errors import FileCorrupt
 from datasets.models import Dataset
 from datasets.research import catalog as catalog_of_files
 from datasets.research import load
-from datasets.storage.memory_map import MAX_ROWS
-from datasets.storage.metadata import METADATA_KEY
-from datasets.storage.store import Store
+from datasets.storage import MAX_ROWS, METADATA_KEY, Store
 from tests.support.factories import bars_table
 from tests.support.stacks import ROOT
 from tvproject.env import SETTINGS
@@ -118,7 +116,7 @@ import resource, sys
 from pathlib import Path
 from datasets.errors import FileCorrupt
 from datasets.research import load
-from datasets.storage.store import Store
+from datasets.storage import Store
 folder, name = Path(sys.argv[1]), sys.argv[2]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (

@@ -21,9 +21,7 @@ from hypothesis import strategies as st
 
 from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed
-from datasets.storage.paths import key_of, relative_path
-from datasets.storage.presence import MARKER
-from datasets.storage.store import Store
+from datasets.storage import MARKER, Store, key_of, relative_path
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import wait_until
 
@@ -165,7 +163,7 @@ def test_one_process_at_a_time_changes_what_is_there(store: Store, change: str) 
 
 def _waits_for_its_turn(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
-    return frame is not None and frame.f_code is Store._alone.__wrapped__.__code__  # type: ignore[attr-defined]
+    return frame is not None and frame.f_code is Store._locked.__wrapped__.__code__  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])

@@ -12,7 +12,7 @@ from django.db import connection
 
 from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset, Fetch
-from datasets.storage.store import Store
+from datasets.storage import Store
 from tests.support.factories import a_key
 from tests.support.stacks import Feed
 

@@ -12,7 +12,7 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog import outputs
 from datasets.errors import FetchError
 from datasets.fetching import fetch_queue, tasks
-from datasets.storage import dataset_file, replacement, store
+from datasets.storage import dataset_file, store
 from tests.support.factories import fetched_bars
 from tests.support.kill_points import (
     Outcome,
@@ -65,23 +65,23 @@ def _starve(task: Outcome) -> Outcome:
 
 
 def _run_out_when_writing(task: Outcome) -> None:
-    real_prepared, real_put = store.Store.prepared, replacement.PreparedFile.put_in_place
+    real_prepared, real_put = store.Store.prepared, dataset_file.PreparedFile.put_in_place
 
     @contextmanager
     def prepared(
         self: store.Store, key: DatasetKey, fetched: FetchedBars
-    ) -> Iterator[replacement.PreparedFile]:
+    ) -> Iterator[dataset_file.PreparedFile]:
         with ExitStack() as stack:
             with SHORTAGES[task["of"]](task):
                 file = stack.enter_context(real_prepared(self, key, fetched))
             yield file
 
-    def put_in_place(self: replacement.PreparedFile) -> dataset_file.StoredFile:
+    def put_in_place(self: dataset_file.PreparedFile) -> dataset_file.StoredFile:
         with SHORTAGES[task["of"]](task):
             return real_put(self)
 
     store.Store.prepared = prepared  # type: ignore[method-assign]
-    replacement.PreparedFile.put_in_place = put_in_place  # type: ignore[method-assign]
+    dataset_file.PreparedFile.put_in_place = put_in_place  # type: ignore[method-assign]
 
 
 def _run(fetch_id: int) -> str:

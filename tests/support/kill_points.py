@@ -38,7 +38,7 @@ from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.serving import bodies, usage
 from datasets.serving.bars_request import BarsRequest
-from datasets.storage import paths, replacement, store
+from datasets.storage import atomic_write, dataset_file, paths, store
 from datasets.tradingview import client
 from tests.support.factories import a_key, bars_table, fetched_bars
 
@@ -70,16 +70,16 @@ STEPS = {
     "half written": Step(pq, "write_table", n_strays=1),
     "written": Step(os, "fsync", n_strays=1),
     "synced": Step(os, "fsync", is_after=True, n_strays=1),
-    "transaction begun": Step(replacement.PreparedFile, "put_in_place", n_strays=1),
+    "transaction begun": Step(dataset_file.PreparedFile, "put_in_place", n_strays=1),
     "renamed": Step(Path, "replace", is_after=True, file="new"),
-    "put in place": Step(replacement.PreparedFile, "put_in_place", is_after=True, file="new"),
+    "put in place": Step(dataset_file.PreparedFile, "put_in_place", is_after=True, file="new"),
     "row recorded": Step(attempt, "record_row", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
         BaseDatabaseWrapper, "_commit", is_after=True, file="new", fetch="succeeded"
     ),
     "folder synced": Step(
-        replacement, "sync_folder", is_after=True, file="new", fetch="succeeded"
+        atomic_write, "sync_folder", is_after=True, file="new", fetch="succeeded"
     ),
     "done": Step(attempt.Attempt, "run", is_after=True, file="new", fetch="succeeded"),
 }  # fmt: skip
@@ -249,7 +249,7 @@ def _fetch_to_be_killed(task: Outcome, tell: int) -> None:
 
     def prepared(
         self: store.Store, key: DatasetKey, fetched: FetchedBars
-    ) -> AbstractContextManager[replacement.PreparedFile]:
+    ) -> AbstractContextManager[dataset_file.PreparedFile]:
         send(tell, "writing")
         return real_prepared(self, key, fetched)
 

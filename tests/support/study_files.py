@@ -17,8 +17,7 @@ import pyarrow as pa
 import pytest
 
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
-from datasets.storage.paths import relative_path
-from datasets.storage.store import Store
+from datasets.storage import Store, relative_path
 from samplefeed.bars import Request, make_bars
 from samplefeed.facts import resolved_facts
 from samplefeed.instruments import find_instrument

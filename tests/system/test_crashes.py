@@ -19,9 +19,7 @@ import psycopg
 import pytest
 
 from datasets.errors import StoreFailed
-from datasets.storage.paths import relative_path
-from datasets.storage.presence import MARKER
-from datasets.storage.store import Store
+from datasets.storage import MARKER, Store, relative_path
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.kill_points import STEPS
 from tests.support.stacks import ROOT, Feed, Stack

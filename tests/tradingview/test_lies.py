@@ -13,7 +13,7 @@ from datasets import errors
 from datasets.bars import FetchedBars
 from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset
-from datasets.storage.store import Store
+from datasets.storage import Store
 from datasets.tradingview.client import FeedClient
 from datasets.views import phrases
 from tests.support.factories import a_key

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         store = outputs.get_store()
         try:
             n_fetches = fetch_queue.delete_ended(before, dry_run=is_dry)
-            n_files, n_bytes = store.forget_set_aside(before, dry_run=is_dry)
+            n_files, n_bytes = store.purge_removed(before, dry_run=is_dry)
         except StoreFailed as error:
             raise CommandError(str(error)) from error
         if not is_dry:
