@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -22,14 +22,6 @@ from django.utils.timesince import timesince
 from datasets.admin.read_only_admin import ReadOnlyAdmin
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
-from datasets.serving.permissions import (
-    MAY_DELETE,
-    MAY_FETCH_AGAIN,
-    MAY_INVALIDATE,
-    MAY_PIN,
-    MAY_VERIFY,
-    is_allowed,
-)
 from datasets.views import phrases, staff_actions
 from datasets.views.downloads import Download
 from datasets.views.page_data import script_data
@@ -49,7 +41,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
     search_fields = ("symbol", "exchange", "content_hash")
     search_help_text = "Symbol, exchange or the beginning of a content hash"
-    actions = ("fetch_again", "invalidate", "verify", "pin", "unpin", "download", "remove")
+    actions = ("download",)
     fieldsets = [
         (None, {"fields": ["preview"]}),
         ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "n_bars"), ("session", "adjustment")]}),
@@ -62,7 +54,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     readonly_fields = (
         "preview", "is_final", "limited", "zero_volume", "largest_gap", "doubtful", "instrument_facts", "is_kept", "size", "last_fetches",
     )  # fmt: skip
-    # For rows that are no model field, or are shown in other words than the field.
+    # For rows that are not model fields, or that show other words than the field.
     _help_texts: ClassVar = {
         "preview": "The bars in the file, times in UTC.",
         "is_final": "No while the newest bar was still forming; unknown if the feed did not say.",
@@ -87,7 +79,7 @@ class DatasetAdmin(ReadOnlyAdmin):
     def get_form(
         self, request: HttpRequest, obj: Dataset | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Add help texts for rows that are no model field."""
+        """Add the help texts of rows that are not model fields."""
         return super().get_form(request, obj, change, **kwargs | {"help_texts": self._help_texts})
 
     # --- columns ------------------------------------------------------------------------
@@ -103,16 +95,11 @@ class DatasetAdmin(ReadOnlyAdmin):
 
     @admin.display(description="size", ordering="bytes")
     def size(self, dataset: Dataset) -> str:
-        return f"{dataset.bytes / 1000:,.1f} kB"
+        return phrases.size_in_words(dataset.bytes)
 
     @admin.display(description="quality")
     def quality(self, dataset: Dataset) -> str:
-        found = {"duplicates": dataset.n_duplicates, "inconsistent": dataset.n_inconsistent}
-        flaws = [f"{number} {name}" for name, number in found.items() if number]
-        flaws += phrases.doubts_of(dataset)
-        if dataset.last_bar_final is False:
-            flaws.append("last bar forming")
-        return ", ".join(flaws) or "good"
+        return ", ".join(phrases.flaws_of(dataset)) or "good"
 
     @admin.display(description="pinned", ordering="is_pinned")
     def pinned(self, dataset: Dataset) -> str:
@@ -154,17 +141,11 @@ class DatasetAdmin(ReadOnlyAdmin):
 
     @admin.display(description="largest gap")
     def largest_gap(self, dataset: Dataset) -> str:
-        if dataset.largest_gap_s is None:
-            return "none"
-        return f"{dataset.largest_gap_s / 3600:,.1f} h"
+        return phrases.gap_in_words(dataset)
 
     @admin.display(description="TradingView's description")
     def instrument_facts(self, dataset: Dataset) -> SafeString:
-        facts = [
-            (name.replace("_", " "), value)
-            for name, value in dataset.instrument.items()
-            if value not in ("", None)
-        ]
+        facts = phrases.facts_of(dataset.instrument)
         return format_html(
             "<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", facts)
         )
@@ -185,47 +166,13 @@ class DatasetAdmin(ReadOnlyAdmin):
 
     # --- actions ------------------------------------------------------------------------
 
-    def has_fetch_permission(self, request: HttpRequest) -> bool:
-        return is_allowed(request.user, MAY_FETCH_AGAIN)
-
-    def has_invalidate_permission(self, request: HttpRequest) -> bool:
-        return is_allowed(request.user, MAY_INVALIDATE)
-
-    def has_verify_permission(self, request: HttpRequest) -> bool:
-        return is_allowed(request.user, MAY_VERIFY)
-
-    def has_remove_permission(self, request: HttpRequest) -> bool:
-        # `has_delete_permission` stays False: Django's own delete pages would leave the file behind.
-        return is_allowed(request.user, MAY_DELETE)
-
-    def has_pin_permission(self, request: HttpRequest) -> bool:
-        return is_allowed(request.user, MAY_PIN)
-
-    @admin.action(description="Fetch again", permissions=["fetch"])
-    def fetch_again(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._act(request, queryset, "fetch")
-
-    @admin.action(description="Invalidate", permissions=["invalidate"])
-    def invalidate(
-        self, request: HttpRequest, queryset: QuerySet[Dataset]
-    ) -> TemplateResponse | None:
-        return self._ask_or_act(request, queryset, "invalidate", label="Invalidate")
-
-    @admin.action(description="Delete: move the files to the trash", permissions=["remove"])
-    def remove(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> TemplateResponse | None:
-        return self._ask_or_act(request, queryset, "delete", label="Delete")
-
-    @admin.action(description="Verify the files", permissions=["verify"])
-    def verify(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._act(request, queryset, "verify")
-
-    @admin.action(description="Pin: never prune or replace", permissions=["pin"])
-    def pin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._act(request, queryset, "pin")
-
-    @admin.action(description="Unpin", permissions=["pin"])
-    def unpin(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> None:
-        self._act(request, queryset, "unpin")
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the actions of staff that the user may do, and the download."""
+        allowed = staff_actions.allowed_actions(request.user)
+        return {
+            name: (partial(type(self)._ask_or_act, name=name), name, f"{row.label}: {row.hint}")
+            for name, row in allowed.items()
+        } | super().get_actions(request)
 
     @admin.action(description="Download", permissions=["view"])
     def download(
@@ -245,7 +192,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         return download.response()
 
     def _ask_or_act(
-        self, request: HttpRequest, queryset: QuerySet[Dataset], name: str, *, label: str
+        self, request: HttpRequest, queryset: QuerySet[Dataset], *, name: str
     ) -> TemplateResponse | None:
         """Do the action, or return the page that asks for a confirmation first.
 
@@ -253,23 +200,20 @@ class DatasetAdmin(ReadOnlyAdmin):
         """
         action, chosen = staff_actions.ACTIONS[name], list(queryset)
         if not action.must_ask(len(chosen)) or "confirmed" in request.POST:
-            self._act(request, chosen, name)
+            done = staff_actions.act(_user(request), name, chosen, via="admin")
+            for problem in done.problems:
+                messages.error(request, problem)
+            messages.success(request, done.sentence)
             return None
         context = self.admin_site.each_context(request) | {
-            "title": f"{label} {len(chosen)} {'dataset' if len(chosen) == 1 else 'datasets'}",
+            "title": f"{action.label} {len(chosen)} {'dataset' if len(chosen) == 1 else 'datasets'}",
             "question": action.question,
             "chosen": chosen,
             "checkbox_name": ACTION_CHECKBOX_NAME,
             "action_name": request.POST["action"],
-            "action_label": label,
+            "action_label": action.label,
         }
         return TemplateResponse(request, "admin/datasets/confirm.html", context)
-
-    def _act(self, request: HttpRequest, datasets: Iterable[Dataset], name: str) -> None:
-        done = staff_actions.act(_user(request), name, datasets, via="admin")
-        for problem in done.problems:
-            messages.error(request, problem)
-        messages.success(request, done.sentence)
 
 
 def _user(request: HttpRequest) -> User:

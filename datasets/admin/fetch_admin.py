@@ -31,7 +31,7 @@ class FetchAdmin(ReadOnlyAdmin):
     def has_fetch_permission(self, request: HttpRequest) -> bool:
         return is_allowed(request.user, MAY_FETCH_AGAIN)
 
-    @admin.action(description="Ask again for what failed or was cancelled", permissions=["fetch"])
+    @admin.action(description="Fetch again: failed and cancelled fetches", permissions=["fetch"])
     def ask_again(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
         ended = queryset.filter(state__in=[Fetch.State.FAILED, Fetch.State.CANCELLED])
         asked = []
@@ -42,10 +42,10 @@ class FetchAdmin(ReadOnlyAdmin):
                 messages.error(request, f"{fetch}: {error}")
             else:
                 asked.append(new)
-                self.log_change(request, fetch, f"Asked again: fetch {new.pk}.")
-        messages.success(request, f"{_fetches(len(asked))} asked for again.")
+                self.log_change(request, fetch, f"Requested again: fetch {new.pk}.")
+        messages.success(request, f"{_fetches(len(asked))} requested again.")
 
-    @admin.action(description="Cancel what is still queued", permissions=["fetch"])
+    @admin.action(description="Cancel queued fetches", permissions=["fetch"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
         cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
         for fetch in cancelled:

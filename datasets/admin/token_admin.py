@@ -87,7 +87,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Show the secret in this reply; a redirect would need a place that keeps the secret."""
         context = {
             **self.admin_site.each_context(request),
-            "title": "The token has been made",
+            "title": "The token was created",
             "opts": self.opts,
             "token": obj,
             "secret": request.token_secret,  # type: ignore[attr-defined]

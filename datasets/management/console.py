@@ -26,7 +26,7 @@ def whole_number(text: str) -> int:
     `int` would accept `1_000` and the digits of other scripts too.
     """
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise ArgumentTypeError(f"{text!r} is no number; write 0 or more in the digits 0 to 9")
+        raise ArgumentTypeError(f"{text!r} is not a number; write 0 or more in the digits 0 to 9")
     return int(text)
 
 
@@ -34,7 +34,7 @@ def read_age(text: str) -> timedelta:
     """Return the age that `90d`, `12h`, `30m` or `8w` means, for argparse."""
     match = re.fullmatch(r"([0-9]{1,18})([mhdw])", text)
     if match is None:
-        raise ArgumentTypeError(f"{text!r} is no age; write 90d, 12h, 30m or 8w")
+        raise ArgumentTypeError(f"{text!r} is not an age; write 90d, 12h, 30m or 8w")
     try:
         age = timedelta(**{_UNITS[match[2]]: int(match[1])})
         timezone.now() - age

@@ -75,7 +75,7 @@ def add_rules(parser: ArgumentParser) -> None:
         "--unused-for",
         type=read_age,
         metavar="AGE",
-        help="neither served nor fetched for this long",
+        help="neither served nor fetched during this time",
     )
     parser.add_argument(
         "--keep-newest", type=whole_number, metavar="N", help="all but the N most recently fetched"
@@ -93,7 +93,7 @@ def read_size(text: str) -> int:
     """Return the bytes that `500M` or `20G` means (powers of 1000), for argparse."""
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGT]?)B?", ascii_upper(text))
     if match is None:
-        raise ArgumentTypeError(f"{text!r} is no size; write 500M or 20G")
+        raise ArgumentTypeError(f"{text!r} is not a size; write 500M or 20G")
     return int(float(match[1]) * _SIZES[match[2]])
 
 

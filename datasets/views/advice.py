@@ -18,7 +18,7 @@ class Advice:
 
 
 _OPERATOR = "Only the operator of this service can repair this."
-_KEPT = "Bars that are stored already still open."
+_KEPT = "Stored bars can still be opened."
 _WAIT = "Wait a moment."
 _LOG = "The worker's log tells the operator of this service more."
 _REPLY_KEPT = "Nothing was stored. The reply is kept for the operator of this service."

@@ -10,16 +10,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from datasets.bars import Adjustment, Session
-from datasets.views import studies
+from datasets.views import phrases, studies
+from datasets.views.downloads import FORMAT_LINKS
 from datasets.views.page_data import script_data, timeframes
 
-_SESSIONS = {Session.REGULAR: "Regular hours", Session.EXTENDED: "Extended hours"}
-_ADJUSTMENTS = {
-    Adjustment.SPLITS: "Splits",
-    Adjustment.DIVIDENDS: "Splits and dividends",
-    Adjustment.NONE: "Nothing",
-}
 # The names that `ranges.js` can show.
 _RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
 _IMPORTED = re.compile(r'from "\./([\w-]+\.js)"')
@@ -59,8 +53,9 @@ def chart(request: HttpRequest) -> HttpResponse:
         "timeframes": timeframes(),
         "max_bars": settings.TV_MAX_BARS,
         "default_bars": min(5000, settings.TV_MAX_BARS),
-        "sessions": _SESSIONS.items(),
-        "adjustments": _ADJUSTMENTS.items(),
+        "sessions": phrases.SESSIONS.items(),
+        "adjustments": phrases.ADJUSTMENTS.items(),
+        "downloads": FORMAT_LINKS,
         "ranges": _RANGES,
         "studies": menu,
         "shortcuts": _SHORTCUTS,

@@ -13,25 +13,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets.catalog import lists
 from datasets.errors import StoreError, StoreFailed, StoreUnavailable
-from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
-from datasets.serving.permissions import Scope, is_allowed, strangers_may
+from datasets.serving.permissions import Scope, strangers_may
 from datasets.views import dataset_list, phrases, sparklines, staff_actions
+from datasets.views.downloads import FORMAT_LINKS
 from datasets.views.form_values import primary_key
 from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address, snippets
 
-# Formats that contain bars alone come before JSON.
-_DOWNLOADS = [
-    (row.name, row.label)
-    for row in sorted(FORMATS.values(), key=lambda row: row.has_envelope)
-    if row.label
-]
-_ACTIONS = [
-    ("fetch", "Fetch again", "Fetch the bars again now"),
-    ("invalidate", "Invalidate", "Fetch the bars again at the next request"),
-    ("delete", "Delete", "Remove the dataset from the catalog and move its file to the trash"),
-]
 _YEAR_S = 365 * 86_400
 
 
@@ -74,9 +63,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
     context = row | {
         "state_means": phrases.STATES[Dataset.State(found.state)],
         "facts": phrases.facts_of(found.instrument),
-        "largest_gap": phrases.span_in_words(found.largest_gap_s)
-        if found.largest_gap_s
-        else "none",
+        "largest_gap": phrases.gap_in_words(found),
         "doubts": phrases.doubts_of(found),
         "zero_share": f"{found.zero_volume_share or 0:.1%}",
         "fetches": [
@@ -131,11 +118,8 @@ def _act(request: HttpRequest, chosen: list[Dataset]) -> HttpResponse:
 
 def _actions(request: HttpRequest) -> list[tuple[str, str, str]]:
     """Return name, label and hint of each action that the user may do on the pages."""
-    return [
-        (name, label, hint)
-        for name, label, hint in _ACTIONS
-        if is_allowed(request.user, staff_actions.ACTIONS[name].permission)
-    ]
+    allowed = staff_actions.allowed_actions(request.user)
+    return [(name, row.label, row.hint) for name, row in allowed.items() if row.is_on_pages]
 
 
 def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
@@ -147,11 +131,12 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
         "description": found.instrument.get("description", ""),
         "has_file": found.state in Dataset.ON_DISK,
         "source": phrases.SOURCES.get(found.source, found.source),
+        "adjustment": phrases.ADJUSTMENTS[found.key.adjustment].lower(),
         "age": phrases.age_in_words(found.fetched_at),
         "bars": f"{found.n_rows:,}",
         "size": phrases.size_in_words(found.bytes),
         "flaws": phrases.flaws_of(found),
         "chart": chart_address(found),
         "snippets": snippets(found, site=site),
-        "downloads": _DOWNLOADS,
+        "downloads": FORMAT_LINKS,
     }

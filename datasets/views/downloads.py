@@ -1,4 +1,4 @@
-"""Files of several datasets as one download: one parquet file, or a zip archive."""
+"""Downloads: the formats that the pages offer, and files of several datasets as one download."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from django.http.response import HttpResponseBase
 
 from datasets import catalog
 from datasets.errors import DatasetsError, InvalidRequest
+from datasets.formats import FORMATS
 from datasets.models import Dataset
 
+# Name and label of each format with a link. Formats that contain bars alone come before JSON.
+FORMAT_LINKS = [
+    (row.name, row.label)
+    for row in sorted(FORMATS.values(), key=lambda row: row.has_envelope)
+    if row.label
+]
 # The archive is built in memory.
 MAX_BYTES = 200 * 1024 * 1024
 _LEFT_OUT = "LEFT-OUT.txt"

@@ -104,7 +104,7 @@ def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any
         "chart": chart_address(fetch),
         "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
         "is_queued": fetch.state == Fetch.State.QUEUED,
-        "can_be_asked_again": fetch.state in (Fetch.State.CANCELLED, Fetch.State.FAILED),
+        "can_be_fetched_again": fetch.state in (Fetch.State.CANCELLED, Fetch.State.FAILED),
     }
 
 

@@ -16,6 +16,7 @@ from django.utils.html import json_script
 from django.utils.safestring import SafeString
 
 from datasets.bars import Timeframe
+from datasets.views import phrases
 from datasets.views.advice import ADVICE
 from datasets.views.studies import STUDIES
 
@@ -54,8 +55,10 @@ def timeframes() -> list[dict[str, Any]]:
 
 @cache
 def script_data() -> SafeString:
-    """Return the data block that `page-data.js` reads: timeframes, studies, and advice for each error code."""
+    """Return the data block that `page-data.js` reads."""
     tables = {
+        "sources": phrases.SOURCES,
+        "adjustments": phrases.ADJUSTMENTS,
         "timeframes": timeframes(),
         "studies": {kind: asdict(study) for kind, study in STUDIES.items()},
         "advice": {code: asdict(advice) for code, advice in ADVICE.items()},

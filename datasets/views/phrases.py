@@ -1,4 +1,4 @@
-"""Phrases for the rows of the catalog: states, quality, sizes, ages, and outcomes of fetches."""
+"""Phrases for the pages: choices of a key, states, quality, sizes, ages, and outcomes of fetches."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import Any
 
 from django.utils import timezone
 
+from datasets.bars import Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
 from datasets.models import Dataset, Fetch
 from datasets.views.advice import ADVICE, Advice
 
-SOURCES = {"tradingview": "TradingView", "sample": "Sample feed"}
+SOURCES = {"tradingview": "TradingView", "sample": "Sample feed (synthetic)"}
+SESSIONS = {Session.REGULAR: "Regular hours", Session.EXTENDED: "Extended hours"}
+ADJUSTMENTS = {
+    Adjustment.SPLITS: "Splits",
+    Adjustment.DIVIDENDS: "Splits and dividends",
+    Adjustment.NONE: "Nothing",
+}
 _REFETCHED = "The next request for its bars fetches them again."
 STATES = {
     Dataset.State.READY: "The service serves it as it is.",
@@ -47,7 +54,7 @@ def flaws_of(dataset: Dataset) -> list[str]:
     if dataset.last_bar_final is False:
         flaws.append("last bar forming")
     if dataset.is_limited and dataset.n_rows < dataset.n_bars:
-        flaws.append(f"short of the {dataset.n_bars:,} asked")
+        flaws.append(f"fewer than the {dataset.n_bars:,} requested")
     return flaws
 
 
@@ -67,6 +74,11 @@ def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:
         text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
         facts.append((_FACTS.get(name, name.replace("_", " ").capitalize()), text))
     return facts
+
+
+def gap_in_words(dataset: Dataset) -> str:
+    """Return the longest time between two neighbouring bars; `none` for a single bar."""
+    return span_in_words(dataset.largest_gap_s) if dataset.largest_gap_s else "none"
 
 
 def size_in_words(n_bytes: int) -> str:

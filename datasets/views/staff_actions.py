@@ -42,16 +42,21 @@ class Done:
 class Action:
     """One action of staff on datasets.
 
-    `permission` is the permission that the action needs, `done` the end of the sentence
-    "3 datasets …". A page asks `question` before it does the action to several datasets; an action
-    with an empty question is done at once. With `asks_always` the page asks for a single dataset too.
+    `label` is the text of its button, `hint` the tooltip. `permission` is the permission that the
+    action needs, `done` the end of the sentence "3 datasets …". A page asks `question` before it
+    does the action to several datasets; an action with an empty question is done at once. With
+    `asks_always` the page asks for a single dataset too. The admin offers every action, the pages
+    only those with `is_on_pages`.
     """
 
+    label: str
+    hint: str
     permission: str
     done: str
     change: Callable[[Dataset, User, str], Result]
     question: str = ""
     asks_always: bool = False
+    is_on_pages: bool = False
     flag: int = CHANGE
 
     def must_ask(self, n_datasets: int) -> bool:
@@ -96,32 +101,51 @@ def unpin(dataset: Dataset, user: User, via: str) -> Result:
     return Result("Unpinned.")
 
 
+# The only table of these actions: the pages and the admin read it.
 ACTIONS = {
-    "fetch": Action(MAY_FETCH_AGAIN, "queued to be fetched again", fetch_again),
+    "fetch": Action(
+        "Fetch again",
+        "Queue a new fetch of the bars now",
+        MAY_FETCH_AGAIN,
+        "queued to be fetched again",
+        fetch_again,
+        is_on_pages=True,
+    ),
     "invalidate": Action(
+        "Invalidate",
+        "Fetch the bars again at the next request",
         MAY_INVALIDATE,
         "invalidated, to be fetched again at the next request",
         invalidate,
         question="Invalidate these datasets? The next request for each dataset fetches it again, with a call to TradingView.",
+        is_on_pages=True,
     ),
     "delete": Action(
+        "Delete",
+        "Remove the dataset from the catalog and move its file to the trash",
         MAY_DELETE,
         "deleted; the files are in the trash until `manage.py tidy` empties it",
         delete,
         question="Delete these datasets? Their rows are removed from the catalog, and their files are moved to the trash.",
         asks_always=True,
+        is_on_pages=True,
         flag=DELETION,
     ),
-    "verify": Action(MAY_VERIFY, "verified", verify),
-    "pin": Action(MAY_PIN, "pinned", pin),
-    "unpin": Action(MAY_PIN, "unpinned", unpin),
+    "verify": Action("Verify", "Compare the file with its hash", MAY_VERIFY, "verified", verify),
+    "pin": Action("Pin", "Never prune or replace the dataset", MAY_PIN, "pinned", pin),
+    "unpin": Action("Unpin", "Allow to prune and replace the dataset", MAY_PIN, "unpinned", unpin),
 }
+
+
+def allowed_actions(user: User | AnonymousUser) -> dict[str, Action]:
+    """Return the actions that the user may do, by name."""
+    return {name: row for name, row in ACTIONS.items() if is_allowed(user, row.permission)}
 
 
 def find_action(user: User | AnonymousUser, name: str) -> tuple[Action, User]:
     """Return the action of that name, and the user; raise `PermissionDenied` if the user may not do it."""
-    action = ACTIONS.get(name)
-    if action is None or isinstance(user, AnonymousUser) or not is_allowed(user, action.permission):
+    action = allowed_actions(user).get(name)
+    if action is None or isinstance(user, AnonymousUser):
         raise PermissionDenied
     return action, user
 

@@ -3,12 +3,11 @@
 import { barsUrl } from "./api.js";
 import { unfinished } from "./newest.js";
 import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
+import { adjustments, sources } from "./page-data.js";
 import { utcMinute } from "./times.js";
 
 const N_ROWS = 30;
 const AGE_MS = 10_000;
-const SOURCES = { tradingview: "TradingView", sample: "Sample feed (synthetic)" };
-const ADJUSTMENTS = { splits: "splits", dividends: "splits and dividends", none: "nothing" };
 const element = (name) => document.getElementById(name);
 const age = document.createElement("span");
 
@@ -30,7 +29,7 @@ export function showFacts(shown, { url, query }) {
 /** Return the origin of the bars in words: a new fetch, or the cache. */
 export function originOf({ isNew, isStale, tookMs }) {
   if (isNew) return `a new fetch, done in ${(tookMs / 1000).toFixed(1)} s`;
-  return isStale ? "the cache, older than asked for" : "the cache";
+  return isStale ? "the cache, older than requested" : "the cache";
 }
 
 /** Clear the facts. */
@@ -53,7 +52,7 @@ export function showRows({ bars, labels, formatPrice }) {
 function factsOf(shown) {
   const { bars, fetchedAt } = shown;
   return [
-    ["Source", SOURCES[shown.source] ?? shown.source],
+    ["Source", sources[shown.source] ?? shown.source],
     ["Feed", feedOf(shown)],
     ["Timeframe", shown.timeframeLabel],
     ["Bars", barsHeld(shown)],
@@ -62,7 +61,7 @@ function factsOf(shown) {
     ["From", originOf(shown)],
     ["Last bar", lastBar(shown)],
     ["Session", shown.session],
-    ["Adjusted for", ADJUSTMENTS[shown.adjustment]],
+    ["Adjusted for", adjustments[shown.adjustment]?.toLowerCase()],
     ["Delay", delayOf(shown)],
     ["Hash", shown.contentHash?.slice(0, 12), `SHA-256 over the bars: ${shown.contentHash}`],
   ].filter(([, text]) => text);
@@ -91,11 +90,11 @@ function delayOf({ instrument }) {
 
 function barsHeld({ bars, nBars }) {
   const held = wholeNumber(bars.length);
-  return bars.length < nBars ? `${held} (${wholeNumber(nBars)} asked)` : held;
+  return bars.length < nBars ? `${held} (${wholeNumber(nBars)} requested)` : held;
 }
 
 function lastBar(shown) {
-  if (shown.lastBarFinal === null || shown.lastBarFinal === undefined) return "unknown: the feed does not tell if it is final";
+  if (shown.lastBarFinal === null || shown.lastBarFinal === undefined) return "unknown: the feed did not say whether it is final";
   const found = unfinished(shown);
   return found ? `${found.word}, as of ${found.asOf}` : "final";
 }

@@ -84,7 +84,7 @@ def test_the_list_shows_what_is_in_each_dataset(
         "300",
         "2025-01-01 to 2025-01-13",
         "ready",
-        "2 duplicates, last bar forming",
+        "2 duplicates dropped, last bar forming",
     ):
         assert text in page, text
 
@@ -158,7 +158,7 @@ def test_fetching_again_queues_a_fetch_and_is_logged(
     datasets = [make_dataset(10), make_dataset(20)]
 
     with django_capture_on_commit_callbacks(execute=True):
-        page = act(operator, "fetch_again", *datasets).content.decode()
+        page = act(operator, "fetch", *datasets).content.decode()
 
     assert "2 datasets queued to be fetched again." in page
     assert len(queued) == 2
@@ -174,7 +174,7 @@ def test_one_pinned_dataset_does_not_keep_the_others_from_being_fetched(
     datasets = [make_dataset(10), make_dataset(20)]
     act(operator, "pin", datasets[0])
 
-    page = act(operator, "fetch_again", *datasets).content.decode()
+    page = act(operator, "fetch", *datasets).content.decode()
 
     assert "1 dataset queued to be fetched again." in page
     assert "is pinned" in page
@@ -265,7 +265,7 @@ def test_nothing_can_be_added_changed_or_deleted_by_hand(
 @pytest.mark.parametrize(
     ("action", "codename"),
     [
-        ("fetch_again", "fetch_dataset"),
+        ("fetch", "fetch_dataset"),
         ("invalidate", "invalidate_dataset"),
         ("verify", "verify_dataset"),
         ("pin", "pin_dataset"),

@@ -68,7 +68,7 @@ def test_the_button_gets_newer_bars_where_there_must_be_some(page: Page, site: s
     )
     page.goto(f"{site}/?{series}")
     expect_bars(page, "BINANCE:BTCUSDT")
-    assert facts_of(page)["Bars"] == "247 (250 asked)"
+    assert facts_of(page)["Bars"] == "247 (250 requested)"
     asked = watch(page)
 
     page.get_by_role("button", name="Fetch", exact=True).click()
@@ -110,7 +110,7 @@ def test_newer_bars_that_cannot_be_had_leave_the_older_ones(page: Page, site: st
 
     expect(page.get_by_role("alert")).to_contain_text("The feed is down.")
     expect(page.locator("#legend-symbol")).to_have_text("BINANCE:BTCUSDT")
-    assert facts_of(page)["Bars"] == "247 (250 asked)"
+    assert facts_of(page)["Bars"] == "247 (250 requested)"
 
 
 def test_a_pinned_dataset_is_shown_without_a_refusal(page: Page, site: str) -> None:

@@ -133,7 +133,7 @@ def test_the_most_flawed_come_first_and_each_flaw_is_named(client: Client, db: N
     reply = client.get("/datasets/?sort=-quality")
 
     assert [row["flaws"] for row in reply.context["rows"]] == [
-        ["2 inconsistent"], ["short of the 5,000 asked"], ["last bar forming"], []
+        ["2 inconsistent"], ["fewer than the 5,000 requested"], ["last bar forming"], []
     ]  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def delete_by_api(client: Client, dataset: Dataset) -> None:
 
 
 def delete_in_the_admin(client: Client, dataset: Dataset) -> None:
-    in_admin(client, "remove", dataset, confirmed="1")
+    in_admin(client, "delete", dataset, confirmed="1")
 
 
 def delete_on_its_page(client: Client, dataset: Dataset) -> None:
@@ -107,7 +107,7 @@ def test_a_pinned_dataset_is_not_deleted(
     Dataset.objects.update(is_pinned=True)
 
     reply = operator.delete(f"/api/tv/datasets/{pinned.pk}/file")
-    page = in_admin(operator, "remove", pinned, confirmed="1").content.decode()
+    page = in_admin(operator, "delete", pinned, confirmed="1").content.decode()
 
     assert reply.status_code == 400
     assert "unpin it in the admin first" in reply.json()["errors"]["id"][0]
@@ -120,7 +120,7 @@ def test_deleting_asks_first_in_the_admin_and_on_the_pages(
 ) -> None:
     dataset = make_dataset(10)
 
-    asked = in_admin(operator, "remove", dataset).content.decode()
+    asked = in_admin(operator, "delete", dataset).content.decode()
     asked_on_page = operator.post(f"/datasets/{dataset.pk}/", {"action": "delete"}).content.decode()
 
     assert "Delete these datasets?" in asked
@@ -169,10 +169,10 @@ def test_the_log_says_what_each_action_did(
     (store.folder / bad.path).write_bytes(b"broken")
 
     in_admin(operator, "verify", good, bad)
-    in_admin(operator, "fetch_again", good)
+    in_admin(operator, "fetch", good)
     in_admin(operator, "pin", good)
     in_admin(operator, "unpin", good)
-    in_admin(operator, "remove", good, confirmed="1")
+    in_admin(operator, "delete", good, confirmed="1")
 
     said = [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
     verified = sorted(said[:2])
@@ -215,10 +215,10 @@ def test_what_failed_can_be_asked_for_again_in_the_admin(
             follow=True,
         ).content.decode()
 
-    assert "1 fetch asked for again." in page
+    assert "1 fetch requested again." in page
     [new] = queued
     assert new != failed.pk
-    assert LogEntry.objects.get().get_change_message() == f"Asked again: fetch {new}."
+    assert LogEntry.objects.get().get_change_message() == f"Requested again: fetch {new}."
 
 
 @pytest.mark.parametrize("symbol", ["M&M", "A+B", "BTC%USDT"])
