@@ -21,6 +21,7 @@ from datasets.research.folders import check_source
 Instant = str | date | datetime | pd.Timestamp
 Form = Literal["pandas", "arrow", "polars", "numpy"]
 Fetching = Literal["never", "missing", "stale"]
+Unit = Literal["ms", "us", "ns"]
 
 VALUE_COLUMNS = BAR_COLUMNS[1:]
 CLOSE_TIME = "close_time"
@@ -83,9 +84,10 @@ def needs_fetch(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetchin
     return stale_for(fetched_at, datetime.now(UTC), minutes * 60) >= 0
 
 
-def check_form(form: str) -> None:
-    """Raise `InvalidRequest` for an unknown value of `as_`."""
+def check_form(form: str, unit: str) -> None:
+    """Raise `InvalidRequest` for an unknown value of `as_` or `unit`."""
     check_choice("as_", form, get_args(Form))
+    check_choice("unit", unit, get_args(Unit))
 
 
 def check_one_place(folder: str | Path | None, url: str | None) -> None:

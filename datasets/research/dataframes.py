@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from datasets.calendars import NEVER, Clock, close_instants, is_spread_out
 from datasets.errors import InvalidRequest
-from datasets.research.arguments import CLOSE_TIME, Form
+from datasets.research.arguments import CLOSE_TIME, Form, Unit
 from datasets.research.reader import CLOCK_ERROR_MS, Bars, clock_of
 from datasets.storage import METADATA_KEY
 
@@ -25,20 +25,23 @@ _INSTANT = pa.timestamp("ms", tz="UTC")
 _column_index = lru_cache(maxsize=64)(pd.Index)
 
 
-def render(bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any], form: Form) -> Any:
-    """Return the bars in the form that `load` describes under `as_`."""
+def render(
+    bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any], form: Form, unit: Unit
+) -> Any:
+    """Return the bars in the form that `load` describes under `as_` and `unit`."""
     if form == "pandas":
-        return _pandas_frame(bars, columns, provenance)
+        return in_unit(_pandas_frame(bars, columns, provenance), unit)
     if form == "numpy":
-        arrays: dict[str, npt.NDArray[Any]] = {"time": bars.times.view("M8[ms]")}
-        for name in columns:
-            is_close = name == CLOSE_TIME
-            values = closes_of(bars).view("M8[ms]") if is_close else bars.table[name].to_numpy()
-            arrays[name] = values
-        return arrays
+        return _arrays(bars, columns, unit)
     table = bars.table.select(["time", *(name for name in columns if name != CLOSE_TIME)])
     if CLOSE_TIME in columns:
         table = table.append_column(CLOSE_TIME, pa.array(closes_of(bars)).cast(_INSTANT))
+    if unit != "ms":
+        instant = pa.timestamp(unit, tz="UTC")
+        schema = [
+            each.with_type(instant) if each.type == _INSTANT else each for each in table.schema
+        ]
+        table = table.cast(pa.schema(schema))
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(provenance).encode()})
     if form == "arrow":
         return table
@@ -48,6 +51,26 @@ def render(bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any], for
         message = "as_='polars' needs polars, which is not installed: pip install polars"
         raise InvalidRequest({"as_": [message]}) from None
     return polars.from_arrow(table)
+
+
+def _arrays(bars: Bars, columns: tuple[str, ...], unit: Unit) -> dict[str, npt.NDArray[Any]]:
+    arrays = {"time": bars.times.view("M8[ms]").astype(f"M8[{unit}]", copy=False)}
+    for name in columns:
+        if name == CLOSE_TIME:
+            arrays[name] = closes_of(bars).view("M8[ms]").astype(f"M8[{unit}]", copy=False)
+        else:
+            arrays[name] = bars.table[name].to_numpy()
+    return arrays
+
+
+def in_unit(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Return a frame of ours with its times in another unit."""
+    index = pd.DatetimeIndex(frame.index)
+    if index.unit != unit:
+        frame.index = index.as_unit(unit)  # type: ignore[arg-type]
+        if CLOSE_TIME in frame.columns:
+            frame[CLOSE_TIME] = frame[CLOSE_TIME].dt.as_unit(unit)
+    return frame
 
 
 def closes_of(bars: Bars) -> Integers:
@@ -101,6 +124,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         "first_time": facts["first_time"],
         "last_time": facts["last_time"],
         "last_bar_final": is_final if len(times) else None,
+        "dataset_last_bar_final": facts["last_bar_final"],
         "is_limited": facts["is_limited"],
         "doubts": facts.get("doubts", {}),
         "currency": instrument.get("currency", ""),

@@ -198,7 +198,8 @@ _listings: dict[Path, tuple[int, Listing]] = {}
 def list_folder(folder: Path) -> Listing:
     """Return the listing of a folder, read again only after the folder has changed."""
     try:
-        changed_ns = folder.stat().st_mtime_ns
+        # Not the time of its content, which a program can set back.
+        changed_ns = folder.stat().st_ctime_ns
     except FileNotFoundError:
         return Listing({}, frozenset(), digest="")
     kept = _listings.get(folder)

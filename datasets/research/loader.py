@@ -19,6 +19,7 @@ from datasets.research.arguments import (
     Form,
     Instant,
     Part,
+    Unit,
     check_fetching,
     check_form,
     check_one_place,
@@ -38,7 +39,7 @@ from datasets.research.folders import (
     outputs_folder,
     require_present,
 )
-from datasets.research.reader import find_dataset, open_dataset, read_part
+from datasets.research.reader import find_dataset, open_dataset, read_part, with_facts
 from datasets.research.service_client import Service, local_address
 from datasets.storage import relative_path
 
@@ -61,6 +62,7 @@ def load(
     closed: bool = True,
     columns: str | Sequence[str] | None = None,
     as_: Form = "pandas",
+    unit: Unit = "ms",
     fetch: Fetching = "never",
     source: str | None = None,
     folder: str | Path | None = None,
@@ -89,6 +91,8 @@ def load(
         Some of `open high low close volume close_time`; all but `close_time` by default.
     as_
         `pandas`, `arrow`, `polars` or `numpy` (a dict of arrays, `time` among them).
+    unit
+        Unit of the times: `ms`, `us` (what pandas and polars make of texts and dates) or `ns`.
     fetch
         `never` reads only files that exist. `missing` lets the service fetch a dataset that
         does not exist; `stale` also one that is older than one bar. The service is the one at
@@ -106,7 +110,7 @@ def load(
     Returns
     -------
     pd.DataFrame
-        Index `time`, the bar's opening, datetime64[ms, UTC], strictly increasing; float64
+        Index `time`, the bar's opening, datetime64[unit, UTC], strictly increasing; float64
         columns, NaN for a volume that the exchange does not give. `attrs` name the dataset.
 
     Raises
@@ -123,7 +127,7 @@ def load(
         The service did not give the bars.
     """
     check_fetching(fetch)
-    check_form(as_)
+    check_form(as_, unit)
     names = choose_columns(columns)
     n_bars = to_number(n_bars)
     key = parse_key(
@@ -152,10 +156,10 @@ def load(
     )
     with open_dataset(place, key) if is_chosen else find_dataset(place, key) as opened:
         if locked is not None:
-            locked.check(opened.facts)
+            opened = with_facts(opened, locked.locked_facts(opened.facts))
         bars = read_part(opened, part)
-    lock_files.note(opened.facts)
-    return render(bars, names, provenance_of(bars, f"{place.source}/{opened.name}"), as_)
+    lock_files.note(bars.facts)
+    return render(bars, names, provenance_of(bars, f"{place.source}/{opened.name}"), as_, unit)
 
 
 def prepare(
@@ -237,4 +241,7 @@ def _row_of_file(place: Place, key: DatasetKey) -> dict[str, Any]:
     opened.close()
     row |= opened.facts["instrument"] | opened.facts
     is_superseded = opened.name in list_folder(place.folder).superseded
-    return row | {"state": "superseded" if is_superseded else "ready", "bytes": opened.identity[2]}
+    return row | {
+        "state": "superseded" if is_superseded else "ready",
+        "bytes": opened.identity[1].n_bytes,
+    }

@@ -19,7 +19,10 @@ from datasets.research.reader import open_dataset, read_unverified, verify
 from datasets.storage import put
 
 LOCK_FORMAT = 1
-_FACTS = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")
+_CONTENT = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")
+# These facts, with `fetched_at`, decide which rows are loaded and when each bar has closed.
+_LAST_BAR = "last_bar_final"
+_CLOCK = ("session_hours", "timezone", "delay_s")
 
 
 class HasEntries(Protocol):
@@ -40,7 +43,7 @@ _MAX_NOTED = 64
 
 def note(facts: Mapping[str, Any]) -> None:
     """Note a loaded dataset, for a lock file of all that this process has loaded."""
-    _note(tuple(facts["key"].values()), entry_of(facts["key"], facts))
+    _note(tuple(facts["key"].values()), entry_of(facts))
 
 
 def note_many(name: str, members: HasEntries) -> None:
@@ -68,9 +71,16 @@ def _entries_of(loaded: dict[str, Any] | HasEntries) -> list[dict[str, Any]]:
     return [loaded] if isinstance(loaded, dict) else loaded.entries
 
 
-def entry_of(key: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dataset's entry in a lock file: its key and the facts of its content."""
-    return {name: key[name] for name in KEY_FIELDS} | {name: facts[name] for name in _FACTS}
+def entry_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dataset's entry in a lock file, from the metadata of its file."""
+    return _entry(facts["key"], facts, facts["instrument"]) | {_LAST_BAR: facts[_LAST_BAR]}
+
+
+def _entry(
+    key: Mapping[str, Any], content: Mapping[str, Any], clock: Mapping[str, Any]
+) -> dict[str, Any]:
+    entry = {name: key[name] for name in KEY_FIELDS} | {name: content[name] for name in _CONTENT}
+    return entry | {name: clock[name] for name in _CLOCK if name in clock}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +110,25 @@ class Lock:
             )
         return found[0]
 
-    def check(self, facts: Mapping[str, Any]) -> None:
-        """Raise `LockMismatch` unless the dataset is in the lock, with the same content."""
-        now = entry_of(facts["key"], facts)
+    def locked_facts(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """Return a file's metadata, with the locked facts that decide about rows and close times.
+
+        The same bars may have been fetched again since, with another state of the last bar or
+        other hours. Raises `LockMismatch` unless the dataset is in the lock, with the same content.
+        """
+        now = entry_of(facts)
         locked = self.entries.get(DatasetKey.from_dict(now))
         if locked is None:
             raise LockMismatch(f"{_name(now)} is not in {self.path.name}.")
         change = _change(locked, now)
         if change:
             raise LockMismatch(f"{change} Locked in {self.path.name}.")
+        if _LAST_BAR not in locked:
+            # A lock file of version 0.3.0.
+            return facts
+        clock = {name: locked[name] for name in _CLOCK if name in locked}
+        decided = {name: locked[name] for name in (_LAST_BAR, "fetched_at")}
+        return facts | decided | {"instrument": facts["instrument"] | clock}
 
 
 def _name(entry: Mapping[str, Any]) -> str:
@@ -193,11 +213,12 @@ def _entries(loaded: Iterable[pd.DataFrame | pd.Series]) -> Iterable[dict[str, A
         # An Arrow table or an array has no `attrs`.
         attrs = getattr(frame, "attrs", {})
         if "members" in attrs:
-            yield from attrs["members"].entries
+            # Members, or a list where the frame was written to parquet and read again.
+            yield from map(entry_of, attrs["members"])
         elif "content_hash" in attrs:
-            facts = {str(name): value for name, value in attrs.items()}
-            base = facts.get("resampled_from") or facts["timeframe"]
-            yield entry_of(facts | {"timeframe": base}, facts)
+            base = attrs.get("resampled_from") or attrs["timeframe"]
+            entry = _entry(attrs | {"timeframe": base}, attrs, attrs)
+            yield entry | {_LAST_BAR: attrs.get(f"dataset_{_LAST_BAR}")}
         else:
             message = "A frame does not say where it comes from: its attrs are gone."
             raise InvalidRequest({"loaded": [message]})
@@ -218,7 +239,7 @@ def verify_lock(path: str | Path, *, folder: str | Path | None = None) -> list[s
         place = Place(datasets, key.source)
         try:
             with open_dataset(place, key) as opened:
-                change = _change(locked, entry_of(opened.facts["key"], opened.facts))
+                change = _change(locked, entry_of(opened.facts))
                 verify(opened, read_unverified(opened, BAR_COLUMNS))
         except DatasetNotFound:
             change = f"{_name(locked)} is not there."

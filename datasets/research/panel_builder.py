@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial, reduce
-from threading import Lock
+from threading import Lock as Mutex
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.calendars import NEVER, close_instants
 from datasets.research.folders import Listing, Numbered, Place, list_folder, not_found
+from datasets.research.lock_files import Lock
 from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (
     Identity,
@@ -29,6 +30,7 @@ from datasets.research.reader import (
     read_unverified,
     times_of,
     verify,
+    with_facts,
 )
 
 Integers = npt.NDArray[np.int64]
@@ -75,10 +77,13 @@ class _Member:
 class PanelBuilder:
     """Finds a panel in the cache, or builds it from its members' files."""
 
-    def __init__(self, place: Place, shape: Shape, cache: PanelCache | None) -> None:
+    def __init__(
+        self, place: Place, shape: Shape, cache: PanelCache | None, lock: Lock | None = None
+    ) -> None:
         self._place = place
         self._shape = shape
         self._cache = cache
+        self._lock = lock
 
     def find_cached(self, series: Series, keys: Callable[[], Sequence[DatasetKey]]) -> Panel | None:
         """Return the panel from the cache; None where it is not there or no longer right.
@@ -163,6 +168,8 @@ class PanelBuilder:
             digest, times = grid.times_of_file(opened)
             column = read_unverified(opened, [self._shape.field]).column(0)
             values: Floats = column.to_numpy()
+        if self._lock is not None:
+            opened = with_facts(opened, self._lock.locked_facts(opened.facts))
         facts, shape = opened.facts, self._shape
         first = max(0, len(times) - shape.n_bars) if shape.n_bars else 0
         last = len(times) - (shape.closed and not is_final(facts))
@@ -197,7 +204,7 @@ class _Grid:
         self._n_rows = 0
         self._decoded: dict[bytes, Integers] = {}
         self._kinds: dict[Hashable, tuple[Integers, list[int]]] = {}
-        self._lock = Lock()
+        self._lock = Mutex()
 
     def times_of_file(self, opened: OpenFile) -> tuple[bytes, Integers]:
         """Return a digest of the file's times, and the times in ms.

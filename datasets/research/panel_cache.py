@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from datasets.research.lock_files import entry_of
 from datasets.research.reader import Identity
-from datasets.storage import put
+from datasets.storage import put, to_status
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -33,31 +33,24 @@ _N_LENGTH, _ALIGNED_TO = 8, 64
 _LEFT_OVER_S = 7 * 86_400
 
 
-class Members:
-    """Metadata of the file of each column of a panel, parsed at the first use.
+class Members(tuple[dict[str, Any], ...]):
+    """Metadata of the file of each column of a panel, in the order of the columns.
 
-    pandas copies a frame's `attrs` with every operation: a thousand dicts would slow each one.
+    A tuple, because pandas writes a frame's `attrs` as JSON into a parquet file. pandas also
+    copies `attrs` with every operation: copies of a thousand dicts would slow each one.
     """
 
-    def __init__(self, document: bytes) -> None:
-        self._document = document
+    __slots__ = ()
 
-    @cached_property
-    def all_facts(self) -> list[dict[str, Any]]:
-        """The metadata of each file, in the order of the columns."""
-        facts: list[dict[str, Any]] = json.loads(self._document)
-        return facts
+    @classmethod
+    def parse(cls, document: bytes) -> Self:
+        """Return the members of a panel's JSON."""
+        return cls(orjson.loads(document))
 
     @property
     def entries(self) -> list[dict[str, Any]]:
         """The lock file entry of each column."""
-        return [entry_of(facts["key"], facts) for facts in self.all_facts]
-
-    def __len__(self) -> int:
-        return len(self.all_facts)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.all_facts)
+        return [entry_of(facts) for facts in self]
 
     def __repr__(self) -> str:
         return "Members(…)"
@@ -189,8 +182,8 @@ class PanelCache:
             "panel": name,
             "listing": listing,
             "members": members,
-            "files": [Path(path).name for path, *_ in identities],
-            "identities": [numbers for _, *numbers in identities],
+            "files": [Path(path).name for path, _ in identities],
+            "identities": [status for _, status in identities],
         }
         self._write_record(request, record)
 
@@ -233,7 +226,7 @@ def _are_unchanged(folder: Path, names: Sequence[str], identities: Sequence[Sequ
     try:
         for name, identity in zip(names, identities, strict=True):
             status = os.stat(name, dir_fd=descriptor)
-            if [status.st_ino, status.st_size, status.st_mtime_ns] != identity:
+            if [*to_status(status)] != identity:
                 return False
     finally:
         os.close(descriptor)

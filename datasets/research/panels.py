@@ -113,13 +113,10 @@ def load_panel(
     place, keys = prepare(
         keys, fetch=fetch, source=source, folder=folder, url=url, token=token, is_exact=is_locked
     )
-    builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None)
+    builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None, locked)
     # A lock is about the bars themselves, so the files' own hashes are not trusted.
     is_exact = is_locked or url is not None
     panel = builder.build(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
-    if locked is not None:
-        for facts in Members(panel.members):
-            locked.check(facts)
     return _frame(panel, series, bounds, index)
 
 
@@ -164,7 +161,7 @@ def _frame(
         columns=panel.symbols,
         copy=False,
     )
-    members = Members(panel.members)
+    members = Members.parse(panel.members)
     lock_files.note_many(panel.name, members)
     frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
     return frame

@@ -22,11 +22,19 @@ from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Numbered, Place, list_folder, not_found
 from datasets.research.table_cache import TableCache
-from datasets.storage import METADATA_FORMAT, METADATA_KEY, map_file, relative_path, require_rows
+from datasets.storage import (
+    METADATA_FORMAT,
+    METADATA_KEY,
+    Status,
+    map_file,
+    relative_path,
+    require_rows,
+    to_status,
+)
 
 Integers = npt.NDArray[np.int64]
-# Identifies one version of a file: path, inode, bytes, time of change in ns.
-Identity = tuple[str, int, int, int]
+# Identifies one version of one file.
+Identity = tuple[str, Status]
 
 # Largest error that we expect of a machine's clock.
 CLOCK_ERROR_MS = 3_600_000
@@ -84,8 +92,7 @@ def _open(place: Place, key: DatasetKey, numbered: Numbered) -> OpenFile:
     if any(found.get(field) != getattr(own, field) for field in KEY_FIELDS):
         raise FileCorrupt(f"{name} is the file of another dataset: {found}.")
     require_rows(file, n_rows=facts["n_rows"], n_bars=n_bars, name=name)
-    identity = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
-    return OpenFile(name, source, file, facts, document, identity)
+    return OpenFile(name, source, file, facts, document, (str(path), to_status(status)))
 
 
 def _metadata(file: pq.ParquetFile, name: str) -> tuple[bytes, dict[str, Any]]:
@@ -154,6 +161,11 @@ class Bars:
     next_ms: int
     closed_by_ms: int
     coverage: Coverage
+
+
+def with_facts(opened: OpenFile, facts: dict[str, Any]) -> OpenFile:
+    """Return the open file with other metadata than its own."""
+    return replace(opened, facts=facts, document=json.dumps(facts).encode())
 
 
 def read_part(opened: OpenFile, part: Part) -> Bars:

@@ -3,7 +3,7 @@
 Locations, file names, atomic writes, metadata, dataset files. No Django and no catalog.
 """
 
-from datasets.storage.atomic_write import Status, put, status_of
+from datasets.storage.atomic_write import Status, put, status_of, to_status
 from datasets.storage.dataset_file import PreparedFile, StoredFile
 from datasets.storage.locations import PROJECT, EnvFile, folder_of, read_env_file, setting
 from datasets.storage.memory_map import map_file
@@ -52,4 +52,5 @@ __all__ = [
     "require_rows",
     "setting",
     "status_of",
+    "to_status",
 ]

@@ -7,13 +7,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from uuid import uuid4
 
 from datasets.errors import StoreFailed
 
-# Identifies one version of a file: inode, size in bytes, modification time in ns.
-Status = tuple[int, int, int]
+
+class Status(NamedTuple):
+    """One version of a file.
+
+    `changed_ns` also shows an overwrite in place after which a program set `modified_ns` back.
+    """
+
+    inode: int
+    n_bytes: int
+    modified_ns: int
+    changed_ns: int
 
 
 def put(path: Path, *parts: bytes | memoryview, is_synced: bool = False) -> Status:
@@ -30,17 +39,22 @@ def put(path: Path, *parts: bytes | memoryview, is_synced: bool = False) -> Stat
             file.flush()
             if is_synced:
                 os.fsync(file.fileno())
-        status = status_of(temporary)
-        temporary.replace(path)
+            temporary.replace(path)
+            # After the rename, which is a change of the inode; and of the open file, because another
+            # process may have replaced it already.
+            return to_status(os.fstat(file.fileno()))
     finally:
         temporary.unlink(missing_ok=True)
-    return status
 
 
 def status_of(path: Path) -> Status:
     """Return the status of the file at `path`. Raises `OSError`."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return to_status(path.stat())
+
+
+def to_status(found: os.stat_result) -> Status:
+    """Return the status of the file with this `stat`."""
+    return Status(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from datasets.storage.atomic_write import Status, status_of
+
 PROJECT = Path(__file__).resolve().parents[2]
 # Settings that name a folder: a relative one in `.env` is relative to that file.
 FOLDERS = ("OUTPUTS_URL", "STATE_DIR")
@@ -97,14 +99,13 @@ def setting(name: str) -> str:
         path = folder / ".env"
         # There is no file, or only the service may read it.
         with suppress(OSError):
-            status = path.stat()
-            file = _read_version(path, status.st_mtime_ns, status.st_size)
+            file = _read_version(path, status_of(path))
             if found := file.variables.get(name, "").strip():
                 return found
     return ""
 
 
 @lru_cache(maxsize=8)
-def _read_version(path: Path, modified_ns: int, size: int) -> EnvFile:
+def _read_version(path: Path, status: Status) -> EnvFile:
     """Read one version of a `.env` file; each version is read once."""
     return read_env_file(path)

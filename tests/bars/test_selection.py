@@ -140,5 +140,5 @@ def test_a_kept_panel_is_made_again_when_another_file_of_a_series_became_the_new
     write(tmp_path, 30, fetched_at=fetched_after(2))
     second = load_panel(["BINANCE:BTCUSDT"], n_bars=20, folder=tmp_path)
 
-    numbers = [frame.attrs["members"].all_facts[0]["key"]["n_bars"] for frame in (first, second)]
+    numbers = [frame.attrs["members"][0]["key"]["n_bars"] for frame in (first, second)]
     assert numbers == [60, 30]

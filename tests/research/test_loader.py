@@ -7,7 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -245,6 +245,7 @@ def test_the_folder_is_the_one_of_the_environment(
         ({"source": "../secret"}, "source"),
         ({"columns": ["Close"]}, "columns"),
         ({"as_": "pyarrow"}, "as_"),
+        ({"unit": "s"}, "unit"),
         ({"start": 1_735_689_600}, "start"),
         ({"end": 1_735_689_600.5}, "end"),
         ({"start": "yesterday-ish"}, "start"),
@@ -315,6 +316,34 @@ def test_the_forms_hold_the_same_bars(tmp_path: Path) -> None:
     for name in bars.columns:
         assert np.array_equal(arrays[name], bars[name])
         assert np.array_equal(table[name].to_numpy(), bars[name])
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_times_have_the_wanted_unit(tmp_path: Path, unit: Literal["ms", "us", "ns"]) -> None:
+    write(tmp_path, 20)
+    options: dict[str, Any] = {"folder": tmp_path, "columns": ["close", "close_time"]}
+    bars = load("BINANCE:BTCUSDT", unit=unit, **options)
+    table = load("BINANCE:BTCUSDT", unit=unit, as_="arrow", **options)
+    arrays = load("BINANCE:BTCUSDT", unit=unit, as_="numpy", **options)
+
+    for name, column in bars.reset_index().items():
+        if name != "close":
+            assert str(column.dtype) == f"datetime64[{unit}, UTC]"
+            assert table[str(name)].type == pa.timestamp(unit, tz="UTC")
+            assert arrays[str(name)].dtype == np.dtype(f"M8[{unit}]")
+    pd.testing.assert_frame_equal(
+        bars.reset_index(), load("BINANCE:BTCUSDT", **options).reset_index(), check_dtype=False
+    )
+    pd.testing.assert_frame_equal(table.to_pandas(), bars.reset_index(), check_flags=False)
+
+
+def test_times_in_microseconds_are_joined_with_the_times_of_pandas(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    news = pd.DataFrame({"time": pd.to_datetime(["2025-01-01T03:30Z"]), "value": [1.0]})
+
+    bars = load("BINANCE:BTCUSDT", unit="us", folder=tmp_path).reset_index()
+
+    assert pd.merge_asof(bars, news, on="time")["value"].count() == 16
 
 
 def test_polars_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
+from datasets.bars import Instrument
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research import (
     FolderUnavailable,
@@ -45,7 +48,8 @@ def test_a_lock_names_key_content_bars_and_range(tmp_path: Path) -> None:
                 "n_bars": 20, "session": "regular", "adjustment": "splits",
                 "content_hash": bars.attrs["content_hash"], "n_rows": 20,
                 "first_time": "2025-01-01T00:00:00+00:00", "last_time": "2025-01-01T19:00:00+00:00",
-                "fetched_at": "2025-06-01T00:00:00+00:00",
+                "fetched_at": "2025-06-01T00:00:00+00:00", "last_bar_final": True,
+                "session_hours": "24x7", "timezone": "Etc/UTC", "delay_s": 0,
             }
         ],
     }  # fmt: skip
@@ -87,6 +91,49 @@ def test_the_same_bars_fetched_again_match_the_lock(tmp_path: Path) -> None:
 
     assert len(load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)) == 20
     assert verify_lock(lock, folder=tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"last_bar_final": False},
+        {"last_bar_final": None, "fetched_at": datetime(2025, 1, 1, 19, 30, tzinfo=UTC)},
+        {"instrument": Instrument(timezone="Etc/UTC", session_hours="0000-1930")},
+        {"instrument": Instrument(timezone="", session_hours="", delay_s=900)},
+    ],
+)
+def test_equal_bars_with_other_facts_give_the_rows_that_were_locked(
+    tmp_path: Path, before: dict[str, Any]
+) -> None:
+    columns = ["close", "close_time"]
+    write(tmp_path, 20, **before)
+    lock = tmp_path / "study.lock"
+    bars = load("BINANCE:BTCUSDT", columns=columns, folder=tmp_path)
+    panel = load_panel(["BINANCE:BTCUSDT"], index="close_time", folder=tmp_path)
+    write_lock(lock, bars)
+
+    write(tmp_path, 20, fetched_at=datetime(2025, 7, 1, tzinfo=UTC))
+
+    again = load("BINANCE:BTCUSDT", columns=columns, lock=lock, folder=tmp_path)
+    pd.testing.assert_frame_equal(again, bars)
+    locked = load_panel(["BINANCE:BTCUSDT"], index="close_time", lock=lock, folder=tmp_path)
+    pd.testing.assert_frame_equal(locked, panel)
+    assert not load("BINANCE:BTCUSDT", columns=columns, folder=tmp_path).equals(bars)
+    # A lock of what was loaded by a lock is the same lock.
+    write_lock(tmp_path / "second.lock", again)
+    assert (tmp_path / "second.lock").read_text() == lock.read_text()
+
+
+def test_a_lock_of_version_0_3_0_is_read(tmp_path: Path) -> None:
+    write(tmp_path, 20, last_bar_final=False)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, load("BINANCE:BTCUSDT", folder=tmp_path))
+    document = json.loads(lock.read_text())
+    for name in ("last_bar_final", "session_hours", "timezone", "delay_s"):
+        del document["datasets"][0][name]
+    lock.write_text(json.dumps(document))
+
+    assert len(load("BINANCE:BTCUSDT", lock=lock, folder=tmp_path)) == 19
 
 
 def test_other_content_is_refused_and_the_changes_are_named(tmp_path: Path) -> None:

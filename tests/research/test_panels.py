@@ -31,6 +31,8 @@ from datasets.research import (
     load_panel,
     panel_builder,
     panel_cache,
+    verify_lock,
+    write_lock,
 )
 from datasets.research.folders import list_folder
 from datasets.research.panel_builder import PanelBuilder
@@ -273,6 +275,51 @@ def test_a_file_that_is_overwritten_in_place_is_noticed(tmp_path: Path) -> None:
 
     panel = load_panel(NAMES, "1h", folder=tmp_path)
     assert panel["LOAD:A"].first_valid_index() == pd.Timestamp("2025-01-01T01:00Z")
+
+
+def test_a_file_that_is_overwritten_with_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    path = tmp_path / "datasets/tradingview/LOAD_A_1h_20.parquet"
+    other = file_of_size(tmp_path / "other", path)
+    load_panel(NAMES, "1h", folder=tmp_path)
+    load("LOAD:A", folder=tmp_path)
+    status = path.stat()
+
+    path.write_bytes(other)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    later = pd.Timestamp("2025-01-01T01:00Z")
+    assert path.stat().st_size == status.st_size
+    assert load_panel(NAMES, "1h", folder=tmp_path)["LOAD:A"].first_valid_index() == later
+    assert load("LOAD:A", folder=tmp_path).index[0] == later
+
+
+def file_of_size(folder: Path, path: Path) -> bytes:
+    """Return a file of LOAD:A with later bars, with as many bytes as the file at `path`."""
+    table = bars_table(20, start=START + 3600)
+    size, text = path.stat().st_size, ""
+    while True:
+        instrument = Instrument(timezone="Etc/UTC", session_hours="24x7", description=text)
+        write(folder, table=table, n_bars=20, symbol="LOAD:A", instrument=instrument)
+        content = (folder / "datasets/tradingview/LOAD_A_1h_20.parquet").read_bytes()
+        if len(content) == size:
+            return content
+        text += "x"
+        assert len(content) < size
+
+
+def test_a_panel_can_be_written_to_parquet_and_locked_from_there(tmp_path: Path) -> None:
+    write_three(tmp_path)
+    panel = load_panel(NAMES, "1h", folder=tmp_path)
+    path = tmp_path / "panel.parquet"
+
+    panel.pct_change(fill_method=None).to_parquet(path)
+    panel.to_parquet(path)
+
+    again = pd.read_parquet(path)
+    pd.testing.assert_frame_equal(again, panel, check_flags=False)
+    assert write_lock(tmp_path / "study.lock", again) == 3
+    assert verify_lock(tmp_path / "study.lock", folder=tmp_path) == []
 
 
 def test_a_deleted_member_is_named(tmp_path: Path) -> None:
