@@ -67,9 +67,9 @@ def test_a_body_takes_plain_numbers_only(client: Client, db: None) -> None:
 
 @pytest.mark.parametrize("number", ODD_NUMBERS)
 def test_the_commands_take_plain_numbers_only(db: None, number: str) -> None:
-    with pytest.raises(CommandError, match="no number"):
+    with pytest.raises(CommandError, match="not a number"):
         call_command("fetch", "BINANCE:BTCUSDT", "-n", number)
-    with pytest.raises(CommandError, match="no number"):
+    with pytest.raises(CommandError, match="not a number"):
         call_command("datasets", "prune", "--keep-newest", number)
     with pytest.raises(CommandError):
         call_command("datasets", "show", number)
