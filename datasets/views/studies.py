@@ -1,4 +1,4 @@
-"""The table of studies (indicators): names, parameters and bounds. `studies.js` computes their lines."""
+"""The table of studies (indicators): names, parameters and bounds. `indicators.js` computes their lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A kind of study. `name` is short, for the legend; `label` is long, for the menu."""
+    """A kind of study. `name` is short, for the legend; `label` is long, for the menu.
+
+    With `has_pane` its values are an index from 0 to 100, drawn in a pane of its own.
+    """
 
     name: str
     label: str

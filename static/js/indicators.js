@@ -1,5 +1,18 @@
-// Indicators: pure functions of lists of numbers. Every result has the length of its input, with
-// null where the window is not full.
+// Indicators: pure functions of lists of numbers, and the lines that each kind of study draws with
+// them. Every result has the length of its input, with null where the window is not full.
+
+import { isIntraday } from "./timeframes.js";
+import { tradingDayOf } from "./times.js";
+
+// The lines of each kind of `views/studies.py`, as functions of the bars, the parameters and the facts
+// of the bars.
+export const LINES = {
+  sma: ({ close }, [period]) => [{ values: sma(close, period) }],
+  ema: ({ close }, [period]) => [{ values: ema(close, period) }],
+  bb: bandLines,
+  vwap: vwapLines,
+  rsi: ({ close }, [period]) => [{ values: rsi(close, period) }],
+};
 
 /** Simple moving average of the last `period` values. */
 export function sma(values, period) {
@@ -63,6 +76,17 @@ export function vwap({ time, high, low, close, volume, length }, dayOf) {
     if (traded > 0) result[i] = money / traded;
   }
   return result;
+}
+
+function bandLines({ close }, [period, width]) {
+  const { middle, upper, lower } = bollinger(close, period, width);
+  return [{ values: middle }, { values: upper, isFaint: true }, { values: lower, isFaint: true }];
+}
+
+function vwapLines(bars, _, { instrument, timeframe }) {
+  // With one bar a day there is nothing to average.
+  if (!isIntraday(timeframe) || !bars.hasVolume) return [];
+  return [{ values: vwap(bars, tradingDayOf(instrument)) }];
 }
 
 // Each window is summed separately. A running sum is faster, but its rounding errors add up: prices of

@@ -1,18 +1,9 @@
-// Studies: their spelling in the address, their bounds, and their lines. `views/studies.py` holds their table.
+// Studies: their spelling in the address and their bounds. `views/studies.py` contains the table of
+// studies, `indicators.js` computes their lines.
 
-import { bollinger, ema, rsi, sma, vwap } from "./indicators.js";
+import { LINES } from "./indicators.js";
 import { studies as KINDS } from "./page-data.js";
-import { isIntraday } from "./timeframes.js";
-import { tradingDayOf } from "./times.js";
 
-// The lines of each kind, as functions of the bars, the parameters and the facts of the bars.
-const LINES = {
-  sma: ({ close }, [period]) => [{ values: sma(close, period) }],
-  ema: ({ close }, [period]) => [{ values: ema(close, period) }],
-  bb: bandLines,
-  vwap: vwapLines,
-  rsi: ({ close }, [period]) => [{ values: rsi(close, period) }],
-};
 const MAX_STUDIES = 8;
 
 /** Return the studies in `text`, such as `sma:20,bb:20:2`; invalid ones are left out. */
@@ -30,7 +21,7 @@ export function studyName({ kind, parameters }) {
   return [KINDS[kind].name, ...parameters].join(" ");
 }
 
-/** Whether the study has a pane of its own. */
+/** Whether the study is an index from 0 to 100, which has a pane of its own. */
 export function hasPane({ kind }) {
   return KINDS[kind].has_pane;
 }
@@ -55,15 +46,4 @@ function parseStudy(text) {
   if (!Object.hasOwn(KINDS, kind)) return null;
   const study = { kind, parameters: numbers.map(Number) };
   return isValid(study) ? study : null;
-}
-
-function bandLines({ close }, [period, width]) {
-  const { middle, upper, lower } = bollinger(close, period, width);
-  return [{ values: middle }, { values: upper, isFaint: true }, { values: lower, isFaint: true }];
-}
-
-function vwapLines(bars, _, { instrument, timeframe }) {
-  // With one bar a day there is nothing to average.
-  if (!isIntraday(timeframe) || !bars.hasVolume) return [];
-  return [{ values: vwap(bars, tradingDayOf(instrument)) }];
 }
