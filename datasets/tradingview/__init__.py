@@ -1,4 +1,4 @@
-"""How does the service talk to TradingView? Fetch bars, sign in, search symbols.
+"""How does the service talk to TradingView? It fetches bars, signs in and searches symbols.
 
 The only package that imports tvDatafeed. It uses no Django, no files and no catalog.
 

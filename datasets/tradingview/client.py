@@ -142,8 +142,6 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         self._is_signed_in = is_signed_in
         self._on_message = on_message
         self._conversation = Conversation(key, self.chart_session, on_bars)
-        # The newest message with bars: evidence for a refused reply.
-        self._newest_bars = b""
 
     def fetch(self) -> FetchedBars:
         """Run `get_hist`, then delete the chart session."""
@@ -185,11 +183,32 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         return "series_completed"
 
     def _TvDatafeed__create_df(self, raw_data: str, symbol: str) -> FetchedBars:
-        self._receive_reply()
+        """Receive messages until the reply is complete; return its bars or raise its error."""
+        conversation, connection = self._conversation, self._connection
+        n_missing, newest_bars = 0, b""
+        while not conversation.is_complete or (n_missing := conversation.n_missing()):
+            if conversation.is_complete:
+                conversation.start_older()
+                self._send("request_more_data", [self.chart_session, SERIES_ID, n_missing])
+            n_before = conversation.n_received
+            message = connection.receive()
+            self._on_message(message)
+            for payload in payloads(message, connection):
+                try:
+                    is_ours = conversation.handle(frames.decode(payload))
+                except BadBars as error:
+                    error.reply = message
+                    raise
+                if is_ours:
+                    connection.watch.news()
+                    connection.has_answered = True
+            if conversation.n_received > n_before:
+                newest_bars = message
         try:
-            return self._conversation.result()
+            return conversation.result()
         except BadBars as error:
-            error.reply = self._newest_bars
+            # The newest message with bars is the evidence for a refused reply.
+            error.reply = newest_bars
             raise
 
     # --- our own ------------------------------------------------------------------------
@@ -199,34 +218,6 @@ class _Driver(TvDatafeed):  # type: ignore[misc]
         # reading raises `FeedClosed` too.
         with suppress(FeedClosed):
             self._connection.send(frames.encode(method, parameters))
-
-    def _receive_reply(self) -> None:
-        """Receive messages until the reply is complete; raise the feed's refusals and our errors."""
-        conversation = self._conversation
-        while True:
-            self._take_message(self._connection.receive())
-            if not conversation.is_complete:
-                continue
-            n_more = conversation.n_missing()
-            if not n_more:
-                return
-            conversation.start_older()
-            self._send("request_more_data", [self.chart_session, SERIES_ID, n_more])
-
-    def _take_message(self, message: bytes) -> None:
-        self._on_message(message)
-        watch, n_bars = self._connection.watch, self._conversation.n_received
-        for payload in payloads(message, self._connection):
-            try:
-                is_ours = self._conversation.handle(frames.decode(payload))
-            except BadBars as error:
-                error.reply = message
-                raise
-            if is_ours:
-                watch.news()
-                self._connection.has_answered = True
-        if self._conversation.n_received > n_bars:
-            self._newest_bars = message
 
 
 def to_interval(timeframe: Timeframe) -> Interval:

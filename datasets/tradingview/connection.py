@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from websocket import (
     ABNF,
     WebSocket,
-    WebSocketBadStatusException,
     WebSocketConnectionClosedException,
     WebSocketException,
     WebSocketTimeoutException,
@@ -19,6 +18,7 @@ from datasets.errors import (
     FeedProtocol,
     FeedTimeout,
     FeedUnreachable,
+    FetchError,
     RateLimited,
 )
 from datasets.tradingview import frames
@@ -111,54 +111,39 @@ def open_connection(url: str, watch: Watch) -> Connection:
     host = url.split("/")[2]
     sock = GuardedSocket(open_socket(url, watch), watch)
     ws = WebSocket(skip_utf8_validation=True, enable_multithread=False)
-    try:
-        with _upgrade_errors(host, sock):
-            ws.connect(
-                url, socket=sock, origin=ORIGIN, header={"User-Agent": USER_AGENT}, redirect_limit=0
-            )
-    except BaseException:
-        sock.close()
-        raise
-    return Connection(ws, sock)
-
-
-@contextmanager
-def _upgrade_errors(host: str, sock: GuardedSocket) -> Iterator[None]:
-    """Translate the errors of an upgrade that was refused or not understood."""
+    header = {"User-Agent": USER_AGENT}
     try:
         with _closed_errors():
-            try:
-                yield
-            except WebSocketBadStatusException as error:
-                raise _refused(host, error.status_code) from error
-    except (FeedTimeout, FeedClosed) as error:
-        # The status of a refusal is enough, even if the rest of its page never arrives.
-        if sock.upgrade_status in (None, 101):
+            ws.connect(url, socket=sock, origin=ORIGIN, header=header, redirect_limit=0)
+    except BaseException as error:
+        sock.close()
+        if not isinstance(error, FetchError):
             raise
-        raise _refused(host, sock.upgrade_status) from error
-    except FeedProtocol as error:
-        # The server at this address is not a chart socket.
-        raise FeedUnreachable(
-            f"{host} answered without a WebSocket. Check TV_WS_URL; it can be tried again."
-        ) from error
-
-
-def _refused(host: str, status: int) -> FeedUnreachable | RateLimited:
-    if status in (403, 429):
-        return RateLimited(
-            f"{host} refuses the connection with HTTP {status}: too many calls. "
-            "All workers pause and try again after the cool-down."
-        )
-    return FeedUnreachable(
-        f"{host} refuses the connection with HTTP {status}; it can be tried again."
-    )
+        # The status of a refusal is enough, even if the rest of its page never arrives.
+        status = sock.upgrade_status
+        if status in (403, 429):
+            raise RateLimited(
+                f"{host} refuses the connection with HTTP {status}: too many calls. "
+                "All workers pause and try again after the cool-down."
+            ) from error
+        if status not in (None, 101):
+            raise FeedUnreachable(
+                f"{host} refuses the connection with HTTP {status}; it can be tried again."
+            ) from error
+        if isinstance(error, FeedProtocol):
+            # The server at this address is not a chart socket.
+            raise FeedUnreachable(
+                f"{host} answered without a WebSocket. Check TV_WS_URL; it can be tried again."
+            ) from error
+        raise
+    return Connection(ws, sock)
 
 
 def payloads(message: bytes, connection: Connection) -> Iterator[bytes]:
     """Yield the payloads of a message; answer each heartbeat with the identical frame."""
     for payload in frames.split_message(message):
         if payload.startswith(frames.HEARTBEAT):
-            # A feed that has closed meanwhile may have sent a reason, which is still to be read.
+            # A closed feed may have sent its reason, and the reader must still get it.
             with suppress(FeedClosed):
                 connection.send(frames.frame(payload.decode("ascii", "replace")))
         else:

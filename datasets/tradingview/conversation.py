@@ -8,9 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table, plausibility
 from datasets.errors import NoData, WrongBars
 from datasets.tradingview import refusals
@@ -137,36 +134,32 @@ class Conversation:
                 "Choose another timeframe, or check whether the symbol is still traded."
             )
         rows, n_duplicates = self._rows.merged()
-        close_time = self._bar_close_time
-        return FetchedBars(
-            table=make_table(rows[:, :6], has_volume=rows[:, 6] == 1.0),
-            instrument=self.instrument,
-            fetched_at=datetime.now(UTC).replace(microsecond=0),
-            # `bar_close_time` is the end of the bar, or one second earlier at the end of a session;
-            # on a delayed feed it is later by the delay. A time in the past always means: closed.
-            last_bar_final=None if close_time is None else close_time < self._server_time,
-            is_limited=self.is_limited,
-            n_duplicates=max(n_duplicates - self._n_updates, 0),
-            doubts=self._doubts(rows),
-        )
-
-    def _doubts(self, rows: npt.NDArray[np.float64]) -> dict[str, int]:
-        """Return the number of odd bars by kind; raise `WrongBars` or `BadBars` for wrong bars."""
         times, timeframe, instrument = rows[:, 0], self.key.timeframe, self.instrument
+        close_time = self._bar_close_time
         plausibility.check_seconds(times, timeframe)
-        found = {
+        doubts = {
             "future": plausibility.check_clock(
                 times, timeframe, feed_now=self._server_time, own_now=time.time()
             ),
             "spacing": plausibility.check_spacing(
-                times, timeframe, instrument, close_time=self._bar_close_time
+                times, timeframe, instrument, close_time=close_time
             ),
             "off_grid": plausibility.count_off_grid(times, timeframe, instrument, self.key.session),
             "zero_price": plausibility.count_zero_prices(rows[:, 1:5], instrument),
             "instrument": len(rows) if self._is_other_listing else 0,
             "completed_twice": len(rows) if self._is_completed_twice else 0,
         }
-        return {code: number for code, number in found.items() if number}
+        return FetchedBars(
+            table=make_table(rows[:, :6], has_volume=rows[:, 6] == 1.0),
+            instrument=instrument,
+            fetched_at=datetime.now(UTC).replace(microsecond=0),
+            # `bar_close_time` is the end of the bar, or one second earlier at the end of a session;
+            # on a delayed feed it is later by the delay. A time in the past always means: closed.
+            last_bar_final=None if close_time is None else close_time < self._server_time,
+            is_limited=self.is_limited,
+            n_duplicates=max(n_duplicates - self._n_updates, 0),
+            doubts={code: number for code, number in doubts.items() if number},
+        )
 
     # --- the messages -----------------------------------------------------------------
 
@@ -177,7 +170,7 @@ class Conversation:
         if before.pro_name and self.instrument.pro_name != before.pro_name:
             raise WrongBars(
                 f"TradingView changed the instrument within one reply, from {before.pro_name} to "
-                f"{self.instrument.pro_name or 'none'}, so that its bars may be of either."
+                f"{self.instrument.pro_name or 'none'}. The bars can belong to either instrument."
             )
         if before.full_name and self.instrument.full_name != before.full_name:
             self._is_other_listing = True
@@ -188,25 +181,21 @@ class Conversation:
         if isinstance(series, dict) and series.get("s"):
             rows = read_rows(series["s"])
             self._is_answered = True
-            self._note_last_bar(float(rows[:, 0].max()), series.get("lbs"))
             if not is_update:
                 self._rows.require_settled(rows)
             self._rows.add(rows)
             self._n_updates += len(rows) if is_update else 0
+            newest, status = float(rows[:, 0].max()), series.get("lbs")
+            close_time = status.get("bar_close_time") if isinstance(status, dict) else None
+            # Messages with older bars do not change the closing time of the newest bar.
+            if newest >= self._newest and isinstance(close_time, int | float):
+                self._bar_close_time = close_time
+            elif newest > self._newest:
+                # The stored closing time belongs to an older bar.
+                self._bar_close_time = None
+            self._newest = max(self._newest, newest)
         if not is_update:
             self.on_bars(self._rows.n_received)
-
-    def _note_last_bar(self, newest: float, status: Any) -> None:
-        """Store the closing time of the newest bar; messages with older bars do not change it."""
-        if newest < self._newest:
-            return
-        close_time = status.get("bar_close_time") if isinstance(status, dict) else None
-        if isinstance(close_time, int | float):
-            self._bar_close_time = close_time
-        elif newest > self._newest:
-            # The stored closing time belongs to an older bar.
-            self._bar_close_time = None
-        self._newest = newest
 
     def _complete(self, details: Any) -> None:
         if isinstance(details, dict) and details.get("data_completed") == "limit":
@@ -214,8 +203,8 @@ class Conversation:
         if self.is_complete:
             self._is_completed_twice = True
         elif not self._is_answered:
-            # A reply begins with `series_loading` or bars. An end without both is a repetition of
-            # the end before: request the older bars once more. A second one counts as an end.
+            # A reply begins with `series_loading` or bars. An end without both repeats the previous
+            # end: request the older bars once more. The second such end counts as an end.
             self._n_unannounced += 1
             self._is_completed_twice = self._n_unannounced == 1
             if self._is_completed_twice:

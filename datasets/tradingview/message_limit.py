@@ -33,8 +33,8 @@ class MessageLimit:
         """Raise `FeedProtocol` when a message of `n_bytes` is too large."""
         if n_bytes > self.n_bytes:
             raise not_understood(
-                f"sent a message of more than {self.n_bytes / 1e6:.1f} MB, which the bars asked for cannot "
-                "need and which was not read further"
+                f"sent a message of more than {self.n_bytes / 1e6:.1f} MB, more than the requested bars "
+                "can need; the rest of it was not read"
             )
 
     def require_values(self, message: bytes) -> None:
@@ -43,8 +43,8 @@ class MessageLimit:
         n_values = sum(message.count(mark) for mark in (b",", b"[", b"{"))
         if n_values > self.n_values:
             raise not_understood(
-                f"sent a message of {n_values:,} values, which the bars asked for cannot need and which "
-                "was not parsed"
+                f"sent a message of {n_values:,} values, more than the requested bars can need; it was "
+                "not parsed"
             )
 
 

@@ -15,8 +15,8 @@ from datasets.tradingview.frames import printable
 # A plain `EXCHANGE:SYMBOL`; not an expression, and not the JSON form of a symbol.
 _PLAIN = re.compile(r"[A-Z0-9_]+:[^\s{}\"=:*+()/]+")
 _PART = re.compile(r"[A-Z0-9_]+:[^\s+\-*/()\"]+")
-_CONTINUOUS = re.compile(r"(.+?)\d+!")
-_CONTRACT = re.compile(r"[FGHJKMNQUVXZ]\d{1,4}")
+# A continuous future and one of its contracts: `ES1! ESZ2026`.
+_CONTRACT_OF = re.compile(r"(.+?)\d+! \1[FGHJKMNQUVXZ]\d{1,4}")
 _NAMES = ("pro_name", "full_name")
 _LISTS = ("base_name", "legs", "aliases", "alternatives")
 # The largest integer that every JSON parser reads exactly.
@@ -55,7 +55,11 @@ def is_doubtful(asked: str, facts: dict[str, Any]) -> bool:
     `asked` is the key's full symbol, `facts` are the third parameter of `symbol_resolved`.
     Raises `WrongBars` when the facts certainly name another instrument.
     """
-    names = _names(facts)
+    listed = f"{_text(facts.get('listed_exchange'))}:{_text(facts.get('name'))}"
+    names = {listed, *(_text(facts.get(field)) for field in _NAMES)}
+    for field in _LISTS:
+        names.update(_texts(facts.get(field)))
+    names = {name for name in names if name.strip(":")}
     if _PLAIN.fullmatch(asked) is None:
         # TradingView may rewrite an expression, but it must name the same instruments.
         named = {part for name in names for part in _PART.findall(name)}
@@ -74,37 +78,18 @@ def is_doubtful(asked: str, facts: dict[str, Any]) -> bool:
     if _letters(symbol) == _letters(resolved_symbol):
         # For the feed BATS:SPY, TradingView names the listing AMEX:SPY.
         return not is_same_family and asked != _text(facts.get("full_name"))
-    if is_same_family and _is_contract_of(symbol, resolved_symbol):
+    if is_same_family and _CONTRACT_OF.fullmatch(f"{symbol} {resolved_symbol}"):
         return False
     shown = printable(resolved)
     raise WrongBars(
-        f"TradingView was asked for {asked} and answered with another instrument, {shown}. "
-        f"If that is the instrument you mean, because it was renamed, ask for {shown}."
-    )
-
-
-def _is_contract_of(continuous: str, symbol: str) -> bool:
-    """Return whether `symbol` is a contract of a continuous future: ESZ2026 of ES1!."""
-    found = _CONTINUOUS.fullmatch(continuous)
-    return (
-        found is not None
-        and symbol.startswith(found[1])
-        and _CONTRACT.fullmatch(symbol[len(found[1]) :]) is not None
+        f"The request was for {asked}, and TradingView answered with another instrument, {shown}. "
+        f"If {asked} was renamed to {shown}, request {shown}."
     )
 
 
 def _letters(symbol: str) -> str:
     """Return the letters and digits of a symbol: M&M and M_M are one symbol."""
     return "".join(char for char in symbol if char.isalnum())
-
-
-def _names(facts: dict[str, Any]) -> set[str]:
-    """Return all full symbols in the facts."""
-    listed = f"{_text(facts.get('listed_exchange'))}:{_text(facts.get('name'))}"
-    names = {listed, *(_text(facts.get(field)) for field in _NAMES)}
-    for field in _LISTS:
-        names.update(_texts(facts.get(field)))
-    return {name for name in names if name.strip(":")}
 
 
 def _texts(value: Any) -> list[str]:

@@ -128,8 +128,8 @@ class ReceivedRows:
         differs = np.any(settled[places] != rows, axis=1)
         if differs.any():
             raise BarsChanged(
-                f"TradingView was asked for older bars and changed {int(differs.sum()):,} newer ones that it had "
-                "sent before, so that some are wrong."
+                f"In its reply with older bars, TradingView changed {int(differs.sum()):,} newer bars that it had "
+                "sent before. Some of these bars are wrong."
             )
 
     def _sorted(self) -> tuple[Rows, int]:

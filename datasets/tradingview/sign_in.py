@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,13 +17,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from datasets.errors import (
-    AuthCaptcha,
     AuthExpired,
     AuthFailed,
-    AuthTwoFactor,
-    RateLimited,
-    SignInError,
 )
+from datasets.tradingview import refusals
 from datasets.tradingview.frames import printable
 from datasets.tradingview.http import request
 
@@ -30,8 +28,6 @@ GUEST_TOKEN = "unauthorized_user_token"
 _AUTH_TOKEN = re.compile(r'"auth_token":"([^"]+)"')
 # An auth token lives for 4 h. A token without an end time is renewed after an hour.
 _UNKNOWN_LIFETIME_S = 3600.0
-
-_LOCKED_OUT = re.compile(r"locked out|trouble with that request|try again (a little )?later", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +116,19 @@ def _with_password(credentials: Credentials, site_url: str) -> AuthToken:
         raise AuthFailed("TV_USERNAME and TV_PASSWORD belong together; one of them is not set.")
     form = {"username": credentials.username, "password": credentials.password, "remember": "on"}
     status, body, _ = request("POST", f"{site_url}/accounts/signin/", purpose="sign-in", data=form)
-    try:
+    answer = None
+    with suppress(orjson.JSONDecodeError):
         answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise _not_json(status) from None
     if not isinstance(answer, dict):
-        raise _not_json(status)
+        if status == 429:
+            raise refusals.locked_out()
+        raise AuthFailed(
+            f"TradingView answered the sign-in with a page (HTTP {status}) instead of a reply: it takes the service "
+            "for a robot. Sign in with a browser and set TV_SESSION from its cookies."
+        )
     # A successful reply has an empty "error".
     if answer.get("error") or answer.get("code") or status >= 400:
-        raise _refusal(answer, status)
+        raise refusals.sign_in_error(answer, status)
     user = answer.get("user")
     value = user.get("auth_token") if isinstance(user, dict) else None
     if not isinstance(value, str) or not value:
@@ -136,38 +136,6 @@ def _with_password(credentials: Credentials, site_url: str) -> AuthToken:
             "TradingView accepted the password and sent no auth token. Use TV_SESSION instead."
         )
     return _auth_token(value)
-
-
-def _not_json(status: int) -> SignInError | RateLimited:
-    if status == 429:
-        return _locked_out()
-    return AuthFailed(
-        f"TradingView answered the sign-in with a page (HTTP {status}) instead of a reply: it takes the service for a "
-        "robot. Sign in with a browser and set TV_SESSION from its cookies."
-    )
-
-
-def _refusal(answer: dict[str, Any], status: int) -> SignInError | RateLimited:
-    code = str(answer.get("code", ""))
-    text = str(answer.get("error", ""))
-    if "captcha" in code.lower() or "robot" in text.lower():
-        return AuthCaptcha(
-            "TradingView asks for a captcha. Sign in with a browser and set TV_SESSION from its cookies."
-        )
-    if code == "2FA_required" or answer.get("two_factor_types"):
-        return AuthTwoFactor(
-            "This account has two-factor sign-in. Sign in with a browser and set TV_SESSION from its cookies."
-        )
-    if code == "rate_limit" or status == 429 or _LOCKED_OUT.search(text):
-        return _locked_out()
-    return AuthFailed("TradingView does not accept TV_USERNAME and TV_PASSWORD. Check both.")
-
-
-def _locked_out() -> RateLimited:
-    return RateLimited(
-        "TradingView has locked sign-in for this account or address for a while, after too many tries. "
-        "All workers pause; with cookies in TV_SESSION no password is sent."
-    )
 
 
 # --- cookies -----------------------------------------------------------------------------
@@ -182,7 +150,7 @@ def _with_cookies(credentials: Credentials, site_url: str) -> AuthToken:
         header += f"; sessionid_sign={credentials.session_sign}"
     answer = request("GET", f"{site_url}/", purpose="sign-in", headers={"Cookie": header})
     if answer.status == 429:
-        raise _locked_out()
+        raise refusals.locked_out()
     if answer.status in (400, 403):
         raise AuthFailed(
             f"TradingView refuses its page (HTTP {answer.status}): it takes the service for a robot. Open it in a browser "
@@ -190,7 +158,18 @@ def _with_cookies(credentials: Credentials, site_url: str) -> AuthToken:
         )
     found = _AUTH_TOKEN.search(answer.body.decode(errors="replace"))
     if found is None:
-        raise AuthExpired(_no_longer_known(answer.location, site_url))
+        sentence = (
+            "TradingView no longer accepts the cookie session. Sign in with a browser and copy `sessionid` and "
+            "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
+        )
+        target = urlsplit(answer.location)
+        if target.hostname and target.netloc != urlsplit(site_url).netloc:
+            # TradingView redirects some accounts to the host of their country.
+            sentence += (
+                f" If they are fresh: TradingView redirects to {printable(target.hostname)}; "
+                "set TV_SITE_URL to this host."
+            )
+        raise AuthExpired(sentence)
     token = _auth_token(found[1])
     owner = read_claims(token.value).get("user_id")
     if credentials.user_id.isdigit() and owner is not None and str(owner) != credentials.user_id:
@@ -206,15 +185,3 @@ def _check_cookie(name: str, value: str) -> None:
             f"{name} holds a character that no cookie has, such as a space or a typographic quotation mark. "
             "Copy the cookie again."
         )
-
-
-def _no_longer_known(location: str, site_url: str) -> str:
-    sentence = (
-        "TradingView no longer accepts the cookie session. Sign in with a browser and copy `sessionid` and "
-        "`sessionid_sign` into TV_SESSION and TV_SESSION_SIGN."
-    )
-    parts = urlsplit(location)
-    if parts.hostname and parts.netloc != urlsplit(site_url).netloc:
-        # TradingView redirects some accounts to the host of their country.
-        sentence += f" If they are fresh: TradingView redirects to {printable(parts.hostname)}; set TV_SITE_URL to this host."
-    return sentence

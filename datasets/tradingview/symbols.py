@@ -40,6 +40,24 @@ class SymbolMatch:
     type: str
     currency: str
 
+    @classmethod
+    def of_entry(cls, entry: dict[str, Any], contract: dict[str, Any]) -> SymbolMatch:
+        """Return the match of an entry of the reply, or of one contract of a future."""
+        # `exchange` may be a display name of several words; the first word is the prefix.
+        exchange = str(entry.get("prefix") or entry["exchange"].split(" ")[0])
+        symbol = _plain(contract.get("symbol") or entry["symbol"])
+        description = _plain(entry.get("description", ""))
+        if contract.get("description"):
+            description = f"{description}, {_plain(contract['description']).lower()}"
+        return cls(
+            full_symbol=f"{exchange}:{symbol}",
+            symbol=symbol,
+            exchange=exchange,
+            description=description,
+            type=str(entry.get("type", "")),
+            currency=str(entry.get("currency_code", "")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolPage:
@@ -88,7 +106,12 @@ def search_symbols(
     try:
         answer = orjson.loads(body)
         entries = answer["symbols"]
-        matches = [match for entry in entries for match in _matches(entry)]
+        matches = [
+            SymbolMatch.of_entry(entry, contract)
+            for entry in entries
+            # A future has one match for each contract.
+            for contract in entry.get("contracts") or [{}]
+        ]
         remaining = int(answer.get("symbols_remaining", 0))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FeedProtocol(
@@ -96,29 +119,6 @@ def search_symbols(
             "Type exchange and symbol by hand."
         ) from error
     return SymbolPage(matches, start + len(entries) if remaining > 0 and entries else None)
-
-
-def _matches(entry: dict[str, Any]) -> list[SymbolMatch]:
-    """Return the matches of one entry: one per contract of a future, else the entry itself."""
-    # `exchange` may be a display name of several words; the first word is the prefix.
-    exchange = str(entry.get("prefix") or entry["exchange"].split(" ")[0])
-    contracts = entry.get("contracts") or [{}]
-    matches = []
-    for contract in contracts:
-        symbol = _plain(contract.get("symbol") or entry["symbol"])
-        description = _plain(entry.get("description", ""))
-        if contract.get("description"):
-            description = f"{description}, {_plain(contract['description']).lower()}"
-        match = SymbolMatch(
-            full_symbol=f"{exchange}:{symbol}",
-            symbol=symbol,
-            exchange=exchange,
-            description=description,
-            type=str(entry.get("type", "")),
-            currency=str(entry.get("currency_code", "")),
-        )
-        matches.append(match)
-    return matches
 
 
 def _plain(text: str) -> str:

@@ -81,7 +81,19 @@ def open_socket(url: str, watch: Watch) -> socket.socket:
         port = target.port or (443 if is_tls else 80)
         proxy = get_environ_proxies(f"http://{target.netloc}").get("https" if is_tls else "http")
         raw = _open_tunnel(proxy, host, port, watch) if proxy else _open_tcp(host, port, watch)
-        return _wrap_tls(raw, host, target.netloc, watch) if is_tls else raw
+        if not is_tls:
+            return raw
+        try:
+            raw.settimeout(watch.left())
+            return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
+        except BaseException as error:
+            raw.close()
+            if isinstance(error, TimeoutError):
+                raise FeedTimeout(
+                    f"{target.netloc} accepts connections and then sends nothing for {watch.silence_s:g} s "
+                    "(TV_TIMEOUT_S). Nothing was stored; it can be tried again."
+                ) from error
+            raise
     except (OSError, HTTPException, ValueError) as error:
         raise FeedUnreachable(
             f"{target.netloc} cannot be reached: {_reason(error)}. Check the network and TV_WS_URL; "
@@ -128,21 +140,6 @@ def _open_tunnel(proxy: str, host: str, port: int, watch: Watch) -> socket.socke
         tunnel.close()
         raise
     return tunnel.sock
-
-
-def _wrap_tls(raw: socket.socket, host: str, shown_host: str, watch: Watch) -> socket.socket:
-    try:
-        raw.settimeout(watch.left())
-        return ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-    except TimeoutError as error:
-        raw.close()
-        raise FeedTimeout(
-            f"{shown_host} accepts connections and then says nothing for {watch.silence_s:g} s (TV_TIMEOUT_S). "
-            "Nothing was stored; it can be tried again."
-        ) from error
-    except BaseException:
-        raw.close()
-        raise
 
 
 def _reason(error: Exception) -> str:

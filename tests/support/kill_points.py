@@ -40,6 +40,7 @@ from datasets.serving import bodies, usage
 from datasets.serving.bars_request import BarsRequest
 from datasets.storage import atomic_write, dataset_file, paths, store
 from datasets.tradingview import client
+from datasets.tradingview.connection import Connection
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 Outcome = dict[str, Any]
@@ -62,7 +63,7 @@ STEPS = {
     "claimed": Step(leases, "claim", is_after=True),
     "waiting for a call": Step(throttle, "wait_for_call"),
     "connected": Step(client, "open_connection", is_after=True),
-    "waiting for the feed": Step(client._Driver, "_receive_reply"),
+    "waiting for the feed": Step(Connection, "receive"),
     "some bars came": Step(attempt.Attempt, "note_bars"),
     "all bars came": Step(client.FeedClient, "fetch_bars", is_after=True),
     "file opened": Step(fcntl, "flock", n_strays=1),

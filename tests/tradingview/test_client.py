@@ -346,7 +346,7 @@ def test_each_other_answer_to_the_upgrade_has_a_named_error(
 def test_a_host_that_is_silent_where_tls_is_expected_is_a_timeout() -> None:
     with (
         answering(b"", then_silent=True) as address,
-        pytest.raises(FeedTimeout, match="says nothing for 0.3 s"),
+        pytest.raises(FeedTimeout, match="sends nothing for 0.3 s"),
     ):
         fetch_from(f"wss://{address}")
 

@@ -1,4 +1,4 @@
-"""The conversation: recordings, every order of messages, and bars that are refused."""
+"""The conversation: recordings, every order of messages, and refused bars."""
 
 from __future__ import annotations
 
@@ -346,7 +346,7 @@ def test_each_error_message_of_the_feed_has_a_named_error(
     ["banned", "banned by ip", "banned by user_id", "user connections limit reached",
      "Max state sessions reached", "max sessions rate reached"],
 )  # fmt: skip
-def test_too_many_calls_have_one_name(reason: str) -> None:
+def test_each_refusal_of_too_many_calls_is_rate_limited(reason: str) -> None:
     with pytest.raises(RateLimited):
         conversation().handle({"m": "protocol_error", "p": [reason]})
 

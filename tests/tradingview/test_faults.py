@@ -55,7 +55,7 @@ def fetch(client: FeedClient, **changes: Any) -> FetchedBars:
     return client.fetch_bars(a_key(**changes))
 
 
-# fault, code, whether the fetch is tried again, longest time in seconds
+# fault, code, whether the fetch is retried, longest time in seconds
 FAULTS = [
     ("upgrade_429", "rate_limited", True, 0.4),
     ("upgrade_403", "rate_limited", True, 0.4),
@@ -107,7 +107,7 @@ FAULTS = [
 @pytest.mark.parametrize(
     ("name", "code", "retryable", "seconds"), FAULTS, ids=[fault[0] for fault in FAULTS]
 )
-def test_each_fault_is_its_own_named_outcome_in_time(
+def test_each_fault_has_its_named_error_in_time(
     client: FeedClient,
     clean_feed: Feed,
     record_property: Any,
@@ -133,7 +133,7 @@ def test_each_fault_is_its_own_named_outcome_in_time(
     assert len(str(caught.value)) > 30
 
 
-# Quicker than by themselves.
+# Shorter pauses than the defaults of these faults.
 ARGUMENTS = {"hello_late": {"seconds": 0.3}, "slow_good": {"seconds": 0.1}}
 
 
@@ -224,7 +224,9 @@ def test_negative_prices_and_times_before_1970_arrive(client: FeedClient, clean_
     client.close()
 
 
-def test_a_short_history_says_that_it_is_limited(client: FeedClient, clean_feed: Feed) -> None:
+def test_bars_of_a_short_history_are_marked_as_limited(
+    client: FeedClient, clean_feed: Feed
+) -> None:
     clean_feed.arm("short_history")
 
     fetched = fetch(client)
@@ -243,7 +245,7 @@ def test_without_its_closing_time_the_last_bar_has_an_unknown_state(
     client.close()
 
 
-def test_a_forming_bar_is_told_from_a_final_one(clean_feed: Feed) -> None:
+def test_a_forming_bar_is_not_final(clean_feed: Feed) -> None:
     client = FeedClient(clean_feed.ws_url, timeout_s=5, deadline_s=10)
 
     forming = client.fetch_bars(a_key(timeframe="1M", n_bars=3))
@@ -252,7 +254,7 @@ def test_a_forming_bar_is_told_from_a_final_one(clean_feed: Feed) -> None:
     assert forming.last_bar_final is False
 
 
-def test_a_delayed_feed_says_by_how_much(clean_feed: Feed) -> None:
+def test_the_instrument_of_a_delayed_feed_has_its_delay(clean_feed: Feed) -> None:
     client = FeedClient(clean_feed.ws_url, timeout_s=5, deadline_s=10)
     fetched = client.fetch_bars(a_key(exchange="HOSE", symbol="VCB", n_bars=10))
     client.close()
@@ -288,7 +290,7 @@ def test_an_unknown_host_is_unreachable() -> None:
         client.fetch_bars(a_key())
 
 
-def test_a_server_that_speaks_no_websocket_is_unreachable(clean_feed: Feed) -> None:
+def test_a_server_without_websocket_is_unreachable(clean_feed: Feed) -> None:
     client = FeedClient(clean_feed.site_url.replace("http", "ws"), timeout_s=2, deadline_s=2)
 
     with pytest.raises(errors.FeedUnreachable):
@@ -414,7 +416,7 @@ def test_we_send_the_headers_of_tradingviews_page_and_request_no_quotes(
     assert [name for name in stats["messages"] if name.startswith("quote_")] == []
 
 
-def test_a_slow_good_answer_is_waited_for_as_heartbeats_are_answered(tmp_path: Path) -> None:
+def test_a_slow_good_answer_arrives_because_heartbeats_are_answered(tmp_path: Path) -> None:
     # The feed closes a connection after 0.35 s without an answer; its bars take longer.
     feed = Feed(tmp_path, "--heartbeat-seconds", "0.1")
     client = FeedClient(feed.ws_url, timeout_s=5, deadline_s=10)

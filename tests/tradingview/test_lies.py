@@ -21,7 +21,7 @@ from tests.support.recordings import case
 from tests.support.stacks import Feed
 from tests.tradingview.test_faults import _peak_kb, _reset_peak_kb
 
-# fault, timeframe, code, whether the fetch is tried again, a part of the sentence
+# fault, timeframe, code, whether the fetch is retried, a part of the sentence
 REFUSED = [
     ("shorter_bars", "1h", "wrong_bars", False, "bars of 1h and answered with .* 1 minutes apart"),
     ("shorter_bars", "5", "wrong_bars", False, "bars of another length"),
@@ -34,14 +34,14 @@ REFUSED = [
     ("longer_bars", "1h", "wrong_bars", False, "1 days apart"),
     ("longer_bars", "1D", "wrong_bars", False, "7 days apart"),
     ("longer_bars", "1W", "wrong_bars", False, "1 days apart"),
-    ("other_instrument", "1h", "wrong_bars", False, "asked for BINANCE:BTCUSDT .* NASDAQ:MSFT"),
+    ("other_instrument", "1h", "wrong_bars", False, "for BINANCE:BTCUSDT, .* NASDAQ:MSFT"),
     ("other_instrument_later", "1h", "wrong_bars", False, "NASDAQ:MSFT"),
     ("future_bars", "1h", "wrong_bars", False, "in the future: this machine's clock says"),
     ("future_bars", "1D", "wrong_bars", False, "in the future"),
     ("odd_seconds", "1h", "bad_bars", False, ":07Z; bars of 1h open at whole minutes"),
     ("negative_volume", "1h", "bad_bars", False, "a volume below zero"),
-    ("changed_after_completion", "1h", "bars_changed", True, "changed 297 newer ones"),
-    ("changed_newer_bars", "1h", "bars_changed", True, "changed 144 newer ones"),
+    ("changed_after_completion", "1h", "bars_changed", True, "changed 297 newer bars"),
+    ("changed_newer_bars", "1h", "bars_changed", True, "changed 144 newer bars"),
 ]
 DOUBTED = [
     ("off_grid", {"off_grid": 1}),
@@ -130,7 +130,7 @@ def test_a_crowded_message_is_neither_parsed_nor_loaded_into_memory(
     clean_feed.arm("crowded_message", bytes=2_000_000)
     before = _reset_peak_kb()
 
-    with pytest.raises(errors.FeedProtocol, match="values, which the bars asked for cannot need"):
+    with pytest.raises(errors.FeedProtocol, match="values, more than the requested bars can need"):
         fetch(client)
 
     assert _peak_kb() - before < 16 * 1024

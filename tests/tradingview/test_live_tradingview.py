@@ -1,8 +1,9 @@
-"""Today's TradingView still answers as the recordings do: `pytest -m tvdata`, alone and on purpose.
+"""The real TradingView still sends what the recordings hold; run by hand with `pytest -m tvdata`.
 
-Fetches a few bars of one public symbol, with the credentials in the environment or as a
-guest. The frames it saw are left in `outputs/recordings/`, so that an operator can send
-them when the protocol has changed; the token is not among them, as it is only ever sent.
+The test fetches a few bars of one public symbol, with the credentials in the environment or as
+a guest. It keeps the received messages in `outputs/recordings/`, so that an operator can send
+them when the protocol has changed. The auth token is sent and never received, so the recording
+does not contain it.
 """
 
 from __future__ import annotations

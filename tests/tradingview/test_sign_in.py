@@ -1,4 +1,4 @@
-"""Sign-in: each way, each refusal, one sign-in for all workers, and no visible secret."""
+"""Sign-in: each kind, each refusal, one sign-in for all workers, and no visible secret."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_password_gives_an_auth_token_that_ends_after_four_hours(clean_feed: F
         ("wrong", errors.AuthFailed, "Check both"),
     ],
 )
-def test_each_refusal_has_a_name_and_says_what_to_do(
+def test_each_refusal_has_its_error_and_its_advice(
     clean_feed: Feed, username: str, error: type[errors.FetchError], advice: str
 ) -> None:
     with pytest.raises(error, match=advice):
@@ -99,7 +99,7 @@ def _named(how: str, with_cookies: bool) -> dict[str, str]:
     return {"session": how} if with_cookies else {"username": how, "password": "lovelace"}
 
 
-def test_a_site_that_is_not_there_is_unreachable() -> None:
+def test_an_absent_site_is_unreachable() -> None:
     with pytest.raises(errors.FeedUnreachable) as caught:
         sign_in(Credentials(username="ada", password="lovelace"), f"http://127.0.0.1:{free_port()}")
 
@@ -207,9 +207,7 @@ def test_many_workers_sign_in_once(configure: Configure, clean_feed: Feed) -> No
 
 
 @pytest.mark.django_db
-def test_the_kept_auth_token_is_not_readable_where_it_is_kept(
-    configure: Configure, settings: Any
-) -> None:
+def test_the_cache_holds_the_auth_token_encrypted(configure: Configure, settings: Any) -> None:
     configure(TV_USERNAME="ada", TV_PASSWORD="lovelace")
     token = credentials.current_auth_token()
 
@@ -251,7 +249,7 @@ def test_a_refused_token_is_replaced(configure: Configure, clean_feed: Feed) -> 
 
 
 @pytest.mark.django_db
-def test_a_refusal_is_not_tried_again_until_its_cool_down_is_over(
+def test_refused_credentials_are_not_sent_again_before_the_cool_down_ends(
     configure: Configure, clean_feed: Feed
 ) -> None:
     configure(TV_USERNAME="wrong", TV_PASSWORD="lovelace")
