@@ -143,7 +143,18 @@ def _subsessions(market: Market) -> list[dict[str, Any]]:
             "id": name,
             "private": name in {"premarket", "postmarket"},
             "session": session,
+            **_correction(market, name, session),
             "session-display": session,
         }
         for description, name, session in named
     ]
+
+
+def _correction(market: Market, subsession: str, session: str) -> dict[str, str]:
+    """Return the field `session-correction`, for sessions that end early on some days."""
+    days = [EPOCH + timedelta(number) for number in sorted(market.early_closes())]
+    shown = [f"{day:%Y%m%d}" for day in days if day.year in _SHOWN_YEARS]
+    if subsession not in {"regular", "extended"} or not shown:
+        return {}
+    start, minute = session.partition("-")[0], market.early_close_minute
+    return {"session-correction": f"{start}-{minute // 60:02}{minute % 60:02}:{','.join(shown)}"}

@@ -1,12 +1,20 @@
-"""The catalog in Django's admin: datasets, fetches, workers and API tokens.
+"""The catalog in Django's admin: datasets, fetches, workers, calendars and API tokens.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
 
 from datasets.admin import site
+from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
 from datasets.admin.worker_admin import WorkerAdmin
 
-__all__ = ["ApiTokenAdmin", "DatasetAdmin", "FetchAdmin", "WorkerAdmin", "site"]
+__all__ = [
+    "ApiTokenAdmin",
+    "CalendarVersionAdmin",
+    "DatasetAdmin",
+    "FetchAdmin",
+    "WorkerAdmin",
+    "site",
+]

@@ -18,7 +18,14 @@ class Instrument:
     type: str = ""
     currency: str = ""
     timezone: str = ""
+    # The calendar of the subsession that was asked for, in the feed's own texts: trading hours,
+    # the hours shown to people, `YYYYMMDD,…`, and days with other hours. `datasets.calendars`
+    # reads them. The feed cuts the history of its lists, so that each fetch keeps them.
+    subsession: str = ""
     session_hours: str = ""
+    session_display: str = ""
+    session_holidays: str = ""
+    session_correction: str = ""
     pricescale: int | None = None
     minmov: int | None = None
     # Delay of the feed behind the exchange in seconds; 0 for a live feed.

@@ -1,5 +1,6 @@
 """When is a market open, and when has a bar closed?"""
 
+from datasets.calendars.calendar import Calendar
 from datasets.calendars.close_times import (
     NEVER,
     Clock,
@@ -21,6 +22,7 @@ from datasets.calendars.hours import (
 )
 
 __all__ = [
+    "Calendar",
     "DAY_MS",
     "Clock",
     "Hours",

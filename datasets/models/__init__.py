@@ -1,6 +1,7 @@
-"""The tables: datasets, fetches, workers, the sign-in and API tokens."""
+"""The tables: datasets, calendars, fetches, workers, the sign-in and API tokens."""
 
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
+from datasets.models.calendar_version import CalendarVersion
 from datasets.models.dataset import Dataset
 from datasets.models.fetch import Fetch
 from datasets.models.key_columns import KeyedModel
@@ -10,6 +11,7 @@ from datasets.models.worker import Worker
 # Migration 0002 takes `in_ninety_days` from here.
 __all__ = [
     "ApiToken",
+    "CalendarVersion",
     "Dataset",
     "Fetch",
     "KeyedModel",

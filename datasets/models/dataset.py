@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from datasets.bars import KEY_FIELDS, DatasetKey
+from datasets.models.calendar_version import CalendarVersion
 from datasets.models.key_columns import KeyedModel
 
 
@@ -51,6 +52,14 @@ class Dataset(KeyedModel):
     fetched_at = models.DateTimeField(help_text="When the feed answered, UTC.")
     instrument = models.JSONField(
         default=dict, help_text="What TradingView says of the instrument."
+    )
+    calendar = models.ForeignKey(
+        CalendarVersion,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="datasets",
+        help_text="The feed's calendar as it came with these bars.",
     )
     is_limited = models.BooleanField(
         "limited by the feed",

@@ -19,6 +19,8 @@ _PART = re.compile(r"[A-Z0-9_]+:[^\s+\-*/()\"]+")
 _CONTRACT_OF = re.compile(r"(.+?)\d+! \1[FGHJKMNQUVXZ]\d{1,4}")
 _NAMES = ("pro_name", "full_name")
 _LISTS = ("base_name", "legs", "aliases", "alternatives")
+# Longest text of a calendar; the longest recorded one, 25 years of holidays, has 2,500.
+_LONGEST_CALENDAR = 100_000
 # The largest integer that every JSON parser reads exactly.
 _LARGEST_WHOLE = 2**53
 
@@ -41,12 +43,38 @@ def read_instrument(facts: dict[str, Any]) -> Instrument:
         type=text("type"),
         currency=text("currency_code"),
         timezone=text("timezone"),
-        session_hours=text("session"),
+        **_calendar(facts),
         pricescale=whole("pricescale"),
         minmov=whole("minmov"),
         delay_s=whole("delay") or 0,
         has_volume=facts.get("visible_plots_set", "ohlcv") != "ohlc",
     )
+
+
+def _calendar(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the calendar of the subsession that was asked for, in the feed's own texts.
+
+    The subsession's own fields come first; corrections stand nowhere else. A text that is
+    longer than a calendar can be counts as absent.
+    """
+    name = facts.get("subsession_id")
+    listed = facts.get("subsessions")
+    entries = listed if isinstance(listed, list) else []
+    own = next((one for one in entries if isinstance(one, dict) and one.get("id") == name), {})
+
+    def text(*values: Any) -> str:
+        for value in values:
+            if isinstance(value, str) and value and len(value) <= _LONGEST_CALENDAR:
+                return "".join(char for char in value if char.isprintable())
+        return ""
+
+    return {
+        "subsession": text(name),
+        "session_hours": text(own.get("session"), facts.get("session")),
+        "session_display": text(own.get("session-display"), facts.get("session_display")),
+        "session_holidays": text(facts.get("session_holidays")),
+        "session_correction": text(own.get("session-correction")),
+    }
 
 
 def is_doubtful(asked: str, facts: dict[str, Any]) -> bool:

@@ -29,6 +29,8 @@ STATES = {
     Dataset.State.MISSING: f"Its file was deleted. {_REFETCHED}",
     Dataset.State.CORRUPT: f"Its file is damaged and is not served. {_REFETCHED}",
 }
+# Lists of holidays fill a page; the API has them whole.
+_LONGEST_FACT = 120
 _FACTS = {"pricescale": "Price scale", "minmov": "Smallest move", "delay_s": "Delay, s"}
 
 
@@ -72,6 +74,8 @@ def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:
         if value in ("", None):
             continue
         text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+        if len(text) > _LONGEST_FACT:
+            text = f"{text[:_LONGEST_FACT]} … and {len(text) - _LONGEST_FACT:,} characters more"
         facts.append((_FACTS.get(name, name.replace("_", " ").capitalize()), text))
     return facts
 

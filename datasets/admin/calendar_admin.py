@@ -1,0 +1,17 @@
+"""The admin pages of calendars."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.models import CalendarVersion
+
+
+@admin.register(CalendarVersion)
+class CalendarVersionAdmin(ReadOnlyAdmin):
+    """Lists the calendars that feeds have sent, each content once."""
+
+    list_display = ("feed", "subsession", "timezone", "hours", "first_seen_at")
+    list_filter = ("source",)
+    search_fields = ("feed",)
