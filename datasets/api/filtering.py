@@ -84,6 +84,11 @@ class WholeNumberFilter(django_filters.NumberFilter):
     field_class = _WholeNumber
 
 
+def _refused(message: str) -> ValidationError:
+    """Return the error of a filter; django-filter formats the message, which can contain a `%`."""
+    return ValidationError(message.replace("%", "%%"))
+
+
 class _Timeframe(forms.CharField):
     def to_python(self, value: Any) -> str:
         text = super().to_python(value)
@@ -92,7 +97,7 @@ class _Timeframe(forms.CharField):
         try:
             return Timeframe.parse(text).value
         except InvalidRequest as error:
-            raise ValidationError(error.errors["timeframe"]) from error
+            raise _refused(error.errors["timeframe"][0]) from error
 
 
 class TimeframeFilter(django_filters.CharFilter):
@@ -108,7 +113,7 @@ class _Instant(forms.Field):
         try:
             return parse_instant(value)
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            raise _refused(str(error)) from None
 
 
 class InstantFilter(django_filters.IsoDateTimeFilter):

@@ -66,6 +66,17 @@ def test_a_wrong_filter_is_named(client: Client, query: str) -> None:
     assert query.split("=")[0] in body(response)["errors"]
 
 
+@pytest.mark.parametrize("name", ["timeframe", "fetched_after"])
+@pytest.mark.django_db
+def test_a_wrong_filter_with_a_percent_sign_is_quoted_in_its_error(
+    client: Client, name: str
+) -> None:
+    response = client.get(f"/api/tv/datasets?{name}=5%25n%25s")
+
+    assert response.status_code == 400
+    assert "5%n%s" in " ".join(body(response)["errors"][name])
+
+
 def test_a_dataset_shows_everything_that_is_known_of_it(
     client: Client, make_dataset: MakeDataset
 ) -> None:
