@@ -1,8 +1,6 @@
-"""One fetch: queue, lease, throttle, credentials, attempt."""
+"""How is one fetch made? Queue, lease, throttle, credentials, attempt; Celery's tasks."""
 
-from datasets.fetching.attempt import (
-    run_fetch,
-)
+from datasets.fetching.attempt import run_fetch
 
 __all__ = [
     "run_fetch",

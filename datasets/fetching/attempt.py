@@ -41,7 +41,7 @@ _CHANGED = timedelta(seconds=1)
 
 
 class LeaseLost(Exception):
-    """Another worker has taken the fetch over; this attempt must write nothing more."""
+    """Another worker has taken the fetch over; this attempt must not write any more."""
 
 
 def run_fetch(fetch_id: int) -> bool:
@@ -69,18 +69,14 @@ def run_fetch(fetch_id: int) -> bool:
             return True
         logger.info("fetch %s: %s: %s", fetch_id, error.code, error)
         if isinstance(error, BadBars) and error.reply:
-            raise _with_kept_reply(error, f"fetch-{fetch_id}") from error
+            name = f"fetch-{fetch_id}"
+            get_store().keep_reply(name, error.reply)
+            raise type(error)(
+                f"{error} Nothing was stored. TradingView's message is kept for the operator in rejected/{name}.txt, "
+                "beside the datasets. Try again once TradingView sends correct bars."
+            ) from error
         raise
     return True
-
-
-def _with_kept_reply(error: BadBars, name: str) -> BadBars:
-    """Store the message that held the bad bars; return the error with the name of that file."""
-    get_store().keep_reply(name, error.reply)
-    return type(error)(
-        f"{error} Nothing was stored. TradingView's message is kept for the operator in rejected/{name}.txt, "
-        "beside the datasets; trying again helps once TradingView sends correct bars."
-    )
 
 
 def _ms_since(started: float) -> int:
@@ -108,11 +104,11 @@ class Attempt:
                 self._note(n_rows=fetched.table.num_rows, fetched_ms=self.fetch.fetched_ms)
             self.write_and_record(key, fetched)
         except OSError as error:
-            # The cache's files, a package's files, or a socket that could not be opened.
+            # A file of the cache or of a package, or a socket, could not be opened.
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise StoreFailed(
-                f"The fetch could not be carried out on this machine: {reason}. "
-                "Nothing was changed; repair that, then fetch again."
+                f"This machine could not make the fetch: {reason}. "
+                "Nothing was changed. Repair the cause, then fetch again."
             ) from error
 
     def fetch_bars(self, key: DatasetKey) -> FetchedBars:
@@ -239,7 +235,7 @@ def _lock_rows(key: DatasetKey, others: Iterable[Dataset]) -> None:
     numbers = [dataset.pk for dataset in others]
     rows = Dataset.objects.filter(Q(**key.as_dict()) | Q(pk__in=numbers)).order_by("pk")
     list(rows.select_for_update().values_list("pk"))
-    # The lock stays until the commit: a later pin then applies to the new bars.
+    # The lock lasts until the commit: a later pin then applies to the new bars.
     if Dataset.pinned(key).select_for_update().first() is not None:
         raise StoreFailed(f"{key} was pinned meanwhile and is not replaced; unpin it to fetch it.")
 

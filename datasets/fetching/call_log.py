@@ -1,8 +1,8 @@
-"""What all processes know of the calls to TradingView: when each began, and how long none may.
+"""Log of the calls to TradingView, shared by all processes, with notes such as the cool-down.
 
-In a file for the processes of one machine, on Redis for several. Every instant is dated by one
-clock that all writers share and that nobody sets: the machine's monotonic clock for the file,
-Redis' own for Redis. So a host whose clock is put right, or differs, changes no wait.
+The log is a SQLite file for the processes of one machine, and on Redis for several machines.
+All writers use one clock that cannot be set: the machine's monotonic clock for the file, the
+clock of Redis for Redis. A wrong or corrected clock of a host therefore changes no wait.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-# A server, or another process' lock, is waited for this long.
+# The longest wait for Redis, and for another process' lock on the file.
 _REDIS_TIMEOUT_S = 3.0
 _SQLITE_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `n_calls` begin within any `ms` milliseconds."""
+    """Sliding window: in any `ms` milliseconds, at most `n_calls` begin."""
 
     n_calls: int
     ms: int
 
 
 class Look(NamedTuple):
-    """Milliseconds until the next call may begin, and how many may begin now."""
+    """Milliseconds until the next call may begin, and the number of calls that may begin now."""
 
     wait_ms: int
     n_left: int
 
 
 class Note(NamedTuple):
-    """A text that is kept for a while, and the seconds that are left of it."""
+    """A text with a limited life, and the seconds left of it."""
 
     text: str
     left_s: float
 
 
 class CallLog(Protocol):
-    """Calls are logged by their purpose, each of which has the windows to itself."""
+    """Log of calls by purpose; each purpose has windows of its own. Raises the errors of its store."""
 
     def take(self, purpose: str) -> Look:
-        """Log a call if one may begin now, which is so when `wait_ms` is 0."""
+        """Log a call if it may begin now; `wait_ms` is then 0."""
 
     def look(self, purpose: str) -> Look:
-        """Return what `take` would find, and log nothing."""
+        """Return the result of `take` without logging a call."""
 
     def keep(self, name: str, text: str, seconds: float) -> None:
-        """Keep a note for that long, in place of an earlier one."""
+        """Keep a note for `seconds`; it replaces an earlier note of this name."""
 
     def note(self, name: str) -> Note | None:
-        """Return the note of this name while it is kept."""
+        """Return the note of this name; None when there is none or its time is over."""
 
     def drop(self, name: str) -> None:
-        """Keep the note no longer."""
+        """Delete the note of this name."""
 
 
 class FileLog:
-    """The log in a file of SQLite.
+    """The log in a SQLite file.
 
-    Opens the file for each use, which a call to TradingView takes far longer than: so threads
-    and forks share nothing, and a file that was deleted is made again.
+    Each use opens the file, which costs little beside a call to TradingView. Threads and forks
+    therefore share no connection, and a deleted file is created again.
     """
 
     _TABLES = (
@@ -113,14 +113,14 @@ class FileLog:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one step: nobody else writes before its end."""
+        """Open the file for one step; no other process writes during it."""
         opened = sqlite3.connect(self._path, timeout=_SQLITE_TIMEOUT_S, isolation_level=None)
         with closing(opened) as database:
             for table in self._TABLES:
                 database.execute(table)
             database.execute("BEGIN IMMEDIATE")
             for table, column in (("calls", "at_ms"), ("notes", "from_ms")):
-                # Of the time before the machine was started again, and its clock with it.
+                # A later instant is from before a restart of the machine, which resets its clock.
                 database.execute(f"UPDATE {table} SET {column} = ?1 WHERE {column} > ?1", (_now_ms(),))  # fmt: skip
             yield database
             database.execute("COMMIT")
@@ -134,7 +134,7 @@ class FileLog:
         for window in self._windows:
             n_calls = sum(at > now - window.ms for at in calls)
             if n_calls >= window.n_calls:
-                # Until the oldest of those that fill the window has left it.
+                # Wait until the oldest of the last `n_calls` calls has left the window.
                 wait_ms = max(wait_ms, calls[window.n_calls - 1] + window.ms - now)
             n_left = min(n_left, max(0, window.n_calls - n_calls))
         return Look(wait_ms, n_left)
@@ -144,7 +144,8 @@ def _now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-# As `FileLog` does it. KEYS: the log. ARGV: the call's name or "", then each window's two numbers.
+# `FileLog.take` and `look` as a script. KEYS: the log. ARGV: the call's name or "", then the two
+# numbers of each window.
 _TAKE = """
 local log, name = KEYS[1], ARGV[1]
 local time = redis.call('TIME')
@@ -182,10 +183,10 @@ class RedisLog:
             decode_responses=True,
             socket_timeout=_REDIS_TIMEOUT_S,
             socket_connect_timeout=_REDIS_TIMEOUT_S,
-            # Once more, where a restart of the server has cut the connection.
+            # One retry: a restart of the server cuts the connection.
             retry=Retry(NoBackoff(), 1),
         )
-        # Sends the script again to a server that does not have it any more.
+        # The client sends the script again to a server that has lost it.
         self._take = self._redis.register_script(_TAKE)
 
     def take(self, purpose: str) -> Look:

@@ -150,7 +150,7 @@ def _sign_in_lock() -> Iterator[bool]:
     try:
         yield True
     finally:
-        # Only our own lock: a lock that has run out may be another worker's by now.
+        # Only our own lock: after its end, another worker may hold it.
         SignIn.objects.filter(pk=SignIn.SINGLETON, locked_by=owner).update(
             locked_by="", locked_until=None
         )
@@ -164,7 +164,8 @@ def _raise_refusal(fingerprint: str) -> None:
     error_class = errors.all_codes()[row.refused_code]
     left = (row.refused_until - database.now()).total_seconds()
     error = error_class(
-        f"{row.refused_message} Not tried again for {left / 60:.0f} minutes, or until restarted with other credentials."
+        f"{row.refused_message} The service does not sign in again for {left / 60:.0f} minutes, or until it starts with other "
+        "credentials."
     )
     if isinstance(error, FetchError):
         error.retry_after_s = left

@@ -41,9 +41,15 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
         if found is not None:
             return found, False
         _require_room(by)
+        # The turn after the client's last one; for a new client, the queue's current turn.
+        turn = _queued().filter(requested_by=by).aggregate(turn=Max("turn") + 1)["turn"]
+        if turn is None:
+            # Rows that wait for another attempt keep an old turn and do not count.
+            first_attempts = _queued().filter(next_attempt_at=None)
+            turn = first_attempts.aggregate(turn=Min("turn"))["turn"] or 0
         # A simultaneous call may create the row first; the next round then finds it.
         with suppress(IntegrityError), transaction.atomic():
-            values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by)}
+            values = {"requested_via": via, "requested_by": by, "turn": turn}
             return Fetch.objects.create(**key.as_dict(), **values), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 
@@ -52,25 +58,15 @@ def _require_room(by: str) -> None:
     """Raise `TooManyRequests` or `QueueFull`; `by` is empty for the operator's commands."""
     if by and 0 < settings.MAX_QUEUED_PER_CLIENT <= _queued().filter(requested_by=by).count():
         raise TooManyRequests(
-            f"{settings.MAX_QUEUED_PER_CLIENT} of your fetches are queued already, and no client may queue more. "
-            "Nothing was queued; ask again when some of them have ended.",
+            f"{settings.MAX_QUEUED_PER_CLIENT} of your fetches are already queued, the limit for one client. "
+            "Nothing was queued. Send the request again when some of these fetches have ended.",
             retry_after_s=QueueFull.retry_after_s,
         )
     if 0 < settings.MAX_QUEUED <= _queued().count():
         raise QueueFull(
             f"The queue is full: {settings.MAX_QUEUED} fetches wait. "
-            "Nothing was queued; ask again later. Bars that are kept already still open."
+            "Nothing was queued. Send the request again later. Stored datasets are still available."
         )
-
-
-def _next_turn(by: str) -> int:
-    """Return the turn after the client's last one; for a new client, the queue's current turn."""
-    last = _queued().filter(requested_by=by).aggregate(turn=Max("turn"))["turn"]
-    if last is not None:
-        return int(last) + 1
-    # Rows that wait for another attempt keep an old turn and do not count.
-    first = _queued().filter(next_attempt_at=None).aggregate(turn=Min("turn"))["turn"]
-    return int(first or 0)
 
 
 def is_on_its_way(key: DatasetKey) -> bool:
@@ -142,7 +138,7 @@ def next_fetches(*, at_most: int) -> list[int]:
     hopeless = [pk for pk, attempts in found.items() if attempts >= MAX_CLAIMS]
     if hopeless:
         error = WorkerLost(
-            "Every worker that fetched it died. See the worker's log; it can be tried again."
+            "Every worker that started this fetch died. Read the worker's log; the fetch can be tried again."
         )
         ended = {"state": Fetch.State.FAILED, "finished_at": timezone.now()}
         dead.filter(pk__in=hopeless).update(**ended, **_error(error))

@@ -1,42 +1,36 @@
-"""Find symbols: among what is kept, else by one polite call for all who ask the same."""
+"""Symbol search: stored datasets first, then cached pages, then one call to TradingView."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.core.cache import cache
-from filelock import FileLock, Timeout
 
 from datasets.bars import ascii_upper
 from datasets.catalog import lists
 from datasets.errors import FetchError, RateLimited
 from datasets.fetching import throttle
+from datasets.fetching.search_lock import search_lock
 from datasets.handover import about_to_wait
 from datasets.models import Dataset
 from datasets.tradingview.symbols import SymbolMatch, SymbolPage, search_symbols
 
-# Listings change by the day, not by the minute.
-_KEEP_S = 24 * 3600
-# After a refusal by TradingView's search, which says nothing of its bars.
+# Listings change from day to day, not from minute to minute.
+_CACHED_FOR_S = 24 * 3600
+# The pause of searches after a refusal. Fetches go on: the search has its own limit.
 _PAUSE_S = 60.0
 _PAUSE = "symbols:pause"
-# Typing is quick: better a clear word than a box that hangs.
-_PATIENCE_S = 5.0
-# As long as a call may take; after that nobody waits for it any more.
-_LONGEST_CALL_S = 30.0
-_LOOK_S = 0.05
-_MOST_KEPT = 20
-_N_LOCKS = 64
+# The longest wait for the throttle: a person who types prefers an error to a long wait.
+_LONGEST_WAIT_S = 5.0
+_MOST_STORED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is searched for: symbols that match a text, of an exchange and of a type where these are given."""
+    """One search: a text, and optionally an exchange, a type and the number of matches to skip."""
 
     query: str
     exchange: str = ""
@@ -49,51 +43,50 @@ class Search:
         spelled = "\x1f".join([*parts, str(self.start)])
         return "symbols:" + hashlib.sha256(spelled.encode()).hexdigest()
 
-    def takes(self, match: SymbolMatch) -> bool:
-        """Return whether each word of the query stands in the match."""
+    def accepts(self, match: SymbolMatch) -> bool:
+        """Return whether the match contains each word of the query."""
         text = ascii_upper(f"{match.full_symbol} {match.description}")
         return all(word in text for word in self.query.split())
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Matches, and for how many seconds the search is paused where these are only the kept ones."""
+    """A page of matches; `retry_after_s` is set when it has only stored datasets, during a pause."""
 
     page: SymbolPage
     retry_after_s: float | None = None
 
 
 def find_symbols(query: str, *, exchange: str = "", type: str = "", start: int = 0) -> Found:
-    """Return one page of matches, those of the catalog first; errors as for `search_symbols`.
+    """Return one page of matches; stored datasets come first.
 
-    Every answer is kept for a day. An answer that was complete also answers what is typed
-    on. While TradingView may not be asked, the catalog's matches are given with the pause;
-    without any, `RateLimited` says it.
+    Every page of TradingView is cached for a day. A cached page that holds all matches of a
+    text also answers each longer text with the same beginning. While no call is allowed, the
+    page has only stored datasets and the seconds left. Raises the errors of `search_symbols`;
+    `RateLimited` only where no stored dataset matches.
     """
     search = Search(" ".join(ascii_upper(query).split()), ascii_upper(exchange), type, start)
-    of_catalog = [] if start else _in_catalog(search)
+    stored = [] if start else _stored(search)
     try:
-        page = _kept(search) or _of_earlier(search) or _asked(search, is_urgent=not of_catalog)
-    except RateLimited as error:
-        if not of_catalog:
-            error.subject = f"symbol search {query!r}"
-            raise
-        return Found(SymbolPage(of_catalog, None), error.retry_after_s)
+        page = (
+            _cached(search)
+            or _cached_for_beginning(search)
+            or _called(search, longest_wait_s=0.0 if stored else _LONGEST_WAIT_S)
+        )
     except FetchError as error:
+        if isinstance(error, RateLimited) and stored:
+            return Found(SymbolPage(stored, None), error.retry_after_s)
         error.subject = f"symbol search {query!r}"
         raise
-    names = {match.full_symbol for match in of_catalog}
+    names = {match.full_symbol for match in stored}
     others = [match for match in page.matches if match.full_symbol not in names]
-    # A symbol that is spelled exactly like the query comes before longer ones, stored or not.
-    matches = sorted([*of_catalog, *others], key=lambda match: match.symbol != search.query)
+    # A symbol equal to the query comes before longer symbols, stored or not.
+    matches = sorted([*stored, *others], key=lambda match: match.symbol != search.query)
     return Found(SymbolPage(matches, page.next_start))
 
 
-# --- what is kept ------------------------------------------------------------------------
-
-
-def _in_catalog(search: Search) -> list[SymbolMatch]:
-    """Return the instruments of kept datasets that match, each once, by symbol."""
+def _stored(search: Search) -> list[SymbolMatch]:
+    """Return the matching instruments of ready datasets, each once, sorted by symbol."""
     rows = Dataset.objects.filter(source=settings.TV_SOURCE, state=Dataset.State.READY)
     if search.exchange:
         rows = rows.filter(exchange=search.exchange)
@@ -110,45 +103,48 @@ def _in_catalog(search: Search) -> list[SymbolMatch]:
         )
         if search.type in ("", match.type):
             found.setdefault(match.full_symbol, match)
-    return list(found.values())[:_MOST_KEPT]
+    return list(found.values())[:_MOST_STORED]
 
 
-def _kept(search: Search) -> SymbolPage | None:
-    kept = cache.get(search.cache_key)
-    if kept is None:
+def _cached(search: Search) -> SymbolPage | None:
+    """Return the cached page of this search; None when there is none."""
+    found = cache.get(search.cache_key)
+    if found is None:
         return None
-    return SymbolPage([SymbolMatch(**match) for match in kept["matches"]], kept["next_start"])
+    return SymbolPage([SymbolMatch(**match) for match in found["matches"]], found["next_start"])
 
 
-def _of_earlier(search: Search) -> SymbolPage | None:
-    """Return the matches among a complete answer to the beginning of what is typed; None for none."""
+def _cached_for_beginning(search: Search) -> SymbolPage | None:
+    """Return the matches in a cached complete page for the beginning of the query; None without any."""
     if search.start:
         return None
     beginnings = [search.query[:length].rstrip() for length in range(len(search.query) - 1, 0, -1)]
     earlier = {replace(search, query=query).cache_key: query for query in beginnings if query}
-    answers = cache.get_many(earlier)
+    pages = cache.get_many(earlier)
     for key in earlier:
-        if key in answers and answers[key]["next_start"] is None:
-            matches = [SymbolMatch(**match) for match in answers[key]["matches"]]
-            matches = [match for match in matches if search.takes(match)]
-            # Where nothing is left, TradingView may know it by another name.
+        if key in pages and pages[key]["next_start"] is None:
+            matches = [SymbolMatch(**match) for match in pages[key]["matches"]]
+            matches = [match for match in matches if search.accepts(match)]
+            # Without a match here, TradingView may still find the instrument by another name.
             return SymbolPage(matches, None) if matches else None
     return None
 
 
-# --- asking ------------------------------------------------------------------------------
-
-
-def _asked(search: Search, *, is_urgent: bool) -> SymbolPage:
-    """Ask TradingView, or take the answer to who asks the same just now."""
+def _called(search: Search, *, longest_wait_s: float) -> SymbolPage:
+    """Call TradingView and cache the page; return the page of another call that ended meanwhile."""
     about_to_wait()
-    with _alone(search.cache_key):
-        kept = _kept(search)
-        if kept is not None:
-            return kept
-        _require_no_pause()
-        at_most_s = _PATIENCE_S if is_urgent else 0.0
-        throttle.wait_for_call(purpose="searches", at_most_s=at_most_s)
+    with search_lock(search.cache_key):
+        cached = _cached(search)
+        if cached is not None:
+            return cached
+        until, reason = cache.get(_PAUSE, (0.0, ""))
+        # A clock that was set back does not lengthen the pause.
+        left_s = min(until - time.time(), _PAUSE_S)
+        if left_s > 0:
+            pause = RateLimited(f"{reason} {left_s:.0f} s are left.")
+            pause.retry_after_s = left_s
+            raise pause
+        throttle.wait_for_call(purpose="searches", at_most_s=longest_wait_s)
         try:
             page = search_symbols(
                 search.query,
@@ -161,47 +157,5 @@ def _asked(search: Search, *, is_urgent: bool) -> SymbolPage:
             error.retry_after_s = _PAUSE_S
             cache.set(_PAUSE, (time.time() + _PAUSE_S, str(error)), timeout=_PAUSE_S)
             raise
-        cache.set(search.cache_key, page.as_dict(), timeout=_KEEP_S)
+        cache.set(search.cache_key, page.as_dict(), timeout=_CACHED_FOR_S)
         return page
-
-
-def _require_no_pause() -> None:
-    until, reason = cache.get(_PAUSE, (0.0, ""))
-    # A clock that was put back makes no pause longer.
-    left_s = min(until - time.time(), _PAUSE_S)
-    if left_s > 0:
-        error = RateLimited(f"{reason} {left_s:.0f} s are left.")
-        error.retry_after_s = left_s
-        raise error
-
-
-@contextmanager
-def _alone(key: str) -> Iterator[None]:
-    """Keep every other thread and process from asking the same meanwhile."""
-    deadline = time.monotonic() + _LONGEST_CALL_S
-    if not settings.ENV["CACHE_URL"]:
-        folder = settings.STATE_DIR / "searches"
-        folder.mkdir(parents=True, exist_ok=True)
-        # A few files for all: one for each search would stay for good.
-        lock = FileLock(folder / f"{int(key[-8:], 16) % _N_LOCKS}.lock", timeout=_LONGEST_CALL_S)
-        try:
-            with lock:
-                yield
-        except Timeout:
-            raise _still_asking() from None
-        return
-    asked = f"{key}:asked"
-    while not cache.add(asked, True, timeout=_LONGEST_CALL_S):
-        if time.monotonic() > deadline:
-            raise _still_asking()
-        time.sleep(_LOOK_S)
-    try:
-        yield
-    finally:
-        cache.delete(asked)
-
-
-def _still_asking() -> RateLimited:
-    error = RateLimited("The same symbol search has been running for long; try again in 5 s.")
-    error.retry_after_s = _PATIENCE_S
-    return error

@@ -64,20 +64,16 @@ def attempt(fetch_id: int) -> bool:
         return fetching.run_fetch(fetch_id)
     except FetchError as error:
         n_failures = fetch_queue.n_failures(fetch_id) + 1
-        if error.retryable and n_failures < MAX_ATTEMPTS:
-            fetch_queue.retry_later(fetch_id, error, delay_s=_pause_s(error, n_failures))
-        else:
+        if not error.retryable or n_failures >= MAX_ATTEMPTS:
             fetch_queue.give_up(fetch_id, error)
+            return True
+        # Random parts: workers that were refused together must not come back together.
+        pause_s = min(_FIRST_PAUSE_S * 4 ** (n_failures - 1), _LONGEST_PAUSE_S)
+        pause_s *= random.uniform(0.75, 1.25)
+        if error.retry_after_s is not None:
+            pause_s = max(pause_s, error.retry_after_s + random.uniform(0, 2))
+        fetch_queue.retry_later(fetch_id, error, delay_s=pause_s)
         return True
-
-
-def _pause_s(error: FetchError, n_failures: int) -> float:
-    pause_s: float = min(_FIRST_PAUSE_S * 4 ** (n_failures - 1), _LONGEST_PAUSE_S)
-    # Jitter, so that workers refused together do not come back together.
-    pause_s *= random.uniform(0.75, 1.25)
-    if error.retry_after_s is not None:
-        pause_s = max(pause_s, error.retry_after_s + random.uniform(0, 2))
-    return pause_s
 
 
 class _Busy:
@@ -150,17 +146,17 @@ class Sweeper(bootsteps.StartStopStep):
                     self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
             except Error as error:
                 # The database is busy or away; the next sweep finds the same rows.
-                logger.warning("waiting fetches were not looked for: %s", error)
+                logger.warning("the queue of fetches was not read: %s", error)
             except Exception:
                 # Without this catch the thread would end, and fetches without a message never begin.
-                logger.exception("waiting fetches were not looked for")
+                logger.exception("the queue of fetches was not read")
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()
 
 
 def _fetch_next_in_pool() -> None:
-    """Run the task's work without a message, with the care for connections that Celery adds."""
+    """Run the next fetch without a message; close old connections, as Celery does around a task."""
     close_old_connections()
     try:
         with _busy.one_more():

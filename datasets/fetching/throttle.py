@@ -131,7 +131,7 @@ def _log_at(location: str, per_minute: int, burst: int) -> CallLog:
     if per_minute:
         burst = min(burst, per_minute)
         even_ms = burst * 60_000 / per_minute
-        # TradingView counts arrivals, which may be closer together than the beginnings.
+        # TradingView counts arrivals, and two calls can arrive closer together than they began.
         stretch = (even_ms + _ON_ITS_WAY_MS) / even_ms
         windows.append(Window(burst, math.floor(even_ms * stretch)))
         if burst < per_minute:

@@ -1,4 +1,4 @@
-"""Messages that wake workers, sent in the background: callers neither wait for the broker nor fail with it."""
+"""Messages that wake workers; a background thread sends them, so that no caller waits for the broker."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Waker:
                         self._requests.get_nowait()
                         n_dropped += 1
                 logger.warning(
-                    "the broker took no message (%s): %s not sent; workers find the fetches within seconds",
+                    "the broker accepted no message (%s): %s not sent; workers find the fetches within seconds",
                     str(error) or type(error).__name__,
                     "1 is" if n_dropped == 1 else f"{n_dropped} are",
                 )

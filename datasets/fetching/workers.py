@@ -15,8 +15,8 @@ LOST_AFTER = timedelta(seconds=30)
 _DELETED_AFTER = timedelta(hours=1)
 
 NONE_SEEN = (
-    f"No worker has been seen for {LOST_AFTER.total_seconds():.0f} s, and only a worker fetches. Look at the worker's log, "
-    "or start one; the fetch then goes on by itself."
+    f"No worker has been seen for {LOST_AFTER.total_seconds():.0f} s, and only a worker fetches. Read the worker's log, "
+    "or start a worker; the fetch then continues without a new request."
 )
 
 

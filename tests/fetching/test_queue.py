@@ -121,7 +121,7 @@ def test_a_client_with_its_share_of_the_queue_is_refused_and_the_others_are_not(
     assert (refused.status_code, refused["Retry-After"]) == (429, "30")
     problem = json.loads(refused.content)
     assert (problem["code"], problem["retryable"]) == ("too_many_requests", True)
-    assert "2 of your fetches are queued already" in problem["detail"]
+    assert "2 of your fetches are already queued" in problem["detail"]
     assert (joined.status_code, other.status_code) == (202, 202)
 
 

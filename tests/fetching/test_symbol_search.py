@@ -1,4 +1,4 @@
-"""The symbol search spends few calls: kept datasets first, one call for all who ask the same, and a word on a pause."""
+"""The symbol search makes few calls: stored datasets first, one call for equal searches, and errors that name a pause."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def match(symbol: str, description: str = "") -> SymbolMatch:
 
 
 class Site:
-    """TradingView's search, as far as it is asked."""
+    """Stands in for TradingView's search, and records the queries."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -50,7 +50,7 @@ class Site:
 def site(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Iterator[Site]:
     cache.clear()
     settings.TV_RATE_PER_MINUTE = 0
-    # Calls are counted there.
+    # The log of calls is in this folder.
     settings.STATE_DIR = tmp_path
     made = Site()
     monkeypatch.setattr("datasets.fetching.symbol_search.search_symbols", made.search)
@@ -62,7 +62,7 @@ def names(response: Any) -> list[str]:
     return [row["full_symbol"] for row in json.loads(response.content)["symbols"]]
 
 
-def test_kept_datasets_come_first_and_each_symbol_once(
+def test_stored_datasets_come_first_and_each_symbol_once(
     client: Client, make_dataset: MakeDataset, site: Site
 ) -> None:
     make_dataset(300)
@@ -76,7 +76,7 @@ def test_kept_datasets_come_first_and_each_symbol_once(
     assert json.loads(response.content)["retry_after_s"] is None
 
 
-def test_a_symbol_that_is_spelled_like_the_query_comes_before_stored_ones(
+def test_a_symbol_equal_to_the_query_comes_before_stored_ones(
     client: Client, make_dataset: MakeDataset, site: Site
 ) -> None:
     make_dataset(300)
@@ -87,9 +87,7 @@ def test_a_symbol_that_is_spelled_like_the_query_comes_before_stored_ones(
     assert names(response) == ["BINANCE:BTCUSD", "BINANCE:BTCUSDT"]
 
 
-def test_a_complete_answer_also_answers_what_is_typed_on(
-    client: Client, db: None, site: Site
-) -> None:
+def test_a_complete_page_also_answers_longer_queries(client: Client, db: None, site: Site) -> None:
     site.page = SymbolPage([match("ETHUSDT", "Ether"), match("ETHBTC", "Ether")], None)
     client.get("/api/tv/symbols?query=ET")
 
@@ -101,7 +99,7 @@ def test_a_complete_answer_also_answers_what_is_typed_on(
     assert found == [["BINANCE:ETHUSDT", "BINANCE:ETHBTC"]] * 2 + [["BINANCE:ETHUSDT"]]
 
 
-def test_an_answer_that_was_not_complete_answers_only_itself(
+def test_an_incomplete_page_answers_only_its_own_query(
     client: Client, db: None, site: Site
 ) -> None:
     site.page = SymbolPage([match("ETHUSDT")], 50)
@@ -112,7 +110,7 @@ def test_an_answer_that_was_not_complete_answers_only_itself(
     assert site.asked == ["ET", "ETH"]
 
 
-def test_what_the_earlier_answer_does_not_hold_is_asked_for(
+def test_a_longer_query_without_a_cached_match_makes_a_call(
     client: Client, db: None, site: Site
 ) -> None:
     client.get("/api/tv/symbols?query=ET")
@@ -122,14 +120,14 @@ def test_what_the_earlier_answer_does_not_hold_is_asked_for(
 
 
 def search_once(query: str) -> list[str]:
-    # Each thread has a database connection of its own, which the test's transaction is not in.
+    # No rows are read here: a thread has its own connection, outside the test's transaction.
     return [
         one.full_symbol
-        for one in symbol_search._asked(symbol_search.Search(query), is_urgent=True).matches
+        for one in symbol_search._called(symbol_search.Search(query), longest_wait_s=5.0).matches
     ]
 
 
-def test_threads_that_ask_the_same_share_one_call(site: Site) -> None:
+def test_equal_searches_in_threads_share_one_call(site: Site) -> None:
     site.may_end.clear()
 
     with ThreadPoolExecutor(8) as pool:
@@ -143,7 +141,7 @@ def test_threads_that_ask_the_same_share_one_call(site: Site) -> None:
 
 
 @pytest.mark.parametrize("is_on_redis", [False, True])
-def test_processes_that_ask_the_same_share_one_call(
+def test_equal_searches_in_processes_share_one_call(
     clean_feed: Feed, tmp_path: Any, is_on_redis: bool, request: pytest.FixtureRequest
 ) -> None:
     more = {"CACHE_URL": request.getfixturevalue("redis_url")} if is_on_redis else {}
@@ -162,14 +160,14 @@ def test_processes_that_ask_the_same_share_one_call(
     assert clean_feed.stats()["searches"] == before + 1
 
 
-@pytest.mark.parametrize("has_kept", [False, True])
-def test_a_search_without_a_call_left_says_for_how_long(
-    client: Client, make_dataset: MakeDataset, site: Site, settings: Any, has_kept: bool,
+@pytest.mark.parametrize("has_stored", [False, True])
+def test_a_search_over_the_limit_names_the_seconds_left(
+    client: Client, make_dataset: MakeDataset, site: Site, settings: Any, has_stored: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    if has_kept:
+    if has_stored:
         make_dataset(300)
-    monkeypatch.setattr(symbol_search, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(symbol_search, "_LONGEST_WAIT_S", 0.0)
     settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 2, 1
 
     first = client.get("/api/tv/symbols?query=B")
@@ -178,7 +176,7 @@ def test_a_search_without_a_call_left_says_for_how_long(
     assert first.status_code == 200
     assert 1 <= int(second["Retry-After"]) <= 60
     said = json.loads(second.content)
-    if has_kept:
+    if has_stored:
         assert second.status_code == 200
         assert names(second) == ["BINANCE:BTCUSDT"]
         assert 0 < said["retry_after_s"] <= 60
@@ -187,7 +185,7 @@ def test_a_search_without_a_call_left_says_for_how_long(
         assert f"try again in {second['Retry-After']} s" in said["detail"]
 
 
-def test_a_refused_search_is_paused_and_says_for_how_long(
+def test_a_refused_search_starts_a_pause_and_names_the_seconds_left(
     client: Client, db: None, site: Site
 ) -> None:
     site.error = RateLimited("TradingView refuses the symbol search (HTTP 403).")
@@ -198,7 +196,7 @@ def test_a_refused_search_is_paused_and_says_for_how_long(
     for response in (first, second):
         assert 50 < int(response["Retry-After"]) <= 60
     assert "s are left" in json.loads(second.content)["detail"]
-    # Its bars are another matter.
+    # Fetches have no cool-down.
     assert throttle.running_cool_down() is None
 
 
@@ -233,7 +231,7 @@ def test_a_failed_search_is_one_line_with_the_text_and_code(
     assert record.getMessage() == "symbol search 'bt\\nc': feed_timeout: It was silent."
 
 
-def test_an_error_that_nobody_foresaw_still_has_its_traceback(
+def test_an_unexpected_error_is_logged_with_its_traceback(
     client: Client, db: None, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.error = ZeroDivisionError()

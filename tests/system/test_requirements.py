@@ -91,4 +91,4 @@ def test_a_fetch_goes_the_whole_way(
         for process in ("web", "worker"):
             log = (tmp_path / f"{process}.log").read_text()
             assert "Traceback" not in log, log
-            assert "the broker took no message" not in log, log
+            assert "the broker accepted no message" not in log, log
