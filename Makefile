@@ -19,7 +19,7 @@ RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-BENCHMARKS ?= fetching serving catalog research
+BENCHMARKS ?= fetching serving catalog research resampling
 .PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list
@@ -89,7 +89,7 @@ $(BENCH_PACKAGES): | $(BIN)/python
 	@echo "Installing the Python packages that the loader is measured against …"
 	@$(PYTHON) -m venv --clear $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install -r benchmarks/requirements.txt || { \
-	  echo "They could not be installed; leave that part out: make bench BENCHMARKS='fetching serving catalog'" >&2; exit 1; }
+	  echo "They could not be installed; leave that part out: make bench BENCHMARKS='fetching serving catalog resampling'" >&2; exit 1; }
 	@touch $@
 
 $(RUN_NODE): | $(BIN)/python

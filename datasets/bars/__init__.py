@@ -24,12 +24,13 @@ from datasets.bars.tables import (
     content_hash,
     make_table,
 )
-from datasets.bars.timeframes import Timeframe
+from datasets.bars.timeframes import BarLength, Timeframe
 
 __all__ = [
     "Adjustment",
     "BAR_COLUMNS",
     "BAR_SCHEMA",
+    "BarLength",
     "DatasetKey",
     "FetchedBars",
     "Instrument",

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from datasets.bars import Timeframe
+from datasets.bars import BarLength
 from datasets.calendars.hours import (
     DAY_MS,
     MINUTE_MS,
@@ -36,13 +36,16 @@ NEVER = int(np.iinfo(np.int64).max)
 # Longest trading day; an intraday bar ends with its trading day.
 _LONGEST_INTRADAY_DAYS = 1
 # Longest day, week and month, counted from its first trading day.
-_LONGEST_DAYS = {"1D": 1, "1W": 7, "1M": 31}
+_LONGEST_DAYS = {"D": 1, "W": 7, "M": 31}
 # A trading day that begins in an evening can begin before several holidays: in Osaka the
 # trading day of 2019-05-07 began on 2019-04-26, eleven days before its end.
 _LONGEST_LEAD_DAYS = 13
 
 # Longest distance of two neighbouring bars without a weekend or a holiday between them.
-_LONGEST_GAP_MS = {"1D": 25 * 60 * MINUTE_MS, "1W": 11 * DAY_MS, "1M": 38 * DAY_MS}
+_LONGEST_GAP_MS = {
+    "m": MINUTE_MS, "D": 25 * 60 * MINUTE_MS, "W": 11 * DAY_MS, "M": 38 * DAY_MS
+}  # fmt: skip
+_DAY = BarLength(1, "D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,14 @@ def close_instants(
     following = np.append(times[1:], np.int64(next_ms))
     if closed_by_ms > times[-1]:
         following[-1] = min(next_ms, closed_by_ms)
-    timeframe = Timeframe(clock.timeframe)
+    length = BarLength.parse(clock.timeframe)
     hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
-    if timeframe.minutes is None:
-        bounds = _calendar_bounds(times, timeframe, hours, zone)
+    if length.minutes is None:
+        bounds = _calendar_bounds(times, length, hours, zone)
     elif hours is None or zone is None:
         bounds = times + _LONGEST_INTRADAY_DAYS * DAY_MS
     else:
-        bounds = _intraday_bounds(times, timeframe.minutes * MINUTE_MS, hours, zone)
+        bounds = _intraday_bounds(times, length.minutes * MINUTE_MS, hours, zone)
     return np.minimum(bounds, following)
 
 
@@ -89,14 +92,17 @@ def _days_later(times: Integers, zone: ZoneInfo | None, days: int) -> Integers:
 
 
 def _calendar_bounds(
-    times: Integers, timeframe: Timeframe, hours: Hours | None, zone: ZoneInfo | None
+    times: Integers, length: BarLength, hours: Hours | None, zone: ZoneInfo | None
 ) -> Integers:
     """Return the bounds for days, weeks and months."""
-    days = _LONGEST_DAYS[timeframe.value]
+    days = _LONGEST_DAYS[length.unit] * length.count
+    if length.unit == "D" and length.count > 1:
+        # A weekend can follow each of the days.
+        days *= 3
     longest = _days_later(times, zone, days + _LONGEST_LEAD_DAYS)
     if hours is None or zone is None or hours.is_overnight:
         return longest
-    if timeframe is not Timeframe.DAY_1:
+    if length != _DAY:
         return _days_later(times, zone, days)
     since, _, day_end = position_in_day(times, hours, zone)
     is_inside = since < hours.end * MINUTE_MS
@@ -128,12 +134,9 @@ def is_spread_out(times: Integers, clock: Clock, *, n_gaps: int = 2) -> bool:
     True when no two rows are neighbours, and at least `n_gaps` gaps are not explained by the
     trading hours; a single such gap can be a holiday.
     """
-    timeframe = Timeframe(clock.timeframe)
+    length = BarLength.parse(clock.timeframe)
     gaps = np.diff(times)
-    if timeframe.minutes is None:
-        longest = _LONGEST_GAP_MS[timeframe.value]
-    else:
-        longest = timeframe.minutes * MINUTE_MS
+    longest = _LONGEST_GAP_MS[length.unit] * length.count
     if len(gaps) < n_gaps or (gaps <= longest).any():
         return False
     return int(np.count_nonzero(~_is_gap_explained(times, clock))) >= n_gaps
@@ -141,33 +144,33 @@ def is_spread_out(times: Integers, clock: Clock, *, n_gaps: int = 2) -> bool:
 
 def _is_gap_explained(times: Integers, clock: Clock) -> npt.NDArray[np.bool_]:
     """Return for each row but the last whether the trading hours explain the gap after the row."""
-    timeframe = Timeframe(clock.timeframe)
+    length = BarLength.parse(clock.timeframe)
     hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
     rows = times[:-1]
-    if timeframe is Timeframe.DAY_1 and not (hours is not None and hours.has_weekend):
+    if length == _DAY and not (hours is not None and hours.has_weekend):
         dates = (times if zone is None else to_wall(times, zone)) // DAY_MS
         dates = dates + int(hours is not None and hours.is_overnight)
         n_skipped = np.busday_count((dates[:-1] + 1).view("M8[D]"), dates[1:].view("M8[D]"))
         none_skipped: npt.NDArray[np.bool_] = n_skipped == 0
         return none_skipped
-    if timeframe.minutes is None or hours is None or zone is None:
+    if length.minutes is None or hours is None or zone is None:
         return np.zeros(len(rows), dtype=bool)
     since, _, _ = position_in_day(rows, hours, zone)
     ends = np.array([end for _, end in hours.legs], dtype=np.int64) * MINUTE_MS
     leg_end = ends[np.minimum(np.searchsorted(ends, since, "right"), len(ends) - 1)]
     until_end = leg_end - since
-    is_at_end: npt.NDArray[np.bool_] = until_end <= timeframe.minutes * MINUTE_MS
+    is_at_end: npt.NDArray[np.bool_] = until_end <= length.minutes * MINUTE_MS
     return is_at_end & (until_end > 0)
 
 
-def earliest_next(opened: int, timeframe: Timeframe, hours: Hours, zone: ZoneInfo) -> int:
+def earliest_next(opened: int, length: BarLength, hours: Hours, zone: ZoneInfo) -> int:
     """Return the earliest possible opening of the bar after the one that opened at `opened`."""
     number = trading_days(np.array([opened], dtype=np.int64), hours, zone)
     next_day = int(day_starts(number + 1, hours, zone)[0])
-    if timeframe.minutes is None:
+    if length.minutes is None:
         return next_day
     day = int(day_starts(number, hours, zone)[0])
     # A new bar can open after a break.
     legs = [day + begin * MINUTE_MS for begin, _ in hours.legs]
     later = [begin for begin in [*legs, next_day] if begin > opened]
-    return min(opened + timeframe.minutes * MINUTE_MS, *later)
+    return min(opened + length.minutes * MINUTE_MS, *later)

@@ -86,8 +86,7 @@ def utc_index(instants: Integers, name: str = "time") -> pd.DatetimeIndex:
 
 def to_ms(index: pd.DatetimeIndex) -> Integers:
     """Return the instants of an index in ms; naive times count as UTC."""
-    aware = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
-    return aware.tz_localize(None).as_unit("ms").asi8
+    return (index if index.unit == "ms" else index.as_unit("ms")).asi8
 
 
 def _pandas_frame(bars: Bars, columns: tuple[str, ...], provenance: dict[str, Any]) -> pd.DataFrame:
@@ -213,7 +212,7 @@ def index_ms(bars: pd.DataFrame | pd.Series) -> Integers:
     if not isinstance(bars.index, pd.DatetimeIndex):
         raise InvalidRequest({"bars": ["The bars' index is not one of times; use load()."]})
     times = to_ms(bars.index)
-    if np.any(np.diff(times) <= 0):
+    if (times[1:] <= times[:-1]).any():
         raise InvalidRequest({"bars": ["The bars are not in strictly increasing order of time."]})
     return times
 

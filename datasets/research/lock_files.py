@@ -216,7 +216,7 @@ def _entries(loaded: Iterable[pd.DataFrame | pd.Series]) -> Iterable[dict[str, A
             # Members, or a list where the frame was written to parquet and read again.
             yield from map(entry_of, attrs["members"])
         elif "content_hash" in attrs:
-            base = attrs.get("resampled_from") or attrs["timeframe"]
+            base = attrs.get("made_from") or attrs["timeframe"]
             entry = _entry(attrs | {"timeframe": base}, attrs, attrs)
             yield entry | {_LAST_BAR: attrs.get(f"dataset_{_LAST_BAR}")}
         else:

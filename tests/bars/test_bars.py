@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from datasets.bars import (
     BAR_SCHEMA,
     KEY_FIELDS,
+    BarLength,
     DatasetKey,
     Timeframe,
     content_hash,
@@ -44,6 +45,42 @@ def test_a_month_is_not_a_minute() -> None:
 def test_an_unknown_timeframe_names_all_that_are_allowed(spelling: str) -> None:
     with pytest.raises(InvalidRequest, match="1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"):
         Timeframe.parse(spelling)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "length", "base"),
+    [
+        ("7", "7", "1"), ("10m", "10", "5"), ("90", "90", "45"), ("75min", "75", "15"), ("63", "63", "3"),
+        ("6h", "6h", "3h"), ("360", "6h", "3h"), ("5H", "5h", "1h"), ("12h", "12h", "4h"), ("23h", "23h", "1h"),
+        ("2D", "2D", "1D"), ("3d", "3D", "1D"), ("2w", "2W", "1W"),
+        ("3M", "3M", "1M"), ("6mo", "6M", "1M"), ("12MO", "12M", "1M"),
+        ("60", "1h", "1h"), ("D", "1D", "1D"), ("1m", "1", "1"), ("1M", "1M", "1M"),
+    ],
+)  # fmt: skip
+def test_every_length_has_one_spelling_and_a_base_that_is_fetched(
+    spelling: str, length: str, base: str
+) -> None:
+    found = BarLength.parse(spelling)
+
+    assert (found.value, found.base) == (length, base)
+    assert BarLength.parse(length) == found
+    assert (found.fetched is not None) == (length in list(Timeframe))
+
+
+@pytest.mark.parametrize(
+    "spelling", ["", "0", "07", "1440", "24h", "367D", "54W", "5M", "24M", "1s", "1y", "-1", "1.5h", "h"]
+)  # fmt: skip
+def test_a_length_that_is_none_names_what_is_allowed(spelling: str) -> None:
+    with pytest.raises(InvalidRequest, match="such as 7, 6h, 2D, 2W, 3M"):
+        BarLength.parse(spelling)
+
+
+@pytest.mark.parametrize("timeframe", list(Timeframe))
+def test_a_timeframe_is_a_length_that_is_fetched(timeframe: Timeframe) -> None:
+    length = BarLength.parse(timeframe.value)
+
+    assert length.fetched is length.base is timeframe
+    assert length.minutes == timeframe.minutes
 
 
 @pytest.mark.parametrize(

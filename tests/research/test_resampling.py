@@ -80,7 +80,7 @@ def test_a_day_closes_with_the_exchange(tmp_path: Path) -> None:
     assert set(local.strftime("%H:%M")) == {"16:00"}
     assert days.index[-1] == pd.Timestamp("2026-01-09T14:30Z")
     assert days.attrs["timeframe"] == "1D"
-    assert days.attrs["resampled_from"] == "1h"
+    assert days.attrs["made_from"] == "1h"
 
 
 def test_only_complete_bars_are_returned(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_resampling_twice_is_resampling_once(tmp_path: Path) -> None:
     once, twice = resample(bars, "1D"), resample(resample(bars, "4h"), "1D")
 
     pd.testing.assert_frame_equal(once, twice, check_flags=False)
-    assert twice.attrs["resampled_from"] == "1h"
+    assert twice.attrs["made_from"] == "1h"
 
 
 # --- beside each other --------------------------------------------------------------------
@@ -363,7 +363,7 @@ def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
     bars = pd.DataFrame(values, index=index, columns=COLUMNS)
     bars.attrs.update(timeframe="1h", session_hours=hours, timezone=MARKETS[hours])
     cut = draw(st.integers(0, len(bars)))
-    return bars, cut, draw(st.sampled_from(["2h", "4h", "1D", "1W"]))
+    return bars, cut, draw(st.sampled_from(["2h", "6h", "1D", "2D", "1W", "2W"]))
 
 
 @settings(max_examples=60)
