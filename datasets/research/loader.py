@@ -40,7 +40,7 @@ from datasets.research.folders import (
     require_present,
 )
 from datasets.research.reader import find_dataset, open_dataset, read_part, with_facts
-from datasets.research.service_client import Service, local_address
+from datasets.research.service import Service, local_address
 from datasets.storage import relative_path
 
 _COLUMNS = (

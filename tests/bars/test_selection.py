@@ -17,7 +17,7 @@ from datasets.fetching import tasks
 from datasets.models import Dataset
 from datasets.research import load, load_panel, write_lock
 from datasets.research.lock_files import read_lock
-from datasets.research.service_listing import Offer, best_offer
+from datasets.research.service.service_listing import Offer, best_offer
 from datasets.serving.bars_request import BarsRequest
 from tests.support.factories import a_key, bars_table
 from tests.support.study_files import write

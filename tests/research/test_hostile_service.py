@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from datasets.errors import DatasetsError
-from datasets.research import ServiceFailed, catalog, load, service_http
+from datasets.research import ServiceFailed, catalog, load
+from datasets.research.service import service_http
 from tests.support.factories import a_key
 
 MB = 2**20
@@ -183,7 +184,7 @@ def test_a_small_body_that_unpacks_to_gigabytes_is_not_unpacked(
 ) -> None:
     packed = bomb(2048 * MB)
     assert len(packed) < 3 * MB
-    monkeypatch.setattr("datasets.research.service_client.MAX_FILE_BYTES", 20 * MB)
+    monkeypatch.setattr("datasets.research.service.service_client.MAX_FILE_BYTES", 20 * MB)
     hostile.answers = {
         "/api/tv/datasets": send_json({"results": [a_row()], "next": None}),
         address: lambda handler: handler.send(packed, Content_Encoding="gzip"),
@@ -213,7 +214,7 @@ def test_a_body_without_end_is_given_up(hostile: Hostile) -> None:
 
 
 def test_a_list_without_end_is_given_up(hostile: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.research.service_client._MAX_LISTED", 20)
+    monkeypatch.setattr("datasets.research.service.service_client._MAX_LISTED", 20)
     hostile.answers = {
         "/api/tv/datasets": send_json({"results": [a_row()] * 5, "next": "http://x/?cursor=again"})
     }
@@ -330,7 +331,7 @@ def test_a_retry_after_that_is_no_number_counts_as_a_second(
     hostile: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused: list[float] = []
-    monkeypatch.setattr("datasets.research.service_http.time.sleep", paused.append)
+    monkeypatch.setattr("datasets.research.service.service_http.time.sleep", paused.append)
     replies = iter([("²", 429), ("99999", 429), ("nan", 429)])
 
     def refuse(handler: Handler) -> None:

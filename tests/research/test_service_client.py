@@ -23,9 +23,9 @@ from datasets.research import (
     load,
     load_panel,
     reader,
-    service_http,
 )
 from datasets.research.arguments import needs_fetch
+from datasets.research.service import service_http
 from samplefeed.bars import bars_for
 from tests.support.stacks import Feed, Stack, free_port
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from datasets.research.folders import outputs_folder, state_folder
-from datasets.research.service_client import local_address
+from datasets.research.service.service_client import local_address
 from datasets.storage import locations
 from tvproject.env import SETTINGS, SettingsError, read_settings
 

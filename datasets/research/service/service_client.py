@@ -16,8 +16,8 @@ from datasets.errors import DatasetNotFound, FetchCancelled, ServiceFailed
 from datasets.research.arguments import Fetching, needs_fetch
 from datasets.research.folders import Place
 from datasets.research.reader import is_intact
-from datasets.research.service_http import MAX_FILE_BYTES, PATIENCE_S, Connection, error_of
-from datasets.research.service_listing import Offer, best_offer
+from datasets.research.service.service_http import MAX_FILE_BYTES, PATIENCE_S, Connection, error_of
+from datasets.research.service.service_listing import Offer, best_offer
 from datasets.storage import put, relative_path, setting, status_of
 
 # First and longest pause between two requests for a fetch's state.
