@@ -19,19 +19,6 @@ from samplefeed.server import SOCKET_PATH, Server, listen_for_signals
 
 def main() -> int:
     """Run until a signal ends the feed; return the exit status."""
-    arguments = _parser().parse_args()
-    if arguments.list_faults:
-        for fault in FAULTS.values():
-            print(f"{fault.name:24} {fault.level:12} {fault.sentence}")
-        return 0
-    try:
-        return asyncio.run(_serve(arguments))
-    except (OSError, ValueError) as error:
-        print(f"The sample feed cannot start: {error}", file=sys.stderr)
-        return 1
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="samplefeed", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
@@ -46,11 +33,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--update-seconds", type=float, default=5.0)
     parser.add_argument("--now", type=parse_instant, help="stop the clock at this instant")
     parser.add_argument("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"))
-    return parser
+    arguments = parser.parse_args()
+    if arguments.list_faults:
+        for fault in FAULTS.values():
+            print(f"{fault.name:24} {fault.level:12} {fault.sentence}")
+        return 0
+    try:
+        return asyncio.run(_serve(arguments))
+    except (OSError, ValueError) as error:
+        print(f"The sample feed cannot start: {error}", file=sys.stderr)
+        return 1
 
 
 async def _serve(arguments: argparse.Namespace) -> int:
-    # Before the address is printed: a process that has read it may send a signal at any moment.
+    # Before the address is printed: from then on, the reader may send a signal at any moment.
     asked_to_end = listen_for_signals()
     feed = _make_feed(arguments)
     tls = None
@@ -60,7 +56,12 @@ async def _serve(arguments: argparse.Namespace) -> int:
     server = Server(feed, tls)
     try:
         port = await server.start(arguments.host, arguments.port)
-        _announce(arguments, port)
+        # The addresses as JSON, for the process that started this one.
+        secure, host = "s" if tls else "", f"{arguments.host}:{port}"
+        site = f"http{secure}://{host}"
+        socket = f"ws{secure}://{host}{SOCKET_PATH}"
+        places = {"ws_url": socket, "site_url": site, "search_url": site, "port": port}
+        print(json.dumps(places), flush=True)
         await asked_to_end.wait()
     finally:
         await server.stop()
@@ -82,20 +83,6 @@ def _make_feed(arguments: argparse.Namespace) -> Feed:
             raise ValueError(f"there is no fault {name!r}; --list-faults names them all.")
         feed.armed.arm(ArmedFault(name, times=None))
     return feed
-
-
-def _announce(arguments: argparse.Namespace, port: int) -> None:
-    """Print the addresses of the feed as JSON, for the process that started it."""
-    secure = "s" if arguments.tls else ""
-    host = f"{arguments.host}:{port}"
-    site = f"http{secure}://{host}"
-    places = {
-        "ws_url": f"ws{secure}://{host}{SOCKET_PATH}",
-        "site_url": site,
-        "search_url": site,
-        "port": port,
-    }
-    print(json.dumps(places), flush=True)
 
 
 if __name__ == "__main__":

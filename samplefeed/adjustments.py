@@ -18,25 +18,14 @@ def wire_rows(instrument: Instrument, table: Integers, adjustment: str) -> Float
     rows = table.astype(np.float64)
     rows[:, OPEN:VOLUME] = table[:, OPEN:VOLUME] * instrument.minimum_move / instrument.price_scale
     rows[:, VOLUME] = table[:, VOLUME] / instrument.volume_scale
-    if instrument.is_stock and adjustment in {"dividends", "none"}:
-        _adjust(instrument, rows, adjustment)
+    if instrument.is_stock:
+        if adjustment == "dividends":
+            # Each quarter before 2024 lowers the price by 0.25 %.
+            before_s = np.maximum(_UNADJUSTED_SINCE - rows[:, TIME], 0.0)
+            rows[:, OPEN:VOLUME] *= (0.9975 ** np.ceil(before_s / _QUARTER_SECONDS))[:, None]
+            np.round(rows[:, OPEN:VOLUME], 6, out=rows[:, OPEN:VOLUME])
+        for day, ratio in instrument.splits if adjustment == "none" else ():
+            before = rows[:, TIME] < day * DAY_SECONDS
+            rows[before, OPEN:VOLUME] *= ratio
+            rows[before, VOLUME] = np.round(rows[before, VOLUME] / ratio)
     return rows if instrument.has_volume else rows[:, :VOLUME]
-
-
-def _adjust(instrument: Instrument, rows: Floats, adjustment: str) -> None:
-    """Change split-adjusted rows to another adjustment, in place."""
-    if adjustment == "dividends":
-        rows[:, OPEN:VOLUME] *= _dividend_factors(rows[:, TIME])[:, None]
-        np.round(rows[:, OPEN:VOLUME], 6, out=rows[:, OPEN:VOLUME])
-        return
-    for day, ratio in instrument.splits:
-        before = rows[:, TIME] < day * DAY_SECONDS
-        rows[before, OPEN:VOLUME] *= ratio
-        rows[before, VOLUME] = np.round(rows[before, VOLUME] / ratio)
-
-
-def _dividend_factors(times: Floats) -> Floats:
-    """Return factors that lower the price by 0.25 % for each quarter before 2024."""
-    quarters = np.ceil(np.maximum(_UNADJUSTED_SINCE - times, 0.0) / _QUARTER_SECONDS)
-    factors: Floats = 0.9975**quarters
-    return factors

@@ -121,7 +121,12 @@ def _daily_bars(instrument: Instrument, request: Request, days: Days, n_days: in
     groups = _period_groups(request.timeframe, days.numbers[: n_days + 64])
     starts = np.flatnonzero(np.diff(groups[:n_days], prepend=groups[0] - 1))
     ends = np.flatnonzero(np.diff(groups, append=groups[-1] + 1))
-    merged = _merge_rows(table, starts)
+    merged = table[starts]
+    if len(starts):
+        merged[:, HIGH] = np.maximum.reduceat(table[:, HIGH], starts)
+        merged[:, LOW] = np.minimum.reduceat(table[:, LOW], starts)
+        merged[:, VOLUME] = np.add.reduceat(table[:, VOLUME], starts)
+        merged[:, CLOSE] = table[np.append(starts[1:], len(table)) - 1, CLOSE]
     last_day = int(ends[max(len(starts) - 1, 0)])
     dates = days.numbers[starts] * hours.DAY_SECONDS
     close_at = _close_at(instrument, int(days.closes[last_day]), is_session_end=True)
@@ -136,17 +141,6 @@ def _period_groups(timeframe: Timeframe, numbers: Integers) -> Integers:
         months = numbers.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         return months // timeframe.count
     return numbers
-
-
-def _merge_rows(table: Integers, starts: Integers) -> Integers:
-    if not len(starts):
-        return table[:0]
-    merged = table[starts]
-    merged[:, HIGH] = np.maximum.reduceat(table[:, HIGH], starts)
-    merged[:, LOW] = np.minimum.reduceat(table[:, LOW], starts)
-    merged[:, VOLUME] = np.add.reduceat(table[:, VOLUME], starts)
-    merged[:, CLOSE] = table[np.append(starts[1:], len(table)) - 1, CLOSE]
-    return merged
 
 
 # --- within the day -------------------------------------------------------------------
@@ -184,22 +178,19 @@ def _block_before(
         trade = _minutes_until(instrument, request.session, position - 1, request.now)
         return position - 1, _merge_minutes(instrument, trade, today, minutes)
     start = max((position - 1) // _BLOCK_DAYS * _BLOCK_DAYS, first)
-    table = _block(instrument, request.session, minutes, start // _BLOCK_DAYS)
+    block = start // _BLOCK_DAYS
+    chosen = slice(block * _BLOCK_DAYS, (block + 1) * _BLOCK_DAYS)
+    # History does not change, so the bars of a whole block are cached.
+    table = _blocks.get(
+        (instrument.full_symbol, request.session, minutes, block),
+        lambda: _merge_minutes(
+            instrument, minutes_of(instrument, request.session, chosen), chosen, minutes
+        ),
+    )
     opens = all_days(instrument).opens
     lead = _lead(instrument, request)
     inside = (table[:, TIME] + lead >= opens[start]) & (table[:, TIME] + lead < opens[position])
     return start, table[inside]
-
-
-def _block(instrument: Instrument, session: str, minutes: int, block: int) -> Integers:
-    """Return all bars of one block of days, from the cache: history does not change."""
-    key = (instrument.full_symbol, session, minutes, block)
-
-    def make() -> Integers:
-        chosen = slice(block * _BLOCK_DAYS, (block + 1) * _BLOCK_DAYS)
-        return _merge_minutes(instrument, minutes_of(instrument, session, chosen), chosen, minutes)
-
-    return _blocks.get(key, make)
 
 
 def _merge_minutes(

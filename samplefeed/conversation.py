@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
@@ -13,7 +12,7 @@ from zoneinfo import available_timezones
 from samplefeed import replies
 from samplefeed.channel import Channel
 from samplefeed.control import ArmedFault
-from samplefeed.faults import CONVERSATION_FAULTS, FAULTS, Talk
+from samplefeed.faults import CONVERSATION_FAULTS, Talk, run_fault
 from samplefeed.feed import Feed
 from samplefeed.frames import WrongData, message, parse, split
 from samplefeed.greeting import hello
@@ -171,17 +170,11 @@ class Conversation:
         else:
             fault = self.feed.armed.take(CONVERSATION_FAULTS)
         if fault is not None:
-            self.start(self._run_fault(fault, series, reply))
+            talk = Talk(self.channel, series, reply, fault.args, self.quotes.any_session())
+            self.start(run_fault(fault.name, talk))
             return
         await self._send_all(reply.payloads())
         self.watch(series, reply)
-
-    async def _run_fault(self, armed: ArmedFault, series: Series, reply: Reply) -> None:
-        talk = Talk(self.channel, series, reply, armed.args, self.quotes.any_session())
-        run = FAULTS[armed.name].run
-        if run is not None:
-            with contextlib.suppress(ConnectionError):
-                await run(talk)
 
     def watch(self, series: Series, reply: Reply) -> None:
         """Start the live updates of the series."""
@@ -259,9 +252,8 @@ class Conversation:
         await self.channel.send(*payloads)
 
 
-@cache
-def _timezones() -> frozenset[str]:
-    return frozenset(available_timezones())
+# Cached: the function searches all files of the time zones.
+_timezones = cache(available_timezones)
 
 
 _HANDLERS: dict[str, Callable[[Conversation, list[Any]], Awaitable[None]]] = {

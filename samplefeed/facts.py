@@ -17,7 +17,7 @@ def resolved_facts(instrument: Instrument, session: str) -> dict[str, Any]:
     market = instrument.hours
     is_extended = session == "extended" and instrument.has_extended_hours
     subsession = "extended" if is_extended else "regular"
-    facts = _source(instrument) | _names(instrument) | _prices(instrument)
+    facts = _identity(instrument) | _prices(instrument)
     facts |= {
         "session": _session(market, subsession),
         "session_display": _session(market, subsession),
@@ -69,7 +69,8 @@ def update_mode(delay: int) -> str:
     return f"delayed_streaming_{delay}" if delay else "streaming"
 
 
-def _source(instrument: Instrument) -> dict[str, Any]:
+def _identity(instrument: Instrument) -> dict[str, Any]:
+    """Return the facts of the source and the names of the instrument."""
     source_id = instrument.feed.removesuffix("_DLY") or instrument.exchange
     return {
         "source2": {
@@ -83,11 +84,6 @@ def _source(instrument: Instrument) -> dict[str, Any]:
         "source_id": source_id,
         "provider_id": instrument.provider,
         "country": instrument.country,
-    }
-
-
-def _names(instrument: Instrument) -> dict[str, Any]:
-    return {
         "name": instrument.symbol,
         "full_name": instrument.feed_symbol,
         "pro_name": instrument.full_symbol,

@@ -21,14 +21,36 @@ def day_number(day: date) -> int:
 @cache
 def us_holidays() -> frozenset[int]:
     """Return the days on which New York's exchanges do not trade."""
-    days = {day for year in YEARS for day in _us_year(year)} | set(_US_EXTRA)
+    days = list(_US_EXTRA)
+    for year in YEARS:
+        days += [
+            _nth_weekday(year, 2, MONDAY, 3),
+            _easter(year) - timedelta(2),
+            _nth_weekday(year, 6, MONDAY, 1) - timedelta(7),  # the last Monday of May
+            _observed(date(year, 7, 4)),
+            _nth_weekday(year, 9, MONDAY, 1),
+            _nth_weekday(year, 11, THURSDAY, 4),
+            _observed(date(year, 12, 25)),
+        ]
+        if year >= 1998:
+            days.append(_nth_weekday(year, 1, MONDAY, 3))
+        if year >= 2022:
+            days.append(_observed(date(year, 6, 19)))
+        if date(year, 1, 1).weekday() != SATURDAY:  # New Year on a Saturday has no substitute day
+            days.append(_observed(date(year, 1, 1)))
     return frozenset(map(day_number, days))
 
 
 @cache
 def us_early_closes() -> frozenset[int]:
     """Return the days on which New York closes at 13:00."""
-    days = {day for year in YEARS if year >= 1993 for day in _us_early_year(year)}
+    days = []
+    for year in range(1993, YEARS.stop):
+        days.append(_nth_weekday(year, 11, THURSDAY, 4) + timedelta(1))
+        if date(year, 7, 4).weekday() in range(1, 5):
+            days.append(date(year, 7, 3))
+        if date(year, 12, 24).weekday() < 4:
+            days.append(date(year, 12, 24))
     return frozenset(map(day_number, days)) - us_holidays()
 
 
@@ -47,34 +69,6 @@ def european_holidays() -> frozenset[int]:
 def fixed_holidays(*month_days: tuple[int, int]) -> frozenset[int]:
     """Return the same calendar days of every year."""
     return frozenset(day_number(date(year, *both)) for year in YEARS for both in month_days)
-
-
-def _us_year(year: int) -> list[date]:
-    days = [
-        _nth_weekday(year, 2, MONDAY, 3),
-        _easter(year) - timedelta(2),
-        _nth_weekday(year, 6, MONDAY, 1) - timedelta(7),  # the last Monday of May
-        _observed(date(year, 7, 4)),
-        _nth_weekday(year, 9, MONDAY, 1),
-        _nth_weekday(year, 11, THURSDAY, 4),
-        _observed(date(year, 12, 25)),
-    ]
-    if year >= 1998:
-        days.append(_nth_weekday(year, 1, MONDAY, 3))
-    if year >= 2022:
-        days.append(_observed(date(year, 6, 19)))
-    if date(year, 1, 1).weekday() != SATURDAY:  # New Year on a Saturday has no substitute day
-        days.append(_observed(date(year, 1, 1)))
-    return days
-
-
-def _us_early_year(year: int) -> list[date]:
-    days = [_nth_weekday(year, 11, THURSDAY, 4) + timedelta(1)]
-    if date(year, 7, 4).weekday() in range(1, 5):
-        days.append(date(year, 7, 3))
-    if date(year, 12, 24).weekday() < 4:
-        days.append(date(year, 12, 24))
-    return days
 
 
 def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date:

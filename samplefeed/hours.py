@@ -60,15 +60,10 @@ class Market:
         return legs[0][0], legs[-1][1]
 
 
+@cache
 def trading_days(market: Market, first_day: int) -> Integers:
     """Return the market's trading days from `first_day` to 2044, as day numbers."""
-    days = _all_trading_days(market)
-    return days[np.searchsorted(days, first_day) :]
-
-
-@cache
-def _all_trading_days(market: Market) -> Integers:
-    days = np.arange(FIRST_DAY, END_DAY, dtype=np.int64)
+    days = np.arange(max(first_day, FIRST_DAY), END_DAY, dtype=np.int64)
     is_open = ~np.isin(days, np.array(sorted(market.holidays()), dtype=np.int64))
     if not market.is_open_at_weekends:
         is_open &= weekdays(days) < 5

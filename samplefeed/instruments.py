@@ -152,8 +152,14 @@ def _make_expression(text: str) -> Instrument | None:
     names = _PART.findall(text)
     legs = [all_instruments().get(name) for name in names]
     found = [leg for leg in legs if leg is not None]
-    price = _evaluate(_PART.sub(lambda match: f"<{match[0]}>", text), found)
-    if len(found) != len(names) or price is None:
+    if len(found) != len(names):
+        return None
+    prices = iter(found)
+    try:
+        price = _Arithmetic(_PART.sub(lambda _: repr(next(prices).base_price), text)).result()
+    except (ValueError, ZeroDivisionError, IndexError):
+        return None
+    if price <= 0:
         return None
     scale = 10 ** max(2, 6 - len(str(int(price))))
     return replace(
@@ -170,17 +176,6 @@ def _make_expression(text: str) -> Instrument | None:
         feed="",
         kind="spread",
     )
-
-
-def _evaluate(text: str, legs: list[Instrument]) -> float | None:
-    """Return the price of an expression from its legs' prices, or None if it is malformed."""
-    for leg in legs:
-        text = text.replace(f"<{leg.full_symbol}>", repr(leg.base_price))
-    try:
-        price = _Arithmetic(text).result()
-    except (ValueError, ZeroDivisionError, IndexError):
-        return None
-    return price if price > 0 else None
 
 
 class _Arithmetic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,19 @@ def _names(full_symbol: str) -> dict[str, str]:
 
 
 def _read_recording(path: Path) -> Recording:
+    facts: dict[str, Any] = {}
+    rows: dict[float, list[float]] = {}
+    close_at: int | None = None
     try:
-        return _read_messages(_messages(path))
+        for message in _messages(path):
+            method, parameters = message.get("m"), message.get("p", [])
+            if method == "symbol_resolved":
+                facts = parameters[2]
+            elif method in {"timescale_update", "du"}:
+                for series in parameters[1].values():
+                    rows |= {bar["v"][0]: bar["v"] for bar in series.get("s", [])}
+                    close_at = series.get("lbs", {}).get("bar_close_time", close_at)
+        return Recording(facts, _table([rows[time] for time in sorted(rows)]), close_at)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{path} is no recording of TradingView's messages.") from error
 
@@ -143,21 +154,6 @@ def _payloads(text: str) -> Iterator[dict[str, Any]]:
         except ValueError:
             # Heartbeats, and small messages that were damaged when they were copied.
             continue
-
-
-def _read_messages(messages: Iterable[dict[str, Any]]) -> Recording:
-    facts: dict[str, Any] = {}
-    rows: dict[float, list[float]] = {}
-    close_at: int | None = None
-    for message in messages:
-        method, parameters = message.get("m"), message.get("p", [])
-        if method == "symbol_resolved":
-            facts = parameters[2]
-        elif method in {"timescale_update", "du"}:
-            for series in parameters[1].values():
-                rows |= {bar["v"][0]: bar["v"] for bar in series.get("s", [])}
-                close_at = series.get("lbs", {}).get("bar_close_time", close_at)
-    return Recording(facts, _table([rows[time] for time in sorted(rows)]), close_at)
 
 
 def _table(rows: list[list[float]]) -> Floats:

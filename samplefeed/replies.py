@@ -96,9 +96,18 @@ def first_reply(
     """Return the answer to `create_series`."""
     if span is not None:
         series.request = replace(series.request, n_bars=feed.options.plan_window)
-    bars, rendered = _answer(feed, series)
+
+    def make() -> Answer:
+        bars = series.listing.bars(series.request)
+        return bars, render(bars, series.key)
+
+    is_stopped = feed.clock.frozen_at is not None
+    bars, rendered = _answers.get((series.key, series.request), make) if is_stopped else make()
     if span is not None:
-        bars = _within(bars, span)
+        chosen = (bars.rows[:, 0] >= span[0]) & (bars.rows[:, 0] <= span[1])
+        is_forming = bars.is_forming and bool(chosen[-1:].any())
+        rows, marks = bars.rows[chosen], bars.mark_times[chosen]
+        bars = replace(bars, rows=rows, mark_times=marks, is_forming=is_forming)
         rendered = render(bars, (*series.key, span))
     series.n_sent = len(bars)
     series.last_index = len(bars) - 1
@@ -106,6 +115,8 @@ def first_reply(
         series.first_time = float(bars.rows[0, 0])
         series.last_time = float(bars.rows[-1, 0])
     resolution = series.resolution
+    # The plan or the beginning of history limits the reply.
+    is_short = bars.is_beginning or len(bars) >= feed.options.plan_window
     is_first_answer, resolution.is_answered = not resolution.is_answered, True
     return Reply(
         address,
@@ -114,35 +125,7 @@ def first_reply(
         bars=rendered,
         close_at=bars.close_at if len(bars) else None,
         mode=update_mode(series.listing.delay),
-        is_limited=_is_limited(feed, bars, n_bars) and span is None,
-    )
-
-
-def _answer(feed: Feed, series: Series) -> Answer:
-    def make() -> Answer:
-        bars = series.listing.bars(series.request)
-        return bars, render(bars, series.key)
-
-    if feed.clock.frozen_at is None:
-        return make()
-    return _answers.get((series.key, series.request), make)
-
-
-def _is_limited(feed: Feed, bars: Bars, n_bars: int) -> bool:
-    """Return whether the plan or the beginning of history limits the reply."""
-    if len(bars) >= n_bars:
-        return False
-    return bars.is_beginning or len(bars) >= feed.options.plan_window
-
-
-def _within(bars: Bars, span: tuple[int, int]) -> Bars:
-    chosen = (bars.rows[:, 0] >= span[0]) & (bars.rows[:, 0] <= span[1])
-    is_last = bool(len(chosen)) and bool(chosen[-1])
-    return replace(
-        bars,
-        rows=bars.rows[chosen],
-        mark_times=bars.mark_times[chosen],
-        is_forming=bars.is_forming and is_last,
+        is_limited=span is None and len(bars) < n_bars and is_short,
     )
 
 

@@ -64,7 +64,16 @@ class Reply:
 
     def update(self) -> bytes:
         """Return the `timescale_update` with the bars and their marks."""
-        return self._shaped("timescale_update", self._series(), self._scale())
+        index_diff = [{"old": 0, "new": self.n_older}] if self.n_older else []
+        last = self.bars.n_bars - 1
+        switches = b',"last_session_switches":%b' % numbers({self.address.series: {"market": last}})
+        scale = b',{"index":0,"zoffset":0,"changes":[%b],"marks":[%b],"index_diff":%b%b}' % (
+            self.bars.changes,
+            self.bars.marks,
+            numbers(index_diff),
+            switches if self.bars.n_bars else b"",
+        )
+        return self._shaped("timescale_update", self._series(), scale)
 
     def empty_update(self) -> bytes:
         """Return a `timescale_update` of the series without bars."""
@@ -111,17 +120,6 @@ class Reply:
             indexes,
             numbers(self.address.turnaround),
             status,
-        )
-
-    def _scale(self) -> bytes:
-        index_diff = [{"old": 0, "new": self.n_older}] if self.n_older else []
-        last = self.bars.n_bars - 1
-        switches = b',"last_session_switches":%b' % numbers({self.address.series: {"market": last}})
-        return b',{"index":0,"zoffset":0,"changes":[%b],"marks":[%b],"index_diff":%b%b}' % (
-            self.bars.changes,
-            self.bars.marks,
-            numbers(index_diff),
-            switches if self.bars.n_bars else b"",
         )
 
     def _shaped(self, method: str, series: bytes, scale: bytes) -> bytes:

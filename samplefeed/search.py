@@ -86,15 +86,15 @@ def find_symbols(text: str, *, exchange: str = "", kind: str = "") -> list[Instr
     ]
     # Two continuous contracts of one future are one entry, which lists both.
     found = [one for one in found if one.kind != "futures" or one.symbol.endswith("1!")]
-    return sorted(found, key=lambda instrument: _rank(instrument, name))
-
-
-def _rank(instrument: Instrument, name: str) -> int:
-    if instrument.symbol == name:
-        return 0
-    if instrument.symbol.startswith(name):
-        return 1
-    return 2 if name in instrument.symbol else 3
+    # Equal symbols first, then symbols that begin with the text, then symbols that contain it.
+    return sorted(
+        found,
+        key=lambda one: (
+            one.symbol != name,
+            not one.symbol.startswith(name),
+            name not in one.symbol,
+        ),
+    )
 
 
 def _mark(request: web.Request) -> str:

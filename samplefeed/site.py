@@ -131,7 +131,12 @@ async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
     if name == "busy":
         return web.Response(status=503, text="<html><body>busy</body></html>")
     if name == "drip_headers":
-        await _drip_headers(request)
+        transport = request.transport
+        if transport is not None:
+            transport.write(b"HTTP/1.1 200 OK\r\nX-Header: ")
+            while not transport.is_closing():
+                transport.write(b" ")
+                await asyncio.sleep(0.05)
     response = web.StreamResponse()
     if name == "drip":
         # A long length: a client without a deadline would never stop reading.
@@ -143,15 +148,6 @@ async def _trouble(request: web.Request, name: str) -> web.StreamResponse:
                 await asyncio.sleep(0.05)
     await asyncio.Event().wait()
     return response
-
-
-async def _drip_headers(request: web.Request) -> None:
-    transport = request.transport
-    if transport is not None:
-        transport.write(b"HTTP/1.1 200 OK\r\nX-Header: ")
-        while not transport.is_closing():
-            transport.write(b" ")
-            await asyncio.sleep(0.05)
 
 
 def comes_from_site(request: web.Request) -> bool:

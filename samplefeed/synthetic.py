@@ -115,7 +115,11 @@ def minutes_of(instrument: Instrument, session: str, chosen: slice) -> Minutes:
         _regular_minutes(instrument, numbers, table),
         _walk(instrument, "postmarket", after, numbers, _postmarket(instrument, numbers, table)),
     ]
-    return _joined(parts)
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
+        for name in Minutes.__dataclass_fields__
+    }
+    return Minutes(**joined)
 
 
 def _regular_minutes(instrument: Instrument, numbers: Integers, table: Integers) -> Minutes:
@@ -163,10 +167,18 @@ def _walk(
     is_traded = _traded_minutes(bits, lengths, hole_rate)
     points = _points(bits, lengths, table)
     if hole_rate:
-        points = _resting(points, is_traded)
+        # A minute without a trade has the last price.
+        columns_traded = np.where(is_traded, columns + 1, 0)
+        latest = np.maximum.accumulate(columns_traded, axis=1)
+        points[:, 1:] = np.take_along_axis(points, latest, axis=1)
     opens, closes = points[:, :-1], points[:, 1:]
     highs, lows = _extremes(bits, opens, closes, is_traded, table)
-    volumes = _shares(bits, is_traded, table[:, VOLUME])
+    # The volumes of the minutes add up to the volume of the day.
+    weights = np.where(is_traded, ((bits >> np.uint64(48)) + np.uint64(1)).astype(np.int64), 0)
+    running = np.cumsum(weights, axis=1)
+    shares = running / np.maximum(running[:, -1:], 1)
+    reached = np.floor(table[:, VOLUME, None] * shares).astype(np.int64)
+    volumes = np.diff(reached, axis=1, prepend=0)
     return Minutes(columns + leg[0], opens, highs, lows, closes, volumes, is_traded)
 
 
@@ -193,28 +205,13 @@ def _points(bits: Words, lengths: Integers, table: Integers) -> Integers:
     first, final = table[:, OPEN, None], table[:, CLOSE, None]
     spread = (table[:, HIGH] - table[:, LOW]) / (27_000.0 * np.sqrt(np.maximum(lengths, 1)))
     path = np.rint(first + (final - first) * share + spread[:, None] * bridge).astype(np.int64)
-    path = _folded(path, table[:, LOW, None], table[:, HIGH, None])
-    path = np.where(np.arange(n_minutes) >= lengths[:, None] - 1, final, path)
-    return np.concatenate([np.broadcast_to(first, (n_days, 1)), path], axis=1)
-
-
-def _folded(path: Integers, low: Integers, high: Integers) -> Integers:
-    """Return the path reflected at the day's low and high.
-
-    A path that is cut off there would stay at its extremes for hours.
-    """
+    # Reflect the path at the day's low and high: a cut path would stay at its extremes for hours.
+    low, high = table[:, LOW, None], table[:, HIGH, None]
     reach = np.maximum(high - low, 1)
     around = (path - low) % (2 * reach)
-    folded: Integers = np.minimum(low + np.minimum(around, 2 * reach - around), high)
-    return folded
-
-
-def _resting(points: Integers, is_traded: Flags) -> Integers:
-    """Return the points with the last price in minutes without a trade."""
-    columns = np.where(is_traded, np.arange(1, points.shape[1]), 0)
-    latest = np.maximum.accumulate(columns, axis=1)
-    resting = np.take_along_axis(points, latest, axis=1)
-    return np.concatenate([points[:, :1], resting], axis=1)
+    path = np.minimum(low + np.minimum(around, 2 * reach - around), high)
+    path = np.where(np.arange(n_minutes) >= lengths[:, None] - 1, final, path)
+    return np.concatenate([np.broadcast_to(first, (n_days, 1)), path], axis=1)
 
 
 def _extremes(
@@ -234,29 +231,3 @@ def _extremes(
     highs[rows, np.where(is_traded, highs, -1).argmax(axis=1)] = table[:, HIGH]
     lows[rows, np.where(is_traded, lows, _NOTHING).argmin(axis=1)] = table[:, LOW]
     return highs, lows
-
-
-def _shares(
-    bits: Words,
-    is_traded: Flags,
-    volumes: Integers,
-) -> Integers:
-    """Return the volume of each minute; the minutes of a day add up to its volume."""
-    weights = np.where(is_traded, ((bits >> np.uint64(48)) + np.uint64(1)).astype(np.int64), 0)
-    running = np.cumsum(weights, axis=1)
-    total = np.maximum(running[:, -1:], 1)
-    reached = np.floor(volumes[:, None] * (running / total)).astype(np.int64)
-    shares: Integers = np.diff(reached, axis=1, prepend=0)
-    return shares
-
-
-def _joined(parts: list[Minutes]) -> Minutes:
-    return Minutes(
-        np.concatenate([part.offsets for part in parts]),
-        np.concatenate([part.opens for part in parts], axis=1),
-        np.concatenate([part.highs for part in parts], axis=1),
-        np.concatenate([part.lows for part in parts], axis=1),
-        np.concatenate([part.closes for part in parts], axis=1),
-        np.concatenate([part.volumes for part in parts], axis=1),
-        np.concatenate([part.is_traded for part in parts], axis=1),
-    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MINUTES = {1, 3, 5, 15, 30, 45, 60, 120, 180, 240}
-MONTHS = {1, 3, 6, 12}
+from datasets import bars
+
+_MINUTES = {timeframe.minutes for timeframe in bars.Timeframe if timeframe.is_intraday}
+# TradingView has more lengths of months than the service.
+_MONTHS = {1, 3, 6, 12}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class RefusedTimeframe:
 
 
 def parse_timeframe(text: str) -> Timeframe | RefusedTimeframe | None:
-    """Return the timeframe of a text, or None for text that TradingView calls invalid."""
+    """Return the timeframe of a text, or None for a text that TradingView calls invalid."""
     match = re.fullmatch(r"(\d{0,5})([HDWMSTR]?)", text)
     if match is None or not text:
         return None
@@ -43,8 +46,8 @@ def parse_timeframe(text: str) -> Timeframe | RefusedTimeframe | None:
         )
     if unit in {"", "H"}:
         minutes = count * 60 if unit else count
-        if minutes in MINUTES:
+        if minutes in _MINUTES:
             return Timeframe("minute", minutes)
-    elif unit == "M" and count in MONTHS or unit in {"D", "W"} and count == 1:
+    elif unit == "M" and count in _MONTHS or unit in {"D", "W"} and count == 1:
         return Timeframe(unit, count)
     return RefusedTimeframe("custom_resolution")

@@ -11,6 +11,7 @@ from datasets.bars.keys import (
     canonical_name,
     check_source,
     is_exchange,
+    join_symbol,
     split_symbol,
 )
 from datasets.bars.quality import count_inconsistent, largest_gap_s, zero_volume_share
@@ -47,6 +48,7 @@ __all__ = [
     "content_hash",
     "count_inconsistent",
     "is_exchange",
+    "join_symbol",
     "largest_gap_s",
     "make_table",
     "split_symbol",

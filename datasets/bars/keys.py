@@ -118,7 +118,7 @@ class DatasetKey:
     @property
     def full_symbol(self) -> str:
         """TradingView's form, `EXCHANGE:SYMBOL`; for an expression only the symbol."""
-        return f"{self.exchange}:{self.symbol}" if self.exchange else self.symbol
+        return join_symbol(self.exchange, self.symbol)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, ready for JSON."""
@@ -150,6 +150,11 @@ def split_symbol(symbol: str, exchange: str) -> tuple[str, str]:
         message = f"{exchange!r} is not the exchange in the symbol {symbol!r}; leave one out."
         raise InvalidRequest({"exchange": [message]})
     return prefix, rest
+
+
+def join_symbol(exchange: str, symbol: str) -> str:
+    """Return TradingView's form, `EXCHANGE:SYMBOL`; for an expression (exchange `""`) only the symbol."""
+    return f"{exchange}:{symbol}" if exchange else symbol
 
 
 def canonical_name(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.core.cache import cache
 
-from datasets.bars import ascii_upper
+from datasets.bars import ascii_upper, join_symbol
 from datasets.catalog import lists
 from datasets.errors import FetchError, RateLimited
 from datasets.fetching import throttle
@@ -94,7 +94,7 @@ def _stored(search: Search) -> list[SymbolMatch]:
     found: dict[str, SymbolMatch] = {}
     for exchange, symbol, facts in values.values_list("exchange", "symbol", "instrument")[:500]:
         match = SymbolMatch(
-            full_symbol=f"{exchange}:{symbol}" if exchange else symbol,
+            full_symbol=join_symbol(exchange, symbol),
             symbol=symbol,
             exchange=exchange,
             description=str(facts.get("description", "")),

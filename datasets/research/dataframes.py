@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from datasets.bars import join_symbol
 from datasets.calendars import NEVER, Clock, close_instants, is_spread_out
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, Form, Unit
@@ -111,11 +112,10 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
     facts, instrument = bars.facts, bars.facts["instrument"]
     key = facts["key"]
     times = bars.times
-    full_symbol = f"{key['exchange']}:{key['symbol']}" if key["exchange"] else key["symbol"]
     # A bar with a bar after it is final. For the dataset's last bar the state may be unknown.
     is_final = facts["last_bar_final"] if bars.next_ms == NEVER else True
     return {
-        "full_symbol": full_symbol,
+        "full_symbol": join_symbol(key["exchange"], key["symbol"]),
         **key,
         "content_hash": facts["content_hash"],
         "fetched_at": facts["fetched_at"],

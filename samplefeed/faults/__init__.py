@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from samplefeed.faults import answers, bars, framing, lies, refusals, transport
 from samplefeed.faults.bars import altered_rows
-from samplefeed.faults.registry import CONVERSATION, FAULTS, UPGRADE, Fault, Talk
+from samplefeed.faults.registry import CONVERSATION, FAULTS, UPGRADE, Fault, Talk, run_fault
 
 CONVERSATION_FAULTS = {name for name, fault in FAULTS.items() if fault.level == CONVERSATION}
 UPGRADE_FAULTS = {name for name, fault in FAULTS.items() if fault.level == UPGRADE}
@@ -21,5 +21,6 @@ __all__ = [
     "framing",
     "lies",
     "refusals",
+    "run_fault",
     "transport",
 ]

@@ -16,7 +16,7 @@ async def no_bars(talk: Talk) -> None:
     await talk.channel.send(*replace(talk.reply, bars=NO_BARS).payloads())
 
 
-@conversation_fault("Half as many bars as there are, and data_completed says limit.")
+@conversation_fault("Half of the available bars; data_completed is “limit”.")
 async def short_history(talk: Talk) -> None:
     talk.forget_older()
     rows = talk.rows()
@@ -24,19 +24,19 @@ async def short_history(talk: Talk) -> None:
     await talk.channel.send(*reply.payloads())
 
 
-@conversation_fault("A good answer without lbs, so that nothing says whether the last bar forms.")
+@conversation_fault("A good answer without lbs: the state of the last bar is unknown.")
 async def no_lbs(talk: Talk) -> None:
     await talk.channel.send(*replace(talk.reply, close_at=None).payloads())
 
 
-@conversation_fault("An empty timescale_update comes before the one with the bars.")
+@conversation_fault("An empty timescale_update comes before the timescale_update with the bars.")
 async def empty_first(talk: Talk) -> None:
     reply = talk.reply
     updates = [reply.empty_update(), *reply.updates()]
     await talk.channel.send(*reply.opening(), *updates, reply.completed())
 
 
-@conversation_fault("A timescale_update with {} comes after the one with the bars.")
+@conversation_fault("A timescale_update with {} comes after the timescale_update with the bars.")
 async def empty_last(talk: Talk) -> None:
     reply = talk.reply
     marks = {"index": reply.bars.n_bars, "zoffset": 0, "changes": [], "marks": []}
@@ -44,7 +44,7 @@ async def empty_last(talk: Talk) -> None:
     await talk.channel.send(*reply.opening(), *reply.updates(), update, reply.completed())
 
 
-@conversation_fault("The bars are cut into three messages that overlap; the later is right.")
+@conversation_fault("The bars come in three overlapping messages; the later message is right.")
 async def several_updates(talk: Talk) -> None:
     rows, reply = talk.rows(), talk.reply
     third = max(len(rows) // 3, 1)
@@ -58,7 +58,9 @@ async def several_updates(talk: Talk) -> None:
     await talk.channel.send(reply.completed())
 
 
-@conversation_fault("The last bar comes with an old close, and right in a du before completion.")
+@conversation_fault(
+    "The last bar comes with an old close; a du before completion corrects the close."
+)
 async def du_before_completed(talk: Talk) -> None:
     rows, reply = talk.rows(), talk.reply
     last = rows[-1]
@@ -68,7 +70,7 @@ async def du_before_completed(talk: Talk) -> None:
     await talk.channel.send(new.live_update(), reply.completed())
 
 
-@conversation_fault("Heartbeats stand in the same message as the answer, before and within it.")
+@conversation_fault("Heartbeats are in the same message as the answer, before it and within it.")
 async def heartbeat_in_data(talk: Talk) -> None:
     reply = talk.reply
     updates = [b"~h~2", *reply.updates()]
@@ -91,7 +93,7 @@ async def unordered(talk: Talk) -> None:
     await talk.channel.send(*reply.opening(), payload, reply.completed())
 
 
-@conversation_fault("Studies are mixed into a good answer; one of them fails.")
+@conversation_fault("A good answer, mixed with studies; one study fails.")
 async def study_frames(talk: Talk) -> None:
     reply = talk.reply
     points = [{"i": -1_000_100, "v": [0.0, 1e100]}, {"i": 0, "v": [1.0, 2.0]}]
@@ -109,7 +111,9 @@ async def study_frames(talk: Talk) -> None:
     )
 
 
-@conversation_fault("Another chart session and another series, wrong bars in both, are mixed in.")
+@conversation_fault(
+    "A good answer, mixed with wrong bars of another chart session and another series."
+)
 async def other_sessions(talk: Talk) -> None:
     rows, reply = talk.rows(), talk.reply
     wrong = [[row[0], *(price * 2.0 for price in row[1:5]), *row[5:]] for row in rows]

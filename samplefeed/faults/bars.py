@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from samplefeed.faults.registry import Run, Talk, add
+from samplefeed.faults.registry import Talk, add
 from samplefeed.reply import Reply
 
 Rows = list[list[Any]]
@@ -29,22 +29,19 @@ def _bars_fault(sentence: str) -> Callable[[Callable[[Rows], Rows]], Callable[[R
     def enter(change: Callable[[Rows], Rows]) -> Callable[[Rows], Rows]:
         name = getattr(change, "__name__", "")
         _CHANGES[name] = change
-        add(name, sentence, _sender(name))
+
+        async def run(talk: Talk) -> None:
+            reply = with_raw_numbers(talk.reply.with_rows(altered_rows(name, talk.rows())))
+            if name == "before_1970":
+                talk.forget_older()
+                close_at = None if reply.close_at is None else reply.close_at - _SIXTY_YEARS
+                reply = replace(reply, close_at=close_at)
+            await talk.channel.send(*reply.payloads())
+
+        add(name, sentence, run)
         return change
 
     return enter
-
-
-def _sender(name: str) -> Run:
-    async def run(talk: Talk) -> None:
-        reply = with_raw_numbers(talk.reply.with_rows(altered_rows(name, talk.rows())))
-        if name == "before_1970":
-            talk.forget_older()
-            close_at = None if reply.close_at is None else reply.close_at - _SIXTY_YEARS
-            reply = replace(reply, close_at=close_at)
-        await talk.channel.send(*reply.payloads())
-
-    return run
 
 
 def with_raw_numbers(reply: Reply) -> Reply:
@@ -120,7 +117,7 @@ def shifted_grid(rows: Rows) -> Rows:
     return [[row[0] + 420, *row[1:]] for row in rows]
 
 
-@_bars_fault("All bars lie ten years later, in the future.")
+@_bars_fault("All bars are moved ten years ahead, into the future.")
 def future_bars(rows: Rows) -> Rows:
     return [[row[0] + _TEN_YEARS, *row[1:]] for row in rows]
 
@@ -160,6 +157,6 @@ def negative_prices(rows: Rows) -> Rows:
     return [[row[0], *(price - shift for price in row[1:5]), *row[5:]] for row in rows]
 
 
-@_bars_fault("All bars lie sixty years earlier, most before 1970; valid.")
+@_bars_fault("All bars are moved sixty years back, most before 1970; valid.")
 def before_1970(rows: Rows) -> Rows:
     return [[row[0] - _SIXTY_YEARS, *row[1:]] for row in rows]

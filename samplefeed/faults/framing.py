@@ -29,28 +29,28 @@ async def _send_misframed(talk: Talk, difference: int) -> None:
     await talk.channel.send_message(frame(first) + b"".join(wrong))
 
 
-@conversation_fault("The frames say that they are 7 longer than they are.")
+@conversation_fault("Each frame names a length that is 7 too large.")
 async def length_too_long(talk: Talk) -> None:
     await _send_misframed(talk, 7)
 
 
-@conversation_fault("The frames say that they are 7 shorter than they are.")
+@conversation_fault("Each frame names a length that is 7 too small.")
 async def length_too_short(talk: Talk) -> None:
     await _send_misframed(talk, -7)
 
 
-@conversation_fault("A good answer with a description that is not ASCII, n counted in bytes.")
+@conversation_fault("A good answer with a non-ASCII description; n counts bytes.")
 async def byte_length(talk: Talk) -> None:
     payloads = _described(talk).reply.payloads()
     await talk.channel.send_message(b"".join(_framed(one, len(one)) for one in payloads))
 
 
-@conversation_fault("A good answer with such a description, n counted in UTF-16 units.")
+@conversation_fault("A good answer with a non-ASCII description; n counts UTF-16 units.")
 async def utf16_length(talk: Talk) -> None:
     await talk.channel.send(*_described(talk).reply.payloads())
 
 
-@conversation_fault("A frame that is no JSON stands in the place of the bars.")
+@conversation_fault("A frame without JSON comes instead of the bars.")
 async def not_json(talk: Talk) -> None:
     reply = talk.reply
     await talk.channel.send(*reply.opening(), b"this is not JSON", reply.completed())
@@ -62,7 +62,7 @@ async def binary_message(talk: Talk) -> None:
     await talk.channel.send_message(data, is_text=False)
 
 
-@conversation_fault("The answer as a text message with bytes that are no UTF-8.")
+@conversation_fault("The answer as a text message with bytes that are not UTF-8.")
 async def invalid_utf8(talk: Talk) -> None:
     data = b"".join(map(frame, talk.reply.payloads()))
     await talk.channel.send_message(data.replace(b"series_loading", b"series_\xff\xfeading", 1))

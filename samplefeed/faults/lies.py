@@ -28,13 +28,13 @@ async def _send_bars(talk: Talk, bars: Bars, name: str) -> None:
     await talk.channel.send(*reply.payloads())
 
 
-@conversation_fault("The bars are minutes, whatever was asked for; days where it was minutes.")
+@conversation_fault("The bars are minutes for every timeframe, and days for the timeframe 1.")
 async def shorter_bars(talk: Talk) -> None:
     is_minute = talk.series.request.timeframe == _MINUTE
     await _send_bars(talk, _bars_of(talk, _DAY if is_minute else _MINUTE), "shorter")
 
 
-@conversation_fault("The bars are days, whatever was asked for; weeks where it was days.")
+@conversation_fault("The bars are days for every timeframe, and weeks for the timeframe 1D.")
 async def longer_bars(talk: Talk) -> None:
     is_day = talk.series.request.timeframe == _DAY
     await _send_bars(talk, _bars_of(talk, Timeframe("W", 1) if is_day else _DAY), "longer")
@@ -52,7 +52,7 @@ def _other_facts(talk: Talk) -> dict[str, Any]:
     }
 
 
-@conversation_fault(f"symbol_resolved names {OTHER_SYMBOL}, whatever was asked for.")
+@conversation_fault(f"symbol_resolved names {OTHER_SYMBOL} for every symbol.")
 async def other_instrument(talk: Talk) -> None:
     await talk.channel.send(*replace(talk.reply, facts=_other_facts(talk)).payloads())
 
@@ -72,7 +72,7 @@ async def other_listing(talk: Talk) -> None:
     await talk.channel.send(*replace(talk.reply, facts=changed).payloads())
 
 
-@conversation_fault("series_completed comes twice; between the two are wrong bars.")
+@conversation_fault("series_completed comes twice, with wrong bars between.")
 async def changed_after_completion(talk: Talk) -> None:
     rows, reply = talk.rows(), talk.reply
     wrong = reply.with_rows(
@@ -95,7 +95,7 @@ async def completed_again(talk: Talk) -> None:
     await talk.channel.send(reply.completed())
 
 
-@conversation_fault("Half the bars; the answer to request_more_data changes some of these.")
+@conversation_fault("Half the bars; the answer to request_more_data changes some of them.")
 async def changed_newer_bars(talk: Talk) -> None:
     reply = _newer_half(talk)
     rows = talk.rows()
@@ -113,7 +113,7 @@ def _newer_half(talk: Talk) -> Any:
     return replace(talk.reply.with_rows(newer), is_limited=False)
 
 
-@conversation_fault("A message of `bytes` (31 MB) that holds empty lists and nothing else.")
+@conversation_fault("A message of `bytes` (31 MB) that holds only empty lists.")
 async def crowded_message(talk: Talk) -> None:
     n_lists = int(talk.args.get("bytes", 31 * _MEGABYTE)) // 3
     body = b"[]," * n_lists + b"[]"

@@ -5,60 +5,47 @@ from __future__ import annotations
 from samplefeed.faults.registry import Run, Talk, add, conversation_fault
 from samplefeed.frames import message
 
-_SYMBOL_ERRORS = {
-    "invalid_symbol": ("invalid symbol",),
-    "permission_denied": ("permission denied", "group", "economics_paid"),
+# Name of the fault -> message of TradingView, and its reason.
+_REFUSALS: dict[str, tuple[str, ...]] = {
+    "invalid_symbol": ("symbol_error", "invalid symbol"),
+    "permission_denied": ("symbol_error", "permission denied", "group", "economics_paid"),
+    "seconds_not_entitled": ("series_error", "seconds_not_entitled"),
+    "resolution_not_entitled": ("series_error", "resolution_not_entitled"),
+    "custom_resolution": ("series_error", "custom_resolution"),
+    "unsupported_resolution": ("series_error", "unsupported resolution: INDEX:NDFI, 5"),
+    "bad_auth_token": ("protocol_error", "bad auth token"),
+    "banned": ("protocol_error", "banned"),
+    "banned_by_user_id": ("protocol_error", "banned by user_id"),
+    "banned_by_ip": ("protocol_error", "banned by ip"),
+    "user_connections_limit": ("protocol_error", "user connections limit reached"),
+    "max_state_sessions": ("protocol_error", "Max state sessions reached"),
+    "max_sessions_rate": ("protocol_error", "max sessions rate reached"),
+    "wrong_data": ("protocol_error", "wrong data"),
 }
-_SERIES_ERRORS = {
-    "seconds_not_entitled": "seconds_not_entitled",
-    "resolution_not_entitled": "resolution_not_entitled",
-    "custom_resolution": "custom_resolution",
-    "unsupported_resolution": "unsupported resolution: INDEX:NDFI, 5",
-}
-_PROTOCOL_ERRORS = {
-    "bad_auth_token": "bad auth token",
-    "banned": "banned",
-    "banned_by_user_id": "banned by user_id",
-    "banned_by_ip": "banned by ip",
-    "user_connections_limit": "user connections limit reached",
-    "max_state_sessions": "Max state sessions reached",
-    "max_sessions_rate": "max sessions rate reached",
-    "wrong_data": "wrong data",
+_THEN = {
+    "symbol_error": ", then series_error; never completed.",
+    "series_error": "; never completed.",
+    "protocol_error": " and a close.",
 }
 
 
-def _symbol_refusal(reason: tuple[str, ...]) -> Run:
+def _refusal(method: str, *reason: str) -> Run:
     async def run(talk: Talk) -> None:
-        reply = talk.reply
-        errors = [reply.symbol_error(*reason), reply.series_error("resolve error")]
-        await talk.channel.send(reply.loading(), *errors)
+        reply, channel = talk.reply, talk.channel
+        if method == "symbol_error":
+            errors = [reply.symbol_error(*reason), reply.series_error("resolve error")]
+            await channel.send(reply.loading(), *errors)
+        elif method == "series_error":
+            await channel.send(*reply.opening(), reply.series_error(reason[0], "undefined"))
+        else:
+            await channel.send(message(method, [reason[0]]))
+            await channel.close()
 
     return run
 
 
-def _series_refusal(reason: str) -> Run:
-    async def run(talk: Talk) -> None:
-        error = talk.reply.series_error(reason, "undefined")
-        await talk.channel.send(*talk.reply.opening(), error)
-
-    return run
-
-
-def _protocol_refusal(reason: str) -> Run:
-    async def run(talk: Talk) -> None:
-        await talk.channel.send(message("protocol_error", [reason]))
-        await talk.channel.close()
-
-    return run
-
-
-for _name, _reason in _SYMBOL_ERRORS.items():
-    _sentence = f"symbol_error “{_reason[0]}”, then series_error; never completed."
-    add(_name, _sentence, _symbol_refusal(_reason))
-for _name, _text in _SERIES_ERRORS.items():
-    add(_name, f"series_error “{_text}”; never completed.", _series_refusal(_text))
-for _name, _text in _PROTOCOL_ERRORS.items():
-    add(_name, f"protocol_error “{_text}” and a close.", _protocol_refusal(_text))
+for _name, (_method, *_reason) in _REFUSALS.items():
+    add(_name, f"{_method} “{_reason[0]}”{_THEN[_method]}", _refusal(_method, *_reason))
 
 
 @conversation_fault("critical_error for the chart session; never completed.")

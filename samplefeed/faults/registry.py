@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,14 @@ class Fault:
 FAULTS: dict[str, Fault] = {}
 
 
+async def run_fault(name: str, talk: Talk) -> None:
+    """Run a conversation fault until it ends or the client is gone."""
+    run = FAULTS[name].run
+    if run is not None:
+        with contextlib.suppress(ConnectionError):
+            await run(talk)
+
+
 def add(name: str, sentence: str, run: Run) -> None:
     """Register a conversation fault."""
     FAULTS[name] = Fault(name, CONVERSATION, sentence, run)
@@ -71,9 +80,9 @@ def conversation_fault(sentence: str) -> Callable[[Run], Run]:
 for _name, _sentence in {
     "upgrade_429": "The upgrade is answered with 429 Too Many Requests.",
     "upgrade_403": "The upgrade is answered with 403 Forbidden and a page of HTML.",
-    "upgrade_429_unfinished": "The upgrade is answered with 429, and the page that should follow never comes.",
+    "upgrade_429_unfinished": "The upgrade is answered with 429, and the announced page never comes.",
     "upgrade_502": "The upgrade is answered with 502 Bad Gateway.",
-    "silent_upgrade": "The connection is accepted and the upgrade never answered.",
-    "hello_late": "The hello comes late; `seconds` says by how much (2).",
+    "silent_upgrade": "The connection is accepted, and the upgrade is never answered.",
+    "hello_late": "The hello comes `seconds` (2) late.",
 }.items():
     FAULTS[_name] = Fault(_name, UPGRADE, _sentence)

@@ -18,12 +18,12 @@ def _whole_message(talk: Talk) -> bytes:
     return b"".join(map(frame, talk.reply.payloads()))
 
 
-@conversation_fault("Nothing comes any more, not even a heartbeat.")
+@conversation_fault("After the request nothing comes, not even a heartbeat.")
 async def silent(talk: Talk) -> None:
     talk.channel.is_muted = True
 
 
-@conversation_fault("Heartbeats come, and no answer.")
+@conversation_fault("Only heartbeats come.")
 async def heartbeats_only(talk: Talk) -> None:
     return
 
@@ -35,7 +35,7 @@ async def stall_half_way(talk: Talk) -> None:
     talk.channel.write(websocket_header(len(data)) + data[: len(data) // 2])
 
 
-@conversation_fault("Instead of the answer an unrelated message comes every `seconds` (1).")
+@conversation_fault("Instead of the answer, an unrelated message comes every `seconds` (1).")
 async def drip(talk: Talk) -> None:
     quote = {"n": "NASDAQ:AAPL", "s": "ok", "v": {"lp": 1.0}}
     while talk.channel.is_open:
@@ -43,7 +43,7 @@ async def drip(talk: Talk) -> None:
         await talk.pause(1.0)
 
 
-@conversation_fault("The bars come again and again, every `seconds` (0.2), and never the end.")
+@conversation_fault("The bars are repeated every `seconds` (0.2); series_completed never comes.")
 async def endless(talk: Talk) -> None:
     payloads = talk.reply.payloads()[:-1]
     while talk.channel.is_open:
@@ -51,7 +51,7 @@ async def endless(talk: Talk) -> None:
         await talk.pause(0.2)
 
 
-@conversation_fault("The answer comes byte by byte, one every `seconds` (0.05), and never ends.")
+@conversation_fault("The answer comes as one byte every `seconds` (0.05), and never ends.")
 async def drip_bytes(talk: Talk) -> None:
     talk.channel.is_muted = True
     data = _whole_message(talk)
@@ -111,7 +111,7 @@ async def huge_message(talk: Talk) -> None:
     await talk.channel.send(*talk.reply.payloads())
 
 
-@conversation_fault("A good answer, each payload a message of its own, `seconds` (0.3) apart.")
+@conversation_fault("A good answer; each payload is a separate message, `seconds` (0.3) apart.")
 async def slow_good(talk: Talk) -> None:
     for payload in talk.reply.payloads():
         await talk.channel.send(payload)

@@ -244,8 +244,8 @@ def test_older_bars_may_overlap_and_the_newest_may_change() -> None:
 @pytest.mark.parametrize(
     "wrong", [bar(60 * 14, price=11.0), bar(60 * 14, volume=None), bar(60 * 14 + 30)]
 )
-def test_older_bars_change_no_newer_one(wrong: list[float]) -> None:
-    with pytest.raises(BarsChanged, match="changed 1 newer ones"):
+def test_a_reply_with_older_bars_may_not_change_newer_bars(wrong: list[float]) -> None:
+    with pytest.raises(BarsChanged, match="changed 1 newer bars"):
         talk_of_half().handle(update([bar(0), bar(60), wrong]))
 
 
