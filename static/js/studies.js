@@ -4,6 +4,7 @@
 import { LINES } from "./indicators.js";
 import { studies as KINDS } from "./page-data.js";
 
+// As many as `colors.css` has colours.
 const MAX_STUDIES = 8;
 
 /** Return the studies in `text`, such as `sma:20,bb:20:2`; invalid ones are left out. */
