@@ -1,4 +1,4 @@
-"""Rows that follow the files: record, verify, adopt, rebuild, prune, delete.
+"""How do the rows follow the files? Record, verify, adopt, rebuild, prune, delete.
 
 Each file carries its own metadata. Where a file and its row differ, the file is right.
 """

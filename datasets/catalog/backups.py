@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,16 +20,15 @@ from django.core.management import call_command
 from django.db import connection
 
 from datasets import catalog
-from datasets.catalog import Finding, outputs
+from datasets.catalog import Finding, catalog_dump, outputs
 from datasets.errors import BackupFailed, DatasetsError
 from datasets.models import Dataset
-from datasets.storage import Store
+from datasets.storage import Store, put
 
 _MANIFEST = "backup.json"
 _FORMAT = 1
-_DATASETS, _STATE = "datasets", "state"
-_SQLITE, _DUMP, _KEY = "catalog.sqlite3", "catalog.dump", "secret_key"
-# Unfinished files of a writer, and locks: useless in a backup.
+_DATASETS, _STATE, _KEY = "datasets", "state", "secret_key"
+# Temporary files and locks are not part of a backup.
 _LEFT_OUT = (".tmp", ".lock")
 
 
@@ -58,12 +55,18 @@ def back_up(folder: Path) -> Outcome:
         (folder / _STATE).mkdir(parents=True, mode=0o700)
         # Catalog first: a copied file may then be newer than its row, which a restore corrects.
         # A row without its file would be a loss.
-        outcome.hints += _copy_catalog(folder / _STATE)
+        outcome.hints += catalog_dump.dump(folder / _STATE)
         with suppress(FileNotFoundError):
             shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
         hashes = _copy_datasets(outputs.get_store().folder, folder / _DATASETS, outcome)
         os.sync()
-        _write_manifest(folder, hashes)
+        manifest = {
+            "format": _FORMAT,
+            "version": settings.VERSION,
+            "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "files": hashes,
+        }
+        put(folder / _MANIFEST, json.dumps(manifest, indent=1).encode(), is_synced=True)
     except OSError as error:
         raise BackupFailed(
             f"The backup could not be written: {error}. It is incomplete."
@@ -79,7 +82,13 @@ def restore(folder: Path, *, force: bool) -> Outcome:
     `BackupFailed`.
     """
     manifest = _read_manifest(folder)
-    damaged = list(_damaged(folder / _DATASETS, manifest["files"]))
+    store, damaged = Store(folder / _DATASETS), []
+    for name, content_hash in manifest["files"].items():
+        try:
+            if store.read(name)[1].facts.content_hash != content_hash:
+                damaged.append(f"{name} contains other bars than were backed up.")
+        except DatasetsError as error:
+            damaged.append(str(error))
     if damaged:
         raise BackupFailed(f"The backup is damaged; nothing was restored. {' '.join(damaged[:5])}")
     outcome = Outcome()
@@ -88,7 +97,7 @@ def restore(folder: Path, *, force: bool) -> Outcome:
         _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
         with suppress(FileNotFoundError):
             shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
-        outcome.hints += _restore_catalog(folder / _STATE)
+        outcome.hints += catalog_dump.load(folder / _STATE)
         os.sync()
     except OSError as error:
         raise BackupFailed(f"The backup could not be restored: {error}.") from error
@@ -131,30 +140,21 @@ def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, st
     return hashes
 
 
-def _damaged(folder: Path, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each file of the manifest that is missing, corrupt or has another hash."""
-    store = Store(folder)
-    for name, content_hash in hashes.items():
-        try:
-            found = store.read(name)[1].facts.content_hash
-        except DatasetsError as error:
-            yield str(error)
-        else:
-            if found != content_hash:
-                yield f"{name} contains other bars than were backed up."
-
-
 def _make_room(*, force: bool) -> None:
     """Move the existing datasets and catalog aside; raise `BackupFailed` without `force`."""
-    database = _sqlite_path()
+    database = catalog_dump.sqlite_path()
     datasets = outputs.get_store().folder
     taken = [datasets] if any(path.is_file() for path in datasets.glob("*/*")) else []
     if database is not None and database.exists() and database.stat().st_size > 0:
         taken.append(database)
-    names = " and ".join([*map(str, taken), *_rows_elsewhere()])
+    names = [str(path) for path in taken]
+    if database is None:
+        has_table = Dataset._meta.db_table in connection.introspection.table_names()
+        if has_table and Dataset.objects.exists():
+            names.append("the database")
     if names and not force:
         raise BackupFailed(
-            f"There is data in {names} already; --force moves files aside and replaces the catalog."
+            f"There is data in {' and '.join(names)} already; --force moves files aside and replaces the catalog."
         )
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     connection.close()
@@ -165,91 +165,7 @@ def _make_room(*, force: bool) -> None:
             database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
-def _rows_elsewhere() -> list[str]:
-    """Return "the database" if the catalog is in PostgreSQL and has datasets; else an empty list."""
-    if connection.vendor == "sqlite":
-        return []
-    has_table = Dataset._meta.db_table in connection.introspection.table_names()
-    return ["the database"] if has_table and Dataset.objects.exists() else []
-
-
-# --- the catalog -------------------------------------------------------------------------
-
-
-def _sqlite_path() -> Path | None:
-    """Return the catalog's file with SQLite; None with PostgreSQL."""
-    if connection.vendor != "sqlite":
-        return None
-    return Path(str(connection.settings_dict["NAME"]))
-
-
-def _copy_catalog(folder: Path) -> list[str]:
-    """Copy the catalog as it is at one instant; return the steps left to the operator."""
-    if connection.vendor == "sqlite":
-        target = folder / _SQLITE
-        target.touch(mode=0o600)
-        with connection.cursor() as cursor:
-            # Reads a snapshot: other processes may write meanwhile.
-            cursor.execute("VACUUM INTO %s", [str(target)])
-        return []
-    target = folder / _DUMP
-    target.touch(mode=0o600)
-    if _run("pg_dump", "--format=custom", f"--file={target}"):
-        return []
-    target.unlink()
-    return [
-        "The catalog is not in the backup, because pg_dump is not installed here. Run `pg_dump --format=custom` on a machine that has it, and keep its file with the backup."
-    ]
-
-
-def _restore_catalog(folder: Path) -> list[str]:
-    """Restore the catalog from the backup; return the steps left to the operator."""
-    database = _sqlite_path()
-    if database is not None and (folder / _SQLITE).exists():
-        shutil.copyfile(folder / _SQLITE, database)
-        database.chmod(0o600)
-        return []
-    arguments = ("--clean", "--if-exists", "--no-owner", str(folder / _DUMP))
-    if database is None and (folder / _DUMP).exists() and _run("pg_restore", *arguments):
-        return []
-    return [
-        "The backup contains no catalog for this database. The catalog was rebuilt from the files, without pins, API tokens and accounts."
-    ]
-
-
-def _run(program: str, *arguments: str) -> bool:
-    """Run a PostgreSQL program on the catalog's database; return False if it is not installed."""
-    found = shutil.which(program)
-    if found is None:
-        return False
-    given = connection.settings_dict
-    # In the environment: every user of the machine can read command lines, and the password.
-    names = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD"}
-    env = os.environ | {name: str(given[ours]) for name, ours in names.items() if given[ours]}
-    done = subprocess.run(
-        [found, f"--dbname={given['NAME']}", *arguments], env=env, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise BackupFailed(f"{program} failed: {done.stderr.strip()}")
-    return True
-
-
 # --- the manifest ------------------------------------------------------------------------
-
-
-def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
-    document = {
-        "format": _FORMAT,
-        "version": settings.VERSION,
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": hashes,
-    }
-    draft = folder / f".{_MANIFEST}.draft"
-    with draft.open("w") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / _MANIFEST)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
