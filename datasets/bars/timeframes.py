@@ -121,9 +121,9 @@ class BarLength:
         )
 
 
-def _read(text: str) -> BarLength | None:
-    """Return the length of a spelling; None for a text that is none."""
-    found = _SPELLING.fullmatch(text.strip())
+def _read(text: object) -> BarLength | None:
+    """Return the length of a spelling; None for anything else."""
+    found = _SPELLING.fullmatch(text.strip()) if isinstance(text, str) else None
     number, unit = (found[1], found[2] or "") if found else (None, "")
     if number is None and unit not in _ALONE:
         return None

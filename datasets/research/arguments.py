@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -56,17 +56,26 @@ class Part:
         return first, max(first, last)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where bars come from: the folder of a source, or a service; and whether to fetch."""
+
+    source: str | None
+    folder: str | Path | None
+    url: str | None
+    token: str | tuple[str, str] | None = field(repr=False)
+    fetch: Fetching
+
+    def __post_init__(self) -> None:
+        check_choice("fetch", self.fetch, get_args(Fetching))
+
+
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `InvalidRequest` unless the argument `name` has one of the allowed values."""
     if value not in allowed:
         *others, last = allowed
         message = f"{value!r} is not allowed; use {', '.join(others)} or {last}."
         raise InvalidRequest({name: [message]})
-
-
-def check_fetching(fetch: str) -> None:
-    """Raise `InvalidRequest` for an unknown value of `fetch`."""
-    check_choice("fetch", fetch, get_args(Fetching))
 
 
 def needs_fetch(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -43,6 +44,27 @@ def render(
             each.with_type(instant) if each.type == _INSTANT else each for each in table.schema
         ]
         table = table.cast(pa.schema(schema))
+    return _table_in(form, table, provenance)
+
+
+def convert(frame: pd.DataFrame, form: Form) -> Any:
+    """Return a frame of ours in the form that `load` describes under `as_`."""
+    if form == "pandas":
+        return frame
+    columns = frame.reset_index()
+    if form == "numpy":
+        return {
+            str(name): column.to_numpy()
+            if column.dtype == float
+            else column.dt.tz_localize(None).to_numpy()
+            for name, column in columns.items()
+        }
+    table = pa.Table.from_pandas(columns, preserve_index=False)
+    return _table_in(form, table, frame.attrs)
+
+
+def _table_in(form: Form, table: pa.Table, provenance: Mapping[Any, Any]) -> Any:
+    """Return an Arrow table with its provenance, or a polars table of it."""
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(provenance).encode()})
     if form == "arrow":
         return table

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datasets.bars import DatasetKey
+from datasets.bars import BarLength, DatasetKey
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research import lock_files
 from datasets.research.arguments import (
     CLOSE_TIME,
+    VALUE_COLUMNS,
     Fetching,
     Form,
     Instant,
+    Origin,
     Part,
     Unit,
-    check_fetching,
     check_form,
     check_one_place,
     choose_columns,
@@ -39,7 +40,8 @@ from datasets.research.folders import (
     outputs_folder,
     require_present,
 )
-from datasets.research.reader import find_dataset, open_dataset, read_part, with_facts
+from datasets.research.made_bars import make_bars, n_base_bars
+from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
 from datasets.research.service import Service, local_address
 from datasets.storage import relative_path
 
@@ -75,7 +77,9 @@ def load(
     Parameters
     ----------
     symbol, timeframe
-        `BINANCE:BTCUSDT`, `1h`; any spelling that the API takes.
+        `BINANCE:BTCUSDT`, `1h`; any spelling that the API takes. Bars of other lengths, such as
+        `7`, `6h`, `2D` or `3M`, are made of the largest timeframe that TradingView sends and
+        that divides them; `attrs["made_from"]` names it. They are always whole.
     n_bars
         Number of bars back from the newest. Of the datasets with enough bars, the one that was
         fetched last answers. None takes all bars of one dataset: the one fetched last of those
@@ -126,27 +130,9 @@ def load(
     ServiceFailed
         The service did not give the bars.
     """
-    check_fetching(fetch)
     check_form(as_, unit)
-    names = choose_columns(columns)
-    n_bars = to_number(n_bars)
-    key = parse_key(
-        source, symbol, timeframe, n_bars=n_bars, session=session, adjustment=adjustment
-    )
-    locked = lock_files.read_lock(lock) if lock is not None else None
-    if locked is not None:
-        key = locked.pin(key)
-    place, (key,) = prepare(
-        [key],
-        fetch=fetch,
-        source=source,
-        folder=folder,
-        url=url,
-        token=token,
-        is_exact=locked is not None,
-    )
-    # A service has chosen already: the key is that of the file that was copied.
-    is_chosen = locked is not None or url is not None
+    origin = Origin(source=source, folder=folder, url=url, token=token, fetch=fetch)
+    names, n_bars = choose_columns(columns), to_number(n_bars)
     part = Part(
         columns=("time", *(name for name in names if name != CLOSE_TIME)),
         start_ms=to_instant(start, "start"),
@@ -154,45 +140,68 @@ def load(
         n_bars=n_bars or 0,
         closed=closed,
     )
+    length = BarLength.parse(timeframe)
+    key = parse_key(
+        source,
+        symbol,
+        length.base.value,
+        n_bars=n_base_bars(length, n_bars),
+        session=session,
+        adjustment=adjustment,
+    )
+    if length.fetched is not None:
+        bars, path = _read(key, part, origin, lock)
+        return render(bars, names, provenance_of(bars, path), as_, unit)
+    try:
+        bars, path = _read(key, Part(), origin, lock)
+    except DatasetNotFound as error:
+        made = f"Bars of {length.value} are made of bars of {length.base.value}."
+        raise type(error)(f"{made} {error}") from error
+    base = render(bars, VALUE_COLUMNS, provenance_of(bars, path), "pandas", unit)
+    return make_bars(base, length, part, names, as_)
+
+
+def _read(key: DatasetKey, part: Part, origin: Origin, lock: str | Path | None) -> tuple[Bars, str]:
+    """Read a part of the dataset that answers; return its file's path below the datasets folder too."""
+    locked = lock_files.read_lock(lock) if lock is not None else None
+    if locked is not None:
+        key = locked.pin(key)
+    place, (key,) = prepare([key], origin, is_exact=locked is not None)
+    # A service has chosen already: the key is that of the file that was copied.
+    is_chosen = locked is not None or origin.url is not None
     with open_dataset(place, key) if is_chosen else find_dataset(place, key) as opened:
         if locked is not None:
             opened = with_facts(opened, locked.locked_facts(opened.facts))
         bars = read_part(opened, part)
     lock_files.note(bars.facts)
-    return render(bars, names, provenance_of(bars, f"{place.source}/{opened.name}"), as_, unit)
+    return bars, f"{place.source}/{opened.name}"
 
 
 def prepare(
-    keys: Sequence[DatasetKey],
-    *,
-    fetch: Fetching,
-    source: str | None,
-    folder: str | Path | None,
-    url: str | None,
-    token: str | tuple[str, str] | None,
-    is_exact: bool = False,
+    keys: Sequence[DatasetKey], origin: Origin, *, is_exact: bool = False
 ) -> tuple[Place, list[DatasetKey]]:
     """Return the place and the keys of the files to read, after the needed fetches and copies.
 
     With `is_exact` only the keys' own datasets count, not larger ones of the same series.
     Raises the error of a fetch that failed, `ServiceFailed` or `DatasetNotFound`.
     """
-    check_one_place(folder, url)
-    if url is None and fetch == "never":
-        return find_place(folder, source), list(keys)
-    with Service(local_address() if url is None else url, token) as service:
-        if url is not None:
-            return service.mirror(keys, fetch=fetch, is_exact=is_exact)
+    check_one_place(origin.folder, origin.url)
+    if origin.url is None and origin.fetch == "never":
+        return find_place(origin.folder, origin.source), list(keys)
+    url = local_address() if origin.url is None else origin.url
+    with Service(url, origin.token) as service:
+        if origin.url is not None:
+            return service.mirror(keys, fetch=origin.fetch, is_exact=is_exact)
         known: dict[DatasetKey, dict[str, Any]] = {}
         for key in keys:
             # A missing or a broken file is fetched.
             with (
                 suppress(DatasetNotFound, FileCorrupt),
-                find_dataset(find_place(folder, source), key) as opened,
+                find_dataset(find_place(origin.folder, origin.source), key) as opened,
             ):
                 known[key] = opened.facts
-        service.fetch(keys, known, fetch=fetch)
-    return find_place(folder, source), list(keys)
+        service.fetch(keys, known, fetch=origin.fetch)
+    return find_place(origin.folder, origin.source), list(keys)
 
 
 def catalog(

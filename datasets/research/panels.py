@@ -16,8 +16,8 @@ from datasets.research.arguments import (
     VALUE_COLUMNS,
     Fetching,
     Instant,
+    Origin,
     check_choice,
-    check_fetching,
     parse_key,
     to_instant,
     to_number,
@@ -90,7 +90,7 @@ def load_panel(
     ------
     The errors of `load`. `DatasetNotFound` names all symbols without a dataset.
     """
-    check_fetching(fetch)
+    origin = Origin(source=source, folder=folder, url=url, token=token, fetch=fetch)
     n_bars = to_number(n_bars)
     check_choice("field", field, VALUE_COLUMNS)
     check_choice("join", join, get_args(Join))
@@ -99,25 +99,37 @@ def load_panel(
     bounds = (to_instant(start, "start"), to_instant(end, "end"))
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     series = Series(names, timeframe, n_bars, session, adjustment)
+    panel = None
     if lock is None and url is None and fetch == "never" and keep and not verify:
         place = find_place(folder, source)
         builder = PanelBuilder(place, shape, _panel_cache(place, cache))
-        cached = builder.find_cached(series, lambda: _parse_keys(series, source))
-        if cached is not None:
-            return _frame(cached, series, bounds, index)
-    keys = _parse_keys(series, source)
+        panel = builder.find_cached(series, lambda: _parse_keys(series, source))
+    if panel is None:
+        panel = _build(series, shape, origin, lock, keep=keep, cache=cache, verify=verify)
+    return _frame(panel, series, bounds, index)
+
+
+def _build(
+    series: Series,
+    shape: Shape,
+    origin: Origin,
+    lock: str | Path | None,
+    *,
+    keep: bool,
+    cache: str | Path | None,
+    verify: bool,
+) -> Panel:
+    """Build a panel from its files, after the needed fetches and copies."""
+    keys = _parse_keys(series, origin.source)
     locked = lock_files.read_lock(lock) if lock is not None else None
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
     is_locked = locked is not None
-    place, keys = prepare(
-        keys, fetch=fetch, source=source, folder=folder, url=url, token=token, is_exact=is_locked
-    )
+    place, keys = prepare(keys, origin, is_exact=is_locked)
     builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None, locked)
     # A lock is about the bars themselves, so the files' own hashes are not trusted.
-    is_exact = is_locked or url is not None
-    panel = builder.build(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
-    return _frame(panel, series, bounds, index)
+    is_exact = is_locked or origin.url is not None
+    return builder.build(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
 
 
 def _parse_keys(series: Series, source: str | None) -> list[DatasetKey]:

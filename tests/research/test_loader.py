@@ -260,7 +260,7 @@ def test_the_folder_is_the_one_of_the_environment(
         ({"n_bars": True}, "n_bars"),
         ({"session": "night"}, "session"),
         ({"fetch": "always"}, "fetch"),
-        ({"timeframe": "7h"}, "timeframe"),
+        ({"timeframe": "25h"}, "timeframe"),
         ({"timeframe": 60}, "timeframe"),
         ({"lock": "no-such.lock"}, "lock"),
         ({"lock": "."}, "lock"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from datasets.errors import InvalidRequest
-from datasets.research import load, resample
+from datasets.research import DatasetNotFound, load, resample, write_lock
+from datasets.storage import METADATA_KEY
 from samplefeed.bars import Request, make_bars
 from samplefeed.instruments import find_instrument
 from samplefeed.timeframes import Timeframe
@@ -129,3 +132,69 @@ def test_made_bars_can_be_made_longer_again(tmp_path: Path) -> None:
 
     pd.testing.assert_frame_equal(twice, resample(bars, "12h"), check_flags=False)
     assert twice.attrs["made_from"] == "1h"
+
+
+# --- loaded -------------------------------------------------------------------------------
+
+
+def test_a_made_timeframe_is_loaded_from_the_largest_one_that_divides_it(tmp_path: Path) -> None:
+    write_sample(tmp_path, "NASDAQ:AAPL", "3h", 300)
+    write_sample(tmp_path, "NASDAQ:AAPL", "1h", 600)
+
+    bars = load("NASDAQ:AAPL", "360", source="sample", folder=tmp_path)
+
+    base = load("NASDAQ:AAPL", "3h", source="sample", folder=tmp_path)
+    whole = resample(base, "6h")
+    pd.testing.assert_frame_equal(bars, whole[COLUMNS], check_flags=False)
+    assert (bars.attrs["timeframe"], bars.attrs["made_from"]) == ("6h", "3h")
+    assert bars.attrs["content_hash"] == base.attrs["content_hash"]
+
+
+def test_a_part_of_made_bars_is_the_part_of_all_of_them(tmp_path: Path) -> None:
+    write(tmp_path, 500, timeframe="3h", table=bars_table(500, step=10800))
+    options: dict[str, Any] = {"folder": tmp_path, "columns": ["close", "close_time"]}
+    whole = load("BINANCE:BTCUSDT", "6h", **options)
+
+    part = load("BINANCE:BTCUSDT", "6h", start="2025-01-11", end="2025-01-12T07:00", **options)
+    newest = load("BINANCE:BTCUSDT", "6h", n_bars=10, **options)
+
+    pd.testing.assert_frame_equal(part, whole.loc["2025-01-11":"2025-01-12T06:00"])
+    pd.testing.assert_frame_equal(newest, whole.tail(10))
+    assert len(part) == 6
+
+
+def test_made_bars_have_the_forms_and_units_of_loaded_ones(tmp_path: Path) -> None:
+    write(tmp_path, 500)
+    options: dict[str, Any] = {"folder": tmp_path, "columns": ["close", "close_time"], "unit": "us"}
+    bars = load("BINANCE:BTCUSDT", "5h", **options)
+
+    arrays = load("BINANCE:BTCUSDT", "5h", as_="numpy", **options)
+    table = load("BINANCE:BTCUSDT", "5h", as_="arrow", **options)
+
+    assert str(pd.DatetimeIndex(bars.index).dtype) == "datetime64[us, UTC]"
+    pd.testing.assert_frame_equal(table.to_pandas().set_index("time"), bars, check_flags=False)
+    assert json.loads(table.schema.metadata[METADATA_KEY])["made_from"] == "1h"
+    assert {name: values.dtype.str for name, values in arrays.items()} == {
+        "time": "<M8[us]", "close": "<f8", "close_time": "<M8[us]"
+    }  # fmt: skip
+    np.testing.assert_array_equal(arrays["close"], bars["close"])
+
+
+def test_made_bars_are_locked_by_their_file(tmp_path: Path) -> None:
+    write(tmp_path, 500)
+    lock = tmp_path / "study.lock"
+    bars = load("BINANCE:BTCUSDT", "5h", folder=tmp_path)
+    write_lock(lock, bars)
+    write(tmp_path, 600)
+
+    pd.testing.assert_frame_equal(load("BINANCE:BTCUSDT", "5h", lock=lock, folder=tmp_path), bars)
+    assert json.loads(lock.read_text())["datasets"][0]["timeframe"] == "1h"
+
+
+def test_a_missing_base_is_named(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+
+    with pytest.raises(DatasetNotFound, match="of 6h are made of bars of 3h.*manage.py fetch .* -t 3h"):  # fmt: skip
+        load("BINANCE:BTCUSDT", "6h", folder=tmp_path)
+    with pytest.raises(InvalidRequest, match="0 is below 1"):
+        load("BINANCE:BTCUSDT", "6h", n_bars=0, folder=tmp_path)
