@@ -1,4 +1,4 @@
-"""The admin as an operator sees it."""
+"""The pages of the admin and their actions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def act(client: Client, action: str, *datasets: Dataset, **more: str) -> Any:
     return client.post(LIST, {"action": action, "_selected_action": chosen, **more}, follow=True)
 
 
-def test_the_start_page_tells_how_the_service_is(
+def test_the_start_page_shows_the_state_of_the_service(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     make_dataset()
@@ -70,7 +70,7 @@ def test_the_start_page_tells_how_the_service_is(
         assert text in page, text
 
 
-def test_the_list_shows_what_is_in_each_dataset(
+def test_the_list_shows_the_content_of_each_dataset(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     make_dataset(300, reply={"n_duplicates": 2, "last_bar_final": False})
@@ -124,7 +124,7 @@ def test_the_queries_do_not_grow_with_the_rows(
         assert all("LIMIT" in sql for sql in counts)
 
 
-def test_a_datasets_page_shows_where_it_comes_from_and_draws_it(
+def test_the_page_of_a_dataset_shows_its_origin_and_its_chart(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(300)
@@ -140,7 +140,7 @@ def test_a_datasets_page_shows_where_it_comes_from_and_draws_it(
 
 
 @pytest.mark.parametrize("state", ["missing", "corrupt", "invalidated"])
-def test_a_dataset_without_a_file_has_a_page_too(
+def test_a_dataset_without_a_file_also_has_a_page(
     operator: Client, make_dataset: MakeDataset, state: str
 ) -> None:
     dataset = make_dataset(300, reply={"last_bar_final": None})
@@ -168,7 +168,7 @@ def test_fetching_again_queues_a_fetch_and_is_logged(
     }
 
 
-def test_one_pinned_dataset_does_not_keep_the_others_from_being_fetched(
+def test_a_pinned_dataset_does_not_stop_the_fetches_of_the_others(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     datasets = [make_dataset(10), make_dataset(20)]
@@ -180,7 +180,7 @@ def test_one_pinned_dataset_does_not_keep_the_others_from_being_fetched(
     assert "is pinned" in page
 
 
-def test_verifying_finds_the_damaged_one_and_says_so(
+def test_verifying_names_the_damaged_dataset(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset, damaged = make_dataset(10), make_dataset(20)
@@ -210,7 +210,7 @@ def test_a_pinned_dataset_is_not_invalidated_until_it_is_unpinned(
 
 
 @pytest.mark.parametrize("query", ["?o=5", "?o=-5"])
-def test_a_list_is_read_off_an_index_in_either_direction(
+def test_an_index_serves_the_list_in_both_directions(
     operator: Client, make_dataset: MakeDataset, query: str
 ) -> None:
     make_dataset(10)
@@ -222,7 +222,7 @@ def test_a_list_is_read_off_an_index_in_either_direction(
     assert "TEMP B-TREE" not in plan
 
 
-def test_no_page_offers_to_count_what_each_filter_finds(
+def test_no_page_counts_the_rows_of_each_filter(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     make_dataset(10)
@@ -230,7 +230,7 @@ def test_no_page_offers_to_count_what_each_filter_finds(
     assert "_facets" not in operator.get(LIST).content.decode()
 
 
-def test_one_file_is_downloaded_as_it_is_and_several_in_an_archive(
+def test_one_file_is_downloaded_unchanged_and_several_in_an_archive(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     first, second = make_dataset(10), make_dataset(20)
@@ -242,7 +242,7 @@ def test_one_file_is_downloaded_as_it_is_and_several_in_an_archive(
     assert archive.namelist() == ["BINANCE_BTCUSDT_1h_20.parquet", "BINANCE_BTCUSDT_1h_10.parquet"]
 
 
-def test_in_an_archive_sample_bars_do_not_take_the_place_of_real_ones(
+def test_sample_bars_and_real_bars_have_separate_folders_in_an_archive(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     sample, real = make_dataset(10), make_dataset(10, source="tradingview")
@@ -293,7 +293,7 @@ def test_each_action_needs_its_permission(
     assert LogEntry.objects.count() == 1
 
 
-def test_who_may_not_look_may_not_download(client: Client, make_dataset: MakeDataset) -> None:
+def test_a_download_needs_the_permission_to_view(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(10)
     client.force_login(User.objects.create_user("bob", is_staff=True))
 

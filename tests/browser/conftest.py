@@ -31,19 +31,19 @@ KEPT = ROOT / "outputs" / "browser-tests"
 SCREENSHOTS = ROOT / "docs" / "screenshots"
 MAX_SCREENSHOT_BYTES = 250_000
 START_S, STOP_S = 60, 30
-# As root, without a graphics card, and without the browser's own calls to its maker.
+# For a run as root, without a graphics card, and without the browser's calls to its vendor.
 CHROMIUM_ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-# On a busy machine all is slow, and none of it is wrong.
+# A busy machine is slow, which is not a failure.
 WAIT_MS = 20_000
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip the test, or fail it where all are required."""
+    """Skip the test; fail it with `REQUIRE_ALL=1`."""
     if os.environ.get("REQUIRE_ALL") == "1":
         pytest.fail(f"{reason} REQUIRE_ALL=1 asks for it.", pytrace=False)
     pytest.skip(reason)
@@ -66,7 +66,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start everything on a free port, with a folder of its own; the browser is there first."""
+    """Start the whole service on a free port, in its own folder, after the browser."""
     folder = tmp_path_factory.mktemp("stack")
     port = free_port()
     log = folder / "log.txt"
@@ -95,7 +95,7 @@ def stack_environment(port: int, outputs: Path) -> dict[str, str]:
     """Return this process's environment without the tests' own settings."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    # An empty variable counts as not set, and hides what a developer's `.env` says.
+    # An empty variable counts as not set, and overrides a developer's `.env`.
     return (
         inherited
         | dict.fromkeys(SETTINGS, "")
@@ -127,7 +127,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) 
             with urllib.request.urlopen(f"{address}/healthz", timeout=2):
                 return
         except OSError:
-            # Nothing else to wait on: the port opens when it opens.
+            # There is no event to wait for: only the open port shows that the server is ready.
             time.sleep(0.2)
     pytest.fail(f"The stack did not start:\n{log.read_text()}", pytrace=False)
 
@@ -152,7 +152,7 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 def page(
     open_context: Callable[..., BrowserContext], request: pytest.FixtureRequest
 ) -> Iterator[Page]:
-    """Open a page; a test in which it throws fails, and a failed test leaves a screenshot."""
+    """Open a page. An error of its script fails the test, and a failed test saves a screenshot."""
     page = open_context().new_page()
     thrown: list[str] = []
     page.on("pageerror", lambda error: thrown.append(str(error)))
@@ -166,7 +166,7 @@ def page(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Tell the fixtures how the test went."""
+    """Give the fixtures the outcome of the test."""
     report = yield
     if report.when == "call":
         item.call_report = report  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def serious_findings(page: Page) -> list[str]:
-    """Return what axe-core finds wrong with the page that keeps somebody from using it."""
+    """Return the serious and critical findings of axe-core on the page."""
     path = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():
         missing("axe-core is not installed (npm ci).")
@@ -189,10 +189,10 @@ def serious_findings(page: Page) -> list[str]:
 
 
 def save_screenshot(page: Page, name: str) -> None:
-    """Keep a picture of the page, small and no wider than its window."""
+    """Save a screenshot of the page, which must be small and not wider than its window."""
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.viewport_size["width"]  # type: ignore[index]
-    # The bars are new every hour, so the committed ones are replaced only when asked.
+    # The bars change every hour, so only UPDATE_SCREENSHOTS=1 replaces the committed pictures.
     path = SCREENSHOTS / f"{name}.png"
     if path.exists() and os.environ.get("UPDATE_SCREENSHOTS") != "1":
         path = KEPT / path.name

@@ -31,7 +31,7 @@ def call(page: Page, site: str) -> Callable[..., Any]:
 
 @pytest.fixture
 def closes() -> pd.Series[float]:
-    """Prices of a coin that move by cents: where a running sum would round away the deviation."""
+    """Large prices that move by cents: a running sum would lose their deviation."""
     steps = np.random.default_rng(7).normal(size=N)
     return pd.Series(60_000 + np.cumsum(steps) * 0.01)
 
@@ -41,7 +41,7 @@ def same(found: list[float | None], expected: pd.Series[float]) -> None:
     np.testing.assert_allclose(values, expected.to_numpy(), rtol=1e-9, atol=1e-9)
 
 
-def test_the_simple_average_is_that_of_pandas(
+def test_the_simple_average_equals_the_one_of_pandas(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
     same(call("indicators", "m.sma(given, 20)", closes.tolist()), closes.rolling(20).mean())
@@ -58,7 +58,7 @@ def test_bollinger_bands_are_two_deviations_wide(
     same(found["lower"], window.mean() - 2 * deviation)
 
 
-def test_the_exponential_average_begins_with_the_simple_one(
+def test_the_exponential_average_begins_with_the_simple_average(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
     found = call("indicators", "m.ema(given, 21)", closes.tolist())
@@ -83,11 +83,11 @@ def test_the_strength_index_is_wilders(call: Callable[..., Any], closes: pd.Seri
     same(found, expected)
 
 
-def test_an_index_of_prices_that_stand_still_is_in_the_middle(call: Callable[..., Any]) -> None:
+def test_the_strength_index_of_constant_prices_is_50(call: Callable[..., Any]) -> None:
     assert call("indicators", "m.rsi(given, 2)", [5.0] * 4) == [None, None, 50, 50]
 
 
-def test_vwap_begins_anew_each_day_and_waits_for_volume(call: Callable[..., Any]) -> None:
+def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> None:
     bars = {
         "time": [0, 3600, 86400, 90000],
         "high": [3, 6, 9, 12], "low": [3, 6, 9, 12], "close": [3, 6, 9, 12],
@@ -99,7 +99,7 @@ def test_vwap_begins_anew_each_day_and_waits_for_volume(call: Callable[..., Any]
     assert found == [3, 5, None, 12]
 
 
-def test_heikin_ashi_bars_go_on_from_the_one_before(
+def test_a_heikin_ashi_bar_continues_the_bar_before(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
     opens = closes.shift(1, fill_value=closes[0])
@@ -204,7 +204,7 @@ def test_days_begin_at_the_exchanges_midnight_and_gaps_are_within_days(
     assert found == {"days": [4], "gaps": [3]}
 
 
-def test_a_market_that_never_closes_misses_bars_between_days_too(call: Callable[..., Any]) -> None:
+def test_a_market_that_never_closes_can_have_gaps_between_days(call: Callable[..., Any]) -> None:
     bars = {"time": [hour * 3600 for hour in [22, 23, 26, 27]], "length": 4}
 
     found = call(
@@ -216,7 +216,7 @@ def test_a_market_that_never_closes_misses_bars_between_days_too(call: Callable[
     assert found == {"days": [2], "gaps": [2]}
 
 
-def test_another_symbols_close_is_the_newest_one_known_at_a_bar(call: Callable[..., Any]) -> None:
+def test_the_compared_close_is_the_newest_close_at_each_bar(call: Callable[..., Any]) -> None:
     other = {"time": [5, 10, 20], "close": [1.0, 2.0, 3.0], "length": 3}
 
     assert call("compare", "m.asOf([0, 5, 9, 10, 30], given)", other) == [None, 1, 1, 2, 3]
@@ -245,5 +245,5 @@ def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> Non
 @pytest.mark.parametrize(
     "text", ["", "sma", "sma:1", "sma:20.5", "sma:x", "constructor:1", "bb:20", "rsi:1:2"]
 )
-def test_what_is_no_study_is_left_out(call: Callable[..., Any], text: str) -> None:
+def test_an_invalid_study_is_left_out(call: Callable[..., Any], text: str) -> None:
     assert call("studies", "m.parseStudies(given)", text) == []

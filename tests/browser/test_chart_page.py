@@ -18,8 +18,8 @@ from tests.support.chart_reader import bars_reply, expect_bars, facts_of, query_
 
 logger = logging.getLogger(__name__)
 
-# What the content security policy is going to say; the hash is of the one <style> element
-# that the chart library writes, for its attribution.
+# The content security policy. The hash belongs to the one <style> element of the chart library, for
+# its attribution.
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; style-src 'self' 'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='"
@@ -45,7 +45,7 @@ def test_typing_a_symbol_and_enter_leads_to_candles(page: Page, site: str) -> No
     assert facts["Source"] == "Sample feed (synthetic)"
     assert (facts["Bars"], facts["Timeframe"], facts["Feed"]) == ("300", "1h", "BINANCE:ETHUSDT")
     assert re.fullmatch(r"a new fetch, done in \d+\.\d s", facts["From"])
-    # What was typed is being searched no more.
+    # The search for the typed text has ended.
     expect(page.locator("#symbol-list")).to_be_hidden()
     expect(page.locator(".banner")).to_contain_text("These bars are synthetic")
     expect(page.locator("#tv-attr-logo")).to_have_attribute("href", re.compile("tradingview.com"))
@@ -63,7 +63,7 @@ def test_a_second_visit_is_served_from_the_cache(page: Page, site: str) -> None:
     assert facts_of(page)["From"] == "the cache"
 
 
-def test_an_unknown_symbol_shows_its_sentence_and_no_try_again(page: Page, site: str) -> None:
+def test_an_unknown_symbol_shows_its_sentence_without_try_again(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NOSUCHTHING&exchange=BINANCE")
 
     expect(page.locator("#problem-code")).to_have_text("symbol_not_found")
@@ -126,12 +126,12 @@ def test_every_error_shows_its_sentence_and_try_again_only_where_that_helps(
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT")
 
     expect(page.get_by_role("alert")).to_contain_text(f"The sentence of {error.code}.")
-    # One of its own, not the reply's general one.
+    # The error's own heading, not the general title of the reply.
     expect(page.locator("#problem-title")).not_to_have_text("Fetch failed")
     expect(page.locator("#problem-retry")).to_be_visible(visible=error.retryable)
 
 
-def test_a_failure_that_passes_offers_try_again(page: Page, site: str) -> None:
+def test_a_temporary_failure_offers_try_again(page: Page, site: str) -> None:
     problem = {
         "title": "Fetch failed",
         "detail": "The feed closed the connection early.",
@@ -153,7 +153,7 @@ def test_a_failure_that_passes_offers_try_again(page: Page, site: str) -> None:
     expect_bars(page, "BINANCE:XRPUSDT")
 
 
-def test_a_new_fetch_that_fails_leaves_the_chart_as_it_was(page: Page, site: str) -> None:
+def test_a_failed_fetch_leaves_the_chart_unchanged(page: Page, site: str) -> None:
     problem = {"title": "", "detail": "The feed is down.", "code": "feed_unreachable", "retryable": True}  # fmt: skip
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
     expect_bars(page, "BINANCE:BTCUSDT")
@@ -171,11 +171,11 @@ def test_a_new_fetch_that_fails_leaves_the_chart_as_it_was(page: Page, site: str
 
     page.get_by_role("button", name="Back to the chart").click()
 
-    # It was a new fetch that was tried again, and no look into the cache.
+    # The retry was a new fetch, not a read of the cache.
     assert len(asked) == 2
     expect_bars(page, "BINANCE:BTCUSDT")
     assert facts_of(page)["Bars"] == "300"
-    # The button that had the focus is gone.
+    # The button with the focus has disappeared.
     expect(page.locator("#chart")).to_be_focused()
 
 
@@ -208,7 +208,7 @@ def test_a_link_opens_the_same_chart(
     expect(other.locator("#legend-values")).to_have_text(
         page.locator("#legend-values").text_content() or ""
     )
-    # To the hour in New York, whatever the season.
+    # The hour of New York, in every season.
     expect(other.locator(".legend-time")).to_have_text(re.compile(r"15:45 UTC−[45]$"))
 
 
@@ -228,12 +228,12 @@ def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:
     page.get_by_role("button", name="Compare").click()
     page.get_by_label("Compare with").fill("")
     page.get_by_label("Compare with").press("Enter")
-    # Alone again, as it was before.
+    # Without the second symbol the old scale returns.
     expect(page.get_by_label("Logarithmic")).to_be_checked()
     expect(page.locator("#legend-studies")).to_have_text("")
 
 
-def test_the_second_symbol_is_found_as_one_types(page: Page, site: str) -> None:
+def test_the_second_symbol_is_found_while_the_user_types(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&timeframe=1D&n_bars=300")
     expect_bars(page, "BINANCE:BTCUSDT")
 
@@ -241,7 +241,7 @@ def test_the_second_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     page.get_by_label("Compare with").press_sequentially("apple")
     expect(page.get_by_role("option").filter(has_text="Apple Inc.").first).to_be_visible()
     page.keyboard.press("Escape")
-    # The list is closed, and not the menu.
+    # The list closes; the menu stays open.
     expect(page.locator("#compare-list")).to_be_hidden()
     page.keyboard.press("ArrowDown")
     page.get_by_role("option").filter(has_text="Apple Inc.").first.wait_for()
@@ -253,7 +253,7 @@ def test_the_second_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     assert query_of(page)["compare"].endswith(":AAPL")
 
 
-def test_a_second_symbol_that_cannot_be_had_says_why(page: Page, site: str) -> None:
+def test_a_second_symbol_that_fails_shows_the_reason(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300&compare=BINANCE:NOSUCH")
 
     expect_bars(page, "BINANCE:BTCUSDT")
@@ -279,7 +279,7 @@ MEAN_HEIGHT = """
 
 @pytest.mark.parametrize("scale", ["linear", "log", "percent"])
 def test_an_average_stays_with_its_bars_on_every_scale(scale: str, page: Page, site: str) -> None:
-    """In per cent too, where the average's own first value is another than the bars'."""
+    """Also in percent, where the first value of the average differs from that of the bars."""
     page.route(
         "**/api/tv/ohlc?*", lambda route: route.fulfill(json=bars_reply([100.0] + [300.0] * 59))
     )
@@ -292,7 +292,7 @@ def test_an_average_stays_with_its_bars_on_every_scale(scale: str, page: Page, s
     assert average == pytest.approx(last_price, abs=4)
 
 
-def test_what_the_feed_calls_things_is_no_markup(page: Page, site: str) -> None:
+def test_a_name_from_the_feed_is_not_markup(page: Page, site: str) -> None:
     hostile = "<img src=x onerror='window.isHit = true'>"
     reply = bars_reply([1.0] * 30, description=hostile, pro_name=hostile, full_name="X:Y")
     found = {"symbol": hostile, "exchange": hostile, "description": hostile, "type": hostile}
@@ -308,7 +308,7 @@ def test_what_the_feed_calls_things_is_no_markup(page: Page, site: str) -> None:
     assert page.evaluate("window.isHit") is None
 
 
-def test_a_number_that_no_study_takes_is_mended(page: Page, site: str) -> None:
+def test_an_invalid_parameter_of_a_study_is_corrected(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300&studies=sma:20")
     expect_bars(page, "BINANCE:BTCUSDT")
     page.get_by_role("button", name="Indicators").click()
@@ -333,7 +333,7 @@ def test_the_menu_works_in_full_screen(page: Page, site: str) -> None:
     expect(page.locator("#legend-studies")).to_contain_text("RSI 14")
 
 
-def test_where_one_has_moved_to_is_in_the_address_wherever_the_mouse_is_let_go(
+def test_the_visible_range_is_in_the_address_after_the_mouse_is_released_anywhere(
     page: Page, site: str
 ) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000")
@@ -353,7 +353,7 @@ def test_where_one_has_moved_to_is_in_the_address_wherever_the_mouse_is_let_go(
     expect(page).not_to_have_url(re.compile("&from="))
 
 
-def test_where_one_was_in_other_bars_is_forgotten(page: Page, site: str) -> None:
+def test_the_visible_range_of_other_bars_is_not_kept(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000")
     expect_bars(page, "BINANCE:BTCUSDT")
     page.locator("#chart").hover()
@@ -361,10 +361,10 @@ def test_where_one_was_in_other_bars_is_forgotten(page: Page, site: str) -> None
     expect(page).to_have_url(re.compile("&from="))
     page.route(re.compile(r"/api/tv/ohlc\?symbol=LTCUSDT"), lambda route: None)
 
-    # Sooner one after the other than a hand could.
+    # Faster than a person can do it.
     page.evaluate(ZOOM_AND_ASK, "BINANCE:LTCUSDT")
 
-    # By then the chart's last movement would have been written down.
+    # After this time the last movement of the chart would be in the address.
     expect(page.locator("#overlay-busy")).to_be_visible()
     assert query_of(page)["symbol"] == "LTCUSDT"
     assert "from" not in query_of(page)
@@ -399,7 +399,7 @@ def test_session_breaks_are_drawn_on_request(page: Page, site: str) -> None:
 
 
 def test_a_newer_request_wins(page: Page, site: str) -> None:
-    """The first request's answer comes last, and is not drawn."""
+    """The reply to the first request arrives last and is not drawn."""
     held: list[Route] = []
     page.route(re.compile(r"/api/tv/ohlc\?symbol=BTCUSDT"), lambda route: held.append(route))
     page.goto(f"{site}/?symbol=BTCUSDT&exchange=BINANCE&n_bars=200")
@@ -408,7 +408,7 @@ def test_a_newer_request_wins(page: Page, site: str) -> None:
     page.get_by_label("Symbol", exact=True).fill("BINANCE:SOLUSDT")
     page.get_by_label("Symbol", exact=True).press("Enter")
     expect_bars(page, "BINANCE:SOLUSDT")
-    # The browser has dropped the first request, so there is nobody left to answer.
+    # The browser has aborted the first request, so the reply has no receiver.
     assert len(held) == 1
     assert held[0].request.failure
     held[0].abort()
@@ -420,7 +420,7 @@ def test_a_newer_request_wins(page: Page, site: str) -> None:
 
 
 def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
-    """A fetch that takes long shows how it gets on; the reply's form is the API's own."""
+    """A slow fetch shows its progress; the replies have the form of the API."""
     row = {
         "state": "running", "attempts": 1, "count": 1200, "n_bars": 5000, "ahead": 0, "fetched_ms": 0,
         "error": None, "next_attempt_at": None, "allowed_at": None,
@@ -452,7 +452,7 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
     expect(page.locator("#overlay-empty")).to_be_visible()
 
 
-# Every step that was shown, also for less time than anybody looks.
+# Records every step that was shown, also for a short time.
 NOTE_STEPS = """
 window.steps = [];
 document.addEventListener("DOMContentLoaded", () => {
@@ -533,7 +533,7 @@ def test_the_keyboard_alone_is_enough(page: Page, site: str) -> None:
     expect(page.get_by_label("Symbol", exact=True)).to_be_focused()
 
 
-def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
+def test_a_symbol_is_found_while_the_user_types(page: Page, site: str) -> None:
     page.goto(site)
 
     page.get_by_label("Symbol", exact=True).press_sequentially("apple")
@@ -549,7 +549,7 @@ def test_a_symbol_is_found_as_one_types(page: Page, site: str) -> None:
     expect(page.get_by_role("option").filter(has_text="Bitcoin").first).to_be_visible()
     expect(page.locator("#status")).to_contain_text(re.compile(r"\d symbols?\."))
     page.get_by_label("Symbol", exact=True).press("Enter")
-    # What lies over the chart is gone with the question.
+    # The overlay has disappeared with the problem.
     expect(page.locator("#symbol-list")).to_be_hidden()
     expect_bars(page, "BINANCE:BTCUSDT")
     page.get_by_label("Symbol", exact=True).fill("zzzzzz")
@@ -588,7 +588,7 @@ def test_the_theme_chosen_is_remembered(page: Page, site: str) -> None:
     expect(page.get_by_role("button", name="Dark theme")).to_have_attribute("aria-pressed", "true")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     page.get_by_role("button", name="Dark theme").click()
-    # As the system has it again, so that the page changes with the system.
+    # The theme equals the system's again, so the page follows the system.
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
 
@@ -606,7 +606,7 @@ def test_axe_finds_nothing_serious(
 
 
 @pytest.mark.parametrize(("theme", "window"), [("light", DESKTOP), ("dark", PHONE)])
-def test_axe_finds_nothing_serious_in_what_opens(
+def test_axe_finds_nothing_serious_in_menus_and_dialogs(
     theme: str, window: ViewportSize, site: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(color_scheme=theme, viewport=window).new_page()
@@ -626,8 +626,8 @@ def test_axe_finds_nothing_serious_in_what_opens(
     assert serious_findings(page) == []
 
 
-# What the plan says holds on a machine that does nothing else: this one runs the stack, and other
-# tests. So the figures are logged (`--log-cli-level=INFO`), and only what is far from them fails.
+# The goals hold on an idle machine. This machine runs the stack and other tests, so the figures are
+# logged (`--log-cli-level=INFO`), and only values far from the goals fail.
 PAINTED = """
 () => new Promise((found) => {
   const observer = new PerformanceObserver((list) => {
@@ -651,7 +651,7 @@ COUNT_FRAMES = """
 
 
 def draw_again(page: Page, address: str) -> float:
-    """Open the chart anew; return how many milliseconds after their arrival the bars were painted."""
+    """Load the chart again; return the milliseconds from the arrival of the bars to their painting."""
     page.goto("about:blank")
     page.goto(address)
     expect(page.locator("#legend-symbol")).to_have_text("LOAD:PAGE")
@@ -679,11 +679,11 @@ def test_forty_thousand_bars_draw_and_pan_quickly(page: Page, site: str) -> None
     logger.info("a pan over them: %.1f ms a frame, at most %.1f ms", median_ms, frames[-1])
     assert drawn_ms < 2000
     assert median_ms < 50
-    # It has moved, to older bars.
+    # The chart has moved to older bars.
     expect(page).to_have_url(re.compile("&from="))
 
 
-def test_the_first_candles_of_a_cached_dataset_come_soon(
+def test_the_candles_of_a_cached_dataset_appear_soon(
     page: Page,
     site: str,
     open_context: Callable[..., BrowserContext],
@@ -696,7 +696,7 @@ def test_the_first_candles_of_a_cached_dataset_come_soon(
     cold.goto(address)
     painted = cold.evaluate(PAINTED)
 
-    # Counted from the click on the link.
+    # Measured from the click on the link.
     seen_ms = painted["startTime"] + painted["duration"]
     logger.info("first candles after %.0f ms", seen_ms)
     assert seen_ms < 5000
@@ -728,5 +728,5 @@ def test_the_page_looks_right_in(
     expect_bars(page, "BINANCE:BTCUSDT")
 
     save_screenshot(page, name)
-    # Nothing has moved as the bars came.
+    # No element has moved when the bars arrived.
     assert page.evaluate("window.shifted") < 0.005

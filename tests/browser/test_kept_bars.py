@@ -1,4 +1,4 @@
-"""Bars that are drawn stay when others cannot be had, with the reason above them and a way back."""
+"""A failed load leaves the drawn bars, and shows the reason above them with a way back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ask_for(page: Page, symbol: str) -> None:
 
 
 def expect_kept(page: Page, full_symbol: str) -> None:
-    """The bars of this symbol are drawn, below what went wrong, and nothing lies over them."""
+    """Check that the bars of this symbol are drawn below the problem, and that nothing covers them."""
     problem = page.locator("#overlay-problem")
     expect(problem).to_be_visible()
     expect(page.locator("#legend-symbol")).to_have_text(full_symbol)
@@ -43,7 +43,7 @@ def test_a_refused_symbol_leaves_the_bars_and_a_way_back_to_them(page: Page, sit
     page.keyboard.press("Escape")  # the list of matches, not the problem
     expect_kept(page, "BINANCE:BTCUSDT")
     assert query_of(page)["symbol"] == "NOSUCHTHING"
-    # The chart goes on working, and says what it shows.
+    # The chart works, and names the symbol that it shows.
     page.get_by_label("Chart type").select_option("line")
     expect(page.locator("#legend-name")).to_contain_text("line of closes")
     assert page.locator("#downloads a").first.get_attribute("href") is not None
@@ -91,7 +91,7 @@ def test_a_fetch_that_fails_later_leaves_the_bars(page: Page, site: str) -> None
     assert query_of(page)["symbol"] == "BTCUSDT"
 
 
-def test_a_device_without_a_network_is_told_so(page: Page, site: str) -> None:
+def test_a_device_without_a_network_gets_that_reason(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
     expect_bars(page, "BINANCE:BTCUSDT")
     page.context.set_offline(True)
@@ -106,7 +106,7 @@ def test_a_device_without_a_network_is_told_so(page: Page, site: str) -> None:
     expect_bars(page, "BINANCE:LTCUSDT")
 
 
-def test_the_part_in_sight_of_kept_bars_is_not_taken_for_the_others(page: Page, site: str) -> None:
+def test_the_visible_range_of_kept_bars_does_not_apply_to_other_bars(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=3000")
     expect_bars(page, "BINANCE:BTCUSDT")
     ask_for(page, "BINANCE:NOSUCHTHING")
@@ -120,7 +120,9 @@ def test_the_part_in_sight_of_kept_bars_is_not_taken_for_the_others(page: Page, 
     assert "from" not in query_of(page)
 
 
-def test_a_first_request_that_fails_has_the_place_of_the_chart(page: Page, site: str) -> None:
+def test_a_failed_first_request_shows_its_reason_in_place_of_the_chart(
+    page: Page, site: str
+) -> None:
     page.route(
         re.compile(r"/api/tv/ohlc"),
         lambda route: route.fulfill(status=500, json=DOWN),

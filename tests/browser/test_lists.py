@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
 
 ADMIN = ("admin", "a password of the tests")
-# The site is shared with other tests: bars of 45 minutes are these tests' own.
+# Other tests share the site: only these tests use bars of 45 minutes.
 SERIES = [
     "symbol=BINANCE:BTCUSDT&n_bars=3000", "symbol=NASDAQ:AAPL&timeframe=1D&n_bars=700",
     "symbol=OANDA:EURUSD&timeframe=15&n_bars=900", "symbol=BINANCE:ETHUSDT&timeframe=4h&n_bars=500",
@@ -34,7 +34,7 @@ def filled(site: str, browser: Browser) -> str:
 
 @pytest.fixture
 def quiet(page: Page, site: str) -> Iterator[Page]:
-    """A page on which nothing is refused, no error is written and no other host is asked."""
+    """A page that fails the test on a refused request, a logged error, or a call to another host."""
     hosts: set[str] = set()
     errors: list[str] = []
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
@@ -53,7 +53,7 @@ def sign_in(page: Page, site: str, address: str) -> None:
 
 
 def wait_for_drawings(page: Page) -> None:
-    """Wait until every drawing in sight has come; raises when one cannot be shown."""
+    """Wait until every visible sparkline is loaded; raise an error if one cannot be shown."""
     page.evaluate(
         """Promise.all([...document.images]
           .filter((image) => image.getBoundingClientRect().top < innerHeight)
@@ -61,12 +61,10 @@ def wait_for_drawings(page: Page) -> None:
     )
 
 
-def test_the_list_is_searched_as_one_types_and_the_address_says_it(
-    quiet: Page, filled: str
-) -> None:
+def test_typing_searches_the_list_and_changes_the_address(quiet: Page, filled: str) -> None:
     quiet.goto(f"{filled}/datasets/?timeframe=45")
     wait_for_drawings(quiet)
-    # With the scripts there, the filters act by themselves.
+    # With scripts, each change of a filter acts at once.
     expect(quiet.get_by_role("button", name="Filter")).to_be_hidden()
 
     quiet.keyboard.press("/")
@@ -105,12 +103,12 @@ def test_the_list_works_without_javascript(
     expect(page.get_by_role("link", name="Reload")).to_be_visible()
     page.goto(filled)
     expect(page.get_by_role("heading", name="The chart needs JavaScript")).to_be_visible()
-    # A form that could do nothing.
+    # Without scripts this form could do nothing.
     expect(page.locator("#fetch-form")).to_be_hidden()
 
 
 def test_no_page_is_wider_than_its_window(filled: str, page: Page) -> None:
-    # A name that is long, and in one piece.
+    # A long name without spaces.
     long = "BINANCE:BTCUSDT/BINANCE:ETHUSDT&n_bars=20"
     assert page.request.get(f"{filled}/api/tv/ohlc?symbol={long}&wait=60").ok
     sign_in(page, filled, "/datasets/")
@@ -122,7 +120,7 @@ def test_no_page_is_wider_than_its_window(filled: str, page: Page) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
 
 
-def test_a_phone_can_order_the_list(
+def test_the_list_can_be_sorted_on_a_phone(
     filled: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(viewport=PHONE).new_page()
@@ -132,7 +130,7 @@ def test_a_phone_can_order_the_list(
 
     expect(page.locator("[aria-sort=descending]")).to_have_text("Bars↓")
     expect(page.locator("#results tbody .col-bars").last).to_contain_text("200")
-    # What it is worth is told here too.
+    # The quality is shown here too.
     expect(page.locator("#results tbody .col-quality").first).to_be_visible()
 
 
@@ -165,12 +163,12 @@ def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> 
     quiet.goto(f"{filled}/fetches/")
     rows = quiet.locator("#fetch-rows tr")
     expect(rows.first).to_contain_text("admin (page)")
-    # Without anybody reloading the page.
+    # Without a reload of the page.
     expect(rows.nth(0)).to_contain_text("succeeded")
     expect(rows.nth(1)).to_contain_text("succeeded")
 
 
-def test_a_new_fetch_appears_by_itself_and_the_rest_stays(quiet: Page, filled: str) -> None:
+def test_a_new_fetch_appears_without_a_reload(quiet: Page, filled: str) -> None:
     quiet.clock.install()
     quiet.goto(f"{filled}/fetches/")
     quiet.locator("#fetch-rows tr").last.evaluate("row => { row.isTheSame = true }")
@@ -213,7 +211,7 @@ def test_each_page_looks_right_and_axe_finds_nothing_serious(
     assert serious_findings(page) == []
 
 
-def test_a_dataset_that_there_is_not_leads_on(page: Page, filled: str) -> None:
+def test_the_page_of_a_missing_dataset_links_to_the_list(page: Page, filled: str) -> None:
     reply = page.goto(f"{filled}/datasets/987654/")
 
     assert reply is not None and reply.status == 404

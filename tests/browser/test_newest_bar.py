@@ -1,4 +1,4 @@
-"""The newest bar says how far it is known, and the Fetch button gets newer ones where there must be some."""
+"""The newest bar shows its time of fetch, and the Fetch button fetches newer bars if they must exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def utc(text: str) -> int:
 
 
 def cut(route: Route, *, n_bars: int, age: timedelta) -> None:
-    """Answer as the service would have that long ago: without the newest bars."""
+    """Answer as the service would have answered at that time: without the newest bars."""
     response = route.fetch()
     reply = response.json()
     reply["ohlc"] = {name: values[:-n_bars] for name, values in reply["ohlc"].items()}
@@ -33,7 +33,7 @@ def cut(route: Route, *, n_bars: int, age: timedelta) -> None:
 
 
 def watch(page: Page) -> list[dict[str, list[str]]]:
-    """Return the list that the parameters of each request for bars are put into."""
+    """Return a list that collects the parameters of each request for bars."""
     asked: list[dict[str, list[str]]] = []
 
     def note(request: Request) -> None:
@@ -44,7 +44,7 @@ def watch(page: Page) -> list[dict[str, list[str]]]:
     return asked
 
 
-def test_a_bar_says_until_when_it_is_known_and_when_it_has_ended(page: Page, site: str) -> None:
+def test_the_newest_bar_shows_its_time_of_fetch_and_its_end(page: Page, site: str) -> None:
     now = datetime.now(UTC)
     page.clock.install(time=now)
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=200")
@@ -54,13 +54,13 @@ def test_a_bar_says_until_when_it_is_known_and_when_it_has_ended(page: Page, sit
 
     page.clock.fast_forward(3600_000)
 
-    # The page was not loaded again.
+    # The page was not reloaded.
     expect(page.locator(".badge-forming")).to_have_text(re.compile(r"^incomplete, as of \d"))
     assert re.match(r"incomplete, as of \d", facts_of(page)["Last bar"])
     expect(page.locator(".badge-forming")).to_have_attribute("title", re.compile("has ended"))
 
 
-def test_the_button_gets_newer_bars_where_there_must_be_some(page: Page, site: str) -> None:
+def test_the_button_fetches_newer_bars_if_they_must_exist(page: Page, site: str) -> None:
     series = "symbol=BINANCE:BTCUSDT&timeframe=1h&n_bars=250"
     newest = page.request.get(f"{site}/api/tv/ohlc?{series}&format=columns").json()["ohlc"]
     page.route(
@@ -79,12 +79,14 @@ def test_the_button_gets_newer_bars_where_there_must_be_some(page: Page, site: s
     first, second = asked
     assert "max_age" not in first
     assert "use_cache" not in second
-    # Whatever was fetched after the first missing bar had begun is new enough.
+    # A dataset that was fetched after the beginning of the first missing bar is new enough.
     begun = newest["time"][-4] + 3600
     assert int(second["max_age"][0]) == pytest.approx(datetime.now(UTC).timestamp() - begun, abs=20)
 
 
-def test_the_button_asks_once_where_the_kept_bars_are_the_newest(page: Page, site: str) -> None:
+def test_the_button_sends_one_request_if_the_stored_bars_are_the_newest(
+    page: Page, site: str
+) -> None:
     address = f"{site}/?symbol=BINANCE:BTCUSDT&timeframe=1D&n_bars=260"
     page.goto(address)
     expect_bars(page, "BINANCE:BTCUSDT")
@@ -98,7 +100,7 @@ def test_the_button_asks_once_where_the_kept_bars_are_the_newest(page: Page, sit
     assert "use_cache" not in asked[0]
 
 
-def test_newer_bars_that_cannot_be_had_leave_the_older_ones(page: Page, site: str) -> None:
+def test_a_failed_fetch_of_newer_bars_leaves_the_older_bars(page: Page, site: str) -> None:
     problem = {"title": "", "detail": "The feed is down.", "code": "feed_unreachable", "retryable": True}  # fmt: skip
     old = re.compile(r"/api/tv/ohlc\?(?!.*max_age)")
     page.route(old, lambda route: cut(route, n_bars=3, age=3 * HOUR))
@@ -132,7 +134,7 @@ def test_a_pinned_dataset_is_shown_without_a_refusal(page: Page, site: str) -> N
 
 @pytest.fixture
 def overdue(page: Page, site: str) -> Callable[..., int | None]:
-    """Return a function that asks the page's module for how long something newer must exist."""
+    """Return a function that calls the page's module: for how many seconds must newer data exist?"""
     page.goto(f"{site}/")
     script = "async ([shown, now]) => (await import('/static/js/newest.js')).overdueFor(shown, now * 1000)"
 
@@ -161,13 +163,13 @@ def overdue(page: Page, site: str) -> Callable[..., int | None]:
         ("0930-1600", "30", "2025-03-07T20:30", "2025-03-07T21:05", "2025-03-10T13:31", True),
         ("0930-1600", "1D", "2025-03-07T14:30", "2025-03-07T21:05", "2025-03-09T20:00", False),
         ("0930-1600", "1D", "2025-03-07T14:30", "2025-03-07T21:05", "2025-03-10T13:31", True),
-        # A holiday: the feed was asked while it should have been open, and had nothing newer.
+        # A holiday: a fetch during the usual hours returned nothing newer.
         ("0930-1600", "30", "2025-03-07T20:30", "2025-03-10T15:00", "2025-03-10T15:20", False),
         ("0930-1600", "30", "2025-03-07T20:30", "2025-03-10T15:00", "2025-03-10T15:31", True),
         # Currencies open on Sunday evening.
         ("1700-1700", "1h", "2025-03-07T21:00", "2025-03-07T22:05", "2025-03-09T20:59", False),
         ("1700-1700", "1h", "2025-03-07T21:00", "2025-03-07T22:05", "2025-03-09T21:01", True),
-        # Hours that cannot be read make nothing certain.
+        # With unreadable hours nothing is certain.
         ("", "1h", "2025-03-07T10:00", "2025-03-07T10:20", "2025-03-17T11:01", False),
         ("nonsense", "1h", "2025-03-07T10:00", "2025-03-07T10:20", "2025-03-17T11:01", False),
     ],
@@ -180,7 +182,7 @@ def test_a_newer_bar_must_exist_only_where_the_market_has_been_open(
     assert (found is not None) == is_due
 
 
-def test_a_bar_that_has_ended_with_its_session_is_due_and_a_delayed_one_later(
+def test_a_bar_at_the_end_of_its_session_is_due_and_later_for_a_delayed_feed(
     overdue: Callable[..., int | None],
 ) -> None:
     day = {"last": "2025-03-07T14:30", "fetched": "2025-03-07T18:00", "isForming": True}

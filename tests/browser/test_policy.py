@@ -1,4 +1,4 @@
-"""No page does anything that its Content-Security-Policy forbids, and none asks another host."""
+"""No page violates its Content-Security-Policy or calls another host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 ADMIN = ("admin", "a password of the tests")
-# Told by the browser itself; kept over a page's whole life.
+# Collects the reports of the browser over the page's whole life.
 LISTEN = """
 window.refused = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -19,7 +19,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 
 @pytest.fixture
 def watched(page: Page, site: str) -> Iterator[Page]:
-    """A page on which nothing is refused, no error is written and no other host is asked."""
+    """A page that fails the test on a refused request, a logged error, or a call to another host."""
     hosts: set[str] = set()
     errors: list[str] = []
     page.add_init_script(LISTEN)
@@ -30,7 +30,7 @@ def watched(page: Page, site: str) -> Iterator[Page]:
     yield page
     assert page.evaluate("window.refused") == []
     assert errors == []
-    # No host: `data:` and `blob:`.
+    # `data:` and `blob:` have no host.
     assert hosts - {""} == {urlsplit(site).netloc}
 
 
@@ -42,7 +42,7 @@ def sign_in(page: Page, site: str, address: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_the_documentation_is_drawn_and_can_ask_the_api(watched: Page, site: str) -> None:
+def test_the_documentation_is_drawn_and_can_call_the_api(watched: Page, site: str) -> None:
     watched.goto(f"{site}/api/docs/")
 
     expect(watched.get_by_role("heading", name="TradingView dataset service")).to_be_visible()
@@ -73,7 +73,7 @@ def test_the_admin_works(watched: Page, site: str) -> None:
     expect(watched.locator(".selector").first).to_be_visible()
 
 
-def test_a_token_is_made_in_the_admin(watched: Page, site: str) -> None:
+def test_a_token_is_created_in_the_admin(watched: Page, site: str) -> None:
     sign_in(watched, site, "/admin/login/?next=/admin/datasets/apitoken/add/")
     watched.get_by_label("Name").fill("nightly")
     watched.locator("#id_expires_at_0").fill("2099-01-01")
@@ -95,7 +95,7 @@ def test_a_person_signs_in_and_out(watched: Page, site: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["/login/", "/nothing/here"])
-def test_a_page_of_a_few_words_is_styled(page: Page, site: str, address: str) -> None:
+def test_a_short_page_has_a_style_sheet(page: Page, site: str, address: str) -> None:
     page.add_init_script(LISTEN)
 
     page.goto(f"{site}{address}")

@@ -1,4 +1,4 @@
-"""The numbers at the chart's axes are those of the bars, whatever is chosen."""
+"""The numbers at the chart's axes are those of the bars, with every chart type, scale and study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST = 120  # the first bar in sight; an axis that grows wider hides one or two
 
 @pytest.fixture
 def bars(page: Page, site: str) -> dict[str, list[float]]:
-    """The bars as the API gives them, in columns; all that is written from now on is recorded."""
+    """Return the API's bars in columns, and begin to record all texts that the chart writes."""
     page.add_init_script(RECORD)
     reply = page.request.get(f"{site}/api/tv/ohlc?{SERIES}&format=columns")
     columns: dict[str, list[float]] = reply.json()["ohlc"]
@@ -27,7 +27,7 @@ def bars(page: Page, site: str) -> dict[str, list[float]]:
 
 
 def link(site: str, bars: dict[str, list[float]], *, last: int = -1, rest: str = "") -> str:
-    """Return the address of the chart with the bars from `FIRST` to `last` in sight."""
+    """Return the address of the chart with the bars from `FIRST` to `last` visible."""
     times = bars["time"]
     return f"{site}/?{SERIES}&from={times[FIRST]}&to={times[last]}{rest}"
 
@@ -53,13 +53,13 @@ def check_prices(axis: Axis, bars: dict[str, list[float]], *, type: str, scale: 
     close = expected = bars["close"][-1]
     (label,) = axis.labels
     if scale == "percent":
-        # What is drawn is measured from the first of it that is in sight.
+        # Percentages are relative to the first visible value.
         drawn = averaged(bars) if type == "heikin-ashi" else bars["close"]
         possible = [100 * (close / base - 1) for base in drawn[FIRST - 1 : FIRST + 4]]
         expected = min(possible, key=lambda change: abs(change - label.value))
     assert label.value == pytest.approx(expected, abs=0.006)
     assert label.text.endswith("%") == (scale == "percent")
-    # It stands where the marks of the scale say that this value is.
+    # The label is at the height that the marks of the scale give to this value.
     span = max(mark.value for mark in axis.ticks) - min(mark.value for mark in axis.ticks)
     assert axis.value_at(label.y, is_log=scale == "log") == pytest.approx(expected, abs=span / 50)
 
@@ -103,7 +103,7 @@ def test_every_type_scale_and_study_shows_the_apis_numbers_after_each_change(
             check_axes(page, bars, type=type, scale=scale, has_index="rsi" in studies)
 
 
-def test_a_study_chosen_on_another_scale_has_its_own(
+def test_a_study_chosen_on_another_scale_has_its_own_scale(
     page: Page, site: str, bars: dict[str, list[float]]
 ) -> None:
     page.goto(link(site, bars, rest="&scale=percent"))
@@ -149,11 +149,11 @@ def test_a_second_symbol_or_another_theme_leaves_each_pane_its_scale(
 
 
 @pytest.mark.parametrize("type", ["candles", "line", "heikin-ashi"])
-def test_the_label_names_the_last_price_also_where_that_bar_is_out_of_sight(
+def test_the_label_shows_the_last_price_also_if_that_bar_is_not_visible(
     type: str, page: Page, site: str, bars: dict[str, list[float]]
 ) -> None:
     close = bars["close"][-1]
-    # The newest bars in sight whose prices hold the last one, and which do not end at it.
+    # Visible bars whose prices include the last price, but which end before the last bar.
     last = max(
         index
         for index in range(FIRST + 20, len(bars["time"]) - 1)

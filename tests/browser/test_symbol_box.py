@@ -1,4 +1,4 @@
-"""The symbol box: a symbol without its exchange, few searches, and what it says where it cannot search."""
+"""The symbol box: symbols without an exchange, few searches, and messages for failed searches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def found(*matches: dict[str, str], has_more: bool = False) -> dict[str, Any]:
 
 
 def watch(page: Page) -> list[str]:
-    """Return the list that the text of each search is put into."""
+    """Return a list that collects the text of each search."""
     asked: list[str] = []
 
     def note(request: Request) -> None:
@@ -58,7 +58,7 @@ def test_a_symbol_without_its_exchange_offers_its_matches_and_enter_takes_the_be
     expect_bars(page, f"{place.split(' · ')[-1]}:BTCUSD")
 
 
-def test_a_symbol_of_one_exchange_only_is_taken_at_once(page: Page, site: str) -> None:
+def test_a_symbol_with_a_single_exchange_is_chosen_at_once(page: Page, site: str) -> None:
     page.goto(site)
     page.get_by_label("Symbol", exact=True).fill("btcusdt")
     page.get_by_label("Symbol", exact=True).press("Enter")
@@ -72,9 +72,7 @@ def test_a_symbol_of_one_exchange_only_is_taken_at_once(page: Page, site: str) -
     assert query_of(page)["exchange"] == "NASDAQ"
 
 
-def test_a_symbol_of_no_exchange_is_asked_for_as_it_is_and_the_bars_stay(
-    page: Page, site: str
-) -> None:
+def test_an_unknown_symbol_is_requested_as_typed_and_the_bars_stay(page: Page, site: str) -> None:
     page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1D&n_bars=200")
     expect_bars(page, "NASDAQ:AAPL")
     box = page.get_by_label("Symbol", exact=True)
@@ -91,7 +89,7 @@ def test_a_symbol_of_no_exchange_is_asked_for_as_it_is_and_the_bars_stay(
     expect(page.locator("#legend-symbol")).to_have_text("NASDAQ:AAPL")
 
 
-def test_what_is_typed_while_bars_are_on_their_way_stays(page: Page, site: str) -> None:
+def test_text_typed_during_a_load_stays(page: Page, site: str) -> None:
     held: list[Route] = []
     page.route("**/api/tv/ohlc?*", lambda route: held.append(route))
     page.goto(site)
@@ -122,7 +120,7 @@ def test_a_second_symbol_without_its_exchange_offers_its_matches(page: Page, sit
     expect(page.locator("#compare-problem")).to_be_hidden()
 
 
-def test_a_word_costs_one_search_once_all_that_begins_so_is_known(page: Page, site: str) -> None:
+def test_a_complete_answer_needs_no_further_search(page: Page, site: str) -> None:
     apples = [match("AAPL", "NASDAQ", "Apple Inc."), match("APLE", "NYSE", "Apple Hospitality")]
     page.route("**/api/tv/symbols?*", lambda route: route.fulfill(json=found(*apples)))
     page.goto(site)
@@ -141,14 +139,12 @@ def test_a_word_costs_one_search_once_all_that_begins_so_is_known(page: Page, si
     assert asked == ["app"]
 
 
-def test_one_search_is_on_its_way_at_a_time_and_the_newest_text_is_next(
-    page: Page, site: str
-) -> None:
+def test_one_search_runs_at_a_time_and_the_newest_text_is_next(page: Page, site: str) -> None:
     held: list[Route] = []
     newest = found(match("BTCUSDT", "BINANCE"))
 
     def answer(route: Route) -> None:
-        # Only the first has to be waited for.
+        # Only the first search needs a wait.
         if "query=b&" in route.request.url:
             held.append(route)
         else:
@@ -161,7 +157,7 @@ def test_one_search_is_on_its_way_at_a_time_and_the_newest_text_is_next(
     for letter in "btcu":
         with page.expect_event("console", lambda message: message.text == "typed"):
             box.press(letter)
-            # As slowly as somebody who thinks: longer than the box waits for the next letter.
+            # Slow typing: longer than the box waits for the next letter.
             page.evaluate("setTimeout(() => console.log('typed'), 350)")
     assert asked == ["b"]
 
@@ -171,7 +167,7 @@ def test_one_search_is_on_its_way_at_a_time_and_the_newest_text_is_next(
     assert asked == ["b", "btcu"]
 
 
-def test_a_search_that_is_paused_says_for_how_long_and_goes_on_by_itself(
+def test_a_paused_search_shows_the_remaining_time_and_continues_by_itself(
     page: Page, site: str
 ) -> None:
     problem = {
@@ -196,13 +192,13 @@ def test_a_search_that_is_paused_says_for_how_long_and_goes_on_by_itself(
     said = page.locator("#symbol-list")
     expect(said).to_have_attribute("data-heading", re.compile(r"paused; it continues in [12] s\."))
     expect(page.locator("#status")).to_contain_text("The search is paused")
-    # What is typed meanwhile costs nothing, and the search goes on with it.
+    # Text typed meanwhile starts no search; the search continues with that text.
     page.get_by_label("Symbol", exact=True).press_sequentially(" inc")
     expect(page.get_by_role("option").filter(has_text="Apple Inc.").first).to_be_visible()
     assert asked == ["apple", "apple inc"]
 
 
-def test_a_search_that_gets_no_answer_says_that_a_symbol_can_be_written(
+def test_a_search_without_an_answer_tells_the_user_to_type_the_symbol(
     page: Page, site: str
 ) -> None:
     page.route("**/api/tv/symbols?*", lambda route: route.abort())
@@ -237,7 +233,7 @@ def test_links_keep_ampersands_and_plus_signs(page: Page, site: str) -> None:
         expect_bars(page, full_symbol)
 
 
-def test_a_symbol_outside_ascii_is_asked_for_as_it_is_written(page: Page, site: str) -> None:
+def test_a_symbol_outside_ascii_is_requested_as_typed(page: Page, site: str) -> None:
     asked: list[str] = []
 
     def answer(route: Route) -> None:
@@ -248,7 +244,7 @@ def test_a_symbol_outside_ascii_is_asked_for_as_it_is_written(page: Page, site: 
 
     page.route("**/api/tv/ohlc?*", answer)
     page.goto(site)
-    # Letters of other scripts stay: no capital of theirs is another symbol's.
+    # Letters outside ASCII stay: their capital letters could name another symbol.
     page.get_by_label("Symbol", exact=True).fill("binance:币安人生ſusdt.p")
     page.get_by_label("Symbol", exact=True).press("Enter")
     expect_bars(page, "BINANCE:币安人生ſUSDT.P")

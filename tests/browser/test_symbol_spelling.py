@@ -1,4 +1,4 @@
-"""The page spells a symbol as the service does."""
+"""The page and the service use one canonical spelling of a symbol."""
 
 from __future__ import annotations
 

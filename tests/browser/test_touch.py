@@ -1,4 +1,4 @@
-"""A finger on the chart: up and down it scrolls the page, sideways it moves the bars."""
+"""Touch on the chart: a vertical swipe scrolls the page, a horizontal swipe moves the bars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def phone(site: str, open_context: Callable[..., BrowserContext]) -> Page:
 
 
 def swipe(page: Page, *, x: int = 0, y: int = 0) -> None:
-    """Move a finger over the middle of the chart by so many pixels, a step in each frame."""
+    """Swipe over the middle of the chart by these pixels, one step in each frame."""
     box = page.locator("#chart").bounding_box()
     assert box is not None
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -39,7 +39,7 @@ def swipe(page: Page, *, x: int = 0, y: int = 0) -> None:
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def test_up_and_down_scrolls_the_page(phone: Page) -> None:
+def test_a_vertical_swipe_scrolls_the_page(phone: Page) -> None:
     assert phone.evaluate("scrollY") == 0
 
     swipe(phone, y=-250)
@@ -49,7 +49,7 @@ def test_up_and_down_scrolls_the_page(phone: Page) -> None:
     assert "from=" not in phone.url
 
 
-def test_sideways_moves_the_bars(phone: Page) -> None:
+def test_a_horizontal_swipe_moves_the_bars(phone: Page) -> None:
     swipe(phone, x=200)
 
     expect(phone).to_have_url(re.compile("&from="))

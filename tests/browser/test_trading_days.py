@@ -1,4 +1,4 @@
-"""The page's trading days: where a session opens the evening before, and over a weekend."""
+"""The page's trading days: sessions that open the evening before, and weekends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEL_AVIV = ("Asia/Jerusalem", "0945-1725:12345")
         # Friday evening, the night after it, and Monday morning and afternoon are one day.
         (SHANGHAI, ["2025-03-07T13:00Z", "2025-03-07T18:00Z", "2025-03-10T01:00Z", "2025-03-10T06:59Z"], "Mon 10 Mar 2025"),
         (SHANGHAI, ["2025-03-10T13:00Z", "2025-03-11T01:00Z"], "Tue 11 Mar 2025"),
-        # Daily bars that are dated by an instant between two sessions.
+        # Daily bars with a time between two sessions.
         (GOLD, ["2025-03-30T21:00Z", "2025-03-30T22:00Z", "2025-03-31T20:00Z"], "Mon 31 Mar 2025"),
         (GOLD, ["2025-03-31T21:00Z"], "Tue 1 Apr 2025"),
         (CURRENCIES, ["2025-03-09T21:00Z", "2025-03-10T20:59Z"], "Mon 10 Mar 2025"),
@@ -37,7 +37,7 @@ TEL_AVIV = ("Asia/Jerusalem", "0945-1725:12345")
         (TEL_AVIV, ["2025-03-09T07:45Z"], "Sun 9 Mar 2025"),
     ],
 )  # fmt: skip
-def test_an_evening_belongs_to_the_next_day_of_trade(
+def test_an_evening_session_belongs_to_the_next_trading_day(
     market: tuple[str, str], moments: list[str], label: str, page: Page, site: str
 ) -> None:
     page.goto(f"{site}/login/")

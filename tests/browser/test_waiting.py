@@ -1,4 +1,4 @@
-"""What the chart page says while no bars can come: a cool-down, and no worker."""
+"""Notices of the chart page while no bars can arrive: a cool-down, or no worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REASON = "TradingView refused the call."
 
 
 def cool_down(page: Page, seconds: Callable[[], float | None]) -> None:
-    """Let the service's status say that a cool-down lasts for so many seconds more."""
+    """Make the service's status report a cool-down with these seconds left."""
 
     def answer(route: Route) -> None:
         status: dict[str, Any] = route.fetch().json()
@@ -28,7 +28,7 @@ def cool_down(page: Page, seconds: Callable[[], float | None]) -> None:
     page.route("**/api/tv/status", answer)
 
 
-def test_a_cool_down_is_shown_with_how_long_it_lasts(page: Page, site: str) -> None:
+def test_a_cool_down_is_shown_with_its_remaining_time(page: Page, site: str) -> None:
     cool_down(page, lambda: 125.0)
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
     expect_bars(page, "BINANCE:BTCUSDT")
@@ -36,7 +36,7 @@ def test_a_cool_down_is_shown_with_how_long_it_lasts(page: Page, site: str) -> N
     strip = page.locator("#cool-down")
     expect(strip).to_contain_text(REASON)
     expect(strip).to_contain_text(re.compile(r"pause for 2 min 0[0-5] s more"))
-    # It counts down.
+    # The time counts down.
     expect(page.locator("#cool-down-left")).to_have_text(re.compile(r"1 min 5\d s|2 min 0[0-3] s"))
 
 
@@ -50,7 +50,7 @@ def test_a_cool_down_that_is_over_or_unknown_is_not_shown(page: Page, site: str)
     expect(page.locator("#status")).to_have_text("New bars can be fetched again.")
 
 
-def test_a_refusal_shows_the_cool_down_that_it_has_begun(page: Page, site: str) -> None:
+def test_a_refusal_shows_its_cool_down(page: Page, site: str) -> None:
     left: list[float] = [0.0]
     cool_down(page, lambda: left[0])
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=300")
@@ -62,7 +62,7 @@ def test_a_refusal_shows_the_cool_down_that_it_has_begun(page: Page, site: str) 
         re.compile(r"/api/tv/ohlc\?symbol=LTCUSDT"),
         lambda route: route.fulfill(status=500, json=problem, headers={"Retry-After": "60"}),
     )
-    # The page asks for the status at most once in so many milliseconds.
+    # The page reads the status at most once in this number of milliseconds.
     page.clock.install()
     page.clock.fast_forward(5000)
 
@@ -89,7 +89,9 @@ def test_axe_finds_nothing_serious_in_a_cool_down(
 NO_WORKER = "No worker has been seen for 30 s, and only a worker fetches."
 
 
-def test_a_fetch_that_no_worker_takes_says_so_until_one_does(page: Page, site: str) -> None:
+def test_a_fetch_without_a_worker_shows_a_notice_until_a_worker_starts_it(
+    page: Page, site: str
+) -> None:
     row = {
         "state": "queued", "attempts": 0, "count": 0, "n_bars": 300, "ahead": 0, "fetched_ms": 0,
         "error": None, "next_attempt_at": None, "allowed_at": None, "notice": NO_WORKER,

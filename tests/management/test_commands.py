@@ -29,7 +29,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs a command and gives its exit status and what it printed."""
+    """Return a function that runs a command and returns its exit status and its output."""
 
     def run_command(*arguments: str) -> tuple[int, str]:
         status = 0
@@ -47,7 +47,7 @@ def outcomes(printed: str) -> dict[str, int]:
     return counts
 
 
-def test_list_and_show_tell_what_is_kept(run: Run, make_dataset: MakeDataset) -> None:
+def test_list_and_show_print_the_datasets(run: Run, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(300)
     make_dataset(20, symbol="ETHUSDT")
 
@@ -72,9 +72,7 @@ def test_verify_exits_with_1_when_a_file_is_wrong(
     assert (status, outcomes(printed)) == (1, {"ok": 1, "corrupt": 1})
 
 
-def test_rebuild_makes_a_lost_catalog_anew(
-    run: Run, make_dataset: MakeDataset, store: Store
-) -> None:
+def test_rebuild_restores_a_lost_catalog(run: Run, make_dataset: MakeDataset, store: Store) -> None:
     make_dataset(300)
     gone = make_dataset(20)
     Dataset.objects.exclude(pk=gone.pk).delete()
@@ -86,7 +84,7 @@ def test_rebuild_makes_a_lost_catalog_anew(
     assert set(Dataset.objects.values_list("n_rows", "state")) == {(300, "ready"), (20, "missing")}
 
 
-def test_prune_says_what_it_would_do_before_it_does_it(
+def test_a_dry_run_of_prune_only_lists_the_datasets(
     run: Run, make_dataset: MakeDataset, store: Store
 ) -> None:
     for n_rows in (10, 20, 30):
@@ -100,7 +98,7 @@ def test_prune_says_what_it_would_do_before_it_does_it(
     assert len(list(store.all_paths())) == 1
 
 
-def test_prune_says_what_it_could_not_delete_and_keeps_its_row(
+def test_prune_names_a_file_that_it_could_not_delete_and_keeps_its_row(
     run: Run, make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset()
@@ -129,12 +127,14 @@ def test_prune_says_what_it_could_not_delete_and_keeps_its_row(
     ],
 )
 @pytest.mark.django_db
-def test_a_wrong_command_line_says_what_is_wrong(run: Run, arguments: list[str], said: str) -> None:
+def test_a_wrong_command_line_is_refused_with_a_reason(
+    run: Run, arguments: list[str], said: str
+) -> None:
     with pytest.raises(CommandError, match=said):
         run("datasets", *arguments)
 
 
-def test_invalidate_has_a_dataset_fetched_again(run: Run, make_dataset: MakeDataset) -> None:
+def test_an_invalidated_dataset_is_fetched_again(run: Run, make_dataset: MakeDataset) -> None:
     make_dataset(300)
 
     run("datasets", "invalidate", "BINANCE:BTCUSDT")
@@ -174,7 +174,7 @@ def test_an_export_is_the_same_bytes_as_the_apis_reply(
         assert pa.ipc.open_stream(exported.read_bytes()).read_all() == table
 
 
-def test_export_keeps_sample_bars_apart_from_real_ones(
+def test_export_writes_sample_bars_and_real_bars_to_separate_folders(
     run: Run, make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
     paths = [make_dataset(10).path, make_dataset(10, source="tradingview").path]
@@ -184,7 +184,7 @@ def test_export_keeps_sample_bars_apart_from_real_ones(
     assert all((tmp_path / "out" / path).exists() for path in paths)
 
 
-def test_one_dataset_that_cannot_be_exported_does_not_keep_the_others_from_it(
+def test_one_failed_export_does_not_stop_the_others(
     run: Run, make_dataset: MakeDataset, store: Store, tmp_path: Path
 ) -> None:
     gone, there = make_dataset(10), make_dataset(20)
@@ -196,7 +196,7 @@ def test_one_dataset_that_cannot_be_exported_does_not_keep_the_others_from_it(
     assert [path.name for path in (tmp_path / "out").iterdir()] == [Path(there.path).name]
 
 
-def test_an_export_that_fails_half_way_leaves_no_half_of_a_file(
+def test_an_interrupted_export_leaves_no_partial_file(
     run: Run, make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_dataset(10)
@@ -212,14 +212,14 @@ def test_an_export_that_fails_half_way_leaves_no_half_of_a_file(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_table_in_a_pipe_is_whole(run: Run, make_dataset: MakeDataset) -> None:
+def test_a_table_in_a_pipe_is_not_cut(run: Run, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(300, symbol="A" * 60)
 
     assert dataset.key.full_symbol in run("datasets", "list")[1]
     assert dataset.path in run("fetch", dataset.key.full_symbol, "-n", "300")[1]
 
 
-def test_a_pinned_dataset_does_not_keep_the_others_from_being_invalidated(
+def test_a_pinned_dataset_does_not_stop_the_invalidation_of_the_others(
     run: Run, make_dataset: MakeDataset
 ) -> None:
     make_dataset(10)
@@ -232,7 +232,7 @@ def test_a_pinned_dataset_does_not_keep_the_others_from_being_invalidated(
     assert dict(Dataset.objects.values_list("n_bars", "state")) == {10: "ready", 20: "invalidated"}
 
 
-def test_verify_looks_at_a_dataset_that_is_named_whatever_its_state(
+def test_verify_checks_a_named_dataset_in_any_state(
     run: Run, make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset(10)
@@ -266,11 +266,11 @@ def test_fetch_refuses_a_wrong_command_line_and_fetches_nothing(
     assert not Fetch.objects.exists()
 
 
-def test_what_is_cached_is_not_fetched_again(
+def test_a_cached_dataset_is_not_fetched_again(
     run: Run, make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
     make_dataset(300)
-    # With the mark that some editors put at the beginning.
+    # With the byte order mark that some editors write.
     (tmp_path / "symbols.txt").write_text(
         "BINANCE:BTCUSDT  # the first\n# mine\n\nbinance:btcusdt\n", encoding="utf-8-sig"
     )
@@ -352,7 +352,7 @@ def history(store: Store, make_dataset: MakeDataset) -> dict[str, Fetch]:
     return fetches
 
 
-def test_tidy_deletes_ended_fetches_of_long_ago_and_nothing_else(
+def test_tidy_deletes_old_ended_fetches_and_nothing_else(
     run: Run, history: dict[str, Fetch]
 ) -> None:
     dry = json.loads(run("tidy", "--older-than", "90d", "--dry-run", "--json")[1])
@@ -370,7 +370,7 @@ def test_tidy_deletes_ended_fetches_of_long_ago_and_nothing_else(
     assert Dataset.objects.count() == 1
 
 
-def test_tidy_deletes_many_fetches_a_few_at_a_time(
+def test_tidy_deletes_many_fetches_in_small_steps(
     run: Run, history: dict[str, Fetch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("datasets.fetching.fetch_queue._AT_A_TIME", 2)
@@ -379,7 +379,7 @@ def test_tidy_deletes_many_fetches_a_few_at_a_time(
 
 
 @pytest.mark.usefixtures("history")
-def test_tidy_deletes_what_was_set_aside_but_no_dataset(
+def test_tidy_deletes_files_set_aside_but_no_dataset(
     run: Run, store: Store, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(20)
@@ -410,7 +410,7 @@ def test_tidy_names_the_file_that_it_could_not_delete(
 
 
 @pytest.mark.django_db
-def test_tidy_wants_an_age(run: Run) -> None:
+def test_tidy_requires_an_age(run: Run) -> None:
     with pytest.raises(CommandError, match="--older-than"):
         run("tidy")
     with pytest.raises(CommandError, match="90d"):
@@ -418,7 +418,7 @@ def test_tidy_wants_an_age(run: Run) -> None:
 
 
 @pytest.mark.django_db
-def test_tidy_ends_sessions_that_have_run_out(run: Run) -> None:
+def test_tidy_deletes_expired_sessions(run: Run) -> None:
     for key, days in (("old", -1), ("new", 1)):
         expires = timezone.now() + timedelta(days=days)
         Session.objects.create(session_key=key, session_data="", expire_date=expires)

@@ -27,7 +27,7 @@ MakeDataset = Callable[..., Dataset]
 
 @pytest.fixture
 def staff(db: None) -> User:
-    """Somebody who may fetch again and invalidate."""
+    """A user with the permissions to fetch again and to invalidate."""
     user = User.objects.create_user("ada", password="a long enough one", is_staff=True)
     names = ["fetch_dataset", "invalidate_dataset"]
     user.user_permissions.set(Permission.objects.filter(codename__in=names))
@@ -36,7 +36,7 @@ def staff(db: None) -> User:
 
 @pytest.fixture
 def strict_client() -> Client:
-    """A client whose forms need their CSRF token, as in production."""
+    """A client whose forms need a CSRF token, as in production."""
     return Client(enforce_csrf_checks=True)
 
 
@@ -65,7 +65,7 @@ def test_an_empty_catalog_says_what_to_do(client: Client, db: None) -> None:
     assert "curl" in page
 
 
-def test_a_dataset_stands_in_the_list_with_all_that_leads_on(
+def test_the_list_shows_a_dataset_with_its_links_and_downloads(
     client: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(300)
@@ -78,7 +78,7 @@ def test_a_dataset_stands_in_the_list_with_all_that_leads_on(
     for format in ["csv", "parquet", "arrow", "json"]:
         assert f"/api/tv/datasets/{dataset.pk}/bars?format={format}" in page
     assert "from datasets.research import load" in page
-    # Nobody has signed in.
+    # No user has signed in.
     assert 'name="action"' not in page
 
 
@@ -96,7 +96,7 @@ def test_a_dataset_stands_in_the_list_with_all_that_leads_on(
         ("?exchange=NOWHERE", 0),
     ],
 )
-def test_the_list_is_narrowed(query: str, n: int, client: Client, db: None) -> None:
+def test_filters_select_rows_of_the_list(query: str, n: int, client: Client, db: None) -> None:
     Dataset.objects.bulk_create(rows_of(100))
 
     reply = client.get(f"/datasets/{query}")
@@ -105,7 +105,7 @@ def test_the_list_is_narrowed(query: str, n: int, client: Client, db: None) -> N
     assert ("Nothing found" in reply.content.decode()) == (n == 0)
 
 
-def test_a_filter_that_there_is_not_is_named(client: Client, db: None) -> None:
+def test_an_invalid_filter_is_named(client: Client, db: None) -> None:
     assert (
         "exchange: Select a valid choice" in client.get("/datasets/?exchange=NO").content.decode()
     )
@@ -147,7 +147,9 @@ def test_timeframes_are_ordered_by_their_length(client: Client, db: None) -> Non
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "abc", "٣", "999999999999999999999", ""])
-def test_what_is_no_page_is_the_first(page: str, client: Client, make_dataset: MakeDataset) -> None:
+def test_an_invalid_page_number_shows_the_first_page(
+    page: str, client: Client, make_dataset: MakeDataset
+) -> None:
     make_dataset(10)
 
     assert len(symbols_of(client.get("/datasets/", {"page": page}))) == 1
@@ -159,7 +161,7 @@ def test_a_page_beyond_the_end_leads_back(client: Client, make_dataset: MakeData
     assert "No such page" in client.get("/datasets/?page=9999999").content.decode()
 
 
-def test_a_list_takes_the_same_queries_however_long_it_is(
+def test_the_number_of_queries_does_not_depend_on_the_length_of_the_list(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "COUNTED", 100)
@@ -174,7 +176,7 @@ def test_a_list_takes_the_same_queries_however_long_it_is(
     assert "more than 100" in reply.content.decode()
 
 
-def test_a_drawing_is_made_once_and_kept_by_the_browser(
+def test_a_sparkline_is_drawn_once_and_cached_by_the_browser(
     client: Client, make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset(300)
@@ -184,7 +186,7 @@ def test_a_drawing_is_made_once_and_kept_by_the_browser(
     assert reply["Content-Type"] == "image/svg+xml"
     assert "immutable" in reply["Cache-Control"]
     assert b"<polyline" in reply.content
-    # The file is not looked at again.
+    # The file is not read again.
     (outputs.get_store().folder / dataset.path).unlink()
     assert client.get(address).content == reply.content
     assert client.get(address)["Cache-Control"] == "private, no-cache"
@@ -192,7 +194,7 @@ def test_a_drawing_is_made_once_and_kept_by_the_browser(
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_no_drawing_for_a_file_that_is_gone(client: Client, make_dataset: MakeDataset) -> None:
+def test_a_missing_file_has_no_sparkline(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(301)
     (outputs.get_store().folder / dataset.path).unlink()
     sparklines.drawn.clear()
@@ -202,11 +204,11 @@ def test_no_drawing_for_a_file_that_is_gone(client: Client, make_dataset: MakeDa
 
 
 @pytest.mark.parametrize("closes", [[1.0], [2.0, 2.0], [1e-9, 3e-9, 2e-9], [1e12] * 500])
-def test_any_prices_can_be_drawn(closes: list[float]) -> None:
+def test_a_sparkline_of_any_prices_is_drawn(closes: list[float]) -> None:
     assert "nan" not in sparklines.svg(np.array(closes))
 
 
-def test_a_dataset_has_a_page_of_its_own(client: Client, make_dataset: MakeDataset) -> None:
+def test_a_dataset_has_a_page(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(300)
     fetch, _ = fetch_queue.open_fetch(dataset.key, via="api")
 
@@ -218,7 +220,7 @@ def test_a_dataset_has_a_page_of_its_own(client: Client, make_dataset: MakeDatas
 
 
 @pytest.mark.parametrize("number", ["7", "9999999999999999999999"])
-def test_a_dataset_that_there_is_not_is_told_of(number: str, client: Client, db: None) -> None:
+def test_a_missing_dataset_has_a_page_that_says_so(number: str, client: Client, db: None) -> None:
     reply = client.get(f"/datasets/{number}/")
 
     assert reply.status_code == 404
@@ -227,7 +229,7 @@ def test_a_dataset_that_there_is_not_is_told_of(number: str, client: Client, db:
 
 
 @pytest.mark.parametrize("state", ["invalidated", "missing", "corrupt"])
-def test_the_page_says_what_a_state_means(
+def test_the_page_explains_the_state_of_a_dataset(
     state: str, client: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)
@@ -239,7 +241,7 @@ def test_the_page_says_what_a_state_means(
     assert "chart-preview" not in page
 
 
-def test_staff_invalidate_several_at_once_and_it_is_logged(
+def test_staff_invalidate_several_datasets_and_the_log_records_it(
     client: Client, staff: User, make_dataset: MakeDataset
 ) -> None:
     chosen = [make_dataset(n) for n in (10, 11)]
@@ -263,7 +265,7 @@ def test_staff_invalidate_several_at_once_and_it_is_logged(
     assert {entry.change_message for entry in entries} == {"Invalidated."}
 
 
-def test_staff_fetch_again_and_a_pinned_one_says_why_not(
+def test_staff_fetch_again_and_a_pinned_dataset_is_refused_with_a_reason(
     client: Client, staff: User, make_dataset: MakeDataset
 ) -> None:
     free, pinned = make_dataset(10), make_dataset(11)
@@ -280,7 +282,7 @@ def test_staff_fetch_again_and_a_pinned_one_says_why_not(
 
 @pytest.mark.parametrize("action", ["fetch", "invalidate", "delete", ""])
 @pytest.mark.parametrize("who", ["nobody", "user", "staff without permission"])
-def test_who_may_not_act_is_refused(
+def test_a_user_without_the_permission_is_refused(
     who: str, action: str, client: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)
@@ -305,9 +307,7 @@ def test_a_form_without_its_token_does_nothing(
     assert Dataset.objects.get().state == "ready"
 
 
-def test_what_an_instrument_is_called_is_no_markup(
-    client: Client, make_dataset: MakeDataset
-) -> None:
+def test_the_name_of_an_instrument_is_not_markup(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(10)
     Dataset.objects.update(instrument={"description": "<script>alert(1)</script>"})
 
@@ -318,7 +318,7 @@ def test_what_an_instrument_is_called_is_no_markup(
 # --- fetches ----------------------------------------------------------------------------
 
 
-def test_fetches_say_what_came_of_them_and_what_to_do(client: Client, db: None) -> None:
+def test_each_fetch_shows_its_outcome_and_the_next_step(client: Client, db: None) -> None:
     Fetch.objects.create(
         **a_key(symbol="GONE").as_dict(), requested_via="api", state="failed",
         error_code="no_data", error_message="BINANCE:GONE has no bars.",
@@ -339,7 +339,7 @@ def test_fetches_say_what_came_of_them_and_what_to_do(client: Client, db: None) 
     assert f'name="cancel" value="{second.pk}"' in page
 
 
-def test_who_asked_is_shown_to_staff_alone(client: Client, staff: User) -> None:
+def test_only_staff_see_the_user_of_a_fetch(client: Client, staff: User) -> None:
     Fetch.objects.create(**a_key().as_dict(), requested_via="api", requested_by="192.0.2.7")
 
     assert "192.0.2.7" not in client.get("/fetches/").content.decode()
@@ -347,7 +347,7 @@ def test_who_asked_is_shown_to_staff_alone(client: Client, staff: User) -> None:
     assert "192.0.2.7 (api)" in client.get("/fetches/").content.decode()
 
 
-def test_fetches_are_narrowed(client: Client, db: None) -> None:
+def test_filters_select_fetches(client: Client, db: None) -> None:
     Fetch.objects.create(**a_key(symbol="OLD").as_dict(), requested_via="api", state="cancelled")
     fetch_queue.open_fetch(a_key(symbol="NEW"), via="api")
 
@@ -372,7 +372,7 @@ def test_a_queued_fetch_is_cancelled_and_a_finished_one_is_not(client: Client, d
     assert "There is no such fetch." in client.post("/fetches/", {"cancel": "x"}, follow=True).content.decode()  # fmt: skip
 
 
-def test_the_list_of_fetches_takes_the_same_queries_however_long_it_is(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_fetches(
     client: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)
@@ -389,7 +389,7 @@ def test_the_list_of_fetches_takes_the_same_queries_however_long_it_is(
     assert max(counts) <= 6
 
 
-def test_strangers_see_no_page_where_one_has_to_sign_in(
+def test_visitors_see_no_page_where_sign_in_is_required(
     client: Client, settings: Any, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)

@@ -1,4 +1,4 @@
-"""What staff do to datasets and fetches: asked first where it hurts, logged, and never half-said."""
+"""Actions of staff on datasets and fetches: questions before them, the log, and complete reports."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ WAYS = [delete_by_command, delete_by_api, delete_in_the_admin, delete_on_its_pag
 
 
 @pytest.mark.parametrize("delete", WAYS, ids=lambda way: way.__name__)
-def test_a_deleted_dataset_lies_in_the_trash_until_tidy(
+def test_a_deleted_dataset_stays_in_the_trash_until_tidy(
     operator: Client,
     make_dataset: MakeDataset,
     store: Store,
@@ -87,7 +87,7 @@ def test_a_deleted_dataset_lies_in_the_trash_until_tidy(
     assert trashed(store) == []
 
 
-def test_a_file_from_the_trash_can_be_taken_back(
+def test_a_file_from_the_trash_can_be_restored(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset(10)
@@ -115,7 +115,7 @@ def test_a_pinned_dataset_is_not_deleted(
     assert (store.folder / pinned.path).exists()
 
 
-def test_deleting_asks_first_in_the_admin_and_on_the_pages(
+def test_the_admin_and_the_pages_ask_before_they_delete(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)
@@ -128,7 +128,7 @@ def test_deleting_asks_first_in_the_admin_and_on_the_pages(
     assert Dataset.objects.exists()
 
 
-def test_several_are_invalidated_only_after_a_question(
+def test_several_datasets_are_invalidated_only_after_a_question(
     operator: Client, make_dataset: MakeDataset
 ) -> None:
     datasets = [make_dataset(10), make_dataset(20)]
@@ -143,7 +143,7 @@ def test_several_are_invalidated_only_after_a_question(
     assert not Dataset.objects.filter(state="ready").exists()
 
 
-def test_staff_without_the_permission_to_delete_do_not_find_it(
+def test_staff_without_the_permission_do_not_see_the_delete_action(
     client: Client, db: None, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(10)
@@ -162,7 +162,7 @@ def test_staff_without_the_permission_to_delete_do_not_find_it(
     assert Dataset.objects.exists()
 
 
-def test_the_log_says_what_each_action_did(
+def test_the_log_records_the_result_of_each_action(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     good, bad = make_dataset(10), make_dataset(20)
@@ -186,7 +186,7 @@ def test_the_log_says_what_each_action_did(
     ]
 
 
-def test_a_download_says_what_it_leaves_out(
+def test_a_download_names_the_datasets_it_leaves_out(
     operator: Client, make_dataset: MakeDataset, store: Store
 ) -> None:
     good, broken, missing = make_dataset(10), make_dataset(20), make_dataset(30)
@@ -203,7 +203,7 @@ def test_a_download_says_what_it_leaves_out(
     assert "1h 30 is left out" in operator.get(ADMIN).content.decode()
 
 
-def test_what_failed_can_be_asked_for_again_in_the_admin(
+def test_a_failed_fetch_can_be_requested_again_in_the_admin(
     operator: Client, queued: list[int], django_capture_on_commit_callbacks: Any
 ) -> None:
     failed = Fetch.objects.create(**a_key().as_dict(), state="failed", error_code="feed_timeout")
