@@ -1,3 +1,5 @@
+"""Configuration of the Django app `datasets`."""
+
 from django.apps import AppConfig
 
 
