@@ -1,4 +1,4 @@
-"""A backup of a service that runs is whole, or is known not to be; restored, every dataset is equal."""
+"""A backup of a running service is complete or known to be incomplete; a restore gives equal datasets."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def files_of(outputs: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_backup_of_a_service_under_writes_is_restored_with_every_dataset_equal(
+def test_a_backup_during_writes_restores_every_dataset_unchanged(
     clean_feed: Feed, tmp_path: Path
 ) -> None:
     live = Stack(tmp_path, clean_feed)
@@ -107,7 +107,7 @@ def test_a_backup_of_a_service_under_writes_is_restored_with_every_dataset_equal
     assert (other / "state/secret_key").read_text() == key
 
 
-def test_a_backup_that_was_killed_is_known_to_be_incomplete(stack: Stack, tmp_path: Path) -> None:
+def test_a_killed_backup_is_known_to_be_incomplete(stack: Stack, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     code = f"import django; django.setup(); {KILLED}\nbackups.back_up(__import__('pathlib').Path(sys.argv[1]))"
 
@@ -123,7 +123,7 @@ def test_a_backup_that_was_killed_is_known_to_be_incomplete(stack: Stack, tmp_pa
     assert "name a new folder for each backup" in again.stderr
 
 
-def test_restoring_over_something_is_refused_and_moves_it_aside_when_forced(
+def test_a_restore_over_data_is_refused_and_with_force_moves_the_data_aside(
     stack: Stack, backup: Path, tmp_path: Path
 ) -> None:
     other = str(tmp_path)
@@ -140,7 +140,7 @@ def test_restoring_over_something_is_refused_and_moves_it_aside_when_forced(
     assert [path.name for path in aside.glob("*/*.parquet")] == ["LOAD_OTHER_1h_50.parquet"]
 
 
-def test_a_damaged_backup_is_refused_before_anything_is_touched(
+def test_a_damaged_backup_is_refused_before_anything_changes(
     stack: Stack, backup: Path, tmp_path: Path
 ) -> None:
     damaged = shutil.copytree(backup, tmp_path / "damaged")
@@ -156,7 +156,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.slow
-def test_a_catalog_in_postgresql_is_backed_up_and_restored_with_its_own_programs(
+def test_a_catalog_in_postgresql_is_backed_up_and_restored_with_pg_dump(
     need: servers.Need, postgresql_url: str, stack: Stack, tmp_path: Path
 ) -> None:
     need("pg_dump")

@@ -1,4 +1,4 @@
-"""The catalog follows the files: every harm is found, named and healed."""
+"""The catalog follows the files: every damage is found, named and repaired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ State = Dataset.State
 MakeDataset = Callable[..., Dataset]
 
 
-def test_a_sound_file_is_ok_and_read(make_dataset: MakeDataset) -> None:
+def test_a_whole_file_is_ok_and_read(make_dataset: MakeDataset) -> None:
     dataset = make_dataset(300)
 
     assert catalog.verify(dataset).outcome == "ok"
@@ -158,12 +158,12 @@ def aged(make_dataset: MakeDataset) -> dict[str, Dataset]:
         ({"keep_newest": 1}, {"old", "old but used"}),
         ({"total_bytes": 0}, {"old", "old but used", "new"}),
         ({"total_bytes": 10**9}, set()),
-        # What one rule lets go makes room for what the other would.
+        # The bytes of datasets chosen by one rule no longer count for the other rule.
         ({"fetched_before": timedelta(days=50), "total_bytes": 10_500}, {"old", "old but used"}),
         ({}, set()),
     ],
 )
-def test_pruning_takes_what_the_rule_says_and_never_a_pinned_one(
+def test_pruning_follows_its_rule_and_never_deletes_a_pinned_dataset(
     aged: dict[str, Dataset], rules: dict[str, object], names: set[str]
 ) -> None:
     now = datetime.now(UTC)
@@ -176,7 +176,7 @@ def test_pruning_takes_what_the_rule_says_and_never_a_pinned_one(
     assert {name for name, dataset in aged.items() if dataset in chosen} == names
 
 
-def test_removing_takes_the_file_and_the_row(make_dataset: MakeDataset, store: Store) -> None:
+def test_removal_deletes_the_file_and_the_row(make_dataset: MakeDataset, store: Store) -> None:
     dataset = make_dataset()
 
     catalog.remove(dataset)
@@ -185,7 +185,7 @@ def test_removing_takes_the_file_and_the_row(make_dataset: MakeDataset, store: S
     assert not Dataset.objects.exists()
 
 
-def test_recording_a_file_again_keeps_what_the_file_does_not_know(
+def test_recording_a_file_again_keeps_the_columns_that_are_not_in_the_file(
     make_dataset: MakeDataset,
 ) -> None:
     dataset = make_dataset(300)
@@ -219,7 +219,7 @@ def test_a_file_that_a_worker_has_not_recorded_yet_is_not_pruned(
     assert Dataset.objects.exists()
 
 
-def test_a_copied_file_and_one_that_is_no_dataset_are_pruned(
+def test_a_copied_file_and_a_file_that_is_no_dataset_are_pruned(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     copied, broken = make_dataset(300), make_dataset(400)
@@ -261,7 +261,7 @@ def test_a_dataset_that_is_pruned_while_it_is_read_is_missing(make_dataset: Make
     assert dataset.state == State.MISSING
 
 
-def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
+def test_an_earlier_read_does_not_undo_a_later_fetch(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     early = make_dataset()
@@ -277,7 +277,7 @@ def test_a_reader_who_came_too_early_does_not_undo_the_fetch_that_came_after(
 def look_too_early(
     store: Store, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
 ) -> None:
-    """Have `then` happen right after the file has been read for the first time."""
+    """Call `then` right after the first read of the file."""
     read, looks = store.read, iter([then])
 
     def read_and_let(path: str) -> Any:
@@ -289,7 +289,7 @@ def look_too_early(
 
 
 @pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "by a killed worker"])
-def test_a_reader_who_is_held_up_does_not_put_a_row_right_by_a_file_that_is_gone(
+def test_a_slow_reader_does_not_update_a_row_from_a_deleted_file(
     make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
 ) -> None:
     dataset = make_dataset()
@@ -308,13 +308,13 @@ def test_a_reader_who_is_held_up_does_not_put_a_row_right_by_a_file_that_is_gone
     table = catalog.read(dataset)
 
     row = Dataset.objects.get()
-    # The bars, the row, and what the reader says of the bars are all of the later fetch.
+    # The bars, the row and the metadata of the reply are all from the later fetch.
     assert (table.num_rows, row.n_rows, dataset.n_rows) == (100, 100, 100)
     assert row.content_hash == dataset.content_hash
     assert catalog.verify(row).outcome == "ok"
 
 
-def test_a_reader_who_is_held_up_while_the_dataset_is_removed_finds_nothing(
+def test_a_slow_reader_of_a_removed_dataset_finds_nothing(
     make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
@@ -328,7 +328,7 @@ def test_a_reader_who_is_held_up_while_the_dataset_is_removed_finds_nothing(
     assert not Dataset.objects.exists()
 
 
-def test_a_file_that_is_replaced_while_it_is_adopted_is_adopted_as_it_is_then(
+def test_a_file_that_is_replaced_during_its_adoption_is_adopted_in_its_new_version(
     make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
@@ -346,13 +346,13 @@ def test_a_file_that_is_replaced_while_it_is_adopted_is_adopted_as_it_is_then(
     assert catalog.verify(row).outcome == "ok"
 
 
-def test_a_file_that_is_missing_takes_no_room(aged: dict[str, Dataset]) -> None:
+def test_a_missing_file_counts_no_bytes(aged: dict[str, Dataset]) -> None:
     Dataset.objects.filter(pk=aged["new"].pk).update(state=State.MISSING, bytes=10**9)
 
     assert catalog.choose_prunable(total_bytes=10**6) == []
 
 
-def test_where_the_whole_folder_was_deleted_on_purpose_its_rows_can_be_pruned(
+def test_the_rows_of_a_folder_deleted_on_purpose_can_be_pruned(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset()
@@ -375,7 +375,7 @@ def test_an_invalidated_dataset_is_ready_when_a_newer_file_is_there(
     assert Dataset.objects.get().state == State.READY
 
 
-def test_a_file_that_cannot_be_read_now_does_not_keep_the_others_from_being_adopted(
+def test_one_unreadable_file_does_not_stop_the_adoption_of_the_others(
     make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unread, sound = make_dataset(10), make_dataset(20)

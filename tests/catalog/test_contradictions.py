@@ -1,4 +1,4 @@
-"""A split: what a newer fetch of the series contradicts is never given again as current."""
+"""A split: a dataset that a newer fetch contradicts is never served again as current."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def replay(rows: list[list[float]]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def feeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Feed]]:
-    """The feed as it was before the split, and as it is after it."""
+    """Two feeds: one before the split, one after the split."""
     folder = tmp_path_factory.mktemp("split")
     running = []
     for name, rows in (("before", BEFORE), ("after", AFTER)):
@@ -94,7 +94,7 @@ def fetch(transactional_db: None, feeds: list[Feed], settings: Any) -> Callable[
 
 
 def friday_close(client: Client, n_bars: int) -> float | None:
-    """Return what the API gives as the close of the Friday; None where it fetches first."""
+    """Return the close of the Friday in the reply of the API; None where the API fetches first."""
     reply = client.get(OHLC + f"&n_bars={n_bars}")
     if reply.status_code == 202:
         return None
@@ -104,7 +104,7 @@ def friday_close(client: Client, n_bars: int) -> float | None:
     return close
 
 
-def test_after_a_split_the_price_before_it_is_never_given_again(
+def test_after_a_split_the_old_price_is_never_served_again(
     fetch: Callable[[int, int], None], client: Client, own_outputs: Path, store: Store
 ) -> None:
     here: Any = {"source": "sample", "folder": own_outputs, "timeframe": "1D"}
@@ -174,7 +174,7 @@ def test_a_pinned_dataset_from_before_a_split_stays_and_answers_only_its_lock(
     assert load("NASDAQ:AAPLX", n_bars=5000, **here)["close"].loc[FRIDAY] == 124.8075
 
 
-def test_an_older_file_that_is_put_back_by_hand_is_not_given_either(
+def test_an_older_file_that_is_put_back_by_hand_is_not_served(
     fetch: Callable[[int, int], None], client: Client, store: Store
 ) -> None:
     fetch(0, 5000)
@@ -190,7 +190,7 @@ def test_an_older_file_that_is_put_back_by_hand_is_not_given_either(
     assert not path.exists()
 
 
-def test_a_worker_that_was_killed_before_its_row_leaves_the_comparison_to_the_next_reader(
+def test_after_a_worker_killed_before_its_row_the_next_reader_makes_the_comparison(
     fetch: Callable[[int, int], None], client: Client, store: Store
 ) -> None:
     fetch(0, 5000)
@@ -242,7 +242,7 @@ OTHER_VOLUME = HOURS.set_column(5, "volume", pa.array([1.0] * 20))
         "volume", "a bar less", "nothing final",
     ],
 )  # fmt: skip
-def test_only_final_bars_that_both_should_hold_can_contradict(
+def test_only_final_bars_in_the_overlap_can_contradict(
     newer: tuple[pa.Table, bool | None], older: tuple[pa.Table, bool | None], answer: bool
 ) -> None:
     assert contradict(newer, older) is answer

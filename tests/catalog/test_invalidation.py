@@ -1,4 +1,4 @@
-"""Invalidating is visible to everybody who reads files, and a refresh is no finding of `verify`."""
+"""Invalidation is visible to every reader of files, and a refresh is no finding of `verify`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def by_command(client: Client, dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("invalidate", [by_api, by_page, by_admin, by_command])
-def test_an_invalidated_dataset_is_gone_for_everybody_who_reads_files(
+def test_no_reader_of_files_finds_an_invalidated_dataset(
     operator: Client,
     make_dataset: MakeDataset,
     own_outputs: Path,
@@ -89,7 +89,7 @@ def test_an_invalidated_dataset_is_gone_for_everybody_who_reads_files(
 
 
 @pytest.mark.parametrize("is_row_lost", [False, True])
-def test_a_rebuild_does_not_bring_an_invalidated_dataset_back(
+def test_a_rebuild_does_not_restore_an_invalidated_dataset(
     make_dataset: MakeDataset, is_row_lost: bool
 ) -> None:
     serving.invalidate(make_dataset(300))
@@ -111,7 +111,7 @@ def test_the_next_fetch_writes_a_new_file(make_dataset: MakeDataset, store: Stor
     assert catalog.read(Dataset.objects.get()).num_rows == 5
 
 
-def test_killed_between_the_file_and_the_row_the_dataset_is_fetched_again(
+def test_after_a_kill_between_file_and_row_the_dataset_is_fetched_again(
     make_dataset: MakeDataset, store: Store, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "enqueue", lambda fetch_id: None)
@@ -133,7 +133,7 @@ def test_killed_between_the_file_and_the_row_the_dataset_is_fetched_again(
     assert Dataset.objects.get().state == State.MISSING
 
 
-def test_a_file_that_cannot_be_moved_leaves_the_dataset_as_it_was(
+def test_a_file_that_cannot_be_moved_leaves_the_dataset_unchanged(
     make_dataset: MakeDataset, own_outputs: Path, client: Client
 ) -> None:
     dataset = make_dataset(300)
@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_moved_leaves_the_dataset_as_it_was(
     assert client.get(OHLC).status_code == 200
 
 
-def test_a_later_fetch_that_is_not_recorded_yet_is_not_invalidated_with_the_earlier_one(
+def test_invalidation_spares_a_later_fetch_that_is_not_recorded_yet(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset(300)
@@ -159,10 +159,10 @@ def test_a_later_fetch_that_is_not_recorded_yet_is_not_invalidated_with_the_earl
 
 
 @pytest.mark.parametrize("look", [catalog.read, lambda dataset: list(catalog.adopt_files())])
-def test_a_file_in_the_place_of_an_invalidated_dataset_is_set_aside(
+def test_a_file_at_the_path_of_an_invalidated_dataset_is_moved_aside(
     make_dataset: MakeDataset, store: Store, look: Callable[[Dataset], object]
 ) -> None:
-    """As version 0.3.0 left it, or copied back by hand."""
+    """Version 0.3.0 left such files; a person can copy one back too."""
     dataset = make_dataset()
     Dataset.objects.update(state=State.INVALIDATED)
     dataset.refresh_from_db()
@@ -178,7 +178,7 @@ def test_a_file_in_the_place_of_an_invalidated_dataset_is_set_aside(
     assert list(store.all_paths()) == []
 
 
-def test_an_upgrade_sets_the_files_of_invalidated_datasets_aside(
+def test_an_upgrade_moves_the_files_of_invalidated_datasets_aside(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     invalidated, other = make_dataset(10), make_dataset(20)
@@ -191,7 +191,7 @@ def test_an_upgrade_sets_the_files_of_invalidated_datasets_aside(
     assert (store.folder.parent / "invalidated" / invalidated.path).is_file()
 
 
-def test_tidy_empties_what_was_invalidated_long_ago(
+def test_tidy_deletes_files_invalidated_long_ago(
     make_dataset: MakeDataset, store: Store, own_outputs: Path
 ) -> None:
     serving.invalidate(make_dataset(300))
@@ -220,7 +220,7 @@ def remove(dataset: Dataset, store: Store) -> None:
 @pytest.mark.parametrize(
     ("change", "outcome"), [(refresh, "ok"), (withdraw, "gone"), (remove, "gone")]
 )
-def test_verify_ends_well_when_an_ordinary_change_came_between(
+def test_verify_reports_no_fault_after_an_ordinary_change_meanwhile(
     make_dataset: MakeDataset,
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
@@ -242,7 +242,7 @@ def test_verify_ends_well_when_an_ordinary_change_came_between(
     assert [finding.outcome for finding in found] == [outcome]
 
 
-def test_verify_still_tells_of_a_file_that_was_put_there_by_hand(
+def test_verify_reports_a_file_that_was_put_there_by_hand(
     make_dataset: MakeDataset, store: Store
 ) -> None:
     dataset = make_dataset(300)

@@ -1,4 +1,4 @@
-"""Clocks that jump, or differ from host to host, and servers that begin anew."""
+"""Clocks that jump or differ between hosts, and servers that restart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def location(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> s
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Return a function that sets the host's clock so many seconds ahead of the true time."""
+    """Return a function that sets the host's clock a number of seconds ahead of the true time."""
     now, now_ns = time.time, time.time_ns
 
     def set_to(seconds: float) -> None:
@@ -44,7 +44,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def wait_now() -> float:
-    """Return for how many seconds the next call has to wait."""
+    """Return the seconds until the next call may begin."""
     waits = []
 
     class Enough(Exception):
@@ -63,7 +63,7 @@ def wait_now() -> float:
 
 @pytest.mark.usefixtures("location")
 @pytest.mark.parametrize("ahead_s", [HOURS_3, -HOURS_3], ids=["put back", "put forward"])
-def test_a_clock_that_is_put_right_changes_no_wait(set_clock: Any, ahead_s: int) -> None:
+def test_a_corrected_clock_changes_no_wait(set_clock: Any, ahead_s: int) -> None:
     set_clock(ahead_s)
     assert [wait_now(), wait_now()] == [0, 0]
     set_clock(0)
@@ -73,9 +73,7 @@ def test_a_clock_that_is_put_right_changes_no_wait(set_clock: Any, ahead_s: int)
 
 @pytest.mark.usefixtures("location")
 @pytest.mark.parametrize("ahead_s", [HOURS_3, -HOURS_3], ids=["put back", "put forward"])
-def test_a_cool_down_lasts_as_long_as_it_says_whatever_the_clock_does(
-    set_clock: Any, ahead_s: int
-) -> None:
+def test_a_cool_down_has_its_full_length_when_the_clock_jumps(set_clock: Any, ahead_s: int) -> None:
     set_clock(ahead_s)
     assert throttle.cool_down(RateLimited("no")) == 60
     set_clock(0)
@@ -85,9 +83,7 @@ def test_a_cool_down_lasts_as_long_as_it_says_whatever_the_clock_does(
     assert throttle.cool_down_left() == 0
 
 
-def test_hosts_whose_clocks_differ_keep_to_the_limit_together(
-    location: str, set_clock: Any
-) -> None:
+def test_hosts_with_different_clocks_share_one_limit(location: str, set_clock: Any) -> None:
     logs = [_log(location), _log(location)]
     started, n_begun = time.monotonic(), 0
 
@@ -95,14 +91,14 @@ def test_hosts_whose_clocks_differ_keep_to_the_limit_together(
         for ahead_s, log in zip((0, 90), logs, strict=True):
             set_clock(ahead_s)
             is_begun = log.take("fetches").wait_ms == 0
-            # On a busy machine the window of the first call may be over by now.
+            # On a busy machine the window of the first call may have ended.
             if time.monotonic() - started < WINDOWS[0].ms / 1000:
                 n_begun += is_begun
 
     assert n_begun == 2
 
 
-def test_after_a_restart_of_the_machine_nobody_waits_longer_than_the_window(
+def test_after_a_restart_of_the_machine_no_wait_is_longer_than_the_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = _log(str(tmp_path / "calls.sqlite3"))
@@ -119,7 +115,7 @@ def test_after_a_restart_of_the_machine_nobody_waits_longer_than_the_window(
     assert note.left_s == 60
 
 
-def test_when_redis_sets_its_clock_back_nobody_waits_longer_than_the_window(redis_url: str) -> None:
+def test_when_redis_sets_its_clock_back_no_wait_is_longer_than_the_window(redis_url: str) -> None:
     log = _log(redis_url)
     ahead_ms = int((time.time() + HOURS_3) * 1000)
     client = Redis.from_url(redis_url)
@@ -129,7 +125,7 @@ def test_when_redis_sets_its_clock_back_nobody_waits_longer_than_the_window(redi
 
 
 @pytest.mark.parametrize("kind", ["file", "redis"])
-def test_the_log_lets_as_many_begin_as_fit_into_each_window(
+def test_the_log_allows_the_calls_that_fit_into_each_window(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     place = request.getfixturevalue("redis_url") if kind == "redis" else str(tmp_path / "calls")
@@ -144,7 +140,7 @@ def test_the_log_lets_as_many_begin_as_fit_into_each_window(
 
     wait_until(lambda: log.look("fetches").wait_ms == 0, seconds=3, what="the next turn")
     assert log.take("fetches").wait_ms == 0
-    # The minute is full now.
+    # The window of a minute is full.
     assert 57_000 < log.take("fetches").wait_ms <= 60_000
 
 
@@ -152,7 +148,7 @@ def _log(place: str) -> CallLog:
     return RedisLog(place, WINDOWS) if "://" in place else FileLog(Path(place), WINDOWS)
 
 
-def test_a_restart_of_redis_changes_nothing_but_the_wait_and_its_absence_is_named(
+def test_a_restart_of_redis_delays_a_call_and_its_absence_is_a_named_error(
     need: servers.Need, settings: Any
 ) -> None:
     settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 600, 10
@@ -186,7 +182,7 @@ def redis_that_is_away(settings: Any) -> None:
 
 @pytest.mark.usefixtures("redis_that_is_away")
 @pytest.mark.django_db
-def test_without_redis_the_status_tells_the_rest_and_names_it(client: Client) -> None:
+def test_without_redis_the_status_names_redis_and_shows_the_rest(client: Client) -> None:
     response = client.get("/api/tv/status")
 
     assert response.status_code == 200
@@ -197,7 +193,7 @@ def test_without_redis_the_status_tells_the_rest_and_names_it(client: Client) ->
 
 @pytest.mark.usefixtures("redis_that_is_away")
 @pytest.mark.django_db
-def test_without_redis_a_search_is_refused_with_its_reason_and_can_be_tried_again(
+def test_without_redis_a_search_is_a_retryable_error_with_its_reason(
     client: Client,
 ) -> None:
     response = client.get("/api/tv/symbols?query=btc")

@@ -1,4 +1,4 @@
-"""A cool-down after a refusal is seen wherever an operator looks, and can be ended there."""
+"""A cool-down is visible on every page for operators, who can end it there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cool_down(db: None) -> None:
     throttle.cool_down(RateLimited(REASON))
 
 
-def test_the_page_of_fetches_says_that_all_fetches_pause_and_why(client: Client) -> None:
+def test_the_page_of_fetches_shows_the_pause_and_its_reason(client: Client) -> None:
     page = client.get("/fetches/").content.decode()
 
     assert "All fetches pause for" in page
@@ -33,14 +33,14 @@ def test_the_page_of_fetches_says_that_all_fetches_pause_and_why(client: Client)
     assert "End the pause now" not in page
 
 
-def test_the_status_says_that_all_fetches_pause_and_why(client: Client) -> None:
+def test_the_status_shows_the_pause_and_its_reason(client: Client) -> None:
     said = client.get("/api/tv/status").json()
 
     assert 50 < said["cool_down_s"] <= 60
     assert said["cool_down_reason"] == REASON
 
 
-def test_the_admin_says_that_all_fetches_pause_and_where_to_end_it(operator: Client) -> None:
+def test_the_admin_shows_the_pause_and_links_the_page_that_ends_it(operator: Client) -> None:
     page = operator.get("/admin/").content.decode()
 
     assert REASON in page
@@ -65,7 +65,7 @@ def test_an_operator_ends_the_pause_through_the_api(operator: Client) -> None:
     assert operator.get("/api/tv/status").json()["cool_down_reason"] is None
 
 
-def test_a_stranger_does_not_end_the_pause(client: Client) -> None:
+def test_an_anonymous_user_cannot_end_the_pause(client: Client) -> None:
     assert client.post("/fetches/", {"end_cool_down": "1"}).status_code == 403
     assert client.delete("/api/tv/status/cool-down").status_code in (401, 403)
     assert throttle.cool_down_left() > 0

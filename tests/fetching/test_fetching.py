@@ -43,7 +43,7 @@ def run(fetch: Fetch) -> Fetch:
     return fetch
 
 
-def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> None:
+def test_a_fetch_leaves_a_file_a_dataset_row_and_its_own_times(store: Store) -> None:
     fetch = run(queue(n_bars=300))
 
     dataset = Dataset.objects.get()
@@ -62,11 +62,11 @@ def test_a_fetch_leaves_a_file_a_catalog_row_and_its_own_times(store: Store) -> 
     assert dataset.tvdatafeed_version == "2.1.1"
 
 
-def test_a_row_says_that_its_bars_are_being_stored_when_the_fetch_took_long(
+def test_the_row_of_a_slow_fetch_shows_that_its_bars_are_being_stored(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt, "_PROGRESS_S", 0)
-    # Whose folder cannot be made, so that the storing never ends.
+    # The folder cannot be made, so the write fails after the row is updated.
     store.folder.mkdir(parents=True, exist_ok=True)
     (store.folder / "sample").write_text("")
     fetch = queue(n_bars=300)
@@ -97,13 +97,13 @@ def test_one_key_has_one_active_fetch(clean_feed: Feed) -> None:
 
 
 @pytest.mark.parametrize(("name", "code"), [fault[:2] for fault in FAULTS])
-def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
+def test_a_failed_attempt_leaves_the_old_dataset_unchanged(
     settings: Any, clean_feed: Feed, store: Store, name: str, code: str
 ) -> None:
     run(queue())
     before = Dataset.objects.get()
     content = (store.folder / before.path).read_bytes()
-    # On a connection of its own, and soon given up where nothing comes.
+    # A new connection with a short time limit.
     attempt.feed_client().close()
     settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 0.3, 0.6
     clean_feed.arm(name, **({"bytes": 40_000_000} if name == "huge_message" else {}))
@@ -111,7 +111,7 @@ def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
     with pytest.raises(errors.FetchError) as caught:
         attempt.run_fetch(queue().pk)
     assert caught.value.code == code
-    # What happened, and what that means or what to do.
+    # Two sentences: what happened, and what it means or what to do.
     assert len(re.findall(r"[.;] ", str(caught.value))) >= 1
 
     after = Dataset.objects.get()
@@ -123,7 +123,7 @@ def test_a_failed_attempt_leaves_the_old_dataset_as_it_was(
     assert (store.folder / before.path).read_bytes() == content
 
 
-def test_bars_that_are_none_are_kept_for_the_operator(clean_feed: Feed, store: Store) -> None:
+def test_a_reply_with_bad_bars_is_kept_for_the_operator(clean_feed: Feed, store: Store) -> None:
     clean_feed.arm("nan_price")
     fetch = queue()
 
@@ -152,7 +152,7 @@ def test_a_token_refused_twice_is_an_expired_sign_in(settings: Any, clean_feed: 
     assert clean_feed.stats()["sign_ins"] == 2
 
 
-def test_fresh_tokens_that_are_refused_are_not_asked_for_again_and_again(
+def test_refused_fresh_tokens_start_a_cool_down_of_sign_ins(
     settings: Any, clean_feed: Feed
 ) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "badtoken", "lovelace"
@@ -176,7 +176,7 @@ def test_a_ready_token_that_is_refused_is_not_sent_again(settings: Any, clean_fe
 
 
 @pytest.mark.usefixtures("clean_feed")
-def test_the_call_with_a_fresh_token_waits_for_its_turn_too(
+def test_the_call_with_a_fresh_token_waits_for_the_throttle_too(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
@@ -187,7 +187,7 @@ def test_the_call_with_a_fresh_token_waits_for_its_turn_too(
     assert len(calls) == 2
 
 
-def test_too_many_calls_after_a_stale_token_pause_all_workers_too(
+def test_too_many_calls_after_a_stale_token_also_pause_all_workers(
     settings: Any, clean_feed: Feed
 ) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "ada", "lovelace"
@@ -207,7 +207,9 @@ def test_a_refused_sign_in_never_becomes_a_guest(settings: Any, clean_feed: Feed
     assert clean_feed.stats()["conversations"] == 0
 
 
-def test_a_refusal_for_too_many_calls_pauses_all_and_says_for_how_long(clean_feed: Feed) -> None:
+def test_a_refusal_for_too_many_calls_pauses_all_workers_and_names_the_seconds(
+    clean_feed: Feed,
+) -> None:
     clean_feed.arm("banned_by_ip", times=1)
     with pytest.raises(errors.RateLimited) as caught:
         attempt.run_fetch(queue().pk)
@@ -236,14 +238,14 @@ def test_each_refusal_within_the_hour_doubles_the_cool_down(
     assert pauses == [60, 120, 240, 480, 960, 1800, 1800, 60]
 
 
-def test_calls_that_were_on_their_way_when_a_cool_down_began_do_not_lengthen_it() -> None:
+def test_refusals_of_calls_from_before_a_cool_down_do_not_lengthen_it() -> None:
     pauses = [throttle.cool_down(errors.RateLimited("no")) for _ in range(4)]
 
     assert pauses[0] == 60
     assert all(55 < pause <= 60 for pause in pauses)
 
 
-# --- what the task makes of an error -----------------------------------------------------
+# --- the task after an error -------------------------------------------------------------
 
 
 def do(fetch: Fetch) -> Fetch:
@@ -258,7 +260,7 @@ def pause_of(fetch: Fetch) -> float:
     return (fetch.next_attempt_at - timezone.now()).total_seconds()
 
 
-def test_an_error_that_a_retry_cannot_help_ends_the_fetch(clean_feed: Feed) -> None:
+def test_a_permanent_error_ends_the_fetch(clean_feed: Feed) -> None:
     clean_feed.arm("invalid_symbol")
 
     fetch = do(queue())
@@ -267,7 +269,7 @@ def test_an_error_that_a_retry_cannot_help_ends_the_fetch(clean_feed: Feed) -> N
     assert "TradingView does not know BINANCE:BTCUSDT" in fetch.error_message
 
 
-def test_an_error_that_a_retry_can_help_is_tried_again_and_shows_meanwhile(
+def test_a_retryable_error_shows_on_the_row_until_the_next_attempt(
     settings: Any,
 ) -> None:
     settings.TV_WS_URL = f"ws://127.0.0.1:{free_port()}/"
@@ -292,13 +294,13 @@ def test_the_third_failure_of_a_fetch_ends_it(settings: Any) -> None:
     assert states == ["queued", "queued", "failed"]
 
 
-def test_a_cool_down_is_waited_out_before_the_next_attempt(clean_feed: Feed) -> None:
+def test_the_next_attempt_begins_after_the_cool_down(clean_feed: Feed) -> None:
     clean_feed.arm("banned")
 
     assert 59 <= pause_of(do(queue())) < 63
 
 
-# --- workers that die --------------------------------------------------------------------
+# --- dead workers ------------------------------------------------------------------------
 
 
 def _pretend(fetch: Fetch, **values: Any) -> Fetch:
@@ -306,7 +308,7 @@ def _pretend(fetch: Fetch, **values: Any) -> Fetch:
     return fetch
 
 
-def test_a_fetch_whose_worker_died_is_the_next_to_be_made() -> None:
+def test_a_fetch_whose_worker_died_is_the_next_to_begin() -> None:
     past = timezone.now() - timedelta(minutes=5)
     waiting = queue(symbol="ETHUSDT")
     dead = _pretend(queue(), state="running", owner="dead", lease_until=past, attempts=1)
@@ -316,7 +318,7 @@ def test_a_fetch_whose_worker_died_is_the_next_to_be_made() -> None:
     assert dead.attempts == 2
 
 
-def test_a_fetch_that_runs_or_waits_for_its_next_attempt_is_left_alone() -> None:
+def test_a_running_fetch_or_one_that_waits_for_its_next_attempt_does_not_begin() -> None:
     soon = timezone.now() + timedelta(seconds=5)
     _pretend(queue(n_bars=1), state="running", lease_until=soon)
     _pretend(queue(n_bars=3), next_attempt_at=soon)
@@ -324,7 +326,7 @@ def test_a_fetch_that_runs_or_waits_for_its_next_attempt_is_left_alone() -> None
     assert fetch_queue.next_fetches(at_most=10) == []
 
 
-def test_a_fetch_that_kills_every_worker_is_given_up() -> None:
+def test_a_fetch_that_kills_every_worker_ends_as_failed() -> None:
     past = timezone.now() - timedelta(minutes=5)
     values = {"state": "running", "lease_until": past, "attempts": fetch_queue.MAX_CLAIMS}
     fetch = _pretend(queue(), **values)
@@ -363,7 +365,7 @@ def test_only_a_queued_fetch_is_cancelled() -> None:
     assert queue() != fetch
 
 
-def test_a_fetch_that_waits_for_its_turn_says_how_long_already_and_until_when(
+def test_a_fetch_that_waits_for_the_throttle_shows_the_time_waited_and_the_end_of_the_wait(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TV_RATE_PER_MINUTE, settings.TV_BURST = 60, 1

@@ -1,4 +1,4 @@
-"""A fetch belongs to a living worker alone, whatever becomes of clocks and connections."""
+"""Only a living worker owns a fetch, also when clocks jump and connections are cut."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def leased_a_day_ahead() -> Fetch:
     return fetch
 
 
-def test_a_fetch_that_was_leased_a_day_ahead_is_taken_up_by_the_next_sweep(
+def test_the_next_sweep_takes_over_a_fetch_that_was_leased_a_day_ahead(
     leased_a_day_ahead: Fetch,
 ) -> None:
     assert fetch_queue.next_fetches(at_most=10) == [leased_a_day_ahead.pk]
@@ -58,14 +58,14 @@ def test_a_fetch_whose_worker_lives_cannot_be_cancelled() -> None:
     assert not fetch_queue.cancel(fetch)
 
 
-def test_a_fetch_whose_next_attempt_was_set_a_day_ahead_is_made_now() -> None:
+def test_a_fetch_whose_next_attempt_was_set_a_day_ahead_begins_now() -> None:
     fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
     Fetch.objects.update(next_attempt_at=timezone.now() + timedelta(days=1))
 
     assert fetch_queue.next_fetches(at_most=10) == [fetch.pk]
 
 
-def test_a_sign_in_that_was_locked_or_refused_a_day_ahead_is_tried_again(
+def test_a_lock_or_a_refusal_of_the_sign_in_dated_a_day_ahead_is_ignored(
     settings: Any, clean_feed: Feed
 ) -> None:
     settings.TV_SITE_URL, settings.TV_USERNAME, settings.TV_PASSWORD = clean_feed.site_url, "ada", "lovelace"  # fmt: skip
@@ -139,7 +139,7 @@ right = timezone.now
 timezone.now = lambda: right() + timedelta(seconds=20)
 print(json.dumps({"stolen": leases.claim(fetch.pk) is not None}), flush=True)
 timezone.now = right
-# As a fetch does before it talks to the feed.
+# A fetch does this before it calls the feed.
 database.give_connection_back()
 with lease:
     sys.stdin.readline()
@@ -148,7 +148,7 @@ print(json.dumps({"until": Fetch.objects.get().lease_until.timestamp(), "lost": 
 
 
 @pytest.mark.slow
-def test_on_postgresql_a_host_that_is_ahead_steals_no_lease_and_a_cut_connection_ends_none(
+def test_on_postgresql_neither_a_fast_clock_nor_a_cut_connection_ends_a_lease(
     postgresql_url: str, feed: Feed, tmp_path: Path
 ) -> None:
     with psycopg.connect(postgresql_url, autocommit=True) as server:

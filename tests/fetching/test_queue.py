@@ -1,4 +1,4 @@
-"""The queue of fetches: bounded, and shared out between clients in turn."""
+"""The queue of fetches: it is bounded, and clients take turns."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def order() -> list[str]:
 
 
 def begin(n: int) -> None:
-    """Let the next n fetches begin."""
+    """Start the next `n` fetches."""
     ids = fetch_queue.next_fetches(at_most=n)
     Fetch.objects.filter(pk__in=ids).update(state="succeeded")
 
 
-def test_a_clients_single_fetch_is_next_though_another_has_queued_a_hundred() -> None:
+def test_a_clients_single_fetch_is_next_before_a_hundred_of_another_client() -> None:
     for number in range(100):
         queue(f"A{number}", by="alice")
     begin(40)
@@ -51,7 +51,7 @@ def test_a_clients_single_fetch_is_next_though_another_has_queued_a_hundred() ->
     assert order()[:3] == ["A40", "B", "A41"]
 
 
-def test_clients_take_turns_in_the_order_of_asking() -> None:
+def test_clients_take_turns_in_the_order_of_their_requests() -> None:
     for number in range(3):
         queue(f"A{number}", by="alice")
     for number in range(3):
@@ -61,7 +61,7 @@ def test_clients_take_turns_in_the_order_of_asking() -> None:
     assert order() == ["A0", "B0", "C0", "A1", "B1", "A2", "B2"]
 
 
-def test_a_client_that_asks_again_as_soon_as_it_is_answered_gets_no_more_than_its_turns() -> None:
+def test_a_client_that_repeats_requests_at_once_gets_no_extra_turns() -> None:
     for number in range(20):
         queue(f"A{number}", by="alice")
     begun: Counter[str] = Counter()
@@ -73,7 +73,7 @@ def test_a_client_that_asks_again_as_soon_as_it_is_answered_gets_no_more_than_it
     assert begun == {"A": 10, "B": 10}
 
 
-def test_a_fetch_that_waits_for_another_attempt_gives_nobody_an_early_turn() -> None:
+def test_a_fetch_that_waits_for_another_attempt_gives_no_client_an_early_turn() -> None:
     late = queue("LATE", by="carol")
     Fetch.objects.filter(pk=late.pk).update(state="running")
     fetch_queue.retry_later(late.pk, errors.FeedClosed("cut"), delay_s=60)
@@ -86,7 +86,7 @@ def test_a_fetch_that_waits_for_another_attempt_gives_nobody_an_early_turn() -> 
     assert order() == ["A4", "B0", "B1", "B2"]
 
 
-def test_a_worker_takes_the_fetch_whose_turn_it_is_whichever_the_message_was_sent_for(
+def test_a_worker_takes_the_next_fetch_in_turn_and_ignores_the_number_in_the_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken: list[int] = []
@@ -106,7 +106,7 @@ def test_a_worker_takes_the_fetch_whose_turn_it_is_whichever_the_message_was_sen
     assert taken == [single.pk]
 
 
-def test_a_client_with_its_share_of_the_queue_is_refused_and_the_others_are_not(
+def test_a_client_at_its_limit_is_refused_and_other_clients_are_not(
     client: Client, settings: Any
 ) -> None:
     settings.MAX_QUEUED_PER_CLIENT = 2
@@ -125,7 +125,7 @@ def test_a_client_with_its_share_of_the_queue_is_refused_and_the_others_are_not(
     assert (joined.status_code, other.status_code) == (202, 202)
 
 
-def test_a_full_queue_is_a_503_that_says_when_to_come_back(client: Client, settings: Any) -> None:
+def test_a_full_queue_is_a_503_with_retry_after(client: Client, settings: Any) -> None:
     settings.MAX_QUEUED = 1
     queue("A", by="alice")
 
@@ -138,7 +138,7 @@ def test_a_full_queue_is_a_503_that_says_when_to_come_back(client: Client, setti
     assert client.get("/api/tv/ohlc?exchange=X&wait=0&symbol=B").status_code == 202
 
 
-def test_a_stale_dataset_that_may_be_served_is_served_though_the_queue_is_full(
+def test_a_full_queue_does_not_stop_the_serving_of_a_stale_dataset(
     client: Client, settings: Any, make_dataset: MakeDataset
 ) -> None:
     settings.MAX_QUEUED = 1
@@ -153,7 +153,7 @@ def test_a_stale_dataset_that_may_be_served_is_served_though_the_queue_is_full(
     assert (reply.status_code, json.loads(reply.content)["stale"]) == (200, True)
 
 
-def test_finding_the_next_fetch_looks_at_a_few_rows_however_many_wait() -> None:
+def test_the_search_for_the_next_fetch_reads_few_rows_of_a_long_queue() -> None:
     key = a_key().as_dict()
     Fetch.objects.bulk_create(
         Fetch(**key | {"symbol": f"S{n}"}, requested_by=f"c{n % 7}", turn=n) for n in range(2000)
@@ -168,7 +168,7 @@ def test_finding_the_next_fetch_looks_at_a_few_rows_however_many_wait() -> None:
 
 
 def plans(queries: CaptureQueriesContext) -> str:
-    """Return how SQLite finds the rows of these queries."""
+    """Return the query plans of SQLite."""
     found = []
     with connection.cursor() as cursor:
         for query in queries.captured_queries:

@@ -1,4 +1,4 @@
-"""The throttle: many processes, one pace."""
+"""The throttle: one limit for many processes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def most_in_any_window(moments: list[float], seconds: float) -> int:
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 @pytest.mark.slow
-def test_four_workers_together_keep_to_the_rate(
+def test_four_workers_share_one_limit(
     clean_feed: Feed, tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
-    """At 120 a minute and a burst of 4: at most 4 calls in any 2 s, seen at the feed."""
+    """With 120 calls a minute and a burst of 4, the feed gets at most 4 calls in any 2 s."""
     settings = {"TV_RATE_PER_MINUTE": "120", "TV_BURST": "4"}
     if kind == "redis":
         url = request.getfixturevalue("redis_url")
@@ -54,7 +54,7 @@ def test_four_workers_together_keep_to_the_rate(
     assert max(waited) > 500
 
 
-def test_without_a_limit_nobody_waits(settings: Any) -> None:
+def test_without_a_limit_no_call_waits(settings: Any) -> None:
     settings.TV_RATE_PER_MINUTE = 0
 
     assert throttle.wait_for_call() < 0.1
@@ -68,7 +68,7 @@ def paced(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("paced")
-def test_a_burst_begins_at_once_and_the_next_call_waits_its_turn() -> None:
+def test_a_burst_begins_at_once_and_the_next_call_waits() -> None:
     assert throttle.calls_left() == 2
     started = time.monotonic()
 
@@ -81,7 +81,7 @@ def test_a_burst_begins_at_once_and_the_next_call_waits_its_turn() -> None:
 
 
 @pytest.mark.usefixtures("paced")
-def test_who_will_not_wait_is_told_so() -> None:
+def test_a_call_that_must_not_wait_is_refused() -> None:
     for _ in range(2):
         throttle.wait_for_call(purpose="searches")
 
@@ -91,7 +91,7 @@ def test_who_will_not_wait_is_told_so() -> None:
 
 
 @pytest.mark.usefixtures("paced")
-def test_waiting_can_be_given_up() -> None:
+def test_on_wait_can_end_a_wait() -> None:
     class GivenUp(Exception):
         pass
 

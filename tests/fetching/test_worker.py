@@ -1,4 +1,4 @@
-"""The whole line in real processes: web servers, workers, the filesystem broker, the feed."""
+"""Fetches in real processes: web servers, workers, the filesystem broker, the feed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.recordings import csv_rows, recording
 from tests.support.stacks import ROOT, Feed, Stack, wait_until
 
 MakeStack = Callable[..., Stack]
-# Over the 8,000 bars; the same in every zone and for ever.
+# Hash of the 8,000 bars; it is the same in every time zone.
 RECORDED_HASH = "798f61bc1702e640ec5dd13ef61fc642f7436795628400e045cc8cc8ee7637a9"
 
 
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Iterator[MakeStack]:
-    """Return a function that makes a stack on a folder of its own; all are stopped at the end."""
+    """Return a function that makes a stack in its own folder; all stacks are stopped at the end."""
     stacks: list[Stack] = []
 
     def make(feed: Feed, **settings: str) -> Stack:
@@ -56,10 +56,10 @@ def rows_of(path: Path) -> list[list[float | None]]:
 
 
 @pytest.mark.slow
-def test_two_hundred_askers_of_one_key_share_one_fetch_and_get_equal_replies(
+def test_two_hundred_requests_for_one_key_share_one_fetch_and_get_equal_replies(
     clean_feed: Feed, make_stack: MakeStack
 ) -> None:
-    # A place for waiting for each, however they are shared out between the two processes.
+    # Each of the two processes has room for all waiting requests.
     stack = make_stack(clean_feed, WEB_THREADS="256")
     stack.start_worker(concurrency=2)
     stack.start_web(workers=2)
@@ -80,7 +80,7 @@ def test_two_hundred_askers_of_one_key_share_one_fetch_and_get_equal_replies(
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-def test_the_recorded_8000_bars_arrive_in_the_file_bit_for_bit_whatever_the_zone(
+def test_the_recorded_8000_bars_arrive_in_the_file_bit_for_bit_in_every_time_zone(
     replaying_feed: Feed, make_stack: MakeStack, zone: str
 ) -> None:
     stack = make_stack(replaying_feed, TZ=zone)
@@ -113,7 +113,7 @@ def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
     worker.kill()
     stack.start_worker()
 
-    # The dead worker's lease has to run out first.
+    # The lease of the dead worker must end first.
     fetch = wait_until(
         lambda: (row := stack.get(address).json())["state"] == "succeeded" and row,
         seconds=60,
@@ -124,9 +124,7 @@ def test_a_worker_killed_in_the_middle_of_a_fetch_loses_no_request(
 
 
 @pytest.mark.slow
-def test_the_fetch_command_goes_on_where_ctrl_c_has_stopped_it(
-    clean_feed: Feed, make_stack: MakeStack
-) -> None:
+def test_the_fetch_command_continues_after_ctrl_c(clean_feed: Feed, make_stack: MakeStack) -> None:
     stack = make_stack(clean_feed, TV_RATE_PER_MINUTE="120", TV_BURST="2")
     stack.start_worker()
     symbols = [f"LOAD:S{number}" for number in range(6)]

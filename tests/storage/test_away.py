@@ -1,4 +1,4 @@
-"""A disk that is not mounted is one named error; a pinned dataset is never fetched over."""
+"""A disk that is not mounted is one named error; no fetch replaces a pinned dataset."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ State = Dataset.State
 
 @pytest.fixture(autouse=True)
 def handed_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Hand no fetch to a worker; the numbers of those that would have been."""
+    """Give no fetch to a worker; return the list of the fetches that a worker would get."""
     numbers: list[int] = []
-    # Drawn for another test, maybe.
+    # An earlier test may have drawn the sparkline of this dataset.
     sparklines.drawn.clear()
     monkeypatch.setattr(tasks, "enqueue", numbers.append)
     return numbers
@@ -39,7 +39,7 @@ def handed_out(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture(params=["outputs", "datasets", "sample", "empty sample"])
 def mount(request: Any, own_outputs: Path) -> Callable[[], Callable[[], None]]:
-    """A function that takes a disk away, and gives a function that mounts it again."""
+    """Return a function that unmounts a disk, and that returns a function to mount the disk again."""
     places = {"outputs": "", "datasets": "datasets"}
     place = own_outputs / places.get(request.param, "datasets/sample")
 
@@ -59,7 +59,7 @@ def mount(request: Any, own_outputs: Path) -> Callable[[], Callable[[], None]]:
     return take_away
 
 
-def test_a_disk_that_is_away_is_one_error_and_nothing_is_missing_when_it_is_back(
+def test_an_unmounted_disk_is_one_error_and_no_dataset_is_missing_afterwards(
     make_dataset: MakeDataset, client: Client, mount: Any, handed_out: list[int], store: Store
 ) -> None:
     datasets = [make_dataset(300), make_dataset(20, symbol="ETHUSDT")]
@@ -88,7 +88,7 @@ def test_a_disk_that_is_away_is_one_error_and_nothing_is_missing_when_it_is_back
     call_command("datasets", "verify")
 
 
-def test_a_worker_puts_no_new_folder_where_the_disk_is_away(
+def test_a_worker_makes_no_folder_in_an_empty_mount_point(
     make_dataset: MakeDataset, clean_feed: Feed, settings: Any, mount: Any, store: Store
 ) -> None:
     settings.TV_WS_URL = clean_feed.ws_url
@@ -103,7 +103,7 @@ def test_a_worker_puts_no_new_folder_where_the_disk_is_away(
     assert Fetch.objects.get().state == Fetch.State.RUNNING
 
 
-def test_files_that_were_all_deleted_one_by_one_are_missing(
+def test_datasets_whose_files_were_all_deleted_are_missing(
     make_dataset: MakeDataset, store: Store, client: Client
 ) -> None:
     dataset = make_dataset(300)
@@ -125,7 +125,7 @@ def test_a_folder_that_was_deleted_on_purpose_can_be_accepted(
     assert client.get(OHLC).status_code == 202
 
 
-def test_the_loader_says_in_one_sentence_that_the_disk_is_away(
+def test_the_loader_has_one_sentence_for_an_unmounted_disk(
     make_dataset: MakeDataset, mount: Any, own_outputs: Path, tmp_path: Path
 ) -> None:
     make_dataset(300)
@@ -146,7 +146,7 @@ def test_the_loader_says_in_one_sentence_that_the_disk_is_away(
 
 
 @pytest.mark.parametrize("look", ["verify", "sparkline", "read", "rebuild"])
-def test_a_pinned_dataset_whose_file_is_away_for_a_while_is_never_fetched_over(
+def test_a_pinned_dataset_with_an_absent_file_is_never_replaced_by_a_fetch(
     make_dataset: MakeDataset,
     store: Store,
     client: Client,
@@ -178,7 +178,7 @@ def test_a_pinned_dataset_whose_file_is_away_for_a_while_is_never_fetched_over(
     assert Dataset.objects.get().state == State.READY
 
 
-def test_a_pinned_dataset_that_was_missing_can_be_unpinned_and_fetched(
+def test_a_missing_pinned_dataset_can_be_unpinned_and_fetched(
     make_dataset: MakeDataset, store: Store, client: Client, handed_out: list[int]
 ) -> None:
     dataset = make_dataset(300)
@@ -191,7 +191,7 @@ def test_a_pinned_dataset_that_was_missing_can_be_unpinned_and_fetched(
     assert client.get(OHLC).status_code == 202
 
 
-def test_a_fetch_that_was_on_its_way_does_not_replace_a_pinned_dataset_whose_file_is_away(
+def test_a_running_fetch_does_not_replace_a_dataset_pinned_meanwhile_with_an_absent_file(
     make_dataset: MakeDataset, clean_feed: Feed, settings: Any, store: Store
 ) -> None:
     settings.TV_WS_URL = clean_feed.ws_url

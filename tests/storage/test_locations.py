@@ -1,4 +1,4 @@
-"""Service and loader find the same folder, however its name is written and wherever it is set."""
+"""Service and loader find the same folder, for every spelling and every place of the setting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WRITTEN = {
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Work in an empty folder, with a project of our own and no setting in the environment."""
+    """Work in an empty folder, with a separate project and no setting in the environment."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     for name in ("home", "cwd", "project"):
@@ -53,7 +53,7 @@ def service_reads(project: Path) -> Path | None:
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-def test_service_and_loader_read_an_outputs_folder_alike(
+def test_service_and_loader_read_the_outputs_folder_in_the_same_way(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
     monkeypatch.setenv("OUTPUTS_URL", text)
@@ -79,7 +79,7 @@ def test_a_folder_named_in_the_projects_env_file_only_is_found_by_both(
 @pytest.mark.parametrize(
     "text", ["s3://bucket/bars", "http://host/x", "file://host/x", "file:///srv/a?b", "file:bars"]
 )
-def test_what_is_no_folder_of_this_machine_is_refused_by_both(
+def test_both_refuse_an_address_that_is_no_folder_of_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
     monkeypatch.setenv("OUTPUTS_URL", text)
@@ -90,7 +90,7 @@ def test_what_is_no_folder_of_this_machine_is_refused_by_both(
         locations.folder_of(text)
 
 
-def test_the_loader_takes_the_working_folders_env_file_before_the_projects(tmp_path: Path) -> None:
+def test_the_env_file_of_the_working_folder_comes_before_the_projects(tmp_path: Path) -> None:
     (tmp_path / "project/.env").write_text("OUTPUTS_URL=/srv/project\nPORT=9001\n")
     (tmp_path / "cwd/.env").write_text(
         "# mine\nexport OUTPUTS_URL = '/srv/mine'\nSTATE_DIR=state\n"
@@ -123,7 +123,7 @@ def test_a_changed_env_file_is_read_again(tmp_path: Path) -> None:
     assert outputs_folder() == Path("/srv/another")
 
 
-def test_the_loader_takes_no_secret_of_an_env_file_into_the_environment(tmp_path: Path) -> None:
+def test_the_loader_puts_no_secret_of_an_env_file_into_the_environment(tmp_path: Path) -> None:
     (tmp_path / "project/.env").write_text("OUTPUTS_URL=/srv/bars\nTV_PASSWORD=hunter2\n")
 
     outputs_folder()
@@ -131,7 +131,9 @@ def test_the_loader_takes_no_secret_of_an_env_file_into_the_environment(tmp_path
     assert "hunter2" not in os.environ.values()
 
 
-def test_a_line_of_the_env_file_that_is_no_setting_stops_the_start_unshown(tmp_path: Path) -> None:
+def test_an_unreadable_line_of_the_env_file_stops_the_start_and_is_not_shown(
+    tmp_path: Path,
+) -> None:
     (tmp_path / ".env").write_text("# fine\n\nTV_BURST=3\nTV_PASSWORD hunter2\n")
 
     with pytest.raises(SettingsError) as caught:

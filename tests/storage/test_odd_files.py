@@ -1,4 +1,4 @@
-"""Files placed by hand that are named as a dataset and are none: refused without hanging, and in little memory."""
+"""Files with a dataset's name that are no datasets: refused without hanging, and in little memory."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def odd(request: pytest.FixtureRequest) -> Callable[[Path], object]:
 
 
 def within(seconds: float, do: Callable[[], object]) -> None:
-    """Do it in a thread that may hang, and fail if it does."""
+    """Call `do` in a thread; fail when it does not end in time."""
     done: list[object] = []
     thread = threading.Thread(target=lambda: done.append(do()), daemon=True)
     thread.start()
     thread.join(seconds)
-    assert done, f"it hung for {seconds:g} s, or failed"
+    assert done, f"no result within {seconds:g} s"
 
 
-def test_what_is_no_regular_file_is_set_aside_by_a_rebuild(
+def test_a_rebuild_moves_a_path_that_is_no_regular_file_to_quarantine(
     make_dataset: MakeDataset, store: Store, odd: Callable[[Path], object]
 ) -> None:
     sound = make_dataset(20)
@@ -83,7 +83,7 @@ def test_what_is_no_regular_file_is_set_aside_by_a_rebuild(
     assert not os.path.lexists(path)
 
 
-def test_what_is_no_regular_file_is_not_served_in_the_place_of_a_dataset(
+def test_a_path_that_is_no_regular_file_is_not_served_as_a_dataset(
     make_dataset: MakeDataset, store: Store, odd: Callable[[Path], object]
 ) -> None:
     dataset = make_dataset(300)
@@ -103,7 +103,7 @@ def test_what_is_no_regular_file_is_not_served_in_the_place_of_a_dataset(
     assert not os.path.lexists(path)
 
 
-def test_a_pipe_named_as_a_temporary_file_does_not_hold_a_worker_up(store: Store) -> None:
+def test_a_pipe_with_the_name_of_a_temporary_file_does_not_block_a_worker(store: Store) -> None:
     (store.folder / "sample").mkdir(parents=True)
     os.mkfifo(store.folder / "sample" / ".x.tmp")
 
@@ -131,7 +131,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-@pytest.mark.parametrize("is_said", [False, True], ids=["more than it says", "as many as it says"])
+@pytest.mark.parametrize("is_said", [False, True], ids=["more than stated", "as many as stated"])
 def test_a_file_of_five_million_rows_is_refused_before_it_is_decoded(
     make_dataset: MakeDataset, store: Store, is_said: bool
 ) -> None:
@@ -159,7 +159,7 @@ def test_a_file_of_five_million_rows_is_refused_before_it_is_decoded(
 
 
 def write_alike(path: Path, document: bytes) -> None:
-    """Write a file of many rows that are all alike, in little memory."""
+    """Write a file of many identical rows, in little memory."""
     n_rows = 1_000_000
     row = bars_table(1)
     part = pa.Table.from_arrays(
@@ -171,7 +171,7 @@ def write_alike(path: Path, document: bytes) -> None:
             writer.write_table(part, row_group_size=n_rows)
 
 
-def test_the_limit_of_rows_is_what_a_fetch_may_ask_for() -> None:
+def test_the_limit_of_rows_is_the_largest_tv_max_bars() -> None:
     read = SETTINGS["TV_MAX_BARS"].read
 
     assert read(str(MAX_ROWS)) == MAX_ROWS

@@ -1,4 +1,4 @@
-"""Files: names, atomic writing, and what a file says of itself."""
+"""The store: names of files, atomic writes, and the metadata of a file."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def test_any_other_path_is_no_dataset(path: str) -> None:
         key_of(path)
 
 
-def test_a_name_too_long_for_a_file_system_has_a_hash_for_the_symbols_end() -> None:
+def test_a_name_too_long_for_a_file_system_has_a_hash_of_the_symbol() -> None:
     path = relative_path(a_key(symbol="/" * 100))
 
     assert re.fullmatch(r"sample/BINANCE_(%2F){33}~[0-9a-f]{64}_1h_300\.parquet", path)
 
 
-def test_what_is_written_is_read_back_with_everything_it_says_of_itself(store: Store) -> None:
+def test_a_written_file_is_read_back_with_all_its_metadata(store: Store) -> None:
     table = bars_table(300)
     key = a_key()
 
@@ -116,7 +116,7 @@ def test_what_is_written_is_read_back_with_everything_it_says_of_itself(store: S
     assert store.version(path) == (stored.bytes, stored.modified_ns)
 
 
-def test_a_reader_outside_the_project_gets_the_contracts_columns(store: Store) -> None:
+def test_another_parquet_reader_gets_the_contracts_columns(store: Store) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(3)))
 
@@ -138,7 +138,7 @@ def test_no_temporary_file_stays(store: Store) -> None:
 
 
 @pytest.mark.parametrize("change", ["write", "delete", "quarantine"])
-def test_one_process_at_a_time_changes_what_is_there(store: Store, change: str) -> None:
+def test_one_process_at_a_time_changes_a_file(store: Store, change: str) -> None:
     key, path = a_key(), relative_path(a_key())
     facts = store.write(key, fetched_bars(bars_table(3))).facts
     changes: dict[str, Callable[[], object]] = {
@@ -154,14 +154,14 @@ def test_one_process_at_a_time_changes_what_is_there(store: Store, change: str) 
     with (store.folder / ".lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         changing.start()
-        wait_until(lambda: _waits_for_its_turn(changing), what="the change")
+        wait_until(lambda: _waits_for_the_lock(changing), what="the change")
         assert store.version(path) == before
     changing.join(timeout=10)
 
     assert not (store.folder / path).exists() or store.version(path) != before
 
 
-def _waits_for_its_turn(thread: threading.Thread) -> bool:
+def _waits_for_the_lock(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
     return frame is not None and frame.f_code is Store._locked.__wrapped__.__code__  # type: ignore[attr-defined]
 
@@ -188,7 +188,7 @@ def test_a_failing_disk_leaves_the_old_dataset(
     }
 
 
-def test_a_file_that_is_not_there_says_so(store: Store) -> None:
+def test_a_missing_file_is_a_named_error(store: Store) -> None:
     store.accept("sample")
     for read in (store.read, store.version):
         with pytest.raises(FileMissing):
@@ -220,7 +220,7 @@ def _put_another_keys_file_there(path: Path) -> None:
     store.path(other).rename(path)
 
 
-def _drop_what_it_says_of_itself(path: Path) -> None:
+def _drop_the_metadata(path: Path) -> None:
     pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
 
 
@@ -238,11 +238,11 @@ def _change_a_price(path: Path) -> None:
         _foreign,
         _flip_a_bit_of_the_data,
         _put_another_keys_file_there,
-        _drop_what_it_says_of_itself,
+        _drop_the_metadata,
         _change_a_price,
     ],
 )
-def test_a_file_that_is_no_dataset_says_so(store: Store, harm: Any) -> None:
+def test_a_file_that_is_no_whole_dataset_is_a_named_error(store: Store, harm: Any) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(300)))
 
@@ -252,7 +252,7 @@ def test_a_file_that_is_no_dataset_says_so(store: Store, harm: Any) -> None:
         store.read(relative_path(key))
 
 
-def test_a_folder_that_is_new_survives_a_power_cut_with_the_file_in_it(
+def test_a_new_folder_survives_a_power_cut_together_with_its_file(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced = []

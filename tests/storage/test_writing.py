@@ -1,4 +1,4 @@
-"""Storing a dataset holds nobody else's write up."""
+"""A slow write of one dataset blocks no other writer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
 
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Have every sync wait for the second event; the first tells that one waits."""
+    """Make every sync set the first event and wait for the second event."""
     waits, goes_on = threading.Event(), threading.Event()
     fsync = os.fsync
 
@@ -46,7 +46,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event
 def test_others_write_while_a_file_is_synced(
     store: Store, slow_disk: tuple[threading.Event, threading.Event]
 ) -> None:
-    # Made by the first file of the source.
+    # The first file of a source makes the folder, which also syncs; do it before.
     store.accept("sample")
     fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
     waits, goes_on = slow_disk
@@ -64,7 +64,7 @@ def test_others_write_while_a_file_is_synced(
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA busy_timeout = 0")
-        # Fails at once where another has the lock.
+        # Fails at once where another connection has the lock.
         fetch_queue.open_fetch(a_key(symbol="ETHUSDT"), via="api")
     connection.close()
     goes_on.set()
@@ -74,7 +74,7 @@ def test_others_write_while_a_file_is_synced(
     assert fetch.state == "succeeded"
 
 
-def test_a_worker_that_lost_its_lease_while_it_wrote_puts_nothing_in_place(
+def test_a_worker_that_loses_its_lease_during_the_write_puts_nothing_in_place(
     store: Store, slow_disk: tuple[threading.Event, threading.Event]
 ) -> None:
     store.accept("sample")
@@ -92,7 +92,7 @@ def test_a_worker_that_lost_its_lease_while_it_wrote_puts_nothing_in_place(
     worker.start()
     assert waits.wait(30)
     Fetch.objects.filter(pk=fetch.pk).update(owner="another")
-    # While it is written, a worker that starts takes the file for none of a dead one.
+    # A starting worker does not remove a temporary file that is being written.
     assert store.remove_strays() == 0
     goes_on.set()
     worker.join(30)

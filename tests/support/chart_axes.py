@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from playwright.sync_api import Page
 
-# Keeps what was written on each canvas in the newest frame that painted it.
+# Records the texts of each canvas in the newest frame that painted it.
 RECORD = """
 window.painted = new Map();
 const fillText = CanvasRenderingContext2D.prototype.fillText;
@@ -34,14 +34,14 @@ _UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9}
 
 @dataclass(frozen=True)
 class Mark:
-    """One text at an axis, and how far below the pane's top it stands."""
+    """One text at an axis, and its distance below the top of the pane."""
 
     text: str
     y: float
 
     @property
     def value(self) -> float:
-        """Return the number that the text says; fail where it says none."""
+        """Return the number in the text; fail for a text without a number."""
         plain = self.text.replace(",", "").replace("−", "-").removesuffix("%").strip()
         found = re.fullmatch(r"(-?[\d.]+)([KMB]?)", plain)
         assert found is not None, self.text
@@ -56,7 +56,7 @@ class Axis:
     labels: list[Mark]
 
     def value_at(self, y: float, *, is_log: bool = False) -> float:
-        """Return which value the ticks say is at this height."""
+        """Return the value at this height, computed from the ticks."""
         values = np.array([mark.value for mark in self.ticks])
         slope, base = np.polyfit(
             [mark.y for mark in self.ticks], np.log(values) if is_log else values, 1
@@ -66,7 +66,7 @@ class Axis:
 
 
 def read_axes(page: Page) -> list[Axis]:
-    """Return the axes of all panes, the prices' first, as they are painted now."""
+    """Return the painted axes of all panes; the pane of the prices is first."""
     panes = page.evaluate(READ)
     tick_color = page.evaluate("getComputedStyle(document.querySelector('#zone').labels[0]).color")
     channels = [int(number) for number in re.findall(r"\d+", tick_color)]

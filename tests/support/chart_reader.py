@@ -18,7 +18,7 @@ def expect_bars(page: Page, full_symbol: str, *, source: str = "") -> None:
 
 
 def n_colored_pixels(page: Page) -> int:
-    """Count the pixels of the chart that are neither grey nor near it: those of the bars."""
+    """Count the coloured pixels of the chart, which belong to the bars."""
     return int(
         page.evaluate(
             """() => {
@@ -51,7 +51,7 @@ def facts_of(page: Page) -> dict[str, str]:
 
 
 def bars_reply(closes: list[float], **instrument: Any) -> dict[str, Any]:
-    """Return the API's reply in columns with flat bars at these prices, one an hour."""
+    """Return a reply of the API in columns, with one flat bar an hour at these prices."""
     times = [1_700_000_400 + 3600 * i for i in range(len(closes))]
     columns = {"open": closes, "high": closes, "low": closes, "close": closes}
     return {

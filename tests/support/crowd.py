@@ -25,14 +25,15 @@ from datasets.serving.bars_request import BarsRequest
 from tests.support.factories import START, a_key, bars_table, fetched_bars
 from tests.support.kill_points import Child, Outcome, send
 
-# Few, so that they meet. Each of another series; or all of one, where each fetch contradicts the others.
+# Few keys, so that the processes collide: keys of different series, or of one series, where each fetch
+# contradicts the others.
 OF_MANY_SERIES = [a_key(symbol=f"COIN{n_bars}", n_bars=n_bars) for n_bars in range(100, 112)]
 OF_ONE_SERIES = [a_key(n_bars=n_bars) for n_bars in range(100, 112)]
 KEYS = list(OF_MANY_SERIES)
 
 
 class _Feed:
-    """Answers at once, with other bars each time."""
+    """Answers at once, with different bars each time."""
 
     def fetch_bars(self, key: DatasetKey, **options: Any) -> FetchedBars:
         start = START + 3600 * random.randrange(100)
@@ -40,7 +41,7 @@ class _Feed:
 
 
 def main(n_processes: int, seconds: float, *, is_one_series: bool) -> None:
-    """Let so many processes work for so long, and print what they did and what the catalog says."""
+    """Let the processes work for the given seconds; print their counts and the state of the catalog."""
     KEYS[:] = OF_ONE_SERIES if is_one_series else OF_MANY_SERIES
     children = [Child(lambda hear, tell: send(tell, _work(seconds))) for _ in range(n_processes)]
     done = [child.hear() for child in children]
@@ -85,7 +86,7 @@ def _read() -> str:
     try:
         body = json.loads(bodies.render(answer, request, accepts_gzip=False).body)
     except StoreError:
-        # Invalidated since it was found; the API looks again.
+        # The dataset was invalidated meanwhile; the API searches again.
         return "overtaken"
     assert body["count"] == len(body["ohlc"]) == request.key.n_bars
     return "read"

@@ -1,4 +1,4 @@
-"""Fetches and readers that run out of something; the other end is `test_crashes.py`."""
+"""Fetches and readers with a shortage, such as a full disk; `test_crashes.py` starts this program."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.support.kill_points import (
 
 
 def starve(task: Outcome) -> Outcome:
-    """Have a fetch run out of `of`, from its start or `when` it writes; tell what came of it."""
+    """Run a fetch with a shortage of `of`, from its start or during its write; return the outcome."""
     return in_a_child(lambda: _starve(task))
 
 
 def read(task: Outcome) -> Outcome:
-    """Have a reader run out of `of`; with `unrecorded` the row does not know the file yet."""
+    """Run a reader with a shortage of `of`; with `unrecorded` the file has no row yet."""
     return in_a_child(lambda: _read(task))
 
 
@@ -88,7 +88,7 @@ def _run(fetch_id: int) -> str:
     try:
         tasks.attempt(fetch_id)
     except FetchError:
-        # It asks to be tried again.
+        # A retryable error; the task puts the fetch back into the queue.
         return ""
     except Exception as error:  # noqa: BLE001
         return repr(error)
@@ -122,7 +122,7 @@ def _few_descriptors(task: Outcome) -> Iterator[None]:
 
 @contextmanager
 def _small_files(task: Outcome) -> Iterator[None]:
-    # Python ignores the signal that would come with it.
+    # Python ignores the signal SIGXFSZ, so the write raises an OSError.
     with _limit(resource.RLIMIT_FSIZE, task["left"]):
         yield
 

@@ -1,8 +1,7 @@
-"""Fetches that are killed or starved: forks a child for each, and says what it left behind.
+"""Fetches that are killed: a forked child runs each fetch, and another child reports what is left.
 
-The other end is `test_crashes.py`. Every line read is a JSON object, a task; every line
-written is what came of it. The parent opens no connection of any kind, so that nothing is
-shared by its children.
+`test_crashes.py` starts this program. Each line of the input is a task as a JSON object; each
+line of the output is its outcome. The parent opens no connection, so its children share none.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Step:
-    """A place in a fetch, and what a kill there leaves behind."""
+    """A step of a fetch, and the expected state after a kill at this step."""
 
     owner: Any
     function: str
@@ -88,7 +87,7 @@ STEPS = {
 
 def main(tasks: dict[str, Callable[[Outcome], Outcome]]) -> None:
     """Do one of the tasks for each line of the input."""
-    # What is there now stays as it is in all children, and is not copied for each.
+    # Objects that exist now are not copied for each child.
     gc.freeze()
     for line in sys.stdin:
         task = json.loads(line)
@@ -100,7 +99,7 @@ def main(tasks: dict[str, Callable[[Outcome], Outcome]]) -> None:
 
 
 class Child:
-    """A forked child that does `work`: it is told things through one pipe, and tells through another."""
+    """A forked child that runs `work`; one pipe carries messages to the child, another carries its messages."""
 
     def __init__(self, work: Callable[[int, int], None]) -> None:
         hear, self._tell = os.pipe()
@@ -116,11 +115,11 @@ class Child:
         _write_all(self._tell, orjson.dumps(words) + b"\n")
 
     def hear(self) -> Any:
-        """Return what the child tells next; None at its end."""
+        """Return the next message of the child; None at its end."""
         return _receive(self._hear)
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Return whether the child came to its end within so many seconds."""
+        """Return whether the child ended within `seconds`."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if select.select([self._hear], [], [], left)[0] and self.hear() is None:
@@ -170,7 +169,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def in_a_child(work: Callable[[], Outcome]) -> Outcome:
-    """Return what `work` returns, done where it can leave nothing behind."""
+    """Run `work` in a forked child, which leaves nothing in this process; return its result."""
     child = Child(lambda hear, tell: send(tell, work()))
     outcome: Outcome | None = child.hear()
     child.end()
@@ -180,12 +179,12 @@ def in_a_child(work: Callable[[], Outcome]) -> Outcome:
 # --- killing -----------------------------------------------------------------------------
 
 
-# The child that looked at what the last killed one had left: it is the next to be killed.
+# The child that inspected the state after the last kill; it runs the next fetch.
 _heirs: list[Child] = []
 
 
 def crash(task: Outcome) -> Outcome:
-    """Have a fetch killed at a step or at a moment, and tell what it left behind.
+    """Kill a fetch at a step or at a moment; return the state that it left.
 
     `step` names the step; `seconds` are counted from `since`, the fetch's start or that of
     its writing. With `again` it takes over the fetch that the last kill left. It is then
@@ -207,7 +206,7 @@ def crash(task: Outcome) -> Outcome:
 
 
 def _watch(child: Child, task: Outcome) -> Outcome | None:
-    """Follow the child to its end, and bring that about; return the problem it told of."""
+    """Kill the child at the moment of the task, and wait for its end; return its problem, if there is one."""
     while (told := child.hear()) is not None:
         if isinstance(told, dict):
             return told
@@ -218,7 +217,7 @@ def _watch(child: Child, task: Outcome) -> Outcome | None:
 
 def _look_and_be_killed(task: Outcome, hear: int, tell: int) -> None:
     outcome = _look_and_recover(task)
-    # The next fetch is to begin as the first of a process.
+    # The next fetch must open its own connection, as the first fetch of a process does.
     attempt.feed_client().close()
     send(tell, outcome)
     _be_killed(hear, tell)
@@ -226,13 +225,13 @@ def _look_and_be_killed(task: Outcome, hear: int, tell: int) -> None:
 
 def _be_killed(hear: int, tell: int) -> None:
     task = _receive(hear)
-    # Nothing follows the last one.
+    # There is no task after the last one.
     if task is not None:
         _fetch_to_be_killed(task, tell)
 
 
 def measure(task: Outcome) -> Outcome:
-    """Return how many seconds a whole fetch and its writing take."""
+    """Return the seconds of a whole fetch and of its writing."""
     child = Child(lambda hear, tell: _fetch_to_be_killed(task, tell))
     began = {}
     while isinstance(told := child.hear(), str):
@@ -262,7 +261,7 @@ def _fetch_to_be_killed(task: Outcome, tell: int) -> None:
 
 
 def prepare(task: Outcome) -> Fetch:
-    """Put the old dataset in place, if there is to be one, and ask for a new one."""
+    """Store the old dataset if the task has one, and open a new fetch."""
     key = key_of(task)
     new_bars(key.n_bars)
     if Dataset.find(_bystander()) is None:
@@ -272,7 +271,7 @@ def prepare(task: Outcome) -> Fetch:
     else:
         Dataset.objects.filter(**key.as_dict()).delete()
         outputs.get_store().path(key).unlink(missing_ok=True)
-    # One that a failed test has left behind.
+    # A fetch that a failed test has left.
     Fetch.objects.filter(state__in=Fetch.ACTIVE).delete()
     fetch, is_new = fetch_queue.open_fetch(key, via="api")
     assert is_new
@@ -311,7 +310,7 @@ def _look_and_recover(task: Outcome) -> Outcome:
 
 
 def _look(task: Outcome) -> Outcome:
-    """Tell what a killed fetch has left, and check that all of it can be relied on."""
+    """Return the state after a killed fetch; check that file, row and reply agree."""
     fetch = Fetch.objects.latest("pk")
     left = {
         "fetch": fetch.state,
@@ -321,8 +320,8 @@ def _look(task: Outcome) -> Outcome:
     }
     given = served(task)
     _check_ready_rows()
-    assert not (folder().parent / "quarantine").exists(), "a file was taken for a corrupt one"
-    # A reader is given what is on disk, also where the row could not follow any more.
+    assert not (folder().parent / "quarantine").exists(), "a whole file was moved to quarantine"
+    # A reader gets the file on disk, also when the row was not updated.
     assert given == ("none" if left["row"] == "none" else left["file"]), (given, left)
     assert given in (("old", "new") if task["has_old"] else ("none", "new")), left
     assert fetch.state in ("queued", "running", "succeeded"), fetch.error_message
@@ -332,7 +331,7 @@ def _look(task: Outcome) -> Outcome:
 
 
 def recover(task: Outcome) -> Outcome:
-    """Start again as a worker does, and finish the fetch."""
+    """Do the steps of a starting worker, and finish the fetch."""
     n_strays = len(strays())
     assert outputs.get_store().remove_strays() == n_strays
     assert not strays()
@@ -349,7 +348,7 @@ def recover(task: Outcome) -> Outcome:
 
 
 def _lost() -> int:
-    """Let the time pass after which the fetch is taken up again; return it as a sweep does."""
+    """End the lease of the fetch, so that a sweep finds it; return its primary key."""
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
     Fetch.objects.filter(state=Fetch.State.QUEUED).update(next_attempt_at=None)
@@ -358,7 +357,7 @@ def _lost() -> int:
 
 
 def _check_ready_rows() -> None:
-    """Check that every ready dataset's file is whole and is the one that its row tells of."""
+    """Check that the file of every ready dataset is whole and is the file that its row describes."""
     for dataset in Dataset.objects.filter(state=Dataset.State.READY):
         table = catalog.read(dataset)
         assert content_hash(table) == dataset.content_hash
@@ -366,7 +365,7 @@ def _check_ready_rows() -> None:
 
 
 def served(task: Outcome) -> str:
-    """Return which bars a request gets: `old`, `new` or `none`; never any other."""
+    """Return the bars of a request: `old`, `new` or `none`; fail for any other bars."""
     request = BarsRequest(key_of(task), wait_s=0)
     answer = serving.find_cached(request)
     if answer is None:
@@ -383,7 +382,7 @@ def served(task: Outcome) -> str:
 
 
 def _bars(name: str, task: Outcome) -> pa.Table:
-    """Return the bars as they are in the old dataset or in the new one."""
+    """Return the bars of the old or of the new dataset."""
     if name == "old":
         return bars_table(task["n_bars"])
     return new_bars(task["n_bars"])
@@ -396,7 +395,7 @@ def new_bars(n_bars: int) -> pa.Table:
     if not path.exists():
         key = a_key(n_bars=n_bars)
         fetched = attempt.feed_client().fetch_bars(key)
-        # The fetch that is to be killed opens a connection of its own.
+        # The killed fetch must open its own connection.
         attempt.feed_client().close()
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, fetched.table.schema) as out:

@@ -37,9 +37,9 @@ def redis(need: Need, *, port: int | None = None) -> Iterator[str]:
 def postgresql(need: Need) -> Iterator[str]:
     """Run a PostgreSQL server; yield the URL of its database `postgres`."""
     initdb, postgres = need("initdb"), need("postgres")
-    # PostgreSQL refuses to be run by root.
+    # PostgreSQL refuses to run as root.
     user = _unprivileged() if os.geteuid() == 0 else None
-    # Not below pytest's own folder: that is closed to the user whom PostgreSQL runs as.
+    # Not below pytest's folder: the user of PostgreSQL cannot read that folder.
     folder = Path(tempfile.mkdtemp(prefix="tvpostgres-"))
     if user is not None:
         shutil.chown(folder, user)
@@ -51,11 +51,11 @@ def postgresql(need: Need) -> Iterator[str]:
             making.wait(timeout=60)
         port = free_port()
         with _running(
-            # Nothing here has to survive a power cut.
+            # These data need not survive a power cut.
             [postgres, "-D", f"{folder}/data", "-p", str(port), "-c", "fsync=off", "-c", "full_page_writes=off",
              "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
             user=user,
-            # Without waiting for clients that are still connected.
+            # Stop without waiting for connected clients.
             end=signal.SIGINT,
         ):  # fmt: skip
             url = f"postgres://postgres@127.0.0.1:{port}/postgres"
@@ -68,8 +68,7 @@ def postgresql(need: Need) -> Iterator[str]:
 @contextmanager
 def rabbitmq(need: Need, *, port: int | None = None) -> Iterator[str]:
     """Run a RabbitMQ server; yield its URL."""
-    # On Debian it is found behind a wrapper that, for root, starts it as another user and
-    # without our variables.
+    # Debian's wrapper starts it as another user, without our variables, when root calls it.
     program = Path(need("rabbitmq-server")).resolve().with_name("rabbitmq-server")
     port = port or free_port()
     between_nodes, of_names = free_port(), free_port()
@@ -87,7 +86,7 @@ def rabbitmq(need: Need, *, port: int | None = None) -> Iterator[str]:
             "RABBITMQ_CONFIG_FILE": f"{folder}/none",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
         }
-        # Erlang's name server would else be started as a daemon that stays.
+        # Otherwise RabbitMQ starts Erlang's name server as a daemon, which would stay.
         names = [need("epmd"), "-port", str(of_names), "-address", "127.0.0.1"]
         with _running(names), _running([str(program)], env=env):
             wait_until(lambda: _accepts(port), what="RabbitMQ's start")
@@ -102,7 +101,7 @@ def _running(
     user: str | None = None,
     end: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program, as `user` if one is named, and end it with all that it has started."""
+    """Run a program, as `user` if one is named; end it with all its child processes."""
     process = subprocess.Popen(
         arguments,
         env=env,

@@ -76,7 +76,7 @@ def websocket_frame(data: bytes, *, opcode: int, is_last: bool = True) -> bytes:
 
 @contextmanager
 def connected() -> Iterator[tuple[Connection, socket.socket]]:
-    """Yield an upgraded connection and the feed's end of it."""
+    """Yield an upgraded connection, and the socket of the feed's side."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)

@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 
 
 def wait_until(look: Callable[[], Found], *, seconds: float = 30.0, what: str = "it") -> Found:
-    """Return what `look` finds as soon as it finds something; fail after `seconds`."""
+    """Call `look` until its result is true, and return the result; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -36,7 +36,7 @@ def wait_until(look: Callable[[], Found], *, seconds: float = 30.0, what: str = 
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -44,7 +44,7 @@ def free_port() -> int:
 
 
 class Running:
-    """A process in a session of its own, its output in a file; it and its children can be ended."""
+    """A process in its own session, with its output in a file; `stop` ends its children too."""
 
     def __init__(
         self, arguments: list[str], *, env: dict[str, str], log: Path, python: str = sys.executable
@@ -62,14 +62,14 @@ class Running:
             )
 
     def first_line(self, *, seconds: float = 20.0) -> str:
-        """Return the first line of what it prints."""
+        """Return the first line of the output."""
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         assert ready, f"nothing was printed within {seconds:g} s: {self.log.read_text()}"
         return self.process.stdout.readline().decode()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal to the process and all that it started; wait for its end."""
+        """Send a signal to the process and its children; wait for the end of the process."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
         self.process.wait(timeout=20)
@@ -80,7 +80,7 @@ class Running:
 
 
 class Feed:
-    """The sample feed as a process of its own, steered and asked over its control routes."""
+    """The sample feed in its own process, controlled by its HTTP routes."""
 
     def __init__(self, folder: Path, *arguments: str, python: str = sys.executable) -> None:
         self._running = Running(
@@ -101,7 +101,7 @@ class Feed:
 
     @property
     def env(self) -> dict[str, str]:
-        """The settings that lead to it."""
+        """The settings with the addresses of this feed."""
         names = ("ws_url", "site_url", "search_url")
         return {f"TV_{name.upper()}": self.addresses[name] for name in names}
 
@@ -113,7 +113,7 @@ class Feed:
         requests.post(f"{self.site_url}/control/reset", timeout=5).raise_for_status()
 
     def arm(self, name: str, *, times: int | None = None, **args: Any) -> None:
-        """Have the next conversations or upgrades meet a fault."""
+        """Arm a fault for the next conversations or upgrades."""
         body = {"name": name, "times": times, "args": args}
         requests.post(f"{self.site_url}/control/fault", json=body, timeout=5).raise_for_status()
 
@@ -137,7 +137,7 @@ class Stack:
             "TV_SOURCE": "sample",
             "TV_RATE_PER_MINUTE": "0",
             "TV_MAX_BARS": "50000",
-            # Tests and measurements ask more than a client should.
+            # Tests and benchmarks send more requests than the limits allow.
             "API_READS_PER_MINUTE": "0",
             "API_FETCHES_PER_MINUTE": "0",
             **settings,
@@ -181,7 +181,7 @@ class Stack:
         )  # fmt: skip
 
     def get(self, address: str, **parameters: Any) -> requests.Response:
-        """Ask the API."""
+        """Send a request to the API."""
         return requests.get(f"{self.url}/api/tv/{address}", params=parameters, timeout=70)
 
     def stop(self) -> None:

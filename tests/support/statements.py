@@ -12,7 +12,7 @@ from django.db import connection
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect each statement, also those of the driver itself, which Django does not count."""
+    """Collect each SQL statement, also those of the driver, which Django does not count."""
     seen: list[str] = []
     driver = connection.connection
     if connection.vendor == "sqlite":

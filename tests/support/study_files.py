@@ -35,7 +35,7 @@ def require(*modules: str) -> None:
         pytest.skip(reason)
 
 
-# A Friday evening: New York has closed.
+# A Friday evening, after the close in New York.
 NOW = datetime(2026, 1, 9, 21, 30, tzinfo=UTC)
 
 
@@ -73,7 +73,7 @@ def write_sample(
     )
     path = folder / "datasets" / relative_path(key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Replaced as by the store, so that readers keep the old file mapped.
+    # Replaced by a rename, as in the store: readers keep the old file mapped.
     temporary = path.with_suffix(".tmp")
     shutil.copyfile(_sample_file(key, now), temporary)
     temporary.replace(path)
