@@ -1,6 +1,6 @@
-"""When is a market open, and when has a bar closed?"""
+"""When is a market open, when has a bar closed, and which bars should be there?"""
 
-from datasets.calendars.calendar import Calendar
+from datasets.calendars.calendar import CALENDAR_FACTS, Calendar
 from datasets.calendars.close_times import (
     NEVER,
     Clock,
@@ -8,34 +8,38 @@ from datasets.calendars.close_times import (
     earliest_next,
     is_spread_out,
 )
-from datasets.calendars.hours import (
+from datasets.calendars.sessions import Sessions
+from datasets.calendars.trading_dates import BarDays, bar_days, period_starts
+from datasets.calendars.windows import Windows, find_windows
+from datasets.calendars.zones import (
     DAY_MS,
     MINUTE_MS,
-    Hours,
-    day_ends,
-    day_starts,
-    is_within,
-    parse_hours,
+    Booleans,
+    Integers,
+    from_wall,
     parse_zone,
-    trading_dates,
-    trading_days,
+    to_wall,
 )
 
 __all__ = [
+    "BarDays",
+    "CALENDAR_FACTS",
+    "Booleans",
     "Calendar",
-    "DAY_MS",
     "Clock",
-    "Hours",
+    "DAY_MS",
+    "Integers",
     "MINUTE_MS",
     "NEVER",
+    "Sessions",
+    "Windows",
+    "bar_days",
     "close_instants",
-    "day_ends",
-    "day_starts",
     "earliest_next",
+    "find_windows",
+    "from_wall",
     "is_spread_out",
-    "is_within",
-    "parse_hours",
     "parse_zone",
-    "trading_dates",
-    "trading_days",
+    "period_starts",
+    "to_wall",
 ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from datasets.calendars.session_strings import (
     SessionHours,
@@ -19,7 +18,7 @@ from datasets.calendars.session_strings import (
     parse_session,
 )
 from datasets.calendars.sessions import Sessions, build_sessions
-from datasets.calendars.zones import DAY_MS, Integers, parse_zone
+from datasets.calendars.zones import DAY_MS, Booleans, Integers, parse_zone
 
 # Tables are built for whole spans of this many days, so that two series share a table.
 _SPAN_DAYS = 3653
@@ -27,6 +26,17 @@ _SPAN_DAYS = 3653
 _MARGIN_DAYS = 62
 # 1677 and 2262 in days: the limits of pandas' time zones.
 _FIRST_DATE, _LAST_DATE = -106_000, 106_000
+
+
+# The facts of an instrument that are its calendar, in the order of the fields of `Calendar`.
+CALENDAR_FACTS = (
+    "session_hours",
+    "timezone",
+    "session_display",
+    "session_holidays",
+    "session_correction",
+    "subsession",
+)
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,7 @@ class Calendar:
 
         Files of version 0.3.0 hold hours and time zone only.
         """
-        names = {
-            "hours": "session_hours",
-            "timezone": "timezone",
-            "display": "session_display",
-            "holidays": "session_holidays",
-            "corrections": "session_correction",
-            "subsession": "subsession",
-        }
-        return cls(**{name: str(instrument.get(fact) or "") for name, fact in names.items()})
+        return cls(*(str(instrument.get(fact) or "") for fact in CALENDAR_FACTS))
 
     def __hash__(self) -> int:
         return self._hash
@@ -110,6 +112,12 @@ class Calendar:
         return self.session_hours.first_weekday if self.session_hours else 0
 
     @cached_property
+    def has_weekend(self) -> bool:
+        """Whether a Saturday or a Sunday is a usual trading date."""
+        hours = self.session_hours
+        return hours is not None and any(hours.eras[-1][1].days[day] for day in (5, 6))
+
+    @cached_property
     def known_holidays(self) -> tuple[int, int]:
         """First and last trading date between which the feed's holidays are known; (1, 0) for none."""
         days = parse_dates(self.holidays)
@@ -117,10 +125,10 @@ class Calendar:
             return _FIRST_DATE, _LAST_DATE
         return (min(days), max(days)) if days else (1, 0)
 
-    def knows_holidays(self, dates: Integers) -> npt.NDArray[np.bool_]:
+    def knows_holidays(self, dates: Integers) -> Booleans:
         """Return for each trading date whether the feed's list of holidays reaches to the date."""
         first, last = self.known_holidays
-        known: npt.NDArray[np.bool_] = (dates >= first) & (dates <= last)
+        known: Booleans = (dates >= first) & (dates <= last)
         return known
 
     def sessions(self, start_ms: int, end_ms: int) -> Sessions:
@@ -165,4 +173,9 @@ def _table(calendar: Calendar, first_date: int, last_date: int) -> Sessions:
     )
 
 
-_NO_SESSIONS = Sessions(*(np.empty(0, dtype=np.int64) for _ in range(10)))
+_NO_SESSIONS = Sessions(
+    **{
+        field.name: np.empty(0, dtype=bool if "is_" in field.name else np.int64)
+        for field in fields(Sessions)
+    }
+)

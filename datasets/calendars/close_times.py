@@ -2,10 +2,7 @@
 
 Each rule gives an upper bound of the close, and the earliest valid bound is the result. The
 opening of the instrument's next bar is always a bound. The other bounds depend on the bar's
-length and on the exchange's hours. docs/research/no-look-ahead.md describes the rules.
-
-No bound depends on later events: a bound follows from the bar itself, or from the opening of
-another bar that is known by then.
+length and on the calendar. docs/research/no-look-ahead.md describes the rules.
 """
 
 from __future__ import annotations
@@ -14,21 +11,18 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
 from datasets.bars import BarLength
-from datasets.calendars.hours import (
+from datasets.calendars.calendar import Calendar
+from datasets.calendars.trading_dates import BarDays, bar_days, last_before, period_starts
+from datasets.calendars.zones import (
     DAY_MS,
     MINUTE_MS,
-    Hours,
+    Booleans,
     Integers,
-    day_starts,
     from_wall,
-    parse_hours,
     parse_zone,
-    position_in_day,
     to_wall,
-    trading_days,
 )
 
 NEVER = int(np.iinfo(np.int64).max)
@@ -50,11 +44,10 @@ _DAY = BarLength(1, "D")
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The facts that decide the close of a bar; `hours` is a session string, "" where unknown."""
+    """The facts that decide the close of a bar."""
 
     timeframe: str
-    hours: str
-    timezone: str
+    calendar: Calendar
 
 
 def close_instants(
@@ -72,18 +65,18 @@ def close_instants(
     following = np.append(times[1:], np.int64(next_ms))
     if closed_by_ms > times[-1]:
         following[-1] = min(next_ms, closed_by_ms)
-    length = BarLength.parse(clock.timeframe)
-    hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
+    length, calendar = BarLength.parse(clock.timeframe), clock.calendar
     if length.minutes is None:
-        bounds = _calendar_bounds(times, length, hours, zone)
-    elif hours is None or zone is None:
+        bounds = _calendar_bounds(times, length, calendar, following)
+    elif not calendar.is_known:
         bounds = times + _LONGEST_INTRADAY_DAYS * DAY_MS
     else:
-        bounds = _intraday_bounds(times, length.minutes * MINUTE_MS, hours, zone)
+        days = bar_days(times, calendar, length)
+        bounds = _intraday_bounds(times, length.minutes * MINUTE_MS, days)
     return np.minimum(bounds, following)
 
 
-def _days_later(times: Integers, zone: ZoneInfo | None, days: int) -> Integers:
+def _days_later(times: Integers, zone: ZoneInfo | None, days: int | Integers) -> Integers:
     """Return the same wall-clock times `days` days later."""
     if zone is None:
         # In an unknown zone summer time may end in between, which adds an hour.
@@ -92,85 +85,100 @@ def _days_later(times: Integers, zone: ZoneInfo | None, days: int) -> Integers:
 
 
 def _calendar_bounds(
-    times: Integers, length: BarLength, hours: Hours | None, zone: ZoneInfo | None
+    times: Integers, length: BarLength, calendar: Calendar, following: Integers
 ) -> Integers:
-    """Return the bounds for days, weeks and months."""
-    days = _LONGEST_DAYS[length.unit] * length.count
+    """Return the bounds for days, weeks and months: the close of their last session, where it is sure."""
+    zone, longest = parse_zone(calendar.timezone), _LONGEST_DAYS[length.unit] * length.count
     if length.unit == "D" and length.count > 1:
         # A weekend can follow each of the days.
-        days *= 3
-    longest = _days_later(times, zone, days + _LONGEST_LEAD_DAYS)
-    if hours is None or zone is None or hours.is_overnight:
-        return longest
-    if length != _DAY:
-        return _days_later(times, zone, days)
-    since, _, day_end = position_in_day(times, hours, zone)
-    is_inside = since < hours.end * MINUTE_MS
-    return np.where(is_inside, day_end, longest)
+        longest *= 3
+    if not calendar.is_known:
+        return _days_later(times, zone, longest + _LONGEST_LEAD_DAYS)
+    days = bar_days(times, calendar, length)
+    table, is_overnight = days.table, days.is_overnight
+    _, until = period_starts(days.dates, length, calendar)
+    last = np.maximum(np.searchsorted(table.dates, until) - 1, 0)
+    # Over a holiday one overnight bar can hold two trading days, so its end is sure only where
+    # the holidays are known and the next bar opens when the calendar expects it.
+    is_known = calendar.knows_holidays(days.dates) & calendar.knows_holidays(table.dates[last])
+    expected = table.opens[np.minimum(last + 1, len(table) - 1)]
+    is_known &= (following <= expected) | (following == NEVER)
+    is_sure = days.is_inside & (~is_overnight | is_known)
+    has_lead = is_overnight | (length == _DAY)
+    limits = _days_later(times, zone, longest + has_lead * np.int64(_LONGEST_LEAD_DAYS))
+    return np.where(is_sure, table.closes[last], limits)
 
 
-def _intraday_bounds(times: Integers, length: int, hours: Hours, zone: ZoneInfo) -> Integers:
+def _intraday_bounds(times: Integers, length: int, days: BarDays) -> Integers:
     """Return the bounds for intraday bars of `length` ms."""
-    nominal = times + length
-    if hours.end == 1440 and len(hours.legs) == 1:
-        return nominal
-    since, _, day_end = position_in_day(times, hours, zone)
-    bounds = nominal.copy()
-    is_inside = since < hours.end * MINUTE_MS
+    table, rows, nominal = days.table, days.rows, times + length
+    period = np.maximum(last_before(table.period_opens, times), 0)
+    day_ends, is_last = table.closes[rows], table.period_is_last[period]
+    # Trade after the stated end shows that the day's bars do not end there. Where sessions
+    # follow one another without a pause, a bar may reach over the end.
+    is_late = np.isin(rows, _late_rows(times, days))
+    touches = day_ends >= table.opens[np.minimum(rows + 1, len(table) - 1)]
+    is_cut = days.is_inside & is_last & ~is_late & ~touches
+    bounds = np.where(is_cut, np.minimum(nominal, day_ends), nominal)
     # A bar that reaches a break can continue after it; only the end of the day is certain.
-    last_begin = hours.legs[-1][0] * MINUTE_MS
-    in_last = is_inside & (since >= last_begin)
-    bounds[in_last] = np.minimum(nominal, day_end)[in_last]
-    for begin, end in hours.legs[:-1]:
-        runs_on = (since >= begin * MINUTE_MS) & (since < last_begin)
-        runs_on &= since + length > end * MINUTE_MS
-        bounds[runs_on] = np.maximum(nominal, day_end)[runs_on]
-    return bounds
+    runs_on = days.is_inside & ~is_last & (nominal > table.period_closes[period])
+    return np.where(runs_on, np.maximum(nominal, day_ends), bounds)
+
+
+def _late_rows(times: Integers, days: BarDays) -> Integers:
+    """Return the rows of the sessions after whose stated end a bar opens."""
+    is_late = ~days.is_inside & (days.rows >= 0) & (times >= days.table.closes[days.rows])
+    return np.unique(days.rows[is_late])
 
 
 def is_spread_out(times: Integers, clock: Clock, *, n_gaps: int = 2) -> bool:
     """Return whether the rows are too far apart to be consecutive bars of this timeframe.
 
     True when no two rows are neighbours, and at least `n_gaps` gaps are not explained by the
-    trading hours; a single such gap can be a holiday.
+    calendar; a single such gap can be a holiday.
     """
     length = BarLength.parse(clock.timeframe)
     gaps = np.diff(times)
     longest = _LONGEST_GAP_MS[length.unit] * length.count
     if len(gaps) < n_gaps or (gaps <= longest).any():
         return False
-    return int(np.count_nonzero(~_is_gap_explained(times, clock))) >= n_gaps
+    return int(np.count_nonzero(~_is_gap_explained(times, length, clock.calendar))) >= n_gaps
 
 
-def _is_gap_explained(times: Integers, clock: Clock) -> npt.NDArray[np.bool_]:
-    """Return for each row but the last whether the trading hours explain the gap after the row."""
-    length = BarLength.parse(clock.timeframe)
-    hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
-    rows = times[:-1]
-    if length == _DAY and not (hours is not None and hours.has_weekend):
-        dates = (times if zone is None else to_wall(times, zone)) // DAY_MS
-        dates = dates + int(hours is not None and hours.is_overnight)
+def _is_gap_explained(times: Integers, length: BarLength, calendar: Calendar) -> Booleans:
+    """Return for each row but the last whether the calendar explains the gap after the row."""
+    if length == _DAY and not calendar.is_known:
+        dates = times // DAY_MS
         n_skipped = np.busday_count((dates[:-1] + 1).view("M8[D]"), dates[1:].view("M8[D]"))
-        none_skipped: npt.NDArray[np.bool_] = n_skipped == 0
-        return none_skipped
-    if length.minutes is None or hours is None or zone is None:
-        return np.zeros(len(rows), dtype=bool)
-    since, _, _ = position_in_day(rows, hours, zone)
-    ends = np.array([end for _, end in hours.legs], dtype=np.int64) * MINUTE_MS
-    leg_end = ends[np.minimum(np.searchsorted(ends, since, "right"), len(ends) - 1)]
-    until_end = leg_end - since
-    is_at_end: npt.NDArray[np.bool_] = until_end <= length.minutes * MINUTE_MS
-    return is_at_end & (until_end > 0)
-
-
-def earliest_next(opened: int, length: BarLength, hours: Hours, zone: ZoneInfo) -> int:
-    """Return the earliest possible opening of the bar after the one that opened at `opened`."""
-    number = trading_days(np.array([opened], dtype=np.int64), hours, zone)
-    next_day = int(day_starts(number + 1, hours, zone)[0])
+        return np.asarray(n_skipped == 0)
+    if not calendar.is_known or (length.minutes is None and length != _DAY):
+        return np.zeros(len(times) - 1, dtype=bool)
+    days = bar_days(times, calendar, length)
     if length.minutes is None:
-        return next_day
-    day = int(day_starts(number, hours, zone)[0])
+        places = np.searchsorted(days.table.dates, days.dates)
+        return np.asarray(np.diff(places) <= 1)
+    period = np.maximum(last_before(days.table.period_opens, times), 0)
+    ends = times + length.minutes * MINUTE_MS >= days.table.period_closes[period]
+    return np.asarray((ends & days.is_inside)[:-1])
+
+
+def earliest_next(opened: int, length: BarLength, calendar: Calendar) -> int:
+    """Return the earliest possible opening of the bar after the one that opened at `opened`.
+
+    The calendar's hours must be known.
+    """
+    times = np.array([opened], dtype=np.int64)
+    days = bar_days(times, calendar, length)
+    table = days.table
+    if length.minutes is None:
+        _, until = period_starts(days.dates, length, calendar)
+        return int(table.opens[np.searchsorted(table.dates, until[0])])
+    next_day = int(table.opens[np.searchsorted(table.dates, days.dates[0], "right")])
     # A new bar can open after a break.
-    legs = [day + begin * MINUTE_MS for begin, _ in hours.legs]
-    later = [begin for begin in [*legs, next_day] if begin > opened]
-    return min(opened + length.minutes * MINUTE_MS, *later)
+    period = int(np.searchsorted(table.period_opens, opened, "right"))
+    after_break = int(table.period_opens[period])
+    until_end = opened + length.minutes * MINUTE_MS
+    if not days.is_inside[0]:
+        return until_end
+    end = int(table.period_closes[period - 1])
+    return until_end if until_end < end else min(after_break, next_day)

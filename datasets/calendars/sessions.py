@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,7 +15,7 @@ from datasets.calendars.session_strings import (
     DayHours,
     SessionHours,
 )
-from datasets.calendars.zones import DAY_MS, MINUTE_MS, Integers, from_wall
+from datasets.calendars.zones import DAY_MS, MINUTE_MS, Booleans, Integers, from_wall
 
 _LAST = 10**6
 
@@ -24,8 +26,11 @@ class Sessions:
 
     `dates` are trading dates in days since 1970-01-01; `opens`, `closes` and `anchors` are
     UNIX milliseconds; shape (n,), int64. `anchors` are the instants from which intraday bars
-    are counted. A session's periods of trade are the rows of `period_opens` and
-    `period_closes` at which `period_rows` holds the session's row; shape (m,).
+    are counted. `end_dates` are the dates on the exchange's clock on which the sessions end,
+    `open_minutes` the minutes from midnight of the trading date to the opening, negative for a
+    session that begins before its date. A session's
+    periods of trade are the rows of `period_opens` and `period_closes` at which `period_rows`
+    holds the session's row; shape (m,).
 
     `off_*` are the usual hours of dates on which the calendar has a holiday or a day off.
     """
@@ -34,9 +39,12 @@ class Sessions:
     opens: Integers
     closes: Integers
     anchors: Integers
+    end_dates: Integers
+    open_minutes: Integers
     period_rows: Integers
     period_opens: Integers
     period_closes: Integers
+    period_is_last: Booleans
     off_dates: Integers
     off_opens: Integers
     off_closes: Integers
@@ -44,22 +52,32 @@ class Sessions:
     def __len__(self) -> int:
         return len(self.dates)
 
+    @property
+    def is_overnight(self) -> Booleans:
+        """Whether each session begins before its trading date."""
+        overnight: Booleans = self.open_minutes < 0
+        return overnight
+
     def between(self, start_ms: int, end_ms: int) -> Sessions:
         """Return the sessions that open at `start_ms` or later and before `end_ms`."""
         first, last = (int(n) for n in np.searchsorted(self.opens, [start_ms, end_ms]))
         part = slice(first, last)
         periods = slice(*(int(n) for n in np.searchsorted(self.period_rows, [first, last])))
+        off = slice(*(int(n) for n in np.searchsorted(self.off_opens, [start_ms, end_ms])))
         return Sessions(
-            self.dates[part],
-            self.opens[part],
-            self.closes[part],
-            self.anchors[part],
-            self.period_rows[periods] - first,
-            self.period_opens[periods],
-            self.period_closes[periods],
-            self.off_dates,
-            self.off_opens,
-            self.off_closes,
+            dates=self.dates[part],
+            opens=self.opens[part],
+            closes=self.closes[part],
+            anchors=self.anchors[part],
+            end_dates=self.end_dates[part],
+            open_minutes=self.open_minutes[part],
+            period_rows=self.period_rows[periods] - first,
+            period_opens=self.period_opens[periods],
+            period_closes=self.period_closes[periods],
+            period_is_last=self.period_is_last[periods],
+            off_dates=self.off_dates[off],
+            off_opens=self.off_opens[off],
+            off_closes=self.off_closes[off],
         )
 
 
@@ -82,37 +100,44 @@ def build_sessions(
     last_date: int,
 ) -> Sessions:
     """Build the table of the trading dates from `first_date` up to `last_date`."""
-    usual = list(_usual_rules(hours, display, first_date, last_date))
-    corrected = np.array(sorted(corrections.days), dtype=np.int64)
+    usual = _usual_rules(hours, display, first_date, last_date)
     days_off = {day for day, other in corrections.days.items() if other is None}
-    closed = np.array(sorted((holidays - corrections.days.keys()) | days_off), dtype=np.int64)
     # A correction is valid also on a holiday.
-    changed = np.union1d(corrected, closed)
+    closed = _days((holidays - corrections.days.keys()) | days_off)
+    changed = np.union1d(_days(corrections.days), closed)
     rules = [_Rule(one.hours, np.setdiff1d(one.dates, changed, True)) for one in usual]
     special: dict[DayHours, list[int]] = {}
     for day, other in corrections.days.items():
         if other is not None and first_date <= day < last_date:
             special.setdefault(other, []).append(day)
-    rules += [_Rule(other, np.array(days, dtype=np.int64)) for other, days in special.items()]
-    off = [_Rule(one.hours, np.intersect1d(one.dates, closed, True)) for one in usual]
-    dates, starts, ends, anchors = _periods(rules, zone)
-    off_dates, off_starts, off_ends, _ = _periods(off, zone)
-    first = np.flatnonzero(np.diff(dates, prepend=BEGINNING - 1))
-    last = np.append(first[1:], len(dates)) - 1 if len(first) else first
-    off_first = np.flatnonzero(np.diff(off_dates, prepend=BEGINNING - 1))
-    off_last = np.append(off_first[1:], len(off_dates)) - 1 if len(off_first) else off_first
-    return Sessions(
-        dates=dates[first],
-        opens=starts[first],
-        closes=ends[last],
-        anchors=anchors[first],
-        period_rows=np.repeat(np.arange(len(first)), last - first + 1),
-        period_opens=starts,
-        period_closes=ends,
-        off_dates=off_dates[off_first],
-        off_opens=off_starts[off_first],
-        off_closes=off_ends[off_last],
+    rules += [_Rule(other, _days(days)) for other, days in special.items()]
+    open_ = _Periods.of(rules, zone)
+    off = _Periods.of(
+        [_Rule(one.hours, np.intersect1d(one.dates, closed, True)) for one in usual], zone
     )
+    first, last = open_.bounds
+    off_first, off_last = off.bounds
+    is_last = np.zeros(len(open_.dates), dtype=bool)
+    is_last[last] = True
+    return Sessions(
+        dates=open_.dates[first],
+        opens=open_.starts[first],
+        closes=open_.ends[last],
+        anchors=open_.anchors[first],
+        end_dates=open_.dates[last] + (open_.minutes[last, 1] - 1) // 1440,
+        open_minutes=open_.minutes[first, 0],
+        period_rows=np.repeat(np.arange(len(first)), last - first + 1),
+        period_opens=open_.starts,
+        period_closes=open_.ends,
+        period_is_last=is_last,
+        off_dates=off.dates[off_first],
+        off_opens=off.starts[off_first],
+        off_closes=off.ends[off_last],
+    )
+
+
+def _days(days: Iterable[int]) -> Integers:
+    return np.array(sorted(days), dtype=np.int64)
 
 
 def _usual_rules(
@@ -146,20 +171,36 @@ def _with_breaks(day: DayHours, shown: DayHours | None) -> DayHours:
     return DayHours((*earlier, (last_start, end)), day.anchor)
 
 
-def _periods(rules: list[_Rule], zone: ZoneInfo) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return trading date, first and last instant and anchor of each period, in order."""
-    dates, minutes = [], []
-    for rule in rules:
-        for start, end in rule.hours.periods:
-            dates.append(rule.dates)
-            minutes.append((start, end, rule.hours.anchor))
-    if not dates:
-        empty = np.empty(0, dtype=np.int64)
-        return empty, empty, empty, empty
-    joined = np.concatenate(dates)
-    offsets = np.repeat(np.array(minutes, dtype=np.int64), [len(one) for one in dates], axis=0)
-    order = np.lexsort((offsets[:, 0], joined))
-    joined, offsets = joined[order], offsets[order]
-    wall = joined[:, None] * DAY_MS + offsets * MINUTE_MS
-    starts, ends, anchors = from_wall(wall.T.ravel(), zone).reshape(3, -1)
-    return joined, starts, ends, anchors
+@dataclass(frozen=True, slots=True)
+class _Periods:
+    """Periods of trade in order: trading date, minutes as in `DayHours` with the anchor, and instants."""
+
+    dates: Integers
+    minutes: Integers
+    starts: Integers
+    ends: Integers
+    anchors: Integers
+
+    @classmethod
+    def of(cls, rules: list[_Rule], zone: ZoneInfo) -> Self:
+        """Return the periods of all days of the rules."""
+        pairs = [
+            (rule.dates, (start, end, rule.hours.anchor))
+            for rule in rules
+            for start, end in rule.hours.periods
+        ]
+        dates = np.concatenate([_days([]), *(dates for dates, _ in pairs)])
+        minutes = np.array([minutes for _, minutes in pairs], dtype=np.int64).reshape(-1, 3)
+        minutes = np.repeat(minutes, [len(dates) for dates, _ in pairs], axis=0)
+        order = np.lexsort((minutes[:, 0], dates))
+        dates, minutes = dates[order], minutes[order]
+        wall = dates[:, None] * DAY_MS + minutes * MINUTE_MS
+        starts, ends, anchors = from_wall(wall.T.ravel(), zone).reshape(3, -1)
+        return cls(dates, minutes, starts, ends, anchors)
+
+    @property
+    def bounds(self) -> tuple[Integers, Integers]:
+        """The positions of each date's first and last period."""
+        first = np.flatnonzero(np.diff(self.dates, prepend=BEGINNING - 1))
+        last = np.append(first, len(self.dates))[1:] - 1
+        return first, last

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 MINUTE_MS = 60_000
 DAY_MS = 1440 * MINUTE_MS

@@ -57,7 +57,8 @@ def align(
         A column is unknown or would stand twice, or the closing times are not known.
     """
     check_choice("at", at, ("close", "open"))
-    left, known = as_frame(bars), drop_forming(as_frame(higher, "higher"))
+    left, rows = as_frame(bars), as_frame(higher, "higher")
+    known = drop_forming(rows)
     if at == "open" and left.index.name == CLOSE_TIME:
         raise InvalidRequest({"at": ["These rows say when they closed and not when they opened."]})
     names = _joined_columns(known, columns)
@@ -69,7 +70,9 @@ def align(
         raise InvalidRequest({"suffix": [message]})
     used_at = index_ms(left) if at == "open" else _closes_ms(left)
     # The newest row whose bar had closed; -1 where no row had.
-    position = np.searchsorted(np.maximum.accumulate(_closes_ms(known)), used_at, "right") - 1
+    # The opening of a forming bar is the latest close of the bar before it.
+    closes = _closes_ms(rows)[: len(known)]
+    position = np.searchsorted(np.maximum.accumulate(closes), used_at, "right") - 1
     if len(known):
         taken = known[names].take(np.maximum(position, 0))
     else:

@@ -15,10 +15,17 @@ import pandas as pd
 import pyarrow as pa
 
 from datasets.bars import join_symbol
-from datasets.calendars import NEVER, Clock, close_instants, is_spread_out
+from datasets.calendars import (
+    CALENDAR_FACTS,
+    NEVER,
+    Calendar,
+    Clock,
+    close_instants,
+    is_spread_out,
+)
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, Form, Unit
-from datasets.research.reader import CLOCK_ERROR_MS, Bars, clock_of
+from datasets.research.reader import CLOCK_ERROR_MS, Bars, clock_of, openings
 from datasets.storage import METADATA_KEY
 
 Integers = npt.NDArray[np.int64]
@@ -126,6 +133,15 @@ def _pandas_frame(bars: Bars, columns: tuple[str, ...], provenance: dict[str, An
     return frame
 
 
+def _is_slice(bars: pd.DataFrame | pd.Series, times: Integers) -> bool:
+    """Return whether the rows are neighbouring bars of what this process has loaded."""
+    loaded = openings.get(str(bars.attrs.get("content_hash")))
+    if loaded is None or not len(times):
+        return False
+    first = int(np.searchsorted(loaded, times[0]))
+    return np.array_equal(loaded[first : first + len(times)], times)
+
+
 def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
     """Return the origin of the bars, in plain values that JSON can hold: the frame's `attrs`.
 
@@ -151,8 +167,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         "currency": instrument.get("currency", ""),
         "type": instrument.get("type", ""),
         "description": instrument.get("description", ""),
-        "timezone": instrument.get("timezone", ""),
-        "session_hours": instrument.get("session_hours", ""),
+        **{name: instrument.get(name, "") for name in CALENDAR_FACTS},
         "delay_s": instrument.get("delay_s", 0),
         "path": path,
         **{
@@ -179,7 +194,7 @@ def _from_iso(text: str | None) -> int:
 
 
 def clock_in(bars: pd.DataFrame | pd.Series, **given: str | None) -> Clock:
-    """Return timeframe, hours and time zone of these bars: given values first, else their `attrs`.
+    """Return timeframe and calendar of these bars: given values first, else their `attrs`.
 
     Raises `InvalidRequest` where one is missing, or where the rows lie too far apart for the
     timeframe in `attrs`.
@@ -197,10 +212,17 @@ def clock_in(bars: pd.DataFrame | pd.Series, **given: str | None) -> Clock:
             "which close_times returns."
         )
         raise InvalidRequest({"bars": [message]})
-    clock = Clock(**{name: str(value) for name, value in values.items()})
+    # Other hours than the feed's have no holidays or corrections.
+    facts: dict[str, Any] = {}
+    if given.get("hours") is None:
+        facts = {name: bars.attrs.get(name, "") for name in CALENDAR_FACTS}
+    facts |= {"session_hours": values["hours"], "timezone": values["timezone"]}
+    clock = Clock(str(values["timeframe"]), Calendar.of(facts))
     # A frame that pandas resampled has a frequency; a loaded frame has none.
     n_gaps = 2 if getattr(bars.index, "freq", None) is None else 1
-    if given.get("timeframe") is None and is_spread_out(index_ms(bars), clock, n_gaps=n_gaps):
+    times = index_ms(bars)
+    is_checked = given.get("timeframe") is None and not _is_slice(bars, times)
+    if is_checked and is_spread_out(times, clock, n_gaps=n_gaps):
         # With the timeframe of its attrs, a day made of hours would close an hour after it began.
         message = (
             f"The rows lie too far apart for bars of {clock.timeframe}, the timeframe in their attrs; "

@@ -13,6 +13,7 @@ import pandas as pd
 
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey
 from datasets.bars.selection import Candidate, in_order
+from datasets.calendars import CALENDAR_FACTS
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research.folders import Place, outputs_folder, require_present
 from datasets.research.reader import open_dataset, read_unverified, verify
@@ -22,7 +23,7 @@ LOCK_FORMAT = 1
 _CONTENT = ("content_hash", "n_rows", "first_time", "last_time", "fetched_at")
 # These facts, with `fetched_at`, decide which rows are loaded and when each bar has closed.
 _LAST_BAR = "last_bar_final"
-_CLOCK = ("session_hours", "timezone", "delay_s")
+_CLOCK = (*CALENDAR_FACTS, "delay_s")
 
 
 class HasEntries(Protocol):

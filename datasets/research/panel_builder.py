@@ -189,7 +189,7 @@ def _members(listing: Listing, keys: Sequence[DatasetKey]) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(["panel-2", value]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(["panel-3", value]).encode()).hexdigest()
 
 
 class _Grid:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from datasets import bars
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey, selection
 from datasets.bars.coverage import Coverage, coverage_of
-from datasets.calendars import NEVER, Clock, close_instants
+from datasets.calendars import NEVER, Calendar, Clock, close_instants
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Numbered, Place, list_folder, not_found
@@ -41,7 +41,10 @@ CLOCK_ERROR_MS = 3_600_000
 # Files whose bars this process has compared with their hash.
 _verified: set[Identity] = set()
 # A sweep loads the same few datasets again and again: the latest of them stay decoded.
-decoded: TableCache[Identity] = TableCache(max_bytes=64_000_000)
+decoded: TableCache[Identity, pa.Table] = TableCache(max_bytes=64_000_000)
+# Openings of all bars of the datasets that were loaded last, by content hash. The bars of an
+# illiquid instrument lie far apart; by these openings they differ from rows that pandas aggregated.
+openings: TableCache[str, Integers] = TableCache(max_bytes=32_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ def read_part(opened: OpenFile, part: Part) -> Bars:
     """Read a part of the file's bars; only the columns of the part are decoded. Raises `FileCorrupt`."""
     reading = _Reading(opened, part.columns)
     times = reading.times()
+    openings.add(opened.facts["content_hash"], times)
     is_forming = not is_final(opened.facts)
     first, last = part.bounds(times, is_forming=is_forming)
     whole = replace(part, start_ms=None, end_ms=None)
@@ -274,13 +278,8 @@ def forget() -> None:
 
 
 def clock_of(facts: dict[str, Any]) -> Clock:
-    """Return timeframe, hours and time zone, which decide when a bar of this dataset closes."""
-    instrument = facts["instrument"]
-    return Clock(
-        timeframe=facts["key"]["timeframe"],
-        hours=instrument.get("session_hours", ""),
-        timezone=instrument.get("timezone", ""),
-    )
+    """Return timeframe and calendar, which decide when a bar of this dataset closes."""
+    return Clock(facts["key"]["timeframe"], Calendar.of(facts["instrument"]))
 
 
 def is_final(facts: dict[str, Any]) -> bool:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from datasets.bars import BarLength
-from datasets.calendars import NEVER, Clock, Hours, earliest_next, parse_hours, parse_zone
+from datasets.calendars import (
+    NEVER,
+    Clock,
+    Integers,
+    Windows,
+    close_instants,
+    find_windows,
+)
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, VALUE_COLUMNS
 from datasets.research.dataframes import (
@@ -25,7 +31,6 @@ from datasets.research.dataframes import (
     to_ms,
     utc_index,
 )
-from datasets.research.windows import Integers, Windows, find_windows, is_in_day
 
 # Bars of these units add up to bars of these longer ones. Weeks do not add up to months.
 _LONGER_UNITS = {"m": "DWM", "D": "WM", "W": "", "M": ""}
@@ -70,36 +75,26 @@ def resample(
     clock = clock_in(bars, timeframe=base, hours=hours, timezone=timezone)
     length = BarLength.parse(timeframe)
     check_longer(BarLength.parse(clock.timeframe), length)
-    known, zone = _known_hours(clock)
+    if not clock.calendar.is_known:
+        message = (
+            f"The exchange's days cannot be found. {clock.calendar.why_unknown} "
+            "To name the hours, pass hours= such as '0930-1600' or '24x7', and timezone=."
+        )
+        raise InvalidRequest({"hours": [message]})
     require_unique(bars)
-    closed, n_outside = drop_forming(bars), 0
-    if length.unit == "D":
-        # A day is over when the exchange closes, so a bar that opens later is not part of it.
-        inside = is_in_day(index_ms(closed), known, zone)
-        n_outside = int(np.count_nonzero(~inside))
-        closed = closed[inside] if n_outside else closed
-    times = index_ms(closed)
-    windows = find_windows(times, length, known, zone)
-    following = _earliest_following(bars, times, clock, known, zone)
-    result = _aggregate(closed, clock, windows, following)
+    closed = drop_forming(bars)
+    windows = find_windows(
+        index_ms(closed), BarLength.parse(clock.timeframe), length, clock.calendar
+    )
+    following = _earliest_following(bars, index_ms(closed), windows.next_ms)
+    result = _aggregate(bars, len(closed), clock, windows, following)
     result = in_unit(result, pd.DatetimeIndex(bars.index).unit)
     attrs = {str(name): value for name, value in bars.attrs.items() if name != "edge"}
     # Bars that were resampled before keep the timeframe of their file: write_lock needs it.
     origin = attrs.get("made_from") or attrs.get("timeframe")
-    attrs |= {"timeframe": length.value, "made_from": origin, "n_outside_hours": n_outside}
+    attrs |= {"timeframe": length.value, "made_from": origin, "n_outside_hours": windows.n_outside}
     result.attrs.update(attrs)
     return result
-
-
-def _known_hours(clock: Clock) -> tuple[Hours, ZoneInfo]:
-    hours, zone = parse_hours(clock.hours), parse_zone(clock.timezone)
-    if hours is None or zone is None:
-        message = (
-            f"The exchange's hours ({clock.hours!r}, {clock.timezone!r}) are not known well enough "
-            "to find its days; pass hours= such as '0930-1600' or '24x7', and timezone=."
-        )
-        raise InvalidRequest({"hours": [message]})
-    return hours, zone
 
 
 def check_longer(base: BarLength, target: BarLength) -> None:
@@ -114,31 +109,36 @@ def check_longer(base: BarLength, target: BarLength) -> None:
         raise InvalidRequest({"timeframe": [message]})
 
 
-def _earliest_following(
-    bars: pd.DataFrame, times: Integers, clock: Clock, hours: Hours, zone: ZoneInfo
-) -> int:
-    """Return the instant in ms up to which no bar is missing after the last of `times`."""
+def _earliest_following(bars: pd.DataFrame, times: Integers, next_ms: int) -> int:
+    """Return the instant in ms up to which no bar is missing after the last of `times`.
+
+    `next_ms` is the earliest opening of another bar by the calendar.
+    """
     if not len(times):
         return 0
     every = index_ms(bars)
     edge = Edge(bars, every)
-    base = BarLength.parse(clock.timeframe)
-    known = [earliest_next(int(times[-1]), base, hours, zone), edge.complete_until_ms]
-    # A forming bar, or a bar outside the hours, also proves that nothing is missing before it.
+    known = [next_ms, edge.complete_until_ms]
+    # A forming bar also proves that nothing is missing before it.
     known += [int(instant) for instant in every[every > times[-1]][:1]]
     return max(*known, 0 if edge.next_ms == NEVER else edge.next_ms)
 
 
-def _aggregate(bars: pd.DataFrame, clock: Clock, windows: Windows, following: int) -> pd.DataFrame:
-    """Return one row for each complete window; `following` decides about the last one."""
+def _aggregate(
+    bars: pd.DataFrame, n_closed: int, clock: Clock, windows: Windows, following: int
+) -> pd.DataFrame:
+    """Return one row for each complete window; `following` decides about the last one.
+
+    The first `n_closed` bars are final.
+    """
     begin = windows.begin
-    stop = np.append(begin[1:], len(bars))[: len(begin)]
+    stop = np.append(begin[1:], n_closed)[: len(begin)]
     complete = np.ones(len(begin), dtype=bool)
-    if len(begin):
-        complete[0] = index_ms(bars)[0] == windows.starts[0]
-        complete[-1] &= following >= windows.ends[-1]
+    complete[:1] = windows.is_first_whole
+    complete[-1:] &= following >= windows.last_sure_ms
     begin, stop = begin[complete], stop[complete]
-    # A bar of another grid than ours may end after its window: the row is known at the later end.
+    # A bar can end after its window: by another grid than ours, or in trade after the stated
+    # end. The row is known at the later end.
     ends = np.maximum(windows.ends[complete], _closes_at(bars, stop - 1, clock))
     index = utc_index(windows.opens[complete])
     result = pd.DataFrame(_columns(bars, begin, stop), index=index)
@@ -148,12 +148,15 @@ def _aggregate(bars: pd.DataFrame, clock: Clock, windows: Windows, following: in
 
 def _closes_at(bars: pd.DataFrame, rows: Integers, clock: Clock) -> Integers:
     """Return the closing instants of some rows, in ms."""
+    if CLOSE_TIME in bars.columns or bars.index.name == CLOSE_TIME:
+        return to_ms(pd.DatetimeIndex(close_times(bars.iloc[rows])))
     # With the rows after them: the next opening is a bound.
     both = np.union1d(rows, np.minimum(rows + 1, len(bars) - 1))
-    closes = close_times(
-        bars.iloc[both], timeframe=clock.timeframe, hours=clock.hours, timezone=clock.timezone
-    )
-    return to_ms(pd.DatetimeIndex(closes))[np.searchsorted(both, rows)]
+    part = bars.iloc[both]
+    times = index_ms(part)
+    edge = Edge(part, times)
+    closes = close_instants(times, clock, next_ms=edge.next_ms, closed_by_ms=edge.closed_by_ms)
+    return closes[np.searchsorted(both, rows)]
 
 
 def _columns(

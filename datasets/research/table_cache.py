@@ -1,34 +1,41 @@
-"""LRU cache of decoded tables, bounded by bytes."""
+"""LRU cache of decoded tables and arrays, bounded by bytes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import pyarrow as pa
+
+class HasBytes(Protocol):
+    """A table or an array: its size in memory is known."""
+
+    @property
+    def nbytes(self) -> int: ...
+
 
 Name = TypeVar("Name", bound=Hashable)
+Table = TypeVar("Table", bound=HasBytes)
 
 
-class TableCache(Generic[Name]):
+class TableCache(Generic[Name, Table]):
     """LRU cache of tables by name, at most `max_bytes` together. Threads may share it."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._tables: OrderedDict[Name, pa.Table] = OrderedDict()
+        self._tables: OrderedDict[Name, Table] = OrderedDict()
         self._n_bytes = 0
         self._lock = Lock()
 
-    def get(self, name: Name) -> pa.Table | None:
+    def get(self, name: Name) -> Table | None:
         """Return the table of that name; None where the cache does not hold it."""
         with self._lock:
             if name in self._tables:
                 self._tables.move_to_end(name)
             return self._tables.get(name)
 
-    def add(self, name: Name, table: pa.Table) -> None:
+    def add(self, name: Name, table: Table) -> None:
         """Add a table, and remove the least recently used ones beyond the limit."""
         with self._lock:
             if name in self._tables:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets.calendars import Clock, Hours, close_instants, is_spread_out, parse_hours
+from datasets.calendars import Calendar, Clock, close_instants, is_spread_out
 from datasets.errors import InvalidRequest
 from datasets.research import align, close_times, load
 from datasets.research.dataframes import clock_in, index_ms
@@ -17,30 +17,6 @@ from tests.support.factories import bars_table
 from tests.support.study_files import NOW, write, write_sample
 
 NEW_YORK, TOKYO, UTC_ZONE = "America/New_York", "Asia/Tokyo", "Etc/UTC"
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [
-        ("24x7", Hours(0, ((0, 1440),), has_weekend=True)),
-        ("1700-1700:1234567", Hours(1020, ((0, 1440),), has_weekend=True)),
-        ("0930-1600", Hours(570, ((0, 390),))),
-        ("0930-1600:23456", Hours(570, ((0, 390),))),
-        ("0900-1130,1300-1500", Hours(540, ((0, 150), (240, 360)))),
-        ("1700-1700", Hours(1020, ((0, 1440),))),
-        ("1700-1515,1530-1600", Hours(1020, ((0, 1335), (1350, 1380)))),
-        ("0000-2400", Hours(0, ((0, 1440),))),
-        ("0000-0000", Hours(0, ((0, 1440),))),
-        ("", None),
-        ("0930-1600|1000-1300:7", None),
-        ("0930-1600:8", None),
-        ("1700F1-1600", None),
-        ("0900-1130,1000-1500", None),
-        ("2560-1600", None),
-    ],
-)
-def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | None) -> None:
-    assert parse_hours(text) == hours
 
 
 @pytest.mark.parametrize(
@@ -73,13 +49,14 @@ def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | Non
         ("1D", "1630-0530,0845-1515", TOKYO, "2019-04-26T07:30", None, "2019-05-10T07:30"),
         ("1W", "1630-0530,0845-1515", TOKYO, "2019-04-26T07:30", None, "2019-05-16T07:30"),
         ("4h", "1800-1700", NEW_YORK, "2024-11-26T19:00", None, "2024-11-26T22:00"),
-        # Weeks and months: the next one's opening, at most as long as they can be.
-        ("1W", "0930-1600", NEW_YORK, "2025-01-06T14:30", "2025-01-13T14:30", "2025-01-13T14:30"),
-        ("1W", "0930-1600", NEW_YORK, "2025-01-21T14:30", "2025-01-27T14:30", "2025-01-27T14:30"),
+        # Weeks and months: the close of their last session.
+        ("1W", "0930-1600", NEW_YORK, "2025-01-06T14:30", "2025-01-13T14:30", "2025-01-10T21:00"),
+        ("1W", "0930-1600", NEW_YORK, "2025-01-21T14:30", "2025-01-27T14:30", "2025-01-24T21:00"),
         ("1W", "24x7", UTC_ZONE, "2025-01-06T00:00", None, "2025-01-13T00:00"),
-        ("1W", "0930-1600", NEW_YORK, "2025-03-03T14:30", None, "2025-03-10T13:30"),
-        ("1M", "24x7", UTC_ZONE, "2025-04-01T00:00", None, "2025-05-02T00:00"),
+        ("1W", "0930-1600", NEW_YORK, "2025-03-03T14:30", None, "2025-03-07T21:00"),
+        ("1M", "24x7", UTC_ZONE, "2025-04-01T00:00", None, "2025-05-01T00:00"),
         ("1M", "1800-1700", NEW_YORK, "2025-04-30T22:00", None, "2025-06-13T22:00"),
+        ("1W", "0945-1725:12345", "Asia/Jerusalem", "2025-01-05T07:45", None, "2025-01-09T15:25"),
         # Nothing is known of the hours.
         ("1h", "", "", "2025-01-01T00:00", "2025-01-01T03:00", "2025-01-01T03:00"),
         ("1h", "", "", "2025-01-01T00:00", None, "2025-01-02T00:00"),
@@ -89,7 +66,7 @@ def test_hours_are_read_as_tradingview_writes_them(text: str, hours: Hours | Non
         ("1D", "24x7", NEW_YORK, "2025-11-02T04:00", None, "2025-11-03T05:00"),
         # And where the day ends at half past one, of the two it is the later one.
         ("1D", "2000-0130", NEW_YORK, "2025-11-02T00:00", "2025-11-02T06:30", "2025-11-02T06:30"),
-        ("2h", "0930-0130", NEW_YORK, "2025-11-02T05:00", None, "2025-11-02T06:30"),
+        ("2h", "0930-0130:1234567", NEW_YORK, "2025-11-02T05:00", None, "2025-11-02T06:30"),
     ],
 )  # fmt: skip
 def test_a_bar_closes_at_the_earliest_instant_that_is_sure(
@@ -98,7 +75,7 @@ def test_a_bar_closes_at_the_earliest_instant_that_is_sure(
     instants = [opens] if following is None else [opens, following]
     times = np.array(instants, dtype="M8[ms]").view(np.int64)
 
-    found = close_instants(times, Clock(timeframe, hours, zone))
+    found = close_instants(times, Clock(timeframe, Calendar(hours, zone)))
 
     assert str(found[:1].view("M8[ms]")[0]) == f"{closes}:00.000"
 

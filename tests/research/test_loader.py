@@ -472,7 +472,7 @@ def test_a_dataset_that_is_loaded_again_is_not_decoded_again(
 
 def test_the_cache_of_tables_is_bounded_by_bytes_and_removes_the_least_recently_used() -> None:
     table = bars_table(100)
-    tables: TableCache[int] = TableCache(max_bytes=3 * table.nbytes)
+    tables: TableCache[int, pa.Table] = TableCache(max_bytes=3 * table.nbytes)
 
     for number in range(3):
         tables.add(number, table)

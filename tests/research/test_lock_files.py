@@ -49,7 +49,8 @@ def test_a_lock_names_key_content_bars_and_range(tmp_path: Path) -> None:
                 "content_hash": bars.attrs["content_hash"], "n_rows": 20,
                 "first_time": "2025-01-01T00:00:00+00:00", "last_time": "2025-01-01T19:00:00+00:00",
                 "fetched_at": "2025-06-01T00:00:00+00:00", "last_bar_final": True,
-                "session_hours": "24x7", "timezone": "Etc/UTC", "delay_s": 0,
+                "session_hours": "24x7", "timezone": "Etc/UTC", "session_display": "",
+                    "session_holidays": "", "session_correction": "", "subsession": "", "delay_s": 0,
             }
         ],
     }  # fmt: skip

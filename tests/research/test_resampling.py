@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from datasets.bars import BarLength
+from datasets.calendars import Calendar, bar_days
 from datasets.errors import InvalidRequest
 from datasets.research import align, close_times, load, load_panel, resample, to_backtesting
+from datasets.research.dataframes import index_ms
 from tests.support.factories import bars_table
 from tests.support.study_files import NOW, write, write_sample
 
@@ -362,6 +365,13 @@ def studies(draw: Any) -> tuple[pd.DataFrame, int, str]:
     values = random.normal(100, 5, (len(index), 5))
     bars = pd.DataFrame(values, index=index, columns=COLUMNS)
     bars.attrs.update(timeframe="1h", session_hours=hours, timezone=MARKETS[hours])
+    # The first trade after the stated end of a session cannot be expected.
+    days = bar_days(index_ms(bars), Calendar(hours, MARKETS[hours]), BarLength(60, "m"))
+    bars = bars[days.is_inside]
+    # Rows of which no two are neighbours are refused.
+    neighbours = np.flatnonzero(np.diff(index_ms(bars)) == 3_600_000)
+    assume(len(neighbours))
+    bars = bars.iloc[neighbours[0] :]
     cut = draw(st.integers(0, len(bars)))
     return bars, cut, draw(st.sampled_from(["2h", "6h", "1D", "2D", "1W", "2W"]))
 
