@@ -117,7 +117,7 @@ ACTIONS = {
         MAY_INVALIDATE,
         "invalidated, to be fetched again at the next request",
         invalidate,
-        question="Invalidate these datasets? The next request for each dataset fetches it again, with a call to TradingView.",
+        question="Invalidate the chosen datasets? The next request for each dataset fetches it again, with a call to TradingView.",
         is_on_pages=True,
     ),
     "delete": Action(
@@ -126,7 +126,7 @@ ACTIONS = {
         MAY_DELETE,
         "deleted; the files are in the trash until `manage.py tidy` empties it",
         delete,
-        question="Delete these datasets? Their rows are removed from the catalog, and their files are moved to the trash.",
+        question="Delete the chosen datasets? Their rows are removed from the catalog, and their files are moved to the trash.",
         asks_always=True,
         is_on_pages=True,
         flag=DELETION,

@@ -123,8 +123,8 @@ def test_the_admin_and_the_pages_ask_before_they_delete(
     asked = in_admin(operator, "delete", dataset).content.decode()
     asked_on_page = operator.post(f"/datasets/{dataset.pk}/", {"action": "delete"}).content.decode()
 
-    assert "Delete these datasets?" in asked
-    assert "Delete these datasets?" in asked_on_page
+    assert "Delete the chosen datasets?" in asked
+    assert "Delete the chosen datasets?" in asked_on_page
     assert Dataset.objects.exists()
 
 
