@@ -34,12 +34,12 @@ from datasets.research.folders import (
     DEFAULT_SOURCE,
     Place,
     find_place,
-    list_folder,
     list_keys,
     list_sources,
     outputs_folder,
     require_present,
 )
+from datasets.research.listings import list_folder
 from datasets.research.made_bars import make_bars, n_base_bars
 from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
 from datasets.research.service import Service, local_address

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.calendars import NEVER, close_instants
-from datasets.research.folders import Listing, Numbered, Place, list_folder, not_found
+from datasets.research.folders import Place, not_found
+from datasets.research.listings import Listing, Numbered, list_folder
 from datasets.research.lock_files import Lock
 from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (

@@ -20,7 +20,8 @@ from datasets.bars.coverage import Coverage, coverage_of
 from datasets.calendars import NEVER, Calendar, Clock, close_instants
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
-from datasets.research.folders import Numbered, Place, list_folder, not_found
+from datasets.research.folders import Place, not_found
+from datasets.research.listings import Numbered, list_folder
 from datasets.research.table_cache import TableCache
 from datasets.storage import (
     METADATA_FORMAT,

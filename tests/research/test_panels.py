@@ -34,7 +34,7 @@ from datasets.research import (
     verify_lock,
     write_lock,
 )
-from datasets.research.folders import list_folder
+from datasets.research.listings import list_folder
 from datasets.research.panel_builder import PanelBuilder
 from tests.support.factories import START, bars_table
 from tests.support.study_files import write, write_sample
