@@ -192,7 +192,7 @@ class WorkerSerializer(serializers.Serializer[Any]):
     host = serializers.CharField()
     source = serializers.CharField(help_text="The feed whose fetches it takes.")  # type: ignore[assignment]
     started_at = serializers.DateTimeField()
-    seen_at = serializers.DateTimeField(help_text="When it last said that it lives.")
+    seen_at = serializers.DateTimeField(help_text="Last update by the worker.")
 
 
 class StatusSerializer(serializers.Serializer[Any]):

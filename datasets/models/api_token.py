@@ -29,34 +29,44 @@ class ApiToken(models.Model):
     class Scope(models.TextChoices):
         """Scopes in rising order; each scope includes those before it."""
 
-        READ = "read", "read: what is there already"
-        FETCH = "fetch", "fetch: read, and fetch what is not there"
-        MANAGE = "manage", "manage: fetch, and invalidate or refresh what others read"
+        READ = "read", "read: stored datasets"
+        FETCH = "fetch", "fetch: read, and fetch missing or stale datasets"
+        MANAGE = "manage", "manage: fetch, and invalidate or refresh datasets"
 
     _START = "tv_"
     _SHOWN = 9
 
-    name = models.CharField(max_length=60, help_text="What it is for: the program or the machine.")
+    name = models.CharField(
+        max_length=60, help_text="The program or the machine that uses the token."
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
-        help_text="In whose name; it stops working when this account is turned off.",
+        help_text="The token has at most this user's permissions, and stops working when the account is turned off.",
     )
     scope = models.CharField(
-        max_length=6, choices=Scope.choices, default=Scope.READ, help_text="How far it goes."
+        max_length=6,
+        choices=Scope.choices,
+        default=Scope.READ,
+        help_text="The requests that the token permits.",
     )
     prefix = models.CharField(
-        "begins with", max_length=12, editable=False, help_text="To tell tokens apart."
+        "begins with",
+        max_length=12,
+        editable=False,
+        help_text="The beginning of the token, by which people recognise it.",
     )
     secret_hash = models.CharField(
         max_length=64, unique=True, editable=False, help_text="SHA-256 of the secret."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False, help_text="UTC.")
     expires_at = models.DateTimeField(
-        default=in_ninety_days, help_text="It stops working at this instant, UTC."
+        default=in_ninety_days, help_text="The token stops working at this instant, UTC."
     )
     last_used_at = models.DateTimeField(
-        null=True, editable=False, help_text="To the hour, UTC; empty when it never was."
+        null=True,
+        editable=False,
+        help_text="Last use, to the hour, UTC; empty for an unused token.",
     )
 
     class Meta:

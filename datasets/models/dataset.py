@@ -26,7 +26,7 @@ class Dataset(KeyedModel):
         max_length=11,
         choices=State.choices,
         default=State.READY,
-        help_text="Only a ready dataset answers; any other is fetched again when asked for, but for a pinned one.",
+        help_text="Only a ready dataset is served. A request for any other dataset fetches it again, unless it is pinned.",
     )
     path = models.CharField(
         max_length=300, unique=True, help_text="The file, relative to the datasets folder."
@@ -47,12 +47,10 @@ class Dataset(KeyedModel):
     last_bar_final = models.BooleanField(
         "last bar is final",
         null=True,
-        help_text="No while the newest bar was still forming; unknown if the feed did not say.",
+        help_text="No: the newest bar was forming. Unknown: the feed sent no closing time.",
     )
-    fetched_at = models.DateTimeField(help_text="When the feed answered, UTC.")
-    instrument = models.JSONField(
-        default=dict, help_text="What TradingView says of the instrument."
-    )
+    fetched_at = models.DateTimeField(help_text="Instant of the feed's reply, UTC.")
+    instrument = models.JSONField(default=dict, help_text="TradingView's facts of the instrument.")
     calendar = models.ForeignKey(
         CalendarVersion,
         null=True,
@@ -64,12 +62,12 @@ class Dataset(KeyedModel):
     is_limited = models.BooleanField(
         "limited by the feed",
         default=False,
-        help_text="The feed said that it holds no deeper history for this account.",
+        help_text="The feed has no older bars for this account.",
     )
     n_duplicates = models.PositiveIntegerField(
         "duplicates dropped",
         default=0,
-        help_text="Bars that were sent more than once; the last one sent is kept.",
+        help_text="Bars that the feed sent more than once; the last one is kept.",
     )
     n_inconsistent = models.PositiveIntegerField(
         "inconsistent bars",
@@ -87,19 +85,19 @@ class Dataset(KeyedModel):
     doubts = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What looks odd and may be right: a code and the number of bars; kept as sent.",
+        help_text="Odd bars that can be right, kept as sent: a code and the number of bars.",
     )
     is_pinned = models.BooleanField(
         "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
     )
     tvdatafeed_version = models.CharField(
-        "tvDatafeed's version", max_length=32, help_text="The tvDatafeed that fetched it."
+        "tvDatafeed's version",
+        max_length=32,
+        help_text="Version of tvDatafeed that fetched the bars.",
     )
-    hits = models.PositiveBigIntegerField(
-        default=0, help_text="Times it was served from the cache."
-    )
+    hits = models.PositiveBigIntegerField(default=0, help_text="Number of replies from the cache.")
     last_served_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it was last served, UTC."
+        null=True, blank=True, help_text="Last reply with this dataset, UTC."
     )
 
     class Meta:

@@ -23,7 +23,10 @@ class Fetch(KeyedModel):
     ACTIVE = (State.QUEUED, State.RUNNING)
 
     state = models.CharField(
-        max_length=9, choices=State.choices, default=State.QUEUED, help_text="Where it stands."
+        max_length=9,
+        choices=State.choices,
+        default=State.QUEUED,
+        help_text="Present step of the fetch.",
     )
     dataset = models.ForeignKey(
         Dataset,
@@ -31,41 +34,47 @@ class Fetch(KeyedModel):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="fetches",
-        help_text="What it wrote.",
+        help_text="The dataset that the fetch wrote.",
     )
     error_code = models.CharField(
-        "error", max_length=32, blank=True, help_text="Why it failed; see docs/api.md."
+        "error", max_length=32, blank=True, help_text="Code of the error; see docs/api.md."
     )
-    error_message = models.TextField(blank=True, help_text="The same in a sentence.")
-    retryable = models.BooleanField(default=False, help_text="Whether asking again can help.")
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Times it was tried.")
+    error_message = models.TextField(blank=True, help_text="The error in a sentence.")
+    retryable = models.BooleanField(
+        default=False, help_text="Whether the same request can succeed later."
+    )
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Number of attempts.")
     n_rows = models.PositiveIntegerField("bars", default=0, help_text="Bars received so far.")
     waited_ms = models.PositiveIntegerField(
-        "waited, ms", default=0, help_text="Waiting for the throttle, ms."
+        "waited, ms", default=0, help_text="Time of waiting for the throttle, ms."
     )
     fetched_ms = models.PositiveIntegerField(
-        "fetched, ms", default=0, help_text="Talking to the feed, ms."
+        "fetched, ms", default=0, help_text="Time of the conversation with the feed, ms."
     )
     stored_ms = models.PositiveIntegerField(
-        "stored, ms", default=0, help_text="Checking and writing, ms."
+        "stored, ms", default=0, help_text="Time of checking and writing, ms."
     )
     requested_by = models.CharField(
-        max_length=150, blank=True, help_text="Who asked: a user, or a client's address."
+        max_length=150, blank=True, help_text="A user, or a client's address."
     )
     requested_via = models.CharField(max_length=16, help_text="api, page, admin or command.")
     requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
     turn = models.PositiveIntegerField(
-        default=0, help_text="Lower ones begin first; a client's fetches have one turn each."
+        default=0,
+        help_text="Fetches with a lower turn begin first; each fetch of a client has its own turn.",
     )
     failures = models.PositiveSmallIntegerField(
-        default=0, help_text="Attempts that failed with an error; a worker that died is none."
+        default=0,
+        help_text="Attempts that ended with an error; attempts whose worker died do not count.",
     )
     next_attempt_at = models.DateTimeField(
-        null=True, blank=True, help_text="After a failure that a retry can help, UTC."
+        null=True,
+        blank=True,
+        help_text="Earliest start of the next attempt after a retryable error, UTC.",
     )
     allowed_at = models.DateTimeField(
         null=True, blank=True,
-        help_text="When the throttle will let it begin, as far as can be told; set while it waits, UTC.",
+        help_text="Expected end of the wait for the throttle, UTC; empty when the fetch does not wait.",
     )  # fmt: skip
     started_at = models.DateTimeField(
         null=True, blank=True, help_text="Start of the last attempt, UTC."
@@ -73,9 +82,9 @@ class Fetch(KeyedModel):
     finished_at = models.DateTimeField(null=True, blank=True, help_text="UTC.")
     # The running attempt owns the row until this instant, and extends the lease while it runs.
     lease_until = models.DateTimeField(
-        null=True, blank=True, help_text="The worker is taken for dead after this, UTC."
+        null=True, blank=True, help_text="After this instant the worker counts as dead, UTC."
     )
-    owner = models.CharField(max_length=32, blank=True, help_text="The running attempt's own id.")
+    owner = models.CharField(max_length=32, blank=True, help_text="Id of the running attempt.")
 
     class Meta:
         ordering = ("-requested_at", "-pk")

@@ -21,7 +21,7 @@ class KeyedModel(models.Model):
         max_length=3, choices=[(t.value, t.label) for t in Timeframe], help_text="Length of a bar."
     )
     n_bars = models.PositiveIntegerField(
-        "bars asked", help_text="How many bars back from the newest."
+        "bars requested", help_text="Number of bars back from the newest bar."
     )
     session = models.CharField(
         max_length=8,
@@ -33,7 +33,7 @@ class KeyedModel(models.Model):
         max_length=9,
         choices=[(a.value, a.value) for a in Adjustment],
         default=Adjustment.SPLITS.value,
-        help_text="Corporate actions that earlier prices are adjusted for.",
+        help_text="Corporate actions for which earlier prices are adjusted.",
     )
 
     class Meta:

@@ -16,20 +16,22 @@ class SignIn(models.Model):
 
     # Shows that the credentials have changed; the credentials cannot be computed from it.
     fingerprint = models.CharField(
-        max_length=64, blank=True, help_text="Of the credentials that were used last."
+        max_length=64, blank=True, help_text="Fingerprint of the credentials that were used last."
     )
     locked_by = models.CharField(
-        max_length=32, blank=True, help_text="The attempt that is signing in now."
+        max_length=32, blank=True, help_text="The attempt that holds the lock."
     )
     locked_until = models.DateTimeField(
-        null=True, help_text="That attempt is taken for dead after this, UTC."
+        null=True, help_text="After this instant the attempt counts as dead, UTC."
     )
-    signed_in_at = models.DateTimeField(null=True, help_text="The last success, UTC.")
+    signed_in_at = models.DateTimeField(null=True, help_text="The last successful sign-in, UTC.")
     refused_code = models.CharField(
-        max_length=32, blank=True, help_text="Why TradingView refused; see docs/api.md."
+        max_length=32, blank=True, help_text="Code of TradingView's refusal; see docs/api.md."
     )
-    refused_message = models.TextField(blank=True, help_text="The same in a sentence.")
-    refused_until = models.DateTimeField(null=True, help_text="Not tried again before this, UTC.")
+    refused_message = models.TextField(blank=True, help_text="The refusal in a sentence.")
+    refused_until = models.DateTimeField(
+        null=True, help_text="No sign-in with these credentials before this instant, UTC."
+    )
 
     def __str__(self) -> str:
         return "sign-in"

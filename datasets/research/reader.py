@@ -107,7 +107,7 @@ def _metadata(file: pq.ParquetFile, name: str) -> tuple[bytes, dict[str, Any]]:
         facts: dict[str, Any] = json.loads(document)
         version, _ = facts["format"], facts["n_rows"]
     except (KeyError, TypeError, ValueError) as error:
-        raise FileCorrupt(f"{name} does not say which dataset it is.") from error
+        raise FileCorrupt(f"{name} has no readable metadata of a dataset.") from error
     if version != METADATA_FORMAT:
         raise FileCorrupt(f"{name} has the format {version}, which this version cannot read.")
     if schema.names != list(BAR_COLUMNS):

@@ -79,4 +79,4 @@ def facts_of(file: pq.ParquetFile, path: str) -> FileFacts:
     try:
         return from_document(metadata[METADATA_KEY])
     except (KeyError, TypeError, ValueError) as error:
-        raise FileCorrupt(f"{path} does not say which dataset it is.") from error
+        raise FileCorrupt(f"{path} has no readable metadata of a dataset.") from error

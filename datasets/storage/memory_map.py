@@ -41,4 +41,6 @@ def map_file(path: Path) -> tuple[os.stat_result, pa.BufferReader]:
 
 def not_regular(name: str) -> FileCorrupt:
     """Return the error for a path with a dataset's name that is no regular file."""
-    return FileCorrupt(f"{name} is a link, a pipe, a device or a folder, and not a dataset's file.")
+    return FileCorrupt(
+        f"{name} is a link, a pipe, a device or a folder, not the file of a dataset."
+    )

@@ -30,7 +30,7 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         with source, pq.ParquetFile(source) as file:
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileMissing(f"{path.name} is not there.") from error
+        raise FileMissing(f"{path.name} does not exist.") from error
     except (pa.ArrowException, OSError) as error:
         # Too many open files or a failing disk do not mean that the file is corrupt.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
@@ -49,7 +49,9 @@ def require_rows(file: pq.ParquetFile, *, n_rows: object, n_bars: object, name: 
     groups = sum(metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))
     limit = min(n_bars, MAX_ROWS) if isinstance(n_bars, int) else 0
     if not (metadata.num_rows == groups == n_rows and 0 < groups <= limit):
-        raise FileCorrupt(f"{name} has {metadata.num_rows:,} rows, which is not what it says.")
+        raise FileCorrupt(
+            f"{name} has {metadata.num_rows:,} rows, another number than its metadata."
+        )
 
 
 @contextmanager

@@ -107,7 +107,7 @@ class Store:
         except OSError as error:
             verb = "moved" if aside else "deleted"
             raise StoreFailed(
-                f"{path} could not be {verb}: {error.strerror}. It is still there, and in the catalog."
+                f"{path} could not be {verb}: {error.strerror}. The file and its row are unchanged."
             ) from error
         return True
 
@@ -202,7 +202,7 @@ class Store:
     def version(self, path: str) -> tuple[int, int]:
         """Return size and modification time (ns) of the file at `path` (relative).
 
-        Raises `FileMissing`; `FileCorrupt` for what is not a regular file; `StoreUnavailable` when
+        Raises `FileMissing`; `FileCorrupt` for a path that is not a regular file; `StoreUnavailable` when
         the source's folder is absent, and `StoreFailed` when the machine refuses the access.
         """
         try:
@@ -227,8 +227,8 @@ class Store:
     def unavailable(self, source: str) -> StoreUnavailable:
         """Return the error for a source whose folder is absent."""
         return StoreUnavailable(
-            f"The folder datasets/{source} is not there or empty, though the catalog has datasets in it: its disk "
-            "may not be mounted. No dataset was marked as missing. Mount the disk and ask again; if the files were "
+            f"The folder datasets/{source} is absent or empty, but the catalog has datasets in it: its disk "
+            "may not be mounted. No dataset was marked as missing. Mount the disk and try again. If the files were "
             "deleted on purpose, run `manage.py datasets rebuild --accept-empty`."
         )
 
@@ -236,4 +236,4 @@ class Store:
         source = path.partition("/")[0]
         if not self.is_present(source):
             return self.unavailable(source)
-        return FileMissing(f"{path} is not there.")
+        return FileMissing(f"{path} does not exist.")
