@@ -69,7 +69,9 @@ def current_auth_token(*, refused: str = "", on_wait: Callable[[], None] = lambd
             if is_ours:
                 return _sign_in_once(wanted, fingerprint, refused)
         if time.monotonic() > deadline:
-            raise FeedTimeout("Another worker's sign-in did not end. It can be tried again.")
+            raise FeedTimeout(
+                "Another worker's sign-in did not end in time. The fetch can be tried again."
+            )
         on_wait()
         database.give_connection_back()
         time.sleep(_NAP_S)

@@ -32,7 +32,7 @@ USER_AGENT = "Mozilla/5.0 (compatible; tradingview-dataset-service)"
 
 _CLOSED = (
     "TradingView closed the connection before the reply was complete. "
-    "Nothing was stored; it can be tried again."
+    "Nothing was stored; the fetch can be tried again."
 )
 
 
@@ -93,7 +93,7 @@ def _closed_errors() -> Iterator[None]:
         raise FeedClosed(_CLOSED) from error
     except WebSocketTimeoutException as error:
         raise FeedTimeout(
-            "TradingView did not accept our message in time. Nothing was stored; it can be tried again."
+            "TradingView did not accept our message in time. Nothing was stored; the fetch can be tried again."
         ) from error
     except WebSocketException as error:
         raise frames.not_understood(
@@ -128,12 +128,12 @@ def open_connection(url: str, watch: Watch) -> Connection:
             ) from error
         if status not in (None, 101):
             raise FeedUnreachable(
-                f"{host} refuses the connection with HTTP {status}; it can be tried again."
+                f"{host} refuses the connection with HTTP {status}; the fetch can be tried again."
             ) from error
         if isinstance(error, FeedProtocol):
             # The server at this address is not a chart socket.
             raise FeedUnreachable(
-                f"{host} answered without a WebSocket. Check TV_WS_URL; it can be tried again."
+                f"{host} answered without a WebSocket. Check TV_WS_URL; the fetch can be tried again."
             ) from error
         raise
     return Connection(ws, sock)

@@ -91,13 +91,13 @@ def open_socket(url: str, watch: Watch) -> socket.socket:
             if isinstance(error, TimeoutError):
                 raise FeedTimeout(
                     f"{target.netloc} accepts connections and then sends nothing for {watch.silence_s:g} s "
-                    "(TV_TIMEOUT_S). Nothing was stored; it can be tried again."
+                    "(TV_TIMEOUT_S). Nothing was stored; the fetch can be tried again."
                 ) from error
             raise
     except (OSError, HTTPException, ValueError) as error:
         raise FeedUnreachable(
             f"{target.netloc} cannot be reached: {_reason(error)}. Check the network and TV_WS_URL; "
-            "it can be tried again."
+            "the fetch can be tried again."
         ) from error
 
 

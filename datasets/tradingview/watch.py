@@ -41,11 +41,11 @@ class Watch:
         if until_deadline <= 0:
             raise FeedTimeout(
                 f"The fetch took longer than {self.deadline_s:g} s (TV_DEADLINE_S). "
-                "Nothing was stored; it can be tried again."
+                "Nothing was stored; the fetch can be tried again."
             )
         if until_silent <= 0:
             raise FeedTimeout(
                 f"TradingView sent nothing about this fetch for {self.silence_s:g} s (TV_TIMEOUT_S). "
-                "Nothing was stored; it can be tried again."
+                "Nothing was stored; the fetch can be tried again."
             )
         return min(until_deadline, until_silent)
