@@ -70,9 +70,20 @@ def align(
     names = _joined_columns(known, columns, leave_out={CLOSE_TIME, known_at})
     if suffix is None:
         suffix = "" if known_at else f"_{known.attrs.get('timeframe', 'higher')}"
-    _check_names(left, names, suffix)
+    new_names = {f"{name}{suffix}" for name in names}
+    twice = [name for name in left.columns if name in new_names]
+    if twice:
+        message = f"The bars have a column {twice[0]!r} already; give another suffix."
+        raise InvalidRequest({"suffix": [message]})
     used_at = index_ms(left) if at == "open" else _closes_ms(left)
-    taken = _take(known[names], np.searchsorted(known_ms, used_at, "right") - 1)
+    # The newest row that was known; -1 where none was.
+    position = np.searchsorted(known_ms, used_at, "right") - 1
+    if len(known):
+        taken = known[names].take(np.maximum(position, 0))
+    else:
+        taken = pd.DataFrame(np.nan, index=range(len(position)), columns=names)
+    if (position < 0).any():
+        taken = taken.where(np.broadcast_to((position >= 0)[:, None], taken.shape))
     joined = left.join(taken.set_axis(left.index).add_suffix(suffix))
     joined.attrs = left.attrs
     return joined
@@ -113,25 +124,6 @@ def _joined_columns(
         message = f"{wrong[0]!r} is no column of the joined table; use some of {allowed}."
         raise InvalidRequest({"columns": [message]})
     return chosen
-
-
-def _check_names(left: pd.DataFrame, names: Sequence[Any], suffix: str) -> None:
-    """Raise `InvalidRequest` where a joined column would have the name of one of the bars."""
-    new_names = {f"{name}{suffix}" for name in names}
-    twice = [name for name in left.columns if name in new_names]
-    if twice:
-        message = f"The bars have a column {twice[0]!r} already; give another suffix."
-        raise InvalidRequest({"suffix": [message]})
-
-
-def _take(known: pd.DataFrame, position: Integers) -> pd.DataFrame:
-    """Return the rows at these positions; a row of NaN for -1."""
-    if not len(known):
-        return pd.DataFrame(np.nan, index=range(len(position)), columns=known.columns)
-    taken = known.take(np.maximum(position, 0))
-    if (position < 0).any():
-        taken = taken.where(np.broadcast_to((position >= 0)[:, None], taken.shape))
-    return taken
 
 
 def _closes_ms(bars: pd.DataFrame) -> Integers:

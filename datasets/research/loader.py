@@ -29,7 +29,6 @@ from datasets.research.arguments import (
     to_instant,
     to_number,
 )
-from datasets.research.dataframes import provenance_of, render
 from datasets.research.folders import (
     DEFAULT_SOURCE,
     Place,
@@ -40,8 +39,9 @@ from datasets.research.folders import (
     require_present,
 )
 from datasets.research.listings import list_folder
-from datasets.research.made_bars import make_bars, n_base_bars
+from datasets.research.load_forms import provenance_of, render
 from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
+from datasets.research.resampling import make_bars, n_base_bars
 from datasets.research.service import Service, local_address
 from datasets.storage import relative_path
 

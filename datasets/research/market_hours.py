@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from datasets.bars import BarLength, DatasetKey
+from datasets.bars import BarLength
 from datasets.calendars import DAY_MS, Calendar, bar_days, parse_zone
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research.arguments import Instant, parse_key, to_instant
 from datasets.research.dataframes import index_ms, to_ms, utc_index
-from datasets.research.folders import Place, find_place, list_keys, not_found
+from datasets.research.folders import find_place, list_keys, not_found
+from datasets.research.last_bars import iso_to_ms
 from datasets.research.reader import open_dataset
 
 Market = str | pd.DataFrame | pd.Series
@@ -195,27 +195,23 @@ def _time_of_day(value: str | time, name: str) -> time:
 def _calendar_of(
     market: Market, *, session: str, source: str | None, folder: str | Path | None
 ) -> Calendar:
-    """Return the calendar of loaded bars, or of a symbol; its hours are known."""
+    """Return the calendar of loaded bars, or of a symbol's newest dataset; its hours are known."""
     if isinstance(market, str):
-        key = parse_key(source, market, "1D", n_bars=None, session=session, adjustment="splits")
-        instrument = _newest_facts(key, find_place(folder, source))["instrument"]
+        wanted = parse_key(source, market, "1D", n_bars=None, session=session, adjustment="splits")
+        place, found = find_place(folder, source), []
+        for key in list_keys(place):
+            is_same = (key.full_symbol, key.session) == (wanted.full_symbol, wanted.session)
+            with suppress(DatasetNotFound, FileCorrupt):
+                if is_same:
+                    with open_dataset(place, key) as opened:
+                        found.append(opened.facts)
+        if not found:
+            raise not_found(place, [wanted])
+        newest = max(found, key=lambda facts: iso_to_ms(facts["fetched_at"]))
+        calendar = Calendar.of(newest["instrument"])
     else:
-        instrument = {str(name): value for name, value in market.attrs.items()}
-    calendar = Calendar.of(instrument)
+        calendar = Calendar.of({str(name): value for name, value in market.attrs.items()})
     if not calendar.is_known:
         message = f"The market's hours are not known. {calendar.why_unknown}"
         raise InvalidRequest({"market": [message]})
     return calendar
-
-
-def _newest_facts(wanted: DatasetKey, place: Place) -> dict[str, Any]:
-    """Return the metadata of the dataset that was fetched last, of any timeframe and length."""
-    market = (wanted.exchange, wanted.symbol, wanted.session)
-    found = []
-    for key in list_keys(place):
-        if (key.exchange, key.symbol, key.session) == market:
-            with suppress(DatasetNotFound, FileCorrupt), open_dataset(place, key) as opened:
-                found.append(opened.facts)
-    if not found:
-        raise not_found(place, [wanted])
-    return max(found, key=lambda facts: datetime.fromisoformat(facts["fetched_at"]))

@@ -18,15 +18,13 @@ import numpy.typing as npt
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.calendars import NEVER, close_instants
 from datasets.research.folders import Place, not_found
+from datasets.research.last_bars import clock_of, closed_by, is_final
 from datasets.research.listings import Listing, Numbered, list_folder
 from datasets.research.lock_files import Lock
 from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (
     Identity,
     OpenFile,
-    clock_of,
-    closed_by,
-    is_final,
     open_best,
     read_unverified,
     times_of,

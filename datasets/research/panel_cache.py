@@ -72,6 +72,13 @@ class Panel:
     symbols: list[str]
     members: bytes
 
+    def between(self, start_ms: int | None, end_ms: int | None) -> tuple[Integers, Floats]:
+        """Return the times from `start_ms` (inclusive) to `end_ms` (exclusive), and their values."""
+        first = 0 if start_ms is None else int(np.searchsorted(self.times, start_ms))
+        last = len(self.times) if end_ms is None else int(np.searchsorted(self.times, end_ms))
+        last = max(first, last)
+        return self.times[first:last], self.values[:, first:last]
+
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yield the parts of the panel's file, in order."""
         header = {

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import pandas as pd
 
 from datasets.bars import DatasetKey, Timeframe
@@ -106,7 +105,12 @@ def load_panel(
         panel = builder.find_cached(series, lambda: _parse_keys(series, source))
     if panel is None:
         panel = _build(series, shape, origin, lock, keep=keep, cache=cache, verify=verify)
-    return _frame(panel, series, bounds, index)
+    times, values = panel.between(*bounds)
+    frame = pd.DataFrame(values.T, index=utc_index(times, index), columns=panel.symbols, copy=False)
+    members = Members.parse(panel.members)
+    lock_files.note_many(panel.name, members)
+    frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
+    return frame
 
 
 def _build(
@@ -158,22 +162,3 @@ def _panel_cache(place: Place, folder: str | Path | None) -> PanelCache:
     if folder is not None:
         return PanelCache(Path(folder).expanduser().absolute())
     return PanelCache(state_folder(place.datasets.parent) / "panels")
-
-
-def _frame(
-    panel: Panel, series: Series, bounds: tuple[int | None, int | None], index: str
-) -> pd.DataFrame:
-    start_ms, end_ms = bounds
-    first = 0 if start_ms is None else int(np.searchsorted(panel.times, start_ms))
-    last = len(panel.times) if end_ms is None else int(np.searchsorted(panel.times, end_ms))
-    last = max(first, last)
-    frame = pd.DataFrame(
-        panel.values[:, first:last].T,
-        index=utc_index(panel.times[first:last], index),
-        columns=panel.symbols,
-        copy=False,
-    )
-    members = Members.parse(panel.members)
-    lock_files.note_many(panel.name, members)
-    frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
-    return frame

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 from datasets import bars
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey, selection
 from datasets.bars.coverage import Coverage, coverage_of
-from datasets.calendars import NEVER, Calendar, Clock, close_instants
+from datasets.calendars import NEVER
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Place, not_found
+from datasets.research.last_bars import closed_by, is_final
 from datasets.research.listings import Numbered, list_folder
 from datasets.research.table_cache import TableCache
 from datasets.storage import (
@@ -37,8 +38,6 @@ Integers = npt.NDArray[np.int64]
 # Identifies one version of one file.
 Identity = tuple[str, Status]
 
-# Largest error that we expect of a machine's clock.
-CLOCK_ERROR_MS = 3_600_000
 # Files whose bars this process has compared with their hash.
 _verified: set[Identity] = set()
 # A sweep loads the same few datasets again and again: the latest of them stay decoded.
@@ -276,33 +275,3 @@ def forget() -> None:
     """Empty the memory of this process: every file is read and compared with its hash again."""
     decoded.clear()
     _verified.clear()
-
-
-def clock_of(facts: dict[str, Any]) -> Clock:
-    """Return timeframe and calendar, which decide when a bar of this dataset closes."""
-    return Clock(facts["key"]["timeframe"], Calendar.of(facts["instrument"]))
-
-
-def is_final(facts: dict[str, Any]) -> bool:
-    """Return whether the dataset's last bar had closed for sure when it was fetched."""
-    if facts["last_bar_final"] is not None:
-        return bool(facts["last_bar_final"])
-    # The feed gave no answer: only a bar whose time was over counts as closed.
-    last = to_ms(facts["last_time"])
-    closed_at = int(close_instants(np.array([last], dtype=np.int64), clock_of(facts))[0])
-    return closed_at <= _known_until(facts)
-
-
-def closed_by(facts: dict[str, Any]) -> int:
-    """Return an instant by which a final last bar had closed, in ms."""
-    return _known_until(facts) + CLOCK_ERROR_MS
-
-
-def _known_until(facts: dict[str, Any]) -> int:
-    """Return the exchange's time, in ms, that the feed had reached when the dataset was fetched."""
-    return to_ms(facts["fetched_at"]) - 1000 * int(facts["instrument"].get("delay_s") or 0)
-
-
-def to_ms(text: str) -> int:
-    """Return an ISO 8601 instant as whole ms since 1970."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

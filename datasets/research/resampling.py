@@ -18,7 +18,7 @@ from datasets.calendars import (
     find_windows,
 )
 from datasets.errors import InvalidRequest
-from datasets.research.arguments import CLOSE_TIME, VALUE_COLUMNS
+from datasets.research.arguments import CLOSE_TIME, VALUE_COLUMNS, Form, Part
 from datasets.research.dataframes import (
     Edge,
     as_frame,
@@ -31,6 +31,7 @@ from datasets.research.dataframes import (
     to_ms,
     utc_index,
 )
+from datasets.research.load_forms import convert
 
 # Bars of these units add up to bars of these longer ones. Weeks do not add up to months.
 _LONGER_UNITS = {"m": "DWM", "D": "WM", "W": "", "M": ""}
@@ -181,3 +182,28 @@ def _columns(
         allowed = ", ".join(VALUE_COLUMNS)
         raise InvalidRequest({"bars": [f"The bars have none of the columns {allowed}."]})
     return columns
+
+
+def n_base_bars(length: BarLength, n_bars: int | None) -> int | None:
+    """Return how many bars of the base surely hold `n_bars` whole bars; None for None."""
+    # A number below 1 is refused with the key.
+    if n_bars is None or n_bars < 1 or length.fetched is not None:
+        return n_bars
+    minutes = length.base.minutes
+    each = length.count if minutes is None else length.count // minutes
+    # The first bar may be cut, and the last one may still be forming.
+    return (n_bars + 2) * each
+
+
+def make_bars(
+    base: pd.DataFrame, length: BarLength, part: Part, columns: tuple[str, ...], form: Form
+) -> Any:
+    """Return the part of the bars that `base` adds up to, in the form that `load` describes.
+
+    All of the bars are whole: a forming bar is never made.
+    """
+    made = resample(base, length.value)
+    first, last = part.bounds(index_ms(made), is_forming=False)
+    frame = made.iloc[first:last][list(columns)]
+    frame.attrs["last_bar_final"] = True if len(frame) else None
+    return convert(frame, form)
