@@ -11,10 +11,18 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from datasets.api.fields import Choice, Instant, Number, WholeNumber, YesOrNo
-from datasets.bars import BAR_COLUMNS, MAX_SYMBOL_LENGTH, Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import (
+    BAR_COLUMNS,
+    MAX_SYMBOL_LENGTH,
+    Adjustment,
+    BarLength,
+    DatasetKey,
+    Session,
+    Timeframe,
+)
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS
-from datasets.serving.bars_request import BarsRequest
+from datasets.serving.bars_request import BarsRequest, MadeBars
 from datasets.tradingview.symbols import TYPES
 
 MAX_SYMBOLS = 1000
@@ -141,9 +149,20 @@ class BarsParameters(StrictSerializer):
         return {name: chosen[name] for name in ("closed", "start", "end", "fields", "format")}
 
 
+_OTHER_LENGTHS = "Others, such as `7`, `6h`, `2D`, `2W` or `3M`, are made of the largest of these that divides them."
+
+
 class OhlcParameters(BarsParameters, SeriesParameters):
     """The query of `GET /api/tv/ohlc`."""
 
+    timeframe = serializers.CharField(
+        max_length=8,
+        default="1h",
+        help_text=f"Length of a bar: {', '.join(Timeframe)}; `1M` is a month. {_OTHER_LENGTHS}",
+        error_messages=dict.fromkeys(
+            ("blank", "max_length", "null"), f"Use one of {', '.join(Timeframe)}. {_OTHER_LENGTHS}"
+        ),
+    )
     symbol = serializers.CharField(
         max_length=MAX_FULL_SYMBOL, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
     )
@@ -168,6 +187,12 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         default=30.0,
         help_text="Seconds to wait for a fetch before a 202.",
     )
+
+    def validate_timeframe(self, value: str) -> str:
+        try:
+            return BarLength.parse(value).value
+        except InvalidRequest as error:
+            raise serializers.ValidationError(error.errors["timeframe"]) from error
 
     def to_internal_value(self, data: Any) -> Any:
         try:
@@ -220,13 +245,17 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
     parameters = OhlcParameters(data=QueryDict(query))
     parameters.is_valid(raise_exception=True)
     values = parameters.validated_data
+    length, series = BarLength.parse(values["timeframe"]), parameters.series()
+    made = None
+    if length.fetched is None:
+        made = MadeBars(length, values["n_bars"])
+        n_base_bars = min(length.n_base_bars(made.n_bars), max_bars)
+        series |= {"timeframe": length.base.value, "n_bars": n_base_bars}
     return BarsRequest(
         key=DatasetKey.parse(
-            source=source,
-            symbol=values["symbol"],
-            exchange=values["exchange"],
-            **parameters.series(),
+            source=source, symbol=values["symbol"], exchange=values["exchange"], **series
         ),
+        made=made,
         use_cache=values["use_cache"],
         max_age_s=values["max_age"],
         max_stale_s=values["max_stale"],

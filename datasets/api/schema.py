@@ -130,6 +130,10 @@ class OhlcSerializer(serializers.Serializer[Any]):
     fetched_at = serializers.DateTimeField()
     last_bar_final = serializers.BooleanField(allow_null=True)
     n_bars = serializers.IntegerField()
+    made_from = serializers.CharField(
+        required=False,
+        help_text="Only for a timeframe that TradingView does not send: the timeframe of the dataset.",
+    )
     session = serializers.CharField()
     adjustment = serializers.CharField()
     content_hash = serializers.CharField()

@@ -120,6 +120,15 @@ class BarLength:
             key=lambda each: each.minutes or 0,
         )
 
+    def n_base_bars(self, n_bars: int) -> int:
+        """Return how many bars of `base` surely add up to `n_bars` whole bars of this length."""
+        if self.fetched is not None:
+            return n_bars
+        minutes = self.base.minutes
+        each = self.count if minutes is None else self.count // minutes
+        # The first bar may be cut, and the last one may still be forming.
+        return (n_bars + 2) * each
+
 
 def _read(text: object) -> BarLength | None:
     """Return the length of a spelling; None for anything else."""

@@ -41,7 +41,7 @@ from datasets.research.folders import (
 from datasets.research.listings import list_folder
 from datasets.research.load_forms import provenance_of, render
 from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
-from datasets.research.resampling import make_bars, n_base_bars
+from datasets.research.resampling import make_bars
 from datasets.research.service import Service, local_address
 from datasets.storage import relative_path
 
@@ -145,7 +145,8 @@ def load(
         source,
         symbol,
         length.base.value,
-        n_bars=n_base_bars(length, n_bars),
+        # A number below 1 is refused with the key.
+        n_bars=n_bars if n_bars is None or n_bars < 1 else length.n_base_bars(n_bars),
         session=session,
         adjustment=adjustment,
     )

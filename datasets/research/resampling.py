@@ -184,17 +184,6 @@ def _columns(
     return columns
 
 
-def n_base_bars(length: BarLength, n_bars: int | None) -> int | None:
-    """Return how many bars of the base surely hold `n_bars` whole bars; None for None."""
-    # A number below 1 is refused with the key.
-    if n_bars is None or n_bars < 1 or length.fetched is not None:
-        return n_bars
-    minutes = length.base.minutes
-    each = length.count if minutes is None else length.count // minutes
-    # The first bar may be cut, and the last one may still be forming.
-    return (n_bars + 2) * each
-
-
 def make_bars(
     base: pd.DataFrame, length: BarLength, part: Part, columns: tuple[str, ...], form: Form
 ) -> Any:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from datasets.bars import DatasetKey
+from datasets.bars import BarLength, DatasetKey
 from datasets.models import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBars:
+    """Bars of a length that TradingView does not send: the newest `n_bars` whole ones."""
+
+    length: BarLength
+    n_bars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class BarsRequest:
         A name of `formats.FORMATS`.
     wait_s
         Longest wait for a fetch, in seconds.
+    made
+        Length and number of the bars to make of the dataset's bars; None: the dataset's own bars.
     """
 
     key: DatasetKey
@@ -44,6 +54,7 @@ class BarsRequest:
     fields: tuple[str, ...] = ()
     format: str = "json"
     wait_s: float = 30.0
+    made: MadeBars | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from datasets.formats import FORMATS, choose_columns
 from datasets.handover import require_thread_that_may_wait
 from datasets.models import Dataset
 from datasets.serving import usage
-from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.bars_request import Answer, BarsRequest, MadeBars
 from datasets.serving.body_cache import LARGE_BYTES, Rendered, RenderedCache, with_mark
 from datasets.serving.body_files import RenderedFiles
+from datasets.serving.made_bars import make_longer
 
 _MB = 1024 * 1024
 # A thread that must never block unpacks bodies up to this size itself.
@@ -132,6 +133,9 @@ def _held(answer: Answer, request: BarsRequest) -> pa.Table:
     dataset = answer.dataset
     table = catalog.read(dataset)
     table = table.slice(max(0, table.num_rows - request.key.n_bars))
+    if request.made is not None:
+        table = make_longer(table, dataset, request.made.length)
+        return table.slice(max(0, table.num_rows - request.made.n_bars))
     if request.closed and dataset.last_bar_final is False and table.num_rows:
         table = table.slice(0, table.num_rows - 1)
     return table
@@ -155,18 +159,21 @@ def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     held = _held(answer, request)
     covered = _coverage_of(held, request)
     part = _part_of(held, request)
-    last_bar_final = _is_last_final(part, answer.dataset)
+    # A made bar is always whole.
+    is_made = request.made is not None and bool(part.num_rows)
+    last_bar_final = True if is_made else _is_last_final(part, answer.dataset)
     headers = _headers_of(covered, last_bar_final)
     bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
     if not FORMATS[request.format].has_envelope:
         return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
-    body = _enveloped(answer, covered, last_bar_final, part.num_rows, bars)
+    envelope = partial(_enveloped, made=request.made)
+    body = envelope(answer, covered, last_bar_final, part.num_rows, bars)
     if answer.is_cached:
         return Rendered(body, _tag(body), is_gzip=False, headers=headers)
     # The tag comes from the body with `"cached": true`. So the client's next request, which the
     # cache answers, gets 304 although the two bodies differ in that key.
     as_cached = replace(answer, is_cached=True)
-    cached = _enveloped(as_cached, covered, last_bar_final, part.num_rows, bars)
+    cached = envelope(as_cached, covered, last_bar_final, part.num_rows, bars)
     return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
 
 
@@ -199,14 +206,19 @@ def _is_last_final(part: pa.Table, dataset: Dataset) -> bool | None:
 
 
 def _enveloped(
-    answer: Answer, covered: Coverage, last_bar_final: bool | None, count: int, bars: bytes
+    answer: Answer,
+    covered: Coverage,
+    last_bar_final: bool | None,
+    count: int,
+    bars: bytes,
+    made: MadeBars | None,
 ) -> bytes:
     """Return the JSON reply; the user's five keys come first."""
     dataset = answer.dataset
     head = {
         "symbol": dataset.symbol,
         "exchange": dataset.exchange,
-        "timeframe": dataset.timeframe,
+        "timeframe": dataset.timeframe if made is None else made.length.value,
         "count": count,
     }
     tail = {
@@ -217,6 +229,7 @@ def _enveloped(
         "fetched_at": dataset.fetched_at,
         "last_bar_final": last_bar_final,
         "n_bars": dataset.n_bars,
+        **({} if made is None else {"made_from": dataset.timeframe}),
         "session": dataset.session,
         "adjustment": dataset.adjustment,
         "content_hash": dataset.content_hash,

@@ -299,7 +299,7 @@ LISTS_REFUSED = [
     "symbol=",
     "symbol=A%00B",
     "ordering=id;DROP",
-    "timeframe=7h",
+    "timeframe=25h",
     "state=",
     "x=1",
 ]

@@ -76,7 +76,7 @@ def test_the_symbol_alone_may_name_its_exchange(client: Client, make_dataset: Ma
     [
         ("", "symbol", "required"),
         ("symbol=BTCUSDT", "exchange", "required"),
-        ("symbol=X:Y&timeframe=2", "timeframe", "1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
+        ("symbol=X:Y&timeframe=0", "timeframe", "1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
         ("symbol=X:Y&timeframe=", "timeframe", "1, 3, 5, 15, 30, 45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
         ("symbol=X:Y&timeframe=1+hour+long", "timeframe", "45, 1h, 2h, 3h, 4h, 1D, 1W, 1M"),
         ("symbol=X:Y&n_bars=0", "n_bars", "greater than or equal to 1"),
@@ -124,8 +124,8 @@ def test_a_wrong_parameter_is_named_with_what_is_allowed(
     [
         ("", ["exchange", "symbol"]),
         ("exchange=BINANCE", ["symbol"]),
-        ("symbol=BTCUSDT&timeframe=7h&n_bars=0&foo=1&wait=1&wait=2", ["exchange", "foo", "n_bars", "timeframe", "wait"]),
-        ("symbol=BTCUSDT&timeframe=2m&wait=x", ["exchange", "timeframe", "wait"]),
+        ("symbol=BTCUSDT&timeframe=25h&n_bars=0&foo=1&wait=1&wait=2", ["exchange", "foo", "n_bars", "timeframe", "wait"]),
+        ("symbol=BTCUSDT&timeframe=0m&wait=x", ["exchange", "timeframe", "wait"]),
         ("symbol=X:Y&timefrmae=1h&n_bars=0&format=json&format=csv", ["format", "n_bars", "timefrmae"]),
     ],
 )  # fmt: skip
