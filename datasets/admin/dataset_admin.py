@@ -20,12 +20,29 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.calendars import Kind
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
 from datasets.views import phrases, staff_actions
 from datasets.views.downloads import Download
 from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address
+
+
+class MissingBarsFilter(admin.SimpleListFilter):
+    """Filter by the findings of the gap report."""
+
+    title = "missing bars"
+    parameter_name = "missing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "none"), *((kind.value, kind.value.replace("_", " ")) for kind in Kind)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Dataset]) -> QuerySet[Dataset]:
+        kind = self.value()
+        if kind == "none":
+            return queryset.filter(coverage__missing=0)
+        return queryset.filter(coverage__counts__has_key=kind) if kind else queryset
 
 
 @admin.register(Dataset)
@@ -38,7 +55,16 @@ class DatasetAdmin(ReadOnlyAdmin):
     list_display_links = ("symbol",)
     # Columns with two or three values are left to the filters.
     sortable_by = ("exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state")
-    list_filter = ("state", "source", "timeframe", "session", "adjustment", "is_pinned", "exchange")
+    list_filter = (
+        "state",
+        "source",
+        "timeframe",
+        "session",
+        "adjustment",
+        "is_pinned",
+        MissingBarsFilter,
+        "exchange",
+    )
     search_fields = ("symbol", "exchange", "content_hash")
     search_help_text = "Symbol, exchange or the beginning of a content hash"
     actions = ("download",)
@@ -46,13 +72,13 @@ class DatasetAdmin(ReadOnlyAdmin):
         (None, {"fields": ["preview"]}),
         ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "n_bars"), ("session", "adjustment")]}),
         ("Bars", {"fields": ["n_rows", ("first_time", "last_time"), ("is_final", "limited")]}),
-        ("Quality", {"fields": [("n_duplicates", "n_inconsistent"), ("zero_volume", "largest_gap"), "doubtful"]}),
+        ("Quality", {"fields": [("n_duplicates", "n_inconsistent"), ("zero_volume", "largest_gap"), "doubtful", "missing_bars"]}),
         ("Instrument", {"fields": ["instrument_facts"]}),
         ("File", {"fields": [("state", "is_kept"), "path", "size", "content_hash", ("fetched_at", "tvdatafeed_version")]}),
         ("Use", {"fields": [("hits", "last_served_at"), "last_fetches"]}),
     ]  # fmt: skip
     readonly_fields = (
-        "preview", "is_final", "limited", "zero_volume", "largest_gap", "doubtful", "instrument_facts", "is_kept", "size", "last_fetches",
+        "preview", "is_final", "limited", "zero_volume", "largest_gap", "doubtful", "missing_bars", "instrument_facts", "is_kept", "size", "last_fetches",
     )  # fmt: skip
     # For rows that are not model fields, or that show other words than the field.
     _help_texts: ClassVar = {
@@ -62,6 +88,7 @@ class DatasetAdmin(ReadOnlyAdmin):
         "zero_volume": "Share of bars with a volume of 0.",
         "largest_gap": "Longest time between two neighbouring bars.",
         "doubtful": "Values that look odd and may be right; kept as sent.",
+        "missing_bars": "The largest findings of the gap report, and how they are known.",
         "instrument_facts": "As TradingView described it when the bars were fetched.",
         "is_kept": "Never pruned and never replaced by a later fetch.",
         "size": "Size of the file.",
@@ -133,6 +160,21 @@ class DatasetAdmin(ReadOnlyAdmin):
     @admin.display(description="doubts")
     def doubtful(self, dataset: Dataset) -> str:
         return ", ".join(phrases.doubts_of(dataset)) or "none"
+
+    @admin.display(description="missing bars")
+    def missing_bars(self, dataset: Dataset) -> SafeString | str:
+        gaps = phrases.gaps_of(dataset)
+        if not gaps or gaps["why_unknown"]:
+            return gaps.get("why_unknown", "") or "The catalog has no report for these bars."
+        findings = [
+            (one["kind"], one["start"], one["end"], one["n_bars"], one["reason"])
+            for one in gaps["findings"]
+        ]
+        rows = format_html_join(
+            "", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", findings
+        )
+        head = f"{gaps['held']:,} of {gaps['expected']:,} expected bars"
+        return format_html("{}<table>{}</table>", head, rows)
 
     @admin.display(description="share of zero volume")
     def zero_volume(self, dataset: Dataset) -> str:

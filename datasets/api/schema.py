@@ -17,6 +17,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
+from datasets.api.gap_serializers import GapReportSerializer
 from datasets.api.parameters import BarsParameters, OhlcParameters, SymbolParameters
 from datasets.api.reference import entries
 from datasets.api.serializers import (
@@ -222,6 +223,10 @@ bars_schema = extend_schema(
     summary="Get the bars of one dataset",
     parameters=[BarsParameters],
     responses={**_BARS, **problems(404, 500)},
+)
+gaps_schema = extend_schema(
+    summary="Find missing bars of one dataset",
+    responses={200: _one(GapReportSerializer), **problems(404, 500)},
 )
 file_schema = extend_schema(
     summary="Download the parquet file",

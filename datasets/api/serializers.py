@@ -37,7 +37,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         fields = [
             "id", "full_symbol", *KEY_FIELDS, "state", "count", "first_time", "last_time", "last_bar_final",
             "fetched_at", "content_hash", "bytes", "path", "instrument", "is_limited", "is_pinned",
-            "n_duplicates", "n_inconsistent", "zero_volume_share", "largest_gap_s", "doubts", "tvdatafeed_version",
+            "n_duplicates", "n_inconsistent", "zero_volume_share", "largest_gap_s", "doubts", "coverage", "tvdatafeed_version",
             "hits", "last_served_at",
         ]  # fmt: skip
         read_only_fields = fields

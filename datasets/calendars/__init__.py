@@ -8,6 +8,9 @@ from datasets.calendars.close_times import (
     earliest_next,
     is_spread_out,
 )
+from datasets.calendars.expected_bars import ExpectedBars, expected_bars, held_bars
+from datasets.calendars.gaps import MISSING, Finding, GapReport, Kind, Range, find_gaps
+from datasets.calendars.opinions import Opinion, find_market, second_opinion
 from datasets.calendars.sessions import Sessions
 from datasets.calendars.trading_dates import BarDays, bar_days, period_starts
 from datasets.calendars.windows import Windows, find_windows
@@ -28,8 +31,15 @@ __all__ = [
     "Calendar",
     "Clock",
     "DAY_MS",
+    "ExpectedBars",
+    "Finding",
+    "GapReport",
     "Integers",
+    "Kind",
+    "Opinion",
+    "Range",
     "MINUTE_MS",
+    "MISSING",
     "NEVER",
     "Sessions",
     "Windows",
@@ -37,7 +47,12 @@ __all__ = [
     "close_instants",
     "earliest_next",
     "find_windows",
+    "expected_bars",
+    "find_gaps",
+    "find_market",
     "from_wall",
+    "held_bars",
+    "second_opinion",
     "is_spread_out",
     "parse_zone",
     "period_starts",

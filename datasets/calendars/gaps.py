@@ -37,6 +37,10 @@ class Kind(StrEnum):
     UNSURE = "unsure"
 
 
+# Kinds of bars that should be there.
+MISSING = (Kind.SESSION_MISSING.value, Kind.HOLE.value, Kind.WINDOW_SLID.value)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A run of missing bars.

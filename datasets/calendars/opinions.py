@@ -59,12 +59,21 @@ def find_market(exchange: str, kind: str = "") -> str | None:
     return MARKETS.get(exchange) if kind in _EQUITIES else None
 
 
-@lru_cache(maxsize=64)
-def second_opinion(market: str, first_year: int) -> Opinion:
-    """Return the sessions of a market from the beginning of a year on, to about a year ahead.
+# Years from which on a market's sessions are built; few of them, so that series share a table.
+_FIRST_YEARS = (1960, 1980, 1992, 2000)
 
-    The first call for a market takes up to a second; a process does it once.
+
+def second_opinion(market: str, first_year: int) -> Opinion:
+    """Return the sessions of a market from a year on, where the library reaches so far back.
+
+    They end about a year ahead. The first call for a market takes up to a second.
     """
+    reached = [year for year in _FIRST_YEARS if year <= first_year]
+    return _sessions_of(market, reached[-1] if reached else _FIRST_YEARS[0])
+
+
+@lru_cache(maxsize=64)
+def _sessions_of(market: str, first_year: int) -> Opinion:
     # Not at the top: the import takes most of a second, and few processes need it.
     import exchange_calendars
 
@@ -72,11 +81,13 @@ def second_opinion(market: str, first_year: int) -> Opinion:
         # The library has not followed pandas' newest names yet.
         warnings.simplefilter("ignore")
         try:
-            found = exchange_calendars.get_calendar(market, start=f"{first_year}-01-01")
+            schedule = exchange_calendars.get_calendar(market, start=f"{first_year}-01-01").schedule
         except ValueError:
             # The library's holidays do not reach so far back; by default it takes 20 years.
-            found = exchange_calendars.get_calendar(market)
-        schedule = found.schedule
+            later = [year for year in _FIRST_YEARS if year > first_year]
+            if later:
+                return _sessions_of(market, later[0])
+            schedule = exchange_calendars.get_calendar(market).schedule
         dates = schedule.index.to_numpy().astype("M8[D]").astype(np.int64)
         opens, closes = (
             schedule[name].dt.tz_convert(None).to_numpy().astype("M8[ms]").astype(np.int64)

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -29,6 +28,8 @@ def to_wall(instants: Integers, zone: ZoneInfo) -> Integers:
     """Convert UNIX milliseconds to the exchange's wall clock, in milliseconds as if it were UTC."""
     if zone.key in ("Etc/UTC", "UTC"):
         return instants
+    import pandas as pd  # half a second, which a web process does without
+
     local = pd.DatetimeIndex(instants.view("M8[ms]")).tz_localize("UTC").tz_convert(zone)
     return local.tz_localize(None).as_unit("ms").asi8
 
@@ -37,6 +38,8 @@ def from_wall(wall: Integers, zone: ZoneInfo) -> Integers:
     """Convert wall-clock times to UNIX milliseconds; of two possible instants return the later."""
     if zone.key in ("Etc/UTC", "UTC"):
         return wall
+    import pandas as pd
+
     naive = pd.DatetimeIndex(wall.view("M8[ms]"))
     # At the end of summer time, False selects the second of two instants. At its beginning, the
     # result is the first instant after the gap. Neither is too early.

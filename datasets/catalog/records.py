@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from datasets.calendars import Calendar
-from datasets.models import CalendarVersion, Dataset
+from datasets.models import CalendarVersion, Dataset, DatasetGaps
 from datasets.storage import FileFacts, StoredFile, relative_path
 
 
@@ -14,15 +15,39 @@ def record(stored: StoredFile) -> Dataset:
     return Dataset.objects.get(pk=record_row(stored))
 
 
-def record_row(stored: StoredFile) -> int:
-    """Add or update the row that describes the file, and return its primary key."""
+def record_row(stored: StoredFile, report: dict[str, Any] | None = None) -> int:
+    """Add or update the row that describes the file, and return its primary key.
+
+    `report` is the gap report of the bars; without one the row has none until it is asked for.
+    """
     key = stored.facts.key.as_dict()
-    values = row_values(stored) | {"calendar": _calendar_version(stored.facts)}
+    values = row_values(stored) | {
+        "calendar": _calendar_version(stored.facts),
+        "coverage": _counts_of(report),
+    }
     row = Dataset(**key, **values)
     Dataset.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
     )
+    if report is not None:
+        record_report(row.pk, report)
     return row.pk
+
+
+def record_report(dataset_id: int, report: dict[str, Any]) -> None:
+    """Store the gap report of a dataset, and its counts in the dataset's row."""
+    DatasetGaps.objects.update_or_create(
+        dataset_id=dataset_id,
+        defaults={"report": report, "looked_at": datetime.fromisoformat(report["looked_at"])},
+    )
+    Dataset.objects.filter(pk=dataset_id).update(coverage=_counts_of(report))
+
+
+def _counts_of(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the counts of a report; None without a report, and where the hours are unknown."""
+    if report is None or report["why_unknown"]:
+        return None
+    return {name: report[name] for name in ("expected", "held", "missing", "share_held", "counts")}
 
 
 def _calendar_version(facts: FileFacts) -> CalendarVersion | None:

@@ -21,7 +21,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from datasets.bars import DatasetKey, FetchedBars
-from datasets.catalog import contradictions, invalidation
+from datasets.catalog import contradictions, gap_reports, invalidation
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
@@ -183,6 +183,7 @@ class Attempt:
         contradicted = contradictions.find_contradicted(
             get_store(), key, fetched.table, fetched.last_bar_final
         )
+        report = gap_reports.make_report(key, fetched.instrument, fetched.table, fetched.fetched_at)
         # Encode and sync before the transaction: an open one blocks all other writers of SQLite.
         with get_store().prepared(key, fetched) as prepared, transaction.atomic():
             # This update also locks the fetch's row: no other worker can take it over and write.
@@ -190,7 +191,7 @@ class Attempt:
                 raise LeaseLost
             _lock_rows(key, contradicted)
             stored = prepared.put_in_place()
-            dataset_id = record_row(stored)
+            dataset_id = record_row(stored, report)
             for dataset in contradicted:
                 invalidation.supersede(get_store(), dataset)
             self._own_row().update(

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from datasets import catalog, serving
+from datasets.calendars import MISSING
 from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
@@ -63,6 +64,19 @@ def verify_locked(options: Options, printer: DatasetPrinter) -> bool:
         raise CommandError(str(error)) from error
     printer.print_lock(str(path), n_locked, changes)
     return not changes
+
+
+def list_gaps(options: Options, printer: DatasetPrinter) -> bool:
+    """Print the gap reports; return whether all could be made and no bar is missing that should be there."""
+    chosen = select_datasets(options)
+    if not (options["names"] or options["state"]):
+        chosen = chosen.filter(state=Dataset.State.READY)
+    reports: list[tuple[Dataset, dict[str, Any]]] = []
+    datasets = list(chosen)
+    done = do_each(datasets, lambda one: reports.append((one, catalog.gap_report(one))), printer)
+    printer.print_gaps(reports)
+    is_missing = any(kind in report["counts"] for _, report in reports for kind in MISSING)
+    return len(done) == len(datasets) and not is_missing
 
 
 def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
@@ -172,6 +186,7 @@ _ACTIONS: dict[str, Callable[[Options, DatasetPrinter], bool]] = {
     "list": list_datasets,
     "show": show_datasets,
     "verify": verify_files,
+    "gaps": list_gaps,
     "rebuild": rebuild_catalog,
     "prune": prune_datasets,
     "invalidate": invalidate_datasets,

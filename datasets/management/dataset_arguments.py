@@ -17,6 +17,7 @@ ACTIONS = {
     "show": "Show all columns of some datasets.",
     "verify": "Read files to their end and compare them with their hashes; exit status 1 if one is wrong.",
     "rebuild": "Rebuild the catalog from the metadata in the files, and mark missing files.",
+    "gaps": "List missing bars, and how that is known; exit status 1 if one should be there.",
     "prune": "Delete datasets by age, use, number or total size; never a pinned one.",
     "invalidate": "Invalidate datasets; the next request for one fetches it again.",
     "delete": "Delete datasets; their files go to trash/, where they stay until `manage.py tidy`.",
@@ -28,7 +29,7 @@ _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 def add_action_arguments(parser: ArgumentParser, action: str) -> None:
     """Add the arguments of one action to its parser."""
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
-    if action in ("list", "verify", "export"):
+    if action in ("list", "verify", "gaps", "export"):
         add_names(parser, nargs="*", text="the datasets; all when none is named")
         parser.add_argument("--state", choices=Dataset.State.values, help="only in this state")
     elif action in ("show", "invalidate", "delete"):

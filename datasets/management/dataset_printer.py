@@ -71,6 +71,26 @@ class DatasetPrinter:
         summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         self._stdout.write(summary or "There are no datasets.")
 
+    def print_gaps(self, reports: list[tuple[Dataset, dict[str, Any]]]) -> None:
+        """Print the gap report of each dataset: the counts, and a line for each finding."""
+        if self._as_json:
+            self._print_json([as_row(dataset) | {"gaps": report} for dataset, report in reports])
+            return
+        for dataset, report in reports:
+            if report["why_unknown"]:
+                self._stdout.write(f"{dataset}: no report. {report['why_unknown']}")
+                continue
+            counts = ", ".join(f"{number:,} {kind}" for kind, number in report["counts"].items())
+            share = f"{report['held']:,} of {report['expected']:,} expected bars"
+            self._stdout.write(f"{dataset}: {share}{', ' if counts else ''}{counts}")
+            for finding in report["findings"]:
+                start, end = (
+                    f"{finding[name][:16].replace('T', ' ')}" for name in ("start", "end")
+                )
+                line = f"  {finding['kind']}: {start} to {end} UTC, {count_of_bars(finding)}."
+                self._stdout.write(f"{line} {finding['reason']}")
+        self._stdout.write(count_of(reports))
+
     def print_lock(self, lock: str, n_locked: int, changes: list[str]) -> None:
         """Print the changes since a lock file was written."""
         if self._as_json:
@@ -93,6 +113,11 @@ class DatasetPrinter:
 
     def _print_json(self, document: object) -> None:
         self._stdout.write(json.dumps(document, indent=1))
+
+
+def count_of_bars(finding: dict[str, Any]) -> str:
+    """Return `1 bar`, `2 bars` and so on."""
+    return f"{finding['n_bars']:,} {'bar' if finding['n_bars'] == 1 else 'bars'}"
 
 
 def count_of(items: list[Any]) -> str:

@@ -3,6 +3,7 @@
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.calendar_version import CalendarVersion
 from datasets.models.dataset import Dataset
+from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
 from datasets.models.key_columns import KeyedModel
 from datasets.models.sign_in_state import SignIn
@@ -13,6 +14,7 @@ __all__ = [
     "ApiToken",
     "CalendarVersion",
     "Dataset",
+    "DatasetGaps",
     "Fetch",
     "KeyedModel",
     "NOTED_FOR",

@@ -87,6 +87,11 @@ class Dataset(KeyedModel):
         blank=True,
         help_text="Odd bars that can be right, kept as sent: a code and the number of bars.",
     )
+    coverage = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Share of the expected bars that are held, and the missing bars by kind.",
+    )
     is_pinned = models.BooleanField(
         "pinned", default=False, help_text="Never pruned and never replaced by a later fetch."
     )

@@ -9,7 +9,7 @@ from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
 from datasets.research.dataframes import close_times
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import verify_lock, write_lock
-from datasets.research.market_hours import between, is_open, sessions, trading_day
+from datasets.research.market_hours import between, gaps, is_open, sessions, trading_day
 from datasets.research.panels import load_panel
 from datasets.research.resampling import resample
 
@@ -22,6 +22,7 @@ __all__ = [
     "between",
     "catalog",
     "close_times",
+    "gaps",
     "is_open",
     "load",
     "load_panel",

@@ -1,8 +1,9 @@
-"""Market hours for research: sessions, open or closed, trading days, and times of the day."""
+"""Market hours for research: sessions, open or closed, trading days, times of the day, missing bars."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import time
 from pathlib import Path
 
@@ -10,14 +11,24 @@ import numpy as np
 import pandas as pd
 
 from datasets.bars import BarLength
-from datasets.calendars import DAY_MS, Calendar, bar_days, parse_zone
+from datasets.calendars import (
+    DAY_MS,
+    Calendar,
+    bar_days,
+    find_gaps,
+    find_market,
+    parse_zone,
+    second_opinion,
+)
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research.arguments import Instant, parse_key, to_instant
-from datasets.research.dataframes import index_ms, to_ms, utc_index
+from datasets.research.dataframes import clock_in, index_ms, to_ms, utc_index
 from datasets.research.folders import find_place, list_keys, not_found
 from datasets.research.last_bars import iso_to_ms
 from datasets.research.reader import open_dataset
 
+_COUNTS = ("expected", "held", "missing", "quiet", "breaks", "outside", "share_held")
+_COLUMNS = ["kind", "start", "end", "n_bars", "n_sessions", "reason"]
 Market = str | pd.DataFrame | pd.Series
 
 
@@ -180,6 +191,57 @@ def between(
     local = utc_index(index_ms(bars)).tz_convert(zone)
     rows = local.indexer_between_time(first, last, include_start=True, include_end=False)
     return bars.iloc[rows]
+
+
+def gaps(
+    bars: pd.DataFrame | pd.Series,
+    *,
+    timeframe: str | None = None,
+    hours: str | None = None,
+    timezone: str | None = None,
+) -> pd.DataFrame:
+    """Compare bars with those that the exchange's calendar expects from the first to the last.
+
+    Parameters
+    ----------
+    bars
+        From `load`, or a slice of the result.
+    timeframe, hours, timezone
+        Replace the values in the frame's `attrs`, as in `close_times`.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row for each run of missing bars: `kind` (`session_missing`, `hole` or `unsure`),
+        `start` and `end` (datetime64[ms, UTC]; the opening of the first missing bar and the end
+        of the last), `n_bars`, `n_sessions`, and `reason`, a sentence. `attrs` count the bars:
+        `expected`, `held`, `missing`, `quiet`, `breaks`, `outside`, `share_held`.
+
+    Raises
+    ------
+    InvalidRequest
+        The bars do not say their timeframe, or the exchange's hours are not known.
+    """
+    clock = clock_in(bars, timeframe=timeframe, hours=hours, timezone=timezone)
+    if not clock.calendar.is_known:
+        message = f"The exchange's hours are not known. {clock.calendar.why_unknown}"
+        raise InvalidRequest({"hours": [message]})
+    times = index_ms(bars)
+    facts = {name: str(bars.attrs.get(name, "")) for name in ("exchange", "type")}
+    market = find_market(facts["exchange"], facts["type"]) if len(times) else None
+    report = find_gaps(
+        times,
+        clock.calendar,
+        BarLength.parse(clock.timeframe),
+        opinion=second_opinion(market, bars.index[0].year) if market else None,
+    )
+    rows = [asdict(finding) | {"kind": finding.kind.value} for finding in report.findings]
+    found = pd.DataFrame(rows, columns=_COLUMNS)
+    for name in ("start", "end"):
+        found[name] = pd.to_datetime(found[name], utc=True).dt.as_unit("ms")
+    counts = report.as_dict()
+    found.attrs.update({name: counts[name] for name in _COUNTS})
+    return found
 
 
 def _time_of_day(value: str | time, name: str) -> time:

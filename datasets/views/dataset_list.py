@@ -10,6 +10,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from django.http import HttpRequest
 
 from datasets.bars import Timeframe
+from datasets.calendars import MISSING
 from datasets.catalog import lists
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset
@@ -23,12 +24,12 @@ _ORDERS: dict[str, list[Any]] = {
     "last": ["last_time"],
     "fetched": ["fetched_at"],
     "size": ["bytes"],
-    # The same flaws as in `phrases.flaws_of`: bars that are wrong, odd or missing, and a last bar that is not final.
+    # The same flaws as in `phrases.flaws_of`: bars that are wrong, odd or missing.
     "quality": [
         F("n_duplicates") + F("n_inconsistent"),
         Case(When(doubts={}, then=Value(0)), default=Value(1)),
         Case(When(is_limited=True, n_rows__lt=F("n_bars"), then=Value(1)), default=Value(0)),
-        Case(When(last_bar_final=False, then=Value(1)), default=Value(0)),
+        Case(When(coverage__counts__has_any_keys=MISSING, then=Value(1)), default=Value(0)),
     ],
     "hits": ["hits"],
 }

@@ -66,6 +66,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
         "largest_gap": phrases.gap_in_words(found),
         "doubts": phrases.doubts_of(found),
         "zero_share": f"{found.zero_volume_share or 0:.1%}",
+        "gaps": phrases.gaps_of(found),
         "fetches": [
             (fetch, phrases.outcome_of(fetch))
             for fetch in Fetch.objects.filter(**found.key.as_dict())[:10]

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from datasets.bars import Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
-from datasets.models import Dataset, Fetch
+from datasets.calendars import MISSING
+from datasets.models import Dataset, DatasetGaps, Fetch
 from datasets.views.advice import ADVICE, Advice
 
 SOURCES = {"tradingview": "TradingView", "sample": "Sample feed (synthetic)"}
@@ -53,11 +54,41 @@ def flaws_of(dataset: Dataset) -> list[str]:
         if number
     ]
     flaws += doubts_of(dataset)
-    if dataset.last_bar_final is False:
-        flaws.append("last bar forming")
+    flaws += missing_in_words(dataset)
     if dataset.is_limited and dataset.n_rows < dataset.n_bars:
         flaws.append(f"fewer than the {dataset.n_bars:,} requested")
     return flaws
+
+
+def missing_in_words(dataset: Dataset) -> list[str]:
+    """Return how many bars are missing, a few words; an empty list where none is known to be."""
+    counts = (dataset.coverage or {}).get("counts", {})
+    n_missing = sum(counts.get(kind, 0) for kind in MISSING)
+    return [f"{n_missing:,} missing"] if n_missing else []
+
+
+_SHOWN_FINDINGS = 12
+
+
+def gaps_of(dataset: Dataset) -> dict[str, Any]:
+    """Return the stored gap report for a page, the largest findings first; empty where there is none."""
+    stored = DatasetGaps.objects.filter(dataset=dataset, looked_at=dataset.fetched_at).first()
+    if stored is None:
+        return {}
+    report = dict(stored.report)
+    largest = sorted(report["findings"], key=lambda finding: -finding["n_bars"])[:_SHOWN_FINDINGS]
+    shown = [
+        finding
+        | {"kind": finding["kind"].replace("_", " ")}
+        | {name: finding[name][:16].replace("T", " ") for name in ("start", "end")}
+        for finding in largest
+    ]
+    share = report["share_held"]
+    return report | {
+        "findings": shown,
+        "n_more": report["n_findings"] - len(shown),
+        "share": "" if share is None else f"{share:.2%}",
+    }
 
 
 def doubts_of(dataset: Dataset) -> list[str]:

@@ -70,6 +70,14 @@ def fetch_again(dataset: Dataset, user: User, via: str) -> Result:
     return Result(f"Fetch again: fetch {fetch.pk}.")
 
 
+def look_again(dataset: Dataset, user: User, via: str) -> Result:
+    """Queue a new fetch of a dataset with missing bars: bars that are empty again are confirmed."""
+    if not (dataset.coverage or {}).get("missing"):
+        return Result("Look again: no bar is missing.")
+    fetch = serving.refresh(dataset, via=via, by=user.get_username())
+    return Result(f"Look again: fetch {fetch.pk}.")
+
+
 def invalidate(dataset: Dataset, user: User, via: str) -> Result:
     """Mark the dataset as invalidated."""
     serving.invalidate(dataset)
@@ -110,6 +118,13 @@ ACTIONS = {
         "queued to be fetched again",
         fetch_again,
         is_on_pages=True,
+    ),
+    "look_again": Action(
+        "Look again",
+        "Queue a new fetch where bars are missing; what is empty again is confirmed",
+        MAY_FETCH_AGAIN,
+        "looked at: those with missing bars are fetched again",
+        look_again,
     ),
     "invalidate": Action(
         "Invalidate",

@@ -84,7 +84,7 @@ def test_the_list_shows_the_content_of_each_dataset(
         "300",
         "2025-01-01 to 2025-01-13",
         "ready",
-        "2 duplicates dropped, last bar forming",
+        "2 duplicates dropped",
     ):
         assert text in page, text
 

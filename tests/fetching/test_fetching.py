@@ -60,6 +60,8 @@ def test_a_fetch_leaves_a_file_a_dataset_row_and_its_own_times(store: Store) -> 
     assert stored.facts.content_hash == dataset.content_hash
     assert dataset.instrument["full_name"] == "BINANCE:BTCUSDT"
     assert dataset.tvdatafeed_version == "2.1.1"
+    assert dataset.coverage is not None
+    assert dataset.coverage["share_held"] == 1.0
 
 
 def test_the_row_of_a_slow_fetch_shows_that_its_bars_are_being_stored(

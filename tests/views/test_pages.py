@@ -124,16 +124,17 @@ def test_the_list_is_ordered_both_ways_and_pages_do_not_overlap(
 
 
 def test_the_most_flawed_come_first_and_each_flaw_is_named(client: Client, db: None) -> None:
-    wrong, short, forming, good = rows_of(4)
+    wrong, short, holed, good = rows_of(4)
     wrong.n_inconsistent = 2
     short.is_limited, short.n_bars = True, 5000
-    forming.last_bar_final = False
-    Dataset.objects.bulk_create([good, forming, short, wrong])
+    holed.coverage = {"counts": {"hole": 3, "unsure": 2}}
+    good.last_bar_final = False
+    Dataset.objects.bulk_create([good, holed, short, wrong])
 
     reply = client.get("/datasets/?sort=-quality")
 
     assert [row["flaws"] for row in reply.context["rows"]] == [
-        ["2 inconsistent"], ["fewer than the 5,000 requested"], ["last bar forming"], []
+        ["2 inconsistent"], ["fewer than the 5,000 requested"], ["3 missing"], []
     ]  # fmt: skip
 
 

@@ -132,6 +132,14 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         answer = Answer(dataset, is_cached=True)
         return render_bars(request, answer, wanted)
 
+    @schema.gaps_schema
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def gaps(self, request: Request, pk: str) -> Response:
+        """Return which bars of this dataset are missing, and how that is known."""
+        dataset = self.get_object()
+        report = catalog.gap_report(dataset)
+        return Response({"dataset": dataset.pk, "full_symbol": dataset.key.full_symbol} | report)
+
     @schema.file_schema
     @action(
         detail=True,
