@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from datasets.api.access import READS
 from datasets.catalog import outputs
 from datasets.models import Dataset
 from tvproject.urls import urlpatterns as project_urlpatterns
@@ -21,12 +22,16 @@ from tvproject.urls import urlpatterns as project_urlpatterns
 class EmptyView(APIView):
     """The smallest reply of Django REST framework."""
 
+    required_scopes = READS
+
     def get(self, request: Request) -> Response:
         return Response({})
 
 
 class NaiveView(APIView):
     """The usual implementation: pandas to records to DRF's JSON, for each request."""
+
+    required_scopes = READS
 
     def get(self, request: Request) -> Response:
         dataset = Dataset.objects.get(symbol=request.query_params["symbol"])
@@ -50,7 +55,6 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("bench/empty", EmptyView.as_view()),
-    path("bench/empty-at-once", EmptyView.as_view()),
     path("bench/naive", NaiveView.as_view()),
     path("bench/ready", ready),
     *project_urlpatterns,

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 
 from datasets.models import database
 from datasets.serving.permissions import Scope, strangers_may
+from datasets.serving.trust import distrust_all
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -56,6 +57,19 @@ def connection_given_back(respond: Respond) -> Respond:
             return respond(request)
         finally:
             database.give_connection_back()
+
+    return middleware
+
+
+def distrust_after_changes(respond: Respond) -> Respond:
+    """Make the changes of a request visible to the next read of this process; see `serving/trust.py`."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        try:
+            return respond(request)
+        finally:
+            if request.method not in ("GET", "HEAD", "OPTIONS"):
+                distrust_all()
 
     return middleware
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "datasets"
 # A package imports only from the packages before it.
 PACKAGES = [
     "errors",
-    "handover",
+    "lru_cache",
     "outages",
     "bars",
     "calendars",
@@ -56,8 +56,6 @@ MODULES = [
     if path != PACKAGE / "__init__.py" and "migrations" not in path.parts
 ]
 PRODUCT = [*MODULES, *sorted((ROOT / "tvproject").glob("*.py"))]
-# The web server replaces a part of granian's, which has no public place for it; decision 0009.
-SERVER = ROOT / "tvproject" / "server.py"
 
 
 def package_of(path: Path) -> str:
@@ -97,8 +95,6 @@ def test_nobody_imports_a_private_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name_of)
 def test_nobody_uses_a_private_name_of_an_imported_module(path: Path) -> None:
-    if path == SERVER:
-        return
     imported = {name or module.split(".")[0] for module, name in imports(path)}
     used = [
         f"{node.value.id}.{node.attr}"

@@ -97,6 +97,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "datasets.api.reply_pieces.send_in_pieces",
     "datasets.middleware.limit_query",
+    "datasets.api.busy_threads.leave_a_thread",
+    "datasets.api.busy_threads.read_body",
+    "datasets.middleware.distrust_after_changes",
     "datasets.middleware.content_security_policy",
     "datasets.middleware.connection_given_back",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -218,10 +221,7 @@ WHITENOISE_USE_FINDERS = DEBUG or not any(STATIC_ROOT.iterdir())
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        # First: the first class decides that a caller without credentials gets 401, not 403.
-        "datasets.api.authentication.BearerAuthentication",
-        "datasets.api.authentication.CountedBasicAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "datasets.api.authentication.ApiAuthentication",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["datasets.api.throttling.ReadThrottle"],
     "DEFAULT_PARSER_CLASSES": ["datasets.api.parsers.BoundedJSONParser"],
@@ -259,14 +259,11 @@ CORS_EXPOSE_HEADERS = [
 if CORS_ALLOWED_ORIGINS:
     # Near the top, so that error replies carry the CORS headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
+WEB_TRUST_MS: int = ENV["WEB_TRUST_MS"]
 WEB_THREADS: int = ENV["WEB_THREADS"]
 WEB_READER_TIMEOUT_S: int = ENV["WEB_READER_TIMEOUT_S"]
 WEB_CACHE_MB: int = ENV["WEB_CACHE_MB"]
 WEB_CACHE_DISK_MB: int = ENV["WEB_CACHE_DISK_MB"]
-# Addresses that the web server's own thread answers. Their views must not block: they hand over.
-ANSWERED_AT_ONCE = ["/api/tv/ohlc", "/healthz"]
-# Addresses with threads of their own: they may block, and busy pages must not delay them.
-ANSWERED_APART = ["/readyz"]
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradingView dataset service",

@@ -9,54 +9,88 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
-from collections import OrderedDict
-from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import Error
-from rest_framework.authentication import BaseAuthentication, BasicAuthentication
+from django.http import HttpRequest
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from datasets.models import ApiToken, database
+from datasets.lru_cache import LruCache
+from datasets.models import ApiToken, database, hash_secret
 from datasets.serving import clients, sign_in_attempts
+from datasets.serving.trust import Trusted
 
 logger = logging.getLogger(__name__)
 
+# Tokens with their users, by the hash of the secret.
+_tokens: Trusted[str, ApiToken] = Trusted()
 
-class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer tv_…`, a token that was made in the admin."""
 
-    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        header = request.META.get("HTTP_AUTHORIZATION")
-        if header is None:
-            return None
-        kind, _, secret = header.partition(" ")
-        if kind.lower() == "basic":
-            return None
-        if kind.lower() != "bearer":
-            # Not as an anonymous caller: better to be refused than to go on as somebody else. The web
-            # server gives an empty text for a header that holds other characters than ASCII.
-            sentence = (
-                "The Authorization header cannot be read; send `Bearer tv_…`, or basic credentials."
-            )
-            raise _failure(request, sentence)
-        token = ApiToken.find(secret.strip())
-        if token is None:
-            raise _failure(request, "There is no such token; it may have been deleted.")
-        if token.is_expired:
-            at = f"{token.expires_at:%Y-%m-%d %H:%M}"
-            raise _failure(request, f"The token expired on {at} UTC; ask for a new one.")
-        if not token.user.is_active:
-            raise _failure(request, "The account that the token belongs to is turned off.")
-        _note_use(token)
-        return token.user, token
+def authenticate(request: HttpRequest) -> tuple[User, ApiToken | None] | None:
+    """Return the user and the token of the request's credentials; None for a request without any.
+
+    Credentials are an API token, a name with a password, or the session of a signed-in user.
+    Raises `AuthenticationFailed` for wrong credentials, `TooManyRequests` after too many of them.
+    """
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return _by_session(request)
+    kind, _, secret = header.partition(" ")
+    if kind.lower() == "basic":
+        # DRF's class reads the headers alone, which Django's request has too.
+        return _basic.authenticate(request)  # type: ignore[arg-type]
+    if kind.lower() == "bearer":
+        return _by_token(request, secret.strip())
+    # Not as an anonymous caller: better to be refused than to go on as somebody else. The web
+    # server gives an empty text for a header that holds other characters than ASCII.
+    raise _failure(
+        request,
+        "The Authorization header cannot be read; send `Bearer tv_…`, or basic credentials.",
+    )
+
+
+def sign_in_hint(request: HttpRequest) -> str:
+    """Return the `WWW-Authenticate` header; a browser is not offered its own dialog."""
+    bearer = 'Bearer realm="api"'
+    return bearer if "Sec-Fetch-Mode" in request.headers else f'{bearer}, Basic realm="api"'
+
+
+class ApiAuthentication(SessionAuthentication):
+    """`authenticate` for Django REST framework."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken | None] | None:
+        found = authenticate(request._request)
+        if found is not None and "HTTP_AUTHORIZATION" not in request.META:
+            self.enforce_csrf(request)
+        return found
 
     def authenticate_header(self, request: Request) -> str:
-        """Return how one may sign in; a browser is not offered the dialog of its own."""
-        bearer = 'Bearer realm="api"'
-        return bearer if "Sec-Fetch-Mode" in request.headers else f'{bearer}, Basic realm="api"'
+        return sign_in_hint(request._request)
+
+
+def _by_session(request: HttpRequest) -> tuple[User, None] | None:
+    # Without the cookie there is no session to look up.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return None
+    user = request.user
+    return (user, None) if isinstance(user, User) and user.is_active else None
+
+
+def _by_token(request: HttpRequest, secret: str) -> tuple[User, ApiToken]:
+    token = _tokens.get(hash_secret(secret), lambda: ApiToken.find(secret))
+    if token is None:
+        raise _failure(request, "There is no such token; it may have been deleted.")
+    if token.is_expired:
+        at = f"{token.expires_at:%Y-%m-%d %H:%M}"
+        raise _failure(request, f"The token expired on {at} UTC; ask for a new one.")
+    if not token.user.is_active:
+        raise _failure(request, "The account that the token belongs to is turned off.")
+    _note_use(token)
+    return token.user, token
 
 
 class CountedBasicAuthentication(BasicAuthentication):
@@ -74,6 +108,9 @@ class CountedBasicAuthentication(BasicAuthentication):
             user, _ = super().authenticate_credentials(userid, password, request)
         _passwords.keep(userid, password, user)
         return user, None
+
+
+_basic = CountedBasicAuthentication()
 
 
 def _note_use(token: ApiToken) -> None:
@@ -95,32 +132,26 @@ def _failure(request: Any, sentence: str) -> AuthenticationFailed:
 
 
 class _Passwords:
-    """LRU cache of checked passwords, as keyed hashes, in this process.
+    """Checked passwords, as keyed hashes, in this process; the least recently used ones go first.
 
     An entry is valid only while the user's row holds the hash that the password was checked
     against, so a changed password or a disabled account takes effect at once.
     """
 
-    _KEPT = 1000
-
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._lock = Lock()
-        self._kept: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+        self._kept: LruCache[bytes, tuple[int, str]] = LruCache(1000)
 
     def find(self, name: str, password: str) -> User | None:
         """Return the user with this cached password, or None."""
-        found = self._kept.get(self._digest(name, password))
+        found = self._kept.find(self._digest(name, password))
         if found is None:
             return None
         return User.objects.filter(pk=found[0], password=found[1], is_active=True).first()
 
     def keep(self, name: str, password: str, user: User) -> None:
         """Cache the password for this user."""
-        with self._lock:
-            self._kept[self._digest(name, password)] = (user.pk, user.password)
-            if len(self._kept) > self._KEPT:
-                self._kept.popitem(last=False)
+        self._kept.keep(self._digest(name, password), (user.pk, user.password))
 
     def _digest(self, name: str, password: str) -> bytes:
         return hmac.digest(self._key, f"{name}\0{password}".encode(), "sha256")

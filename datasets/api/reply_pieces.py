@@ -13,17 +13,17 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 
 from datasets.api.exceptions import of_error
 from datasets.errors import Busy
-from datasets.handover import about_to_wait, require_thread_that_may_wait
-from datasets.serving.body_cache import LARGE_BYTES
 
 Respond = Callable[[HttpRequest], HttpResponseBase]
 
+# A reply of this size or more is sent in pieces.
+LARGE_BYTES = 256 * 1024
 _PIECE_BYTES = 64 * 1024
 # A reader with a lower average rate since the start of its reply is cut off.
 _SLOWEST_BYTES_PER_S = 16 * 1024
 
 # Each large reply holds a thread while it is sent, and its unpacked body in memory.
-MOST_AT_A_TIME = max(1, settings.WEB_THREADS // 4)
+MOST_AT_A_TIME = max(1, settings.WEB_THREADS // 8)
 _places = threading.BoundedSemaphore(MOST_AT_A_TIME)
 
 
@@ -82,13 +82,11 @@ def send_in_pieces(respond: Respond) -> Respond:
         reply = respond(request)
         if request.method == "HEAD" or not _is_large(reply):
             return reply
-        require_thread_that_may_wait()
         if not _places.acquire(blocking=False):
             reply.close()
             return of_error(
                 Busy("Too many large replies are being sent now; try again in a few seconds.")
             )
-        about_to_wait()
         if isinstance(reply, StreamingHttpResponse):
             content: Any = reply.streaming_content
             reply.streaming_content = Pieces(iter(content))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.openapi import AutoSchema
@@ -44,32 +45,25 @@ class DocumentedSchema(AutoSchema):
     """Marks the endpoints that need credentials; `API_ACCESS` decides."""
 
     def get_auth(self) -> list[Any]:
-        found = super().get_auth()
+        together = super().get_auth()
+        # Each kind of credentials is enough.
+        found: list[Any] = [{name: []} for each in together for name in each]
         return [*found, {}] if is_open_to_all(self.view, self.method) else found
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The entry of API tokens in the schema."""
+class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The entries of the three kinds of credentials in the schema."""
 
-    target_class = "datasets.api.authentication.BearerAuthentication"
-    name = "token"
+    target_class = "datasets.api.authentication.ApiAuthentication"
+    name = ["token", "basic", "cookieAuth"]
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token that was made in the admin: `tv_…`.",
-        }
-
-
-class BasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The entry of name and password in the schema."""
-
-    target_class = "datasets.api.authentication.CountedBasicAuthentication"
-    name = "basic"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "basic"}
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        token = "A token that was made in the admin: `tv_…`."
+        return [
+            {"type": "http", "scheme": "bearer", "description": token},
+            {"type": "http", "scheme": "basic"},
+            {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
+        ]
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,6 @@ from datasets.catalog import lists
 from datasets.errors import FetchError, RateLimited
 from datasets.fetching import throttle
 from datasets.fetching.search_lock import search_lock
-from datasets.handover import about_to_wait
 from datasets.models import Dataset
 from datasets.tradingview.symbols import SymbolMatch, SymbolPage, search_symbols
 
@@ -132,7 +131,6 @@ def _cached_for_beginning(search: Search) -> SymbolPage | None:
 
 def _called(search: Search, *, longest_wait_s: float) -> SymbolPage:
     """Call TradingView and cache the page; return the page of another call that ended meanwhile."""
-    about_to_wait()
     with search_lock(search.cache_key):
         cached = _cached(search)
         if cached is not None:

@@ -103,7 +103,9 @@ class ApiToken(models.Model):
 
     def note_use(self) -> None:
         """Set `last_used_at` to now."""
-        type(self).objects.filter(pk=self.pk).update(last_used_at=timezone.now())
+        now = timezone.now()
+        type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+        self.last_used_at = now
 
 
 def hash_secret(secret: str) -> str:

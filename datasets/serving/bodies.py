@@ -20,18 +20,15 @@ from datasets import catalog, formats
 from datasets.bars import coverage
 from datasets.bars.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, choose_columns
-from datasets.handover import require_thread_that_may_wait
 from datasets.models import Dataset
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest, MadeBars
-from datasets.serving.body_cache import LARGE_BYTES, Rendered, RenderedCache, with_mark
+from datasets.serving.body_cache import Rendered, rendered_cache, with_mark
 from datasets.serving.body_files import RenderedFiles
 from datasets.serving.made_bars import make_longer
 
 _MB = 1024 * 1024
-# A thread that must never block unpacks bodies up to this size itself.
-_UNPACKED_AT_ONCE = 64 * 1024
-rendered = RenderedCache(max_bytes=settings.WEB_CACHE_MB * _MB)
+rendered = rendered_cache(settings.WEB_CACHE_MB * _MB)
 
 
 def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
@@ -41,7 +38,7 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
     """
     dataset = answer.dataset
     version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
-    key = _key(version, representation_of(request), answer.is_cached, answer.is_stale)
+    key = _key(version, _representation_of(request), answer.is_cached, answer.is_stale)
     wants_gzip = accepts_gzip and FORMATS[request.format].is_text
     held = rendered.find(key)
     if held is None or (wants_gzip and not held.is_gzip):
@@ -54,31 +51,11 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
     return held if wants_gzip else held.unpacked()
 
 
-def representation_of(request: BarsRequest) -> bytes:
+@lru_cache(maxsize=4096)
+def _representation_of(request: BarsRequest) -> bytes:
     """Return a hash of 16 bytes of the parameters that change the body of a given dataset."""
     shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
     return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
-
-
-def find_rendered(
-    version: tuple[int, int, str], representation: bytes, *, is_gzip: bool
-) -> Rendered | None:
-    """Return the body of a fresh, cached answer if it is held in memory, and count the hit.
-
-    `version` is a row's id, its file's `modified_ns` and its content hash; `representation` comes
-    from `representation_of`. Raises `HandedOver` in a thread that must never block, when the body is large.
-    """
-    found = rendered.find(_key(version, representation, True, False))
-    if found is None or (is_gzip and not found.is_gzip):
-        return None
-    if len(found.body) >= LARGE_BYTES:
-        require_thread_that_may_wait()
-    if found.is_gzip and not is_gzip:
-        if len(found.body) > _UNPACKED_AT_ONCE:
-            require_thread_that_may_wait()
-        found = found.unpacked()
-    usage.count(version[0])
-    return found
 
 
 def _key(

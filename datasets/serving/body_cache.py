@@ -1,17 +1,14 @@
-"""LRU cache of rendered reply bodies in memory, bounded by bytes; and the form of a body."""
+"""A rendered reply body, and the LRU cache of bodies in memory."""
 
 from __future__ import annotations
 
 import gzip
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Lock
+
+from datasets.lru_cache import LruCache
 
 # Mark in the `ETag` of a reply that comes from a fetch and not from the cache.
 _FETCHED = "-fetched"
-# A thread that must never block does not send bodies of this size or more.
-LARGE_BYTES = 256 * 1024
 _PACKED = '-gzip"'
 # Memory of one cached body beside its bytes and headers: Python objects and the LRU entry.
 _OVERHEAD_BYTES = 700
@@ -72,56 +69,10 @@ class Rendered:
         return replace(self, body=gzip.decompress(self.body), etag=etag, is_gzip=False)
 
 
-class RenderedCache:
-    """LRU cache of rendered reply bodies, bounded by bytes (objects and headers included).
+def rendered_cache(max_bytes: int) -> LruCache[bytes, Rendered]:
+    """Return an LRU cache of rendered bodies, bounded by bytes; objects and headers are counted too.
 
-    Not Django's cache: a hit there costs a file or a socket and a copy of the whole body,
-    more than the rest of a hit. Each process has its own cache.
+    Not Django's cache: a hit there costs a file or a socket and a copy of the whole body, more
+    than the rest of a hit. Each process has its own cache.
     """
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.n_bytes = 0
-        self._kept: OrderedDict[bytes | str, Rendered] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: bytes | str, render: Callable[[], Rendered]) -> Rendered:
-        """Return the body under `key`; render and cache it when there is none."""
-        kept = self.find(key)
-        if kept is not None:
-            return kept
-        # Outside the lock: two threads may render the same body, but neither blocks the cache.
-        fresh = render()
-        self.keep(key, fresh)
-        return fresh
-
-    def find(self, key: bytes | str) -> Rendered | None:
-        """Return the body under `key`, or None."""
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
-            return kept
-
-    def clear(self) -> None:
-        """Remove all bodies."""
-        with self._lock:
-            self._kept.clear()
-            self.n_bytes = 0
-
-    def keep(self, key: bytes | str, rendered: Rendered) -> None:
-        """Cache the body under `key`; remove the least recently used bodies beyond `max_bytes`."""
-        size = rendered.held_bytes + len(key)
-        if size > self.max_bytes // 4:
-            return
-        with self._lock:
-            self._drop(key)
-            self._kept[key] = rendered
-            self.n_bytes += size
-            while self.n_bytes > self.max_bytes:
-                self._drop(next(iter(self._kept)))
-
-    def _drop(self, key: bytes | str) -> None:
-        dropped = self._kept.pop(key, None)
-        if dropped is not None:
-            self.n_bytes -= dropped.held_bytes + len(key)
+    return LruCache(max_bytes, lambda key, rendered: len(key) + rendered.held_bytes)

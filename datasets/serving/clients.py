@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
@@ -24,8 +25,9 @@ from datasets.errors import TooManyRequests
 logger = logging.getLogger(__name__)
 
 _MINUTE_S = 60
-# Longer than the minute, because the clocks of processes differ.
+# A count is of use in its own minute only. Twice as long, so that it surely lasts until then.
 _KEEP_S = 2 * _MINUTE_S
+_teller = ThreadPoolExecutor(1, thread_name_prefix="counts")
 
 
 def address_of(request: HttpRequest) -> str:
@@ -64,7 +66,8 @@ class Tally:
 
     Each process counts in memory and adds its count to the shared cache `_TELLS_A_MINUTE` times
     per limit, because a shared count costs a file or a call to Redis. So each further process
-    may exceed a limit of 6,000 by up to 100; a limit of 60 or less is exact.
+    may exceed a limit of 6,000 by a few hundred; a limit below 120 is exact. Counts of a larger
+    limit are added by a thread of their own: a cached read must not wait for Redis or a disk.
     """
 
     _TELLS_A_MINUTE = 60
@@ -79,11 +82,6 @@ class Tally:
         """Count one request; raise `TooManyRequests` when the client is over its limit."""
         if self.limit and self._add(client) > self.limit:
             raise self._refusal()
-
-    def is_time_to_tell(self, client: str) -> bool:
-        """Return whether the client's next count goes to the shared cache, which may block."""
-        untold = self._counts.get(client, (0, 0))[1]
-        return bool(self.limit) and untold + 1 >= self._untold_at_most
 
     def take_back(self, client: str) -> None:
         """Remove one request from this minute's count: it did not happen after all."""
@@ -102,6 +100,7 @@ class Tally:
     def forget(self) -> None:
         """Reset the counts of this process."""
         self._minute = 0
+        self._is_telling = False
         # For each client: the shared count, and the requests that it does not contain yet.
         self._counts: dict[str, tuple[int, int]] = {}
 
@@ -122,19 +121,23 @@ class Tally:
                 # No call to the shared cache for a client that is over its limit already.
                 return self.limit + 1
             untold += 1
-            is_time_to_tell = untold >= self._untold_at_most
-            self._counts[client] = (told + untold, 0) if is_time_to_tell else (told, untold)
-        if is_time_to_tell:
-            told = self._tell(minute, client, untold, otherwise=told + untold)
-            untold = 0
-        return told + untold
+            total, is_exact = told + untold, self._untold_at_most == 1
+            # One at a time: while the shared cache hangs, counts add up here and not in a queue.
+            is_time = untold >= self._untold_at_most and (is_exact or not self._is_telling)
+            self._counts[client] = (total, 0) if is_time else (told, untold)
+            self._is_telling |= is_time and not is_exact
+        if is_time and is_exact:
+            return self._tell(minute, client, untold) or total
+        if is_time:
+            _teller.submit(self._tell, minute, client, untold)
+        return total
 
-    def _tell(self, minute: int, client: str, number: int, *, otherwise: int) -> int:
+    def _tell(self, minute: int, client: str, number: int) -> int | None:
+        """Add to the shared count; return the count of all processes, None where it is unknown."""
         told = _add_for_all(f"{self._setting}:{minute}:{client}", number)
-        if told is None:
-            return otherwise
         with self._lock:
-            if self._minute == minute:
+            self._is_telling = False
+            if told is not None and self._minute == minute:
                 known, untold = self._counts.get(client, (0, 0))
                 self._counts[client] = (max(told, known), untold)
         return told

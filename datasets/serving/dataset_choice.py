@@ -15,14 +15,27 @@ from datasets.catalog import outputs
 from datasets.errors import StoreError
 from datasets.models import Dataset
 from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.trust import Trusted, distrust_all
+
+_trusted: Trusted[tuple[DatasetKey, int | None], Answer] = Trusted()
 
 
 def find_cached(request: BarsRequest) -> Answer | None:
     """Return the dataset on disk that answers the request, stale or not, or None.
 
     The first fresh dataset in the order of `selection.ORDER` wins, else the first stale one. A
-    dataset whose file is missing or differs from its row is verified first.
+    dataset whose file is missing or differs from its row is verified first. A fresh dataset is
+    trusted for `WEB_TRUST_MS`: the next reads look neither at its row nor at its file.
     """
+
+    def is_fresh(answer: Answer) -> bool:
+        return not is_stale(answer.dataset, request.max_age_s)
+
+    wanted = (request.key, request.max_age_s)
+    return _trusted.get(wanted, lambda: _choose(request), is_lasting=is_fresh)
+
+
+def _choose(request: BarsRequest) -> Answer | None:
     stale = None
     for dataset in _candidates(request.key):
         if not _is_on_disk(dataset):
@@ -58,8 +71,9 @@ def _is_on_disk(dataset: Dataset) -> bool:
     with suppress(StoreError):
         if is_ready and outputs.get_store().version(dataset.path) == recorded:
             return True
+    # The read also corrects the row's state, in either case.
+    distrust_all()
     with suppress(StoreError):
-        # The read also corrects the row's state, in either case.
         catalog.read(dataset)
         return True
     return False

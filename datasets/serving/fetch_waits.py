@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from datasets import errors
 from datasets.errors import FetchError
-from datasets.handover import about_to_wait
 from datasets.models import Fetch, database
 
 # Seconds between two reads of the fetch's row. The first pause is short, because many fetches
@@ -18,7 +17,7 @@ from datasets.models import Fetch, database
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 # Most requests of one process that may wait for fetches at one time. The others get a 202 at
 # once, so that threads are left for requests of cached bars.
-MAX_WAITING = settings.WEB_THREADS - max(1, min(16, settings.WEB_THREADS // 4))
+MAX_WAITING = max(1, settings.WEB_THREADS // 4)
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
 
 
@@ -30,7 +29,6 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
     """
     if wait_s <= 0 or fetch.is_finished or not _waiting.acquire(blocking=False):
         return fetch
-    about_to_wait()
     try:
         deadline = time.monotonic() + wait_s
         pause_s = _FIRST_PAUSE_S

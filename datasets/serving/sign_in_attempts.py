@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from datasets.errors import Busy
-from datasets.handover import about_to_wait
 from datasets.serving import clients
 
 # One hash keeps a processor busy for most of a second. Two at a time would each take twice as
 # long, and would slow down the readers of bars.
 _N_AT_A_TIME = 1
 # Bounds on waiting for a check, of each process: number of passwords, and seconds.
-_MOST_WAITING = 8
+_MOST_WAITING = 4
 _PATIENCE_S = 3.0
 
 _hashing = threading.BoundedSemaphore(_N_AT_A_TIME)
@@ -35,7 +34,6 @@ def attempt(address: str) -> Iterator[None]:
         clients.failed_sign_ins.take_back(address)
         raise _busy()
     try:
-        about_to_wait()
         if not _hashing.acquire(timeout=_PATIENCE_S):
             clients.failed_sign_ins.take_back(address)
             raise _busy()

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from datasets import catalog
 from datasets.models import Dataset
-from datasets.serving.body_cache import Rendered, RenderedCache
+from datasets.serving.body_cache import Rendered, rendered_cache
 
 WIDTH, HEIGHT = 120, 32
 _N_POINTS = 60
@@ -16,7 +16,7 @@ _MARGIN = 2
 # cannot follow the page's theme.
 _UP, _DOWN = "#15917f", "#d9484a"
 
-drawn = RenderedCache(max_bytes=4 * 1024 * 1024)
+drawn = rendered_cache(4 * 1024 * 1024)
 
 
 def sparkline(dataset: Dataset) -> Rendered:
@@ -25,12 +25,14 @@ def sparkline(dataset: Dataset) -> Rendered:
     Raises `StoreError` when the cache has no drawing of this content and the file cannot be read.
     """
 
-    def draw() -> Rendered:
+    key = dataset.content_hash.encode()
+    found = drawn.find(key)
+    if found is None:
         closes = catalog.read(dataset)["close"].to_numpy()
         etag = f'"{dataset.content_hash[:32]}-line"'
-        return Rendered(svg(closes).encode(), etag, is_gzip=False)
-
-    return drawn.get(dataset.content_hash, draw)
+        found = Rendered(svg(closes).encode(), etag, is_gzip=False)
+        drawn.keep(key, found)
+    return found
 
 
 def svg(closes: npt.NDArray[np.float64]) -> str:

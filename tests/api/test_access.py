@@ -528,6 +528,8 @@ def test_reads_are_told_in_steps_so_that_few_are_slow(
             n_allowed += 1
         except TooManyRequests:
             pass
+        # A thread of its own tells; this waits for what it has to do.
+        clients._teller.submit(lambda: None).result()
 
     assert 600 <= n_allowed <= 610
     assert set(told) == {10}
@@ -609,7 +611,7 @@ def test_when_all_places_for_waiting_are_taken_nobody_waits_and_readers_are_serv
 
 
 def test_fewer_requests_may_wait_than_there_are_threads(settings: Any) -> None:
-    assert 0 < fetch_waits.MAX_WAITING <= settings.WEB_THREADS - 16
+    assert 0 < fetch_waits.MAX_WAITING <= settings.WEB_THREADS // 4
 
 
 # --- what a browser may load, and what a reply never tells ------------------------------

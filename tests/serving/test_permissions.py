@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
 from django.test import Client, RequestFactory
@@ -264,9 +265,7 @@ def test_a_renamed_view_keeps_its_scopes(
     assert dataset.state == Dataset.State.READY
 
 
-def test_a_view_of_bars_that_states_no_scope_gives_no_early_reply(
-    dataset: Dataset, client: Client
-) -> None:
+def test_a_view_of_bars_that_states_no_scope_is_closed(dataset: Dataset, client: Client) -> None:
     address = "/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=300"
     assert client.get(address).status_code == 200
 
@@ -289,6 +288,7 @@ def sign_in(request: Any, name: str) -> None:
         request.META["HTTP_AUTHORIZATION"] = f"Bearer {token.renew()}"
         token.save()
     elif name != "stranger":
+        request.COOKIES[settings.SESSION_COOKIE_NAME] = "of a session"
         request.user = User.objects.get(username=name)
 
 

@@ -18,7 +18,7 @@ from django.http import FileResponse, HttpResponse
 from django.test import RequestFactory
 
 from datasets.api import reply_pieces
-from datasets.serving.body_cache import LARGE_BYTES
+from datasets.api.reply_pieces import LARGE_BYTES
 from tests.support.stacks import Feed, Running, Stack, wait_until
 
 MB = 2**20

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from datasets.api.replies import accepts_gzip, bars_reply, choose_format
+from datasets.api.replies import bars_reply
 from datasets.api.serializers import FetchSerializer
 from datasets.models import Fetch
 from datasets.serving import bodies
@@ -33,25 +32,19 @@ class OwnNegotiation(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-def render_bars(request: Request, answer: Answer, wanted: BarsRequest) -> HttpResponse:
+def render_bars(
+    request: HttpRequest, answer: Answer, wanted: BarsRequest, *, is_gzip: bool
+) -> HttpResponse:
     """Return the reply with the answer's bars.
 
     Raises `StoreError` when the file has become unreadable since the answer was found.
     """
-    is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     rendered = bodies.render(answer, wanted, accepts_gzip=is_gzip)
-    path = answer.dataset.path
-    return bars_reply(request._request, rendered, format=wanted.format, dataset_path=path)
+    return bars_reply(request, rendered, format=wanted.format, dataset_path=answer.dataset.path)
 
 
-def with_chosen_format(request: Request, wanted: BarsRequest) -> BarsRequest:
-    """Return `wanted` with the format that its parameter or the `Accept` header names."""
-    return replace(wanted, format=choose_format(wanted.format, request.headers.get("Accept", "")))
-
-
-def accepted_reply(fetch: Fetch) -> Response:
+def accepted_reply(fetch: Fetch) -> HttpResponse:
     """Return 202 with the running fetch; `Location` is the fetch's own address."""
-    response = Response(FetchSerializer(fetch).data, status=202)
-    response["Location"] = reverse("api-fetch-detail", args=[fetch.pk])
-    response["Retry-After"] = "1"
-    return response
+    body = JSONRenderer().render(FetchSerializer(fetch).data)
+    headers = {"Location": reverse("api-fetch-detail", args=[fetch.pk]), "Retry-After": "1"}
+    return HttpResponse(body, status=202, content_type="application/json", headers=headers)

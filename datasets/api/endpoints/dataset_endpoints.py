@@ -19,7 +19,6 @@ from datasets.api.endpoints.bar_replies import (
     OwnNegotiation,
     accepted_reply,
     render_bars,
-    with_chosen_format,
 )
 from datasets.api.filtering import (
     BooleanFilter,
@@ -32,7 +31,7 @@ from datasets.api.filtering import (
     WholeNumberFilter,
 )
 from datasets.api.parameters import BarsParameters
-from datasets.api.replies import file_reply
+from datasets.api.replies import accepts_gzip, choose_format, file_reply
 from datasets.api.serializers import DatasetSerializer
 from datasets.catalog import lists
 from datasets.formats import FORMATS
@@ -109,7 +108,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         required_scopes={"POST": Scope.MANAGE},
         required_permission=MAY_FETCH_AGAIN,
     )
-    def refresh(self, request: Request, pk: str) -> Response:
+    def refresh(self, request: Request, pk: str) -> HttpResponse:
         """Fetch the dataset again now."""
         dataset = self.get_object()
         caller = caller_of(request)
@@ -128,9 +127,14 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
         dataset = self.get_object()
         parameters = BarsParameters(data=request.query_params)
         parameters.is_valid(raise_exception=True)
-        wanted = with_chosen_format(request, BarsRequest(dataset.key, **parameters.part()))
-        answer = Answer(dataset, is_cached=True)
-        return render_bars(request, answer, wanted)
+        part = parameters.part()
+        part["format"] = choose_format(part["format"], request.headers.get("Accept", ""))
+        return render_bars(
+            request._request,
+            Answer(dataset, is_cached=True),
+            BarsRequest(dataset.key, **part),
+            is_gzip=accepts_gzip(request.headers.get("Accept-Encoding", "")),
+        )
 
     @schema.gaps_schema
     @action(detail=True, filter_backends=(), pagination_class=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -65,7 +66,7 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
         return {**super().get_serializer_context(), "is_list": self.action == "list"}
 
     @schema.new_fetches_schema
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         """Fetch one symbol or many. A running fetch is joined, and a fresh dataset is not fetched again."""
         wanted = NewFetches(data=request.data)
         wanted.is_valid(raise_exception=True)
