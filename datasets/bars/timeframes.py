@@ -100,6 +100,11 @@ class BarLength:
         return str(self.count) if self.count % 60 else f"{self.count // 60}h"
 
     @property
+    def label(self) -> str:
+        """The spelling in pages and output: minutes have their unit (`7m`)."""
+        return self.value if self.value[-1].isalpha() else f"{self.value}m"
+
+    @property
     def minutes(self) -> int | None:
         """Length of an intraday bar in minutes; None for days, weeks and months."""
         return self.count if self.unit == "m" else None

@@ -15,11 +15,13 @@ from django.http import HttpRequest
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
 
-from datasets.bars import Timeframe
+from datasets.bars import BarLength, Timeframe
 from datasets.views import phrases
 from datasets.views.advice import ADVICE
 from datasets.views.studies import STUDIES
 
+# Timeframes that the page offers beside those that TradingView sends. An address may name any other.
+_MADE = ("6h", "12h", "2D", "2W", "3M", "6M", "12M")
 # Name and length in seconds of each unit. A month is as long as the longest one.
 _UNITS = {
     "m": ("minute", 60),
@@ -39,18 +41,19 @@ def feed(request: HttpRequest) -> dict[str, Any]:
 def timeframes() -> list[dict[str, Any]]:
     """Return value, label, title, greatest length in seconds and `is_intraday` of each timeframe."""
     rows = []
-    for timeframe in Timeframe:
-        number, (unit, seconds) = int(timeframe.label[:-1]), _UNITS[timeframe.label[-1]]
+    for length in map(BarLength.parse, (*Timeframe, *_MADE)):
+        number, (unit, seconds) = int(length.label[:-1]), _UNITS[length.label[-1]]
+        title = f"{number} {unit}" if number == 1 else f"{number} {unit}s"
         rows.append(
             {
-                "value": timeframe.value,
-                "label": timeframe.label,
-                "title": f"{number} {unit}" if number == 1 else f"{number} {unit}s",
+                "value": length.value,
+                "label": length.label,
+                "title": title if length.fetched else f"{title}, made of {length.base.label}",
                 "seconds": number * seconds,
-                "is_intraday": timeframe.is_intraday,
+                "is_intraday": length.minutes is not None,
             }
         )
-    return rows
+    return sorted(rows, key=lambda row: row["seconds"])
 
 
 @cache

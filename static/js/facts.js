@@ -4,6 +4,7 @@ import { barsUrl } from "./api.js";
 import { unfinished } from "./newest.js";
 import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
 import { adjustments, sources } from "./page-data.js";
+import { labelOf } from "./timeframes.js";
 import { utcMinute } from "./times.js";
 
 const N_ROWS = 30;
@@ -55,6 +56,7 @@ function factsOf(shown) {
     ["Source", sources[shown.source] ?? shown.source],
     ["Feed", feedOf(shown)],
     ["Timeframe", shown.timeframeLabel],
+    ["Made from", shown.madeFrom && labelOf(shown.madeFrom), "TradingView does not send this timeframe. The bars are made of shorter ones, and are whole."],
     ["Bars", barsHeld(shown)],
     ["Range", `${utcMinute(bars.time[0])} – ${utcMinute(bars.time.at(-1))} UTC`],
     ["Fetched", [`${fetchedAt.slice(0, 19).replace("T", " ")} UTC, `, age]],

@@ -17,7 +17,7 @@ import { keep, keepRecent, recall } from "./memory.js";
 import { Mover } from "./moving.js";
 import { overdueFor, watchEnd } from "./newest.js";
 import { showEmpty, showNothing, showProblem } from "./overlay.js";
-import { fillForm, hasSymbol, isTyping, markFields, readForm, stepTimeframe, watchForm } from "./panel.js";
+import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./panel.js";
 import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
@@ -96,6 +96,7 @@ function draw(reply) {
   // In the API's spelling, so that two spellings of one symbol give one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
   drawn = series;
+  offerTimeframe(reply.timeframe);
   // Text that is being typed belongs to the next request.
   if (!isTyping()) fillForm(series);
   const started = performance.now();

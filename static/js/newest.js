@@ -43,11 +43,12 @@ function endOf({ bars, timeframe, instrument }) {
  * certain. Newer data are a bar after the last one, or the final values of a last bar that was forming.
  */
 export function overdueFor(shown, nowMs = Date.now()) {
-  const { bars, timeframe, instrument, isForming, fetchedAt } = shown;
+  const { bars, timeframe, madeFrom, instrument, isForming, fetchedAt } = shown;
   const delay = (instrument?.delay_s ?? 0) + GRACE_S;
   const fetched = Date.parse(fetchedAt) / 1000;
   const hours = hoursOf(instrument);
-  const length = secondsOf(timeframe);
+  // A made bar exists only when it is whole.
+  const length = secondsOf(timeframe) * (madeFrom ? 2 : 1);
   let next = hours.firstOpen(bars.time.at(-1) + length) + delay;
   // The market should have been open, but it had no bar: a holiday, or no trades.
   if (fetched >= next) next = hours.firstOpen(fetched - delay + length) + delay;

@@ -2,6 +2,7 @@
 
 import { SERIES_DEFAULTS, splitSymbol } from "./address.js";
 import { recall } from "./memory.js";
+import { labelOf } from "./timeframes.js";
 
 const form = document.getElementById("fetch-form");
 const dot = document.querySelector("#options-open .dot");
@@ -20,6 +21,18 @@ export function fillForm(series) {
   form.elements.symbol.dataset.shown = wanted.symbol;
   showChosen();
   showOptions();
+}
+
+/** Add a button for a timeframe that the row does not have, such as `7` in a link. */
+export function offerTimeframe(value) {
+  const buttons = [...form.elements.timeframe];
+  if (buttons.some((button) => button.value === value)) return;
+  const added = buttons.at(-1).parentElement.cloneNode(true);
+  const [button, text] = added.children;
+  added.title = text.textContent = labelOf(value);
+  button.setAttribute("aria-label", labelOf(value));
+  button.value = value;
+  buttons.at(-1).parentElement.after(added);
 }
 
 /** Mark the fields that the API has refused, and unmark all others. */
@@ -49,11 +62,11 @@ export function watchForm(onSubmit) {
     document.getElementById("options").hidePopover();
     onSubmit();
   });
-  for (const button of form.elements.timeframe) {
+  form.querySelector(".field-timeframe").addEventListener("click", ({ target, detail }) => {
     // A mouse click submits at once. Arrow keys pass over several timeframes, and each would cost a
     // call to TradingView, so the keyboard submits with Enter.
-    button.addEventListener("click", (event) => event.detail > 0 && form.elements.symbol.value.trim() && onSubmit());
-  }
+    if (target.name === "timeframe" && detail > 0 && hasSymbol()) onSubmit();
+  });
   form.addEventListener("change", showOptions);
 }
 

@@ -12,6 +12,8 @@ export function shownOf(reply, { series }) {
     instrument: reply.instrument,
     timeframe: reply.timeframe,
     timeframeLabel: labelOf(reply.timeframe),
+    // Only for a timeframe that TradingView does not send.
+    madeFrom: reply.made_from,
     fullSymbol: reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol,
     source: reply.source,
     dataset: reply.dataset,
