@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from datasets.bars import BarLength
+from datasets.bars import BAR_SCHEMA, BarLength
 from datasets.calendars import (
+    CALENDAR_FACTS,
     NEVER,
+    Calendar,
     Clock,
     Integers,
     Windows,
@@ -31,6 +35,7 @@ from datasets.research.dataframes import (
     to_ms,
     utc_index,
 )
+from datasets.research.last_bars import closed_by, is_final
 from datasets.research.load_forms import convert
 
 # Bars of these units add up to bars of these longer ones. Weeks do not add up to months.
@@ -196,3 +201,27 @@ def make_bars(
     frame = made.iloc[first:last][list(columns)]
     frame.attrs["last_bar_final"] = True if len(frame) else None
     return convert(frame, form)
+
+
+def make_table(table: pa.Table, facts: dict[str, Any], length: BarLength) -> pa.Table:
+    """Return the whole bars of `length` that the newest bars of a dataset add up to.
+
+    `table` has `BAR_SCHEMA` and ends with the dataset's last bar; so has the result. `facts` are
+    named as in the metadata of the dataset's file. Raises `InvalidRequest` where the exchange's
+    hours are not known.
+    """
+    instrument, timeframe = facts["instrument"], facts["key"]["timeframe"]
+    calendar = Calendar.of(instrument)
+    if not calendar.is_known:
+        message = f"Bars of {length.value} cannot be made. {calendar.why_unknown}"
+        raise InvalidRequest({"timeframe": [message]})
+    edge = {"last": facts["last_time"]}
+    if is_final(facts):
+        edge["closed_by"] = datetime.fromtimestamp(closed_by(facts) / 1000, UTC).isoformat()
+    else:
+        edge["forming"] = facts["last_time"]
+    bars = table.to_pandas().set_index("time")
+    bars.attrs.update(timeframe=timeframe, edge=edge)
+    bars.attrs.update({name: instrument.get(name, "") for name in CALENDAR_FACTS})
+    made = resample(bars, length.value).reset_index()
+    return pa.Table.from_pandas(made[BAR_SCHEMA.names], schema=BAR_SCHEMA, preserve_index=False)

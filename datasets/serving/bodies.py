@@ -21,11 +21,11 @@ from datasets.bars import coverage
 from datasets.bars.coverage import Coverage, coverage_of
 from datasets.formats import FORMATS, choose_columns
 from datasets.models import Dataset
+from datasets.research.resampling import make_table
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest, MadeBars
 from datasets.serving.body_cache import Rendered, rendered_cache, with_mark
 from datasets.serving.body_files import RenderedFiles
-from datasets.serving.made_bars import make_longer
 
 _MB = 1024 * 1024
 rendered = rendered_cache(settings.WEB_CACHE_MB * _MB)
@@ -111,7 +111,14 @@ def _held(answer: Answer, request: BarsRequest) -> pa.Table:
     table = catalog.read(dataset)
     table = table.slice(max(0, table.num_rows - request.key.n_bars))
     if request.made is not None:
-        table = make_longer(table, dataset, request.made.length)
+        facts = {
+            "key": dataset.key.as_dict(),
+            "instrument": dataset.instrument,
+            "fetched_at": dataset.fetched_at.isoformat(),
+            "last_time": dataset.last_time.isoformat(),
+            "last_bar_final": dataset.last_bar_final,
+        }
+        table = make_table(table, facts, request.made.length)
         return table.slice(max(0, table.num_rows - request.made.n_bars))
     if request.closed and dataset.last_bar_final is False and table.num_rows:
         table = table.slice(0, table.num_rows - 1)
