@@ -23,7 +23,7 @@ _PIECE_BYTES = 64 * 1024
 _SLOWEST_BYTES_PER_S = 16 * 1024
 
 # Each large reply holds a thread while it is sent, and its unpacked body in memory.
-MOST_AT_A_TIME = max(1, settings.WEB_THREADS // 8)
+MOST_AT_A_TIME = max(1, settings.WEB_THREADS // 4)
 _places = threading.BoundedSemaphore(MOST_AT_A_TIME)
 
 
