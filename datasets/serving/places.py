@@ -15,9 +15,9 @@ _PATIENCE_S = 1.0
 class Places:
     """A number of places. A request without one is refused, or waits while places become free.
 
-    With `patience_s=0` no request waits. Else requests wait until no place has been given back for `patience_s`: then all places are stuck,
-    and requests are refused at once until one is given back. Otherwise the requests that wait
-    would hold the threads that are left.
+    With `patience_s=0` no request waits. Else requests wait until no place has been given back for
+    `patience_s`: then all places are stuck, and requests are refused at once until one is given
+    back. Otherwise the requests that wait would hold the threads that are left.
     """
 
     def __init__(self, number: int, sentence: str, *, patience_s: float = _PATIENCE_S) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import count
+from threading import Lock
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
 from django.conf import settings
 
 from datasets.lru_cache import LruCache
+
+# Seconds. While one thread checks a value again and the check hangs, the other threads get the old
+# value for at most this long. A statement that hangs is given up sooner.
+_OLDEST_S = 60.0
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -28,6 +33,8 @@ class _Checked(NamedTuple, Generic[Value]):
     value: Value
     at: float
     generation: int
+    # Held by the thread that checks the value again.
+    check: Lock
 
 
 class Trusted(Generic[Key, Value]):
@@ -45,20 +52,29 @@ class Trusted(Generic[Key, Value]):
     ) -> Value | None:
         """Return the trusted value, else the result of `check`; it is trusted from now on if `is_lasting`.
 
-        None is never trusted. A trusted value that is no longer `is_lasting` is checked again.
+        None is never trusted. A trusted value that is no longer `is_lasting` is checked again. One
+        thread at a time checks a value again: the other threads get the old value meanwhile, so
+        that a hung database holds one thread a value.
         """
-        now, generation = monotonic(), _generation
-        trust_s = settings.WEB_TRUST_MS / 1000
         found = self._checked.find(key)
-        if (
-            found is not None
-            and found.generation == generation
-            and now - found.at < trust_s
-            and is_lasting(found.value)
-        ):
+        if found is None or found.generation != _generation or not is_lasting(found.value):
+            return self._check(key, check, is_lasting)
+        age_s = monotonic() - found.at
+        if age_s < settings.WEB_TRUST_MS / 1000:
             return found.value
+        if not found.check.acquire(blocking=False):
+            return found.value if age_s < _OLDEST_S else self._check(key, check, is_lasting)
+        try:
+            return self._check(key, check, is_lasting)
+        finally:
+            found.check.release()
+
+    def _check(
+        self, key: Key, check: Callable[[], Value | None], is_lasting: Callable[[Value], bool]
+    ) -> Value | None:
+        # The instant and the generation from before the check: a change meanwhile counts.
+        now, generation = monotonic(), _generation
         value = check()
-        if trust_s and value is not None and is_lasting(value):
-            # The instant and the generation from before the check: a change meanwhile counts.
-            self._checked.keep(key, _Checked(value, now, generation))
+        if settings.WEB_TRUST_MS and value is not None and is_lasting(value):
+            self._checked.keep(key, _Checked(value, now, generation, Lock()))
         return value

@@ -139,6 +139,22 @@ def test_what_this_process_changes_is_seen_at_once(
     assert client.get(f"{OHLC}&wait=0").status_code == 202
 
 
+def test_a_check_that_hangs_holds_one_thread_and_the_others_get_the_old_value(
+    clock: list[float],
+) -> None:
+    values: trust.Trusted[str, str] = trust.Trusted()
+    values.get("key", lambda: "old")
+    clock[0] += 1.0
+
+    def hang() -> str:
+        assert values.get("key", lambda: "of another thread") == "old"
+        clock[0] += 60.0
+        assert values.get("key", lambda: "of another thread") == "of another thread"
+        return "new"
+
+    assert values.get("key", hang) == "new"
+
+
 def test_a_change_during_a_check_is_not_trusted_away(clock: list[float]) -> None:
     trusted: trust.Trusted[str, str] = trust.Trusted()
 
