@@ -45,6 +45,7 @@ EDGES = {
     "websocket": {"tradingview"},
     "requests": {"tradingview", "research", "storage"},
     "celery": {"fetching"},
+    "exchange_calendars": {"calendars"},
     "rest_framework": {"api", "urls"},
 }
 # A folder with more modules than this asks to be split by question.

@@ -150,10 +150,22 @@ class OhlcSerializer(serializers.Serializer[Any]):
     instrument = serializers.DictField()
 
 
+class TradingDaysSerializer(serializers.Serializer[Any]):
+    """The trading days of the bars, in order."""
+
+    first = serializers.ListField(
+        child=serializers.IntegerField(), help_text="The position of each day's first bar."
+    )
+    date = serializers.ListField(
+        child=serializers.DateField(), help_text="The trading date, as the exchange counts it."
+    )
+
+
 class OhlcColumnsSerializer(OhlcSerializer):
     """The same with `format=columns`."""
 
     ohlc = ColumnsSerializer()  # type: ignore[assignment]
+    trading_days = TradingDaysSerializer()
 
 
 _PROBLEM_TITLES = {

@@ -12,13 +12,13 @@ from datasets.calendars.zones import Integers
 
 # TradingView's exchange, and the market's code in ISO 10383, which is the library's own name of
 # the calendar. Not its aliases: its `ICE` is a market of futures. An exchange whose instruments
-# are listed in several countries (EURONEXT), and markets that the library does not have (HOSE),
-# have no second opinion.
+# are listed in several countries (EURONEXT), and markets that the library does not have (HOSE)
+# or cannot build in this version (TASE), have no second opinion.
 MARKETS = {
     "NASDAQ": "XNYS", "NYSE": "XNYS", "AMEX": "XNYS", "BATS": "XNYS", "CBOE": "XNYS", "OTC": "XNYS",
     "LSE": "XLON", "LSIN": "XLON", "XETR": "XETR", "FWB": "XFRA", "MIL": "XMIL", "BME": "XMAD",
     "SIX": "XSWX", "OMXSTO": "XSTO", "OMXHEX": "XHEL", "OMXCOP": "XCSE", "OMXICE": "XICE",
-    "GPW": "XWAR", "BIST": "XIST", "TASE": "XTAE", "JSE": "XJSE", "TADAWUL": "XSAU", "NSE": "XBOM",
+    "GPW": "XWAR", "BIST": "XIST", "JSE": "XJSE", "TADAWUL": "XSAU", "NSE": "XBOM",
     "BSE": "XBOM", "TSE": "XTKS", "HKEX": "XHKG", "SSE": "XSHG", "SZSE": "XSHG", "TWSE": "XTAI",
     "TPEX": "XTAI", "KRX": "XKRX", "ASX": "XASX", "NZX": "XNZE", "SGX": "XSES", "SET": "XBKK",
     "MYX": "XKLS", "IDX": "XIDX", "PSE": "XPHS", "TSX": "XTSE", "TSXV": "XTSE", "NEO": "XTSE",
@@ -63,17 +63,18 @@ def find_market(exchange: str, kind: str = "") -> str | None:
 _FIRST_YEARS = (1960, 1980, 1992, 2000)
 
 
-def second_opinion(market: str, first_year: int) -> Opinion:
+def second_opinion(market: str, first_year: int) -> Opinion | None:
     """Return the sessions of a market from a year on, where the library reaches so far back.
 
-    They end about a year ahead. The first call for a market takes up to a second.
+    They end about a year ahead. Returns None where the library cannot build the market's
+    calendar. The first call for a market takes up to a second.
     """
     reached = [year for year in _FIRST_YEARS if year <= first_year]
     return _sessions_of(market, reached[-1] if reached else _FIRST_YEARS[0])
 
 
 @lru_cache(maxsize=64)
-def _sessions_of(market: str, first_year: int) -> Opinion:
+def _sessions_of(market: str, first_year: int) -> Opinion | None:
     # Not at the top: the import takes most of a second, and few processes need it.
     import exchange_calendars
 
@@ -87,7 +88,11 @@ def _sessions_of(market: str, first_year: int) -> Opinion:
             later = [year for year in _FIRST_YEARS if year > first_year]
             if later:
                 return _sessions_of(market, later[0])
-            schedule = exchange_calendars.get_calendar(market).schedule
+            try:
+                schedule = exchange_calendars.get_calendar(market).schedule
+            except ValueError:
+                # A fetch must not fail by a fault in the library's table of holidays.
+                return None
         dates = schedule.index.to_numpy().astype("M8[D]").astype(np.int64)
         opens, closes = (
             schedule[name].dt.tz_convert(None).to_numpy().astype("M8[ms]").astype(np.int64)

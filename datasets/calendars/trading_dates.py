@@ -51,7 +51,7 @@ def bar_days(times: Integers, calendar: Calendar, length: BarLength) -> BarDays:
     times
         Openings, UNIX milliseconds, in order, shape (n,).
     calendar
-        A calendar whose hours are known; otherwise the dates are those of UTC.
+        A calendar. Where its hours are not known, the dates are those of its clock, or of UTC.
     length
         The length of the bars.
     """
@@ -59,7 +59,8 @@ def bar_days(times: Integers, calendar: Calendar, length: BarLength) -> BarDays:
     zone = parse_zone(calendar.timezone)
     if not len(table) or zone is None:
         nowhere = np.full(len(times), -1, dtype=np.int64)
-        return BarDays(table, times // DAY_MS, nowhere, np.zeros(len(times), dtype=bool))
+        dates = (times if zone is None else to_wall(times, zone)) // DAY_MS
+        return BarDays(table, dates, nowhere, np.zeros(len(times), dtype=bool))
     rows = last_before(table.opens, times)
     is_inside = (rows >= 0) & (times < table.closes[rows])
     dates = table.dates[rows]

@@ -11,14 +11,16 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
 
 from datasets import catalog, formats
-from datasets.bars import coverage
+from datasets.bars import BarLength, coverage
 from datasets.bars.coverage import Coverage, coverage_of
+from datasets.calendars import Calendar, bar_days
 from datasets.formats import FORMATS, choose_columns
 from datasets.models import Dataset
 from datasets.research.resampling import make_table
@@ -150,7 +152,12 @@ def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
     if not FORMATS[request.format].has_envelope:
         return Rendered(bars, _tag(bars), is_gzip=False, headers=headers)
-    envelope = partial(_enveloped, made=request.made)
+    more: dict[str, Any] = {}
+    if request.format == "columns":
+        made = request.made
+        length = made.length if made else BarLength.parse(answer.dataset.timeframe)
+        more["trading_days"] = _trading_days(part, answer.dataset, length)
+    envelope = partial(_enveloped, made=request.made, more=more)
     body = envelope(answer, covered, last_bar_final, part.num_rows, bars)
     if answer.is_cached:
         return Rendered(body, _tag(body), is_gzip=False, headers=headers)
@@ -159,6 +166,19 @@ def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
     as_cached = replace(answer, is_cached=True)
     cached = envelope(as_cached, covered, last_bar_final, part.num_rows, bars)
     return Rendered(body, with_mark(_tag(cached)), is_gzip=False, headers=headers)
+
+
+def _trading_days(table: pa.Table, dataset: Dataset, length: BarLength) -> dict[str, Any]:
+    """Return the trading days of bars of `length`, in order: the page's labels, breaks and VWAP follow them.
+
+    `first` are the positions of the days' first bars in the reply, and `date` the trading
+    dates, `YYYY-MM-DD`. Where the exchange's hours are not known, dates are those of its clock.
+    """
+    times = table["time"].combine_chunks().view(pa.int64()).to_numpy()
+    dates = bar_days(times, Calendar.of(dataset.instrument), length).dates
+    first = np.flatnonzero(np.diff(dates, prepend=dates[:1] - 1))
+    days = np.datetime_as_string(dates[first].view("M8[D]"))
+    return {"first": first.tolist(), "date": days.tolist()}
 
 
 def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
@@ -196,8 +216,9 @@ def _enveloped(
     count: int,
     bars: bytes,
     made: MadeBars | None,
+    more: dict[str, Any],
 ) -> bytes:
-    """Return the JSON reply; the user's five keys come first."""
+    """Return the JSON reply; the user's five keys come first, `more` is last."""
     dataset = answer.dataset
     head = {
         "symbol": dataset.symbol,
@@ -221,6 +242,7 @@ def _enveloped(
         **covered.as_dict(),
         "doubts": dataset.doubts,
         "instrument": dataset.instrument,
+        **more,
     }
     return (
         orjson.dumps(head)[:-1]

@@ -2,10 +2,24 @@
 
 import { priceFormat } from "./numbers.js";
 
-/** Return the page's bars from the API's reply in columns. */
+const DAY_S = 86400;
+
+/** Return the page's bars from the API's reply in columns; `day` is the trading day of each bar, in days since 1970. */
 export function barsOf(reply) {
   const columns = reply.ohlc;
-  return { ...columns, length: columns.time.length, hasVolume: columns.volume.some((volume) => volume !== null) };
+  const { length } = columns.time;
+  const hasVolume = columns.volume.some((volume) => volume !== null);
+  return { ...columns, day: daysOf(reply.trading_days, columns.time), length, hasVolume };
+}
+
+function daysOf(tradingDays, time) {
+  // A reply of an older version, which the browser has kept, has no trading days.
+  if (!tradingDays) return time.map((seconds) => Math.floor(seconds / DAY_S));
+  const { first, date } = tradingDays;
+  const { length } = time;
+  const days = new Array(length);
+  first.forEach((begin, n) => days.fill(Date.parse(date[n]) / (DAY_S * 1000), begin, first[n + 1] ?? length));
+  return days;
 }
 
 /** Return the Heikin-Ashi open, high, low and close of each bar. */

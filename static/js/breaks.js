@@ -8,16 +8,14 @@ const MIN_PX_APART = 5;
  * Return `{days, gaps}`: the indexes of bars that begin a trading day, and of bars after missing ones.
  * A step between two days is a gap only where the market never closes.
  */
-export function findBreaks({ time, length }, { timeframe, dayOf, isAlwaysOpen = false }) {
+export function findBreaks({ time, day, length }, { timeframe, isAlwaysOpen = false }) {
   const step = secondsOf(timeframe);
   const days = [];
   const gaps = [];
-  let before = length ? dayOf(time[0]) : 0;
   for (let i = 1; i < length; i++) {
-    const day = dayOf(time[i]);
-    if (day !== before) days.push(i);
-    if ((day === before || isAlwaysOpen) && time[i] - time[i - 1] > step) gaps.push(i);
-    before = day;
+    const isNewDay = day[i] !== day[i - 1];
+    if (isNewDay) days.push(i);
+    if ((!isNewDay || isAlwaysOpen) && time[i] - time[i - 1] > step) gaps.push(i);
   }
   return { days, gaps };
 }

@@ -13,7 +13,7 @@ import { hasPane, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
 import { isIntraday } from "./timeframes.js";
-import { Labels, tradingDayOf } from "./times.js";
+import { Labels } from "./times.js";
 
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
@@ -189,8 +189,8 @@ export class BarChart {
     });
   }
 
-  #labelsOf({ instrument, timeframe }) {
-    return new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe) });
+  #labelsOf({ bars, instrument, timeframe }) {
+    return new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe), bars });
   }
 
   #drawMain() {
@@ -272,7 +272,7 @@ export class BarChart {
     if (!this.view.breaks) return;
     const { bars, instrument, timeframe } = this.#shown;
     if (!isIntraday(timeframe)) return;
-    const found = findBreaks(bars, { timeframe, dayOf: tradingDayOf(instrument), isAlwaysOpen: instrument?.session_hours === "24x7" });
+    const found = findBreaks(bars, { timeframe, isAlwaysOpen: instrument?.session_hours === "24x7" });
     this.#breaks = new BreakLines(found, { day: color("--line-strong"), gap: color("--forming") });
     this.#chart.panes()[0].attachPrimitive(this.#breaks);
   }

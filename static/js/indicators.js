@@ -2,7 +2,6 @@
 // them. Every result has the length of its input, with null where the window is not full.
 
 import { isIntraday } from "./timeframes.js";
-import { tradingDayOf } from "./times.js";
 
 // The lines of each kind of `views/studies.py`, as functions of the bars, the parameters and the facts
 // of the bars.
@@ -60,16 +59,14 @@ export function rsi(values, period) {
 /**
  * Volume-weighted average of (high + low + close) / 3 since the beginning of each day.
  *
- * `dayOf` gives the trading day of a bar's opening instant. Null until a day has volume.
+ * `day` is the trading day of each bar. Null until a day has volume.
  */
-export function vwap({ time, high, low, close, volume, length }, dayOf) {
+export function vwap({ day, high, low, close, volume, length }) {
   const result = new Array(length).fill(null);
-  let day = null;
   let money = 0;
   let traded = 0;
   for (let i = 0; i < length; i++) {
-    const today = dayOf(time[i]);
-    if (today !== day) [day, money, traded] = [today, 0, 0];
+    if (i && day[i] !== day[i - 1]) [money, traded] = [0, 0];
     const units = volume[i] ?? 0;
     money += (units * (high[i] + low[i] + close[i])) / 3;
     traded += units;
@@ -83,10 +80,10 @@ function bandLines({ close }, [period, width]) {
   return [{ values: middle }, { values: upper, isFaint: true }, { values: lower, isFaint: true }];
 }
 
-function vwapLines(bars, _, { instrument, timeframe }) {
+function vwapLines(bars, _, { timeframe }) {
   // With one bar a day there is nothing to average.
   if (!isIntraday(timeframe) || !bars.hasVolume) return [];
-  return [{ values: vwap(bars, tradingDayOf(instrument)) }];
+  return [{ values: vwap(bars) }];
 }
 
 // Each window is summed separately. A running sum is faster, but its rounding errors add up: prices of

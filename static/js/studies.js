@@ -34,8 +34,8 @@ export function isValid({ kind, parameters }) {
 }
 
 /** Return the study's lines as `{values, isFaint}`; none where the bars are not intraday or have no volume. */
-export function studyLines(study, bars, { instrument, timeframe }) {
-  return LINES[study.kind](bars, study.parameters, { instrument, timeframe });
+export function studyLines(study, bars, { timeframe }) {
+  return LINES[study.kind](bars, study.parameters, { timeframe });
 }
 
 function isWithin({ min, max, step }, value) {

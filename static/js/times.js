@@ -52,57 +52,32 @@ function exactOffset(zone) {
 }
 
 /**
- * Return a function from a bar's opening instant to the shift in seconds that gives its trading day's
- * date: the exchange's clock, plus the way to the next trading day where a session opens the evening
- * before (FX opens at 17:00 for the next day; Shanghai's Friday night belongs to Monday).
+ * Return a function from a bar's opening instant to the shift in seconds that gives the bar's trading date.
+ * The dates come from the service, which has the exchange's calendar.
  */
-export function tradingDayShift(instrument) {
-  const offset = zoneOffset(exchangeZone(instrument));
-  const night = nightBefore(instrument?.session_hours);
-  if (!night) return offset;
-  return (seconds) => {
-    const shift = offset(seconds) + night.shift;
-    return shift + night.daysToTrade[weekdayOf(seconds + shift)] * DAY_S;
-  };
+export function tradingDayShift({ time, day }) {
+  return (seconds) => (day[indexBefore(time, seconds)] ?? Math.floor(seconds / DAY_S)) * DAY_S - seconds;
 }
 
-/** Return the number of the trading day that a bar belongs to. */
-export function tradingDayOf(instrument) {
-  const shift = tradingDayShift(instrument);
-  return (seconds) => Math.floor((seconds + shift(seconds)) / DAY_S);
-}
-
-/**
- * Return the way from an evening to its trading day: `shift`, the seconds from the day's last close to
- * midnight, and `daysToTrade`, the days from each weekday to the next trading day. Null where no
- * session opens the evening before.
- */
-function nightBefore(sessionHours) {
-  const segments = [...(sessionHours ?? "").matchAll(/(\d\d)(\d\d)-(\d\d)(\d\d)/g)].map(([, ...numbers]) => numbers.map(Number));
-  if (!segments.length) return null;
-  const [openHour, openMinute, closeHour, closeMinute] = segments[0];
-  const [open, close] = [openHour * 3600 + openMinute * 60, closeHour * 3600 + closeMinute * 60];
-  if (open < close || open < DAY_S / 2) return null;
-  const [, , lastHour, lastMinute] = segments.at(-1);
-  // Sunday is 1, as in session strings; a string without days means Monday to Friday.
-  const named = [...sessionHours.matchAll(/:([1-7]+)/g)].map(([, days]) => days).join("") || "23456";
-  const trades = (weekday) => named.includes(String((weekday % 7) + 1));
-  const daysToTrade = WEEKDAYS.map((_, weekday) => Math.max(0, WEEKDAYS.findIndex((_, later) => trades(weekday + later))));
-  return { shift: DAY_S - lastHour * 3600 - lastMinute * 60, daysToTrade };
-}
-
-function weekdayOf(seconds) {
-  return new Date(seconds * 1000).getUTCDay();
+/** Return the index of the last bar that opens at or before `seconds`; -1 for none. */
+function indexBefore(time, seconds) {
+  let [low, high] = [0, time.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (time[middle] <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 /** The time labels of one chart, for its bars and the chosen clock. */
 export class Labels {
-  constructor({ choice, instrument, isIntraday }) {
+  constructor({ choice, instrument, isIntraday, bars }) {
     this.zone = isIntraday ? zoneOf(choice, instrument) : exchangeZone(instrument);
     this.isIntraday = isIntraday;
     this.offset = zoneOffset(this.zone);
     // A bar of a day or more has the exchange's date, with every clock.
-    this.shift = isIntraday ? this.offset : tradingDayShift(instrument);
+    this.shift = isIntraday ? this.offset : tradingDayShift(bars);
   }
 
   /** Return the whole label: `Fri 14 Feb 2025 13:30`, or the date alone. */

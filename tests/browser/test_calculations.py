@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
+from datasets.bars import BarLength
+from datasets.calendars import Calendar, bar_days
+
 N = 400
 
 
@@ -89,12 +92,12 @@ def test_the_strength_index_of_constant_prices_is_50(call: Callable[..., Any]) -
 
 def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> None:
     bars = {
-        "time": [0, 3600, 86400, 90000],
+        "day": [0, 0, 1, 1],
         "high": [3, 6, 9, 12], "low": [3, 6, 9, 12], "close": [3, 6, 9, 12],
         "volume": [1, 2, None, 5], "length": 4,
     }  # fmt: skip
 
-    found = call("indicators", "m.vwap(given, (time) => Math.floor(time / 86400))", bars)
+    found = call("indicators", "m.vwap(given)", bars)
 
     assert found == [3, 5, None, 12]
 
@@ -177,12 +180,14 @@ def test_a_daily_bar_carries_its_trading_day(
     call: Callable[..., Any], zone: str, session_hours: str, opening: str, label: str
 ) -> None:
     seconds = int(datetime.fromisoformat(opening).timestamp())
-    instrument = {"timezone": zone, "session_hours": session_hours}
+    times = np.array([seconds * 1000], dtype=np.int64)
+    days = bar_days(times, Calendar(session_hours, zone), BarLength(1, "D")).dates
+    bars = {"time": [seconds], "day": days.tolist()}
 
     found = call(
         "times",
-        "new m.Labels({ choice: 'utc', instrument: given[0], isIntraday: false }).full(given[1])",
-        [instrument, seconds],
+        "new m.Labels({ choice: 'utc', instrument: {}, isIntraday: false, bars: given }).full(given.time[0])",
+        bars,
     )
 
     assert found == label
@@ -193,25 +198,26 @@ def test_days_begin_at_the_exchanges_midnight_and_gaps_are_within_days(
 ) -> None:
     opening = int(datetime(2024, 7, 1, 13, 30, tzinfo=UTC).timestamp())
     hours = [0, 1, 2, 4, 24, 25]
-    bars = {"time": [opening + hour * 3600 for hour in hours], "length": len(hours)}
+    bars = {
+        "time": [opening + hour * 3600 for hour in hours],
+        "day": [hour // 24 for hour in hours],
+        "length": len(hours),
+    }
 
-    found = call(
-        "breaks",
-        "m.findBreaks(given, { timeframe: '1h', dayOf: (time) => Math.floor((time - 4 * 3600) / 86400) })",
-        bars,
-    )
+    found = call("breaks", "m.findBreaks(given, { timeframe: '1h' })", bars)
 
     assert found == {"days": [4], "gaps": [3]}
 
 
 def test_a_market_that_never_closes_can_have_gaps_between_days(call: Callable[..., Any]) -> None:
-    bars = {"time": [hour * 3600 for hour in [22, 23, 26, 27]], "length": 4}
+    hours = [22, 23, 26, 27]
+    bars = {
+        "time": [hour * 3600 for hour in hours],
+        "day": [hour // 24 for hour in hours],
+        "length": 4,
+    }
 
-    found = call(
-        "breaks",
-        "m.findBreaks(given, { timeframe: '1h', dayOf: (time) => Math.floor(time / 86400), isAlwaysOpen: true })",
-        bars,
-    )
+    found = call("breaks", "m.findBreaks(given, { timeframe: '1h', isAlwaysOpen: true })", bars)
 
     assert found == {"days": [2], "gaps": [2]}
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
+import numpy as np
 import pytest
+from django.test import Client
 from playwright.sync_api import Page
 
+from datasets.bars import BarLength, Instrument
+from datasets.calendars import Calendar, bar_days
+from datasets.models import Dataset
+
 LABEL = """
-async ([instrument, moments]) => {
-  const { Labels, tradingDayOf } = await import('/static/js/times.js');
-  const labels = new Labels({ choice: 'utc', instrument, isIntraday: false });
-  const seconds = moments.map((moment) => Date.parse(moment) / 1000);
-  const day = tradingDayOf(instrument);
-  return seconds.map((moment) => [labels.full(moment), day(moment)]);
+async ([bars, seconds]) => {
+  const { Labels } = await import('/static/js/times.js');
+  const labels = new Labels({ choice: 'utc', instrument: {}, isIntraday: false, bars });
+  return seconds.map((moment) => labels.full(moment));
 }
 """
 SHANGHAI = ("Asia/Shanghai", "2100-0230,0900-1015,1030-1130,1330-1500")
@@ -42,8 +47,24 @@ def test_an_evening_session_belongs_to_the_next_trading_day(
 ) -> None:
     page.goto(f"{site}/login/")
     zone, hours = market
+    # Gold's bars are stamped as bars of days are, between two sessions.
+    length = BarLength(1, "D") if market == GOLD else BarLength(60, "m")
+    seconds = [round(datetime.fromisoformat(moment).timestamp()) for moment in moments]
 
-    found = page.evaluate(LABEL, [{"timezone": zone, "session_hours": hours}, moments])
+    days = bar_days(np.array(seconds) * 1000, Calendar(hours, zone), length).dates
+    found = page.evaluate(LABEL, [{"time": seconds, "day": days.tolist()}, seconds])
 
-    day = (datetime.strptime(label, "%a %d %b %Y").replace(tzinfo=UTC)).timestamp() // 86400
-    assert found == [[label, day]] * len(moments)
+    assert found == [label] * len(moments)
+
+
+def test_the_reply_in_columns_names_the_trading_day_of_each_bar(
+    make_dataset: Callable[..., Dataset], client: Client
+) -> None:
+    gold = Instrument(timezone=GOLD[0], session_hours=GOLD[1])
+    dataset = make_dataset(30, reply={"instrument": gold})  # hours from 2025-01-01T00:00Z on
+
+    days = client.get(f"/api/tv/datasets/{dataset.pk}/bars?format=columns").json()["trading_days"]
+
+    # The session of the second of January opened at 23:00 UTC on the evening before.
+    assert days == {"first": [0, 23], "date": ["2025-01-01", "2025-01-02"]}
+    assert "trading_days" not in client.get(f"/api/tv/datasets/{dataset.pk}/bars").json()
