@@ -61,6 +61,11 @@ def _note(name: Hashable, loaded: dict[str, Any] | HasEntries) -> None:
             _older[DatasetKey.from_dict(entry)] = entry
 
 
+def find_noted(name: str) -> object:
+    """Return the members of a panel that was noted under this name; None for no such panel."""
+    return _noted.get(name)
+
+
 def noted_entries() -> Iterable[dict[str, Any]]:
     """Yield the lock entries of all that this process has loaded, the latest last."""
     yield from _older.values()

@@ -107,7 +107,9 @@ def load_panel(
         panel = _build(series, shape, origin, lock, keep=keep, cache=cache, verify=verify)
     times, values = panel.between(*bounds)
     frame = pd.DataFrame(values.T, index=utc_index(times, index), columns=panel.symbols, copy=False)
-    members = Members.parse(panel.members)
+    # Panels of one name have the same members, and a sweep loads the same panel again and again.
+    known = lock_files.find_noted(panel.name)
+    members = known if isinstance(known, Members) else Members.parse(panel.members)
     lock_files.note_many(panel.name, members)
     frame.attrs.update(timeframe=Timeframe.parse(series.timeframe).value, members=members)
     return frame
