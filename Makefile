@@ -36,7 +36,8 @@ test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the te
 bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
 	@for part in $(BENCHMARKS); do \
 	  python=$(BIN)/python; [ $$part != research ] || python=$(BENCH_VENV)/bin/python; \
-	  $$python -m benchmarks.$$part || exit 1; done
+	  against=; [ $$part != serving ] || against="$(if $(AGAINST),--against $(AGAINST))"; \
+	  $$python -m benchmarks.$$part $$against || exit 1; done
 
 lint: fitting-venv $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status

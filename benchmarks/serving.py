@@ -144,6 +144,36 @@ def measure(server: Server, cases: list[Case]) -> list[list[str]]:
     return rows
 
 
+def compare(stack: Stack, against: Path | None) -> str:
+    """Return the table of the candidates, measured in turns: threads, and another checkout's server."""
+    servers = {f"{n} threads": Server(stack, threads=n) for n in (8, 16, 32)}
+    if against is not None:
+        servers[f"{against.name}, as it comes"] = Server(stack, checkout=against)
+    paths = {"empty DRF view": "/bench/empty", "cached json, gzip": ohlc("B5000", 5000)}
+    found: dict[tuple[str, str, int], list[tuple[load.Load, float]]] = {}
+    try:
+        for _ in range(ROUNDS):
+            for name, server in servers.items():
+                for what, path in paths.items():
+                    for n in (1, 8, 64):
+                        load.run(server.port, path, headers=GZIP, connections=n, seconds=0.2)
+                        before = server.cpu_s()
+                        run = load.run(server.port, path, headers=GZIP, connections=n, seconds=SECONDS)  # fmt: skip
+                        cpu_ms = (server.cpu_s() - before) * 1000 / (run.requests_per_s * SECONDS)
+                        found.setdefault((name, what, n), []).append((run, cpu_ms))
+        memory = {name: f"{server.memory_mb():.0f}" for name, server in servers.items()}
+    finally:
+        for server in servers.values():
+            server.stop()
+    rows = []
+    for (name, what, n), runs in found.items():
+        run, cpu_ms = sorted(runs, key=lambda entry: entry[0].requests_per_s)[ROUNDS // 2]
+        numbers = [f"{run.requests_per_s:,.0f}", f"{cpu_ms:.2f}", f"{run.p50_ms:.1f}", f"{run.p99_ms:.1f}"]  # fmt: skip
+        rows.append([name, what, str(n), str(run.status), *numbers, memory[name]])
+    headings = ["server", "reply", "connections", "status", "requests/s", "CPU ms each", "p50 ms", "p99 ms", "memory MB"]  # fmt: skip
+    return table(headings, rows)
+
+
 def measure_memory(server: Server) -> list[list[str]]:
     """Return the server's memory after growing numbers of cached replies."""
     rows, served, wanted = [], 0, iter((1_000, 10_000, 50_000, 100_000))
@@ -234,14 +264,15 @@ def run_part(*arguments: str, stack: Stack) -> str:
     ).stdout  # fmt: skip
 
 
-def measure_all(stack: Stack) -> str:
-    """Return the tables of all measurements."""
+def measure_all(stack: Stack, against: Path | None) -> str:
+    """Return the tables of all measurements; `against` is a checkout of another version."""
     run_part("fill", stack=stack)
     plain, gzipped = run_part("cold", stack=stack).split()
     pair = [
         Case("empty DRF view", "/bench/empty"),
         Case("cached json, gzip", ohlc("B5000", 5000), GZIP),
     ]
+    candidates = compare(stack, against)
     server = Server(stack)
     try:
         kinds = measure(server, kinds_of_replies(stack))
@@ -261,6 +292,7 @@ def measure_all(stack: Stack) -> str:
         for row in rows
     ]
     return "\n\n".join([
+        candidates,
         *(table(HEADINGS, rows) for rows in (kinds, counts, sizes)),
         table(["a reply of 5,000 bars not yet rendered", "CPU ms"], [["plain", plain], ["gzip", gzipped]]),
         table(["two readers of cached json, gzip, beside four that ask for", "requests/s", "p50 ms", "p99 ms"], beside),
@@ -268,13 +300,13 @@ def measure_all(stack: Stack) -> str:
     ])  # fmt: skip
 
 
-def main() -> None:
+def main(against: Path | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         feed = Feed(Path(name))
         stack = Stack(Path(name), feed)
         os.environ.update(stack.env)
         try:
-            text = measure_all(stack)
+            text = measure_all(stack, against)
         finally:
             stack.stop()
             feed.stop()
@@ -292,6 +324,8 @@ if __name__ == "__main__":
             cold()
         case ["grow", number]:
             grow(int(number))
+        case ["--against", checkout]:
+            main(Path(checkout).resolve())
         case _:
             started = time.monotonic()
             main()

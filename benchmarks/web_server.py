@@ -8,17 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.stacks import Stack, free_port, wait_until
+from tests.support.stacks import ROOT, Stack, free_port, wait_until
 
 
 class Server:
     """The web server as `make run` starts it, with additional views for comparison."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, *, checkout: Path = ROOT, threads: int = 0) -> None:
         self.port = free_port()
+        env = {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "WEB_WORKERS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tvproject.server", "--port", str(self.port)],
-            env=stack.env | {"DJANGO_SETTINGS_MODULE": "benchmarks.settings", "WEB_WORKERS": "1"},
+            cwd=checkout,
+            env=stack.env
+            | env
+            | {"PYTHONPATH": str(checkout)}
+            | ({"WEB_THREADS": str(threads)} if threads else {}),
         )
         stack.url = f"http://127.0.0.1:{self.port}"
         wait_until(stack.answers, what="the server's first answer")

@@ -30,7 +30,7 @@ class Entry:
 # Errors of the framework, and unforeseen errors.
 _OTHERS = [
     Entry("not_authenticated", 401, "Sign in, or the credentials are wrong or have expired.", False),
-    Entry("internal_error", 500, "An error of this service that nobody foresaw; its log says what it was.", False),
+    Entry("internal_error", 500, "An error inside the service; the log holds its traceback.", False),
 ]  # fmt: skip
 
 
