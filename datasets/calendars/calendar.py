@@ -22,8 +22,8 @@ from datasets.calendars.zones import DAY_MS, Booleans, Integers, parse_zone
 
 # Tables are built for whole spans of this many days, so that two series share a table.
 _SPAN_DAYS = 3653
-# Sessions before and after the bars that a rule may look at.
-_MARGIN_DAYS = 62
+# Sessions before and after the bars that a rule may look at: a bar of 366 weekdays is the longest.
+_MARGIN_DAYS = 750
 # 1677 and 2262 in days: the limits of pandas' time zones.
 _FIRST_DATE, _LAST_DATE = -106_000, 106_000
 
@@ -149,7 +149,7 @@ class Calendar:
     def table(self, times: Integers) -> Sessions:
         """Return a table with all sessions around these instants, which must be in order.
 
-        The table has at least two months more on each side. A process builds it once.
+        The table has at least two years more on each side. A process builds it once.
         """
         first, last = (int(times[0]) // DAY_MS, int(times[-1]) // DAY_MS) if len(times) else (0, 0)
         begin = (first - _MARGIN_DAYS) // _SPAN_DAYS * _SPAN_DAYS

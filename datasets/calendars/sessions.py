@@ -196,7 +196,10 @@ class _Periods:
         dates, minutes = dates[order], minutes[order]
         wall = dates[:, None] * DAY_MS + minutes * MINUTE_MS
         starts, ends, anchors = from_wall(wall.T.ravel(), zone).reshape(3, -1)
-        return cls(dates, minutes, starts, ends, anchors)
+        # A period that overlaps an earlier one is left out: searching needs an order.
+        latest = np.append(starts[:1], np.maximum.accumulate(ends))[: len(starts)]
+        kept = (starts >= latest) & (ends > starts)
+        return cls(dates[kept], minutes[kept], starts[kept], ends[kept], anchors[kept])
 
     @property
     def bounds(self) -> tuple[Integers, Integers]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.calendars.calendar import Calendar
+from datasets.bars import BarLength
+from datasets.calendars import Calendar, Clock, close_instants, find_gaps, find_windows
 from datasets.calendars.session_strings import (
     parse_corrections,
     parse_dates,
@@ -204,6 +206,54 @@ def test_periods_are_read_as_they_were_written(periods: list[tuple[int, int]]) -
     monday = hours.eras[0][1].days[0]
     assert monday is not None
     assert list(monday.periods) == periods
+
+
+marks = st.sampled_from(["", "", "", "F", "F1", "F2", "F3"])
+
+
+@st.composite
+def periods_of_trade(draw: st.DrawFn) -> str:
+    """Return one period in any of its forms, also with days that overlap each other."""
+    start, end = draw(minutes), draw(minutes)
+    return f"{start[0]:02}{start[1]:02}{draw(marks)}-{end[0]:02}{end[1]:02}{draw(marks)}"
+
+
+texts = st.lists(periods_of_trade(), min_size=1, max_size=3).map(",".join)
+weeks = st.tuples(texts, st.sampled_from(["", ":23456", ":1234567", ":7", "|0900-1000:3"])).map(
+    "".join
+)
+
+
+@given(
+    hours=weeks,
+    display=st.one_of(st.just(""), texts),
+    corrections=st.tuples(texts, texts).map(
+        lambda two: f"{two[0]}:20250108;{two[1]}:20250113,20250115"
+    ),
+    zone=st.sampled_from(["Etc/UTC", "America/New_York", "Asia/Tokyo"]),
+    base=st.sampled_from([7, 60, 240, None]),
+    offsets=st.sets(st.integers(0, 60 * 24 * 90), min_size=1, max_size=60),
+)
+def test_every_answer_can_be_given_for_any_hours(
+    hours: str, display: str, corrections: str, zone: str, base: int | None, offsets: set[int]
+) -> None:
+    calendar = Calendar(hours, zone, display, "20250106,20250107", corrections)
+    times = 1_733_000_000_000 + 60_000 * np.array(sorted(offsets), dtype=np.int64)
+    length = BarLength(base, "m") if base else BarLength(1, "D")
+
+    closes = close_instants(times, Clock(length.value, calendar))
+    report = find_gaps(times, calendar, length)
+
+    assert (closes > times).all()
+    assert report.held + report.outside >= 1
+    if calendar.is_known:
+        table = calendar.table(times)
+        assert (table.opens[1:] >= table.closes[:-1]).all()
+        targets = [BarLength(1, "W"), BarLength(12, "M")]
+        targets += [BarLength(2 * base, "m"), BarLength(1, "D")] if base else [BarLength(2, "D")]
+        for target in targets:
+            windows = find_windows(times, length, target, calendar)
+            assert (np.diff(windows.begin) > 0).all()
 
 
 @given(st.text(alphabet="0123456789-,:;|#/FAESUx24", max_size=60), st.text(max_size=40))
