@@ -246,6 +246,8 @@ def _opinions_on(date: int, calendar: Calendar, opinion: Opinion | None) -> tupl
         feed = (
             "The feed's hours have a session, and its list of holidays does not reach to this date"
         )
+    if not calendar.has_all_corrections:
+        feed += " (a part of its corrections cannot be read)"
     if opinion is None:
         return Kind.UNSURE, f"{feed}; there is no second opinion."
     library = f"exchange_calendars ({opinion.name})"

@@ -199,6 +199,14 @@ def test_two_calendars_judge_a_session_without_a_bar(holidays: str, kinds: list[
     assert "there is no second opinion" in alone.findings[0].reason
 
 
+def test_a_correction_that_cannot_be_read_is_named_in_the_reason() -> None:
+    calendar = Calendar("0930-1600", "America/New_York", corrections="??:20250109")
+
+    (missing,) = find_gaps(without(expect(calendar, DAY, 30), 3), calendar, DAY).findings
+
+    assert "a part of its corrections cannot be read" in missing.reason
+
+
 def test_an_early_close_that_only_one_calendar_has_is_unsure() -> None:
     # 2025-07-03 closed at 13:00; this feed does not say so.
     calendar = Calendar("0930-1600", "America/New_York", holidays="20250101,20251225")
