@@ -85,7 +85,7 @@ def cold() -> None:
     from django.core.wsgi import get_wsgi_application
     from django.test import RequestFactory
 
-    from datasets.serving.bodies import rendered
+    from datasets.serving.reply_bodies.bodies import rendered
 
     answer = get_wsgi_application()
     for headers in ({}, {"Accept-Encoding": "gzip"}):

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from datasets.api.exceptions import problem
 from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
-from datasets.serving.body_cache import Rendered, is_fetched, without_mark
+from datasets.serving.reply_bodies.body_cache import Rendered, is_fetched, without_mark
 
 # Formats that `Accept` can choose. `columns` shares the media type of `json`, so only the
 # parameter can choose it.

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from datasets import catalog
 from datasets.models import Dataset
-from datasets.serving.body_cache import Rendered, rendered_cache
+from datasets.serving.reply_bodies.body_cache import Rendered, rendered_cache
 
 WIDTH, HEIGHT = 120, 32
 _N_POINTS = 60

@@ -17,7 +17,7 @@ from datasets.bars import BAR_SCHEMA, Instrument
 from datasets.catalog import records
 from datasets.models import Dataset
 from datasets.research import load
-from datasets.serving import bodies
+from datasets.serving.reply_bodies import bodies
 from datasets.storage import Store
 from tests.support.factories import a_key, bars_table, fetched_bars
 

@@ -19,8 +19,9 @@ from datasets import serving
 from datasets.api.replies import accepts_gzip, reply
 from datasets.catalog import records
 from datasets.models import Dataset, Fetch
-from datasets.serving import bodies, usage
+from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.reply_bodies import bodies
 from datasets.storage import Store
 from tests.support.factories import START, bars_table, fetched_bars
 from tests.support.statements import statements

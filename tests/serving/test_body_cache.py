@@ -16,9 +16,9 @@ from django.conf import settings as project
 from django.test import Client
 
 from datasets.models import Dataset
-from datasets.serving import bodies
-from datasets.serving.body_cache import Rendered, rendered_cache
-from datasets.serving.body_files import RenderedFiles
+from datasets.serving.reply_bodies import bodies, rendering
+from datasets.serving.reply_bodies.body_cache import Rendered, rendered_cache
+from datasets.serving.reply_bodies.body_files import RenderedFiles
 
 MakeDataset = Callable[..., Dataset]
 MB = 2**20
@@ -38,13 +38,13 @@ def own_state(settings: Any, tmp_path: Path) -> Path:
 def n_rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the formats that are rendered, one for each time."""
     found: list[str] = []
-    render = bodies._render_plain
+    render = rendering.render_plain
 
     def noted(answer: Any, request: Any) -> Rendered:
         found.append(request.format)
         return render(answer, request)
 
-    monkeypatch.setattr(bodies, "_render_plain", noted)
+    monkeypatch.setattr(rendering, "render_plain", noted)
     return found
 
 
@@ -159,7 +159,7 @@ def test_replies_of_another_version_are_not_used(
     make_dataset(300)
     client.get(OHLC)
     bodies.rendered.clear()
-    monkeypatch.setattr(bodies, "_MADE_BY", "another version")
+    monkeypatch.setattr(bodies, "_MADE_BY", b"another version")
 
     client.get(OHLC)
 

@@ -14,7 +14,8 @@ from django.test import Client
 from django.utils import timezone
 
 from datasets.models import ApiToken, Dataset
-from datasets.serving import bodies, clients, trust
+from datasets.serving import clients, trust
+from datasets.serving.reply_bodies import bodies
 from datasets.storage import Store
 from tests.support.statements import statements
 

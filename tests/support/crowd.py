@@ -20,8 +20,9 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import StoreError
 from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset, Fetch
-from datasets.serving import bodies, usage
+from datasets.serving import usage
 from datasets.serving.bars_request import BarsRequest
+from datasets.serving.reply_bodies import bodies
 from tests.support.factories import START, a_key, bars_table, fetched_bars
 from tests.support.kill_points import Child, Outcome, send
 

@@ -35,8 +35,9 @@ from datasets.catalog import outputs, records
 from datasets.fetching import attempt, fetch_queue, leases, throttle
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
-from datasets.serving import bodies, usage
+from datasets.serving import usage
 from datasets.serving.bars_request import BarsRequest
+from datasets.serving.reply_bodies import bodies
 from datasets.storage import atomic_write, dataset_file, paths, store
 from datasets.tradingview import client
 from datasets.tradingview.connection import Connection

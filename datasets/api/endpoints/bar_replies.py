@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from datasets.api.replies import bars_reply
 from datasets.api.serializers import FetchSerializer
 from datasets.models import Fetch
-from datasets.serving import bodies
 from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.reply_bodies import bodies
 
 
 class OwnNegotiation(BaseContentNegotiation):

@@ -10,7 +10,7 @@ from threading import Lock
 
 import orjson
 
-from datasets.serving.body_cache import Rendered
+from datasets.serving.reply_bodies.body_cache import Rendered
 from datasets.storage import put
 
 # A file takes whole blocks of the disk; bytes.

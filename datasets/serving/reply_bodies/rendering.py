@@ -1,110 +1,28 @@
-"""Rendered reply bodies: made once for each content and representation, then cached."""
+"""Rendering of one reply: the dataset's bars that it holds, their coverage, and its envelope."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.conf import settings
 
-from datasets import catalog, formats
-from datasets.bars import BarLength, coverage
+from datasets import catalog
+from datasets.bars import BarLength
 from datasets.bars.coverage import Coverage, coverage_of
 from datasets.calendars import Calendar, bar_days
 from datasets.formats import FORMATS, choose_columns
 from datasets.models import Dataset
 from datasets.research.resampling import make_table
-from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest, MadeBars
-from datasets.serving.body_cache import Rendered, rendered_cache, with_mark
-from datasets.serving.body_files import RenderedFiles
-
-_MB = 1024 * 1024
-rendered = rendered_cache(settings.WEB_CACHE_MB * _MB)
-
-
-def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
-    """Return the reply's body, from memory, from disk, or rendered now.
-
-    Raises `StoreError` when the file has become unreadable since the dataset was chosen.
-    """
-    dataset = answer.dataset
-    version = (dataset.pk, dataset.modified_ns, dataset.content_hash)
-    key = _key(version, _representation_of(request), answer.is_cached, answer.is_stale)
-    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
-    held = rendered.find(key)
-    if held is None or (wants_gzip and not held.is_gzip):
-        name = f"{dataset.content_hash[:16]}-{key.hex()}" if _is_lasting(answer, request) else ""
-        held = _rendered_elsewhere(held, name, wants_gzip, lambda: _render_plain(answer, request))
-        # Memory holds only the gzipped body once there is one; clients without gzip get it unpacked.
-        rendered.keep(key, held)
-    if answer.is_cached:
-        usage.count(dataset.pk)
-    return held if wants_gzip else held.unpacked()
-
-
-@lru_cache(maxsize=4096)
-def _representation_of(request: BarsRequest) -> bytes:
-    """Return a hash of 16 bytes of the parameters that change the body of a given dataset."""
-    shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
-    return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
-
-
-def _key(
-    version: tuple[int, int, str], representation: bytes, is_cached: bool, is_stale: bool
-) -> bytes:
-    said = f"{_MADE_BY}{version}{is_cached}{is_stale}".encode() + representation
-    return hashlib.blake2b(said, digest_size=16).digest()
-
-
-def _made_by() -> str:
-    """Return a hash of the rendering code, so that a new version ignores bodies of an older one."""
-    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage))
-    return hashlib.sha256(Path(__file__).read_bytes() + code).hexdigest()[:16] + settings.VERSION
-
-
-_MADE_BY = _made_by()
-
-
-def _is_lasting(answer: Answer, request: BarsRequest) -> bool:
-    """Return whether the body is worth a file: requests with `start` or `end` seldom repeat."""
-    is_whole = request.start is None and request.end is None
-    return answer.is_cached and not answer.is_stale and is_whole
-
-
-def _rendered_elsewhere(
-    held: Rendered | None, name: str, wants_gzip: bool, render: Callable[[], Rendered]
-) -> Rendered:
-    """Return the body from the file `name`, or render it and write the file; no file for an empty name."""
-    files = kept_files() if name else None
-    found = files.find(name) if files is not None and held is None else held
-    made = found or render()
-    made = made.packed() if wants_gzip else made
-    if files is not None and made is not found:
-        files.keep(name, made)
-    return made
-
-
-def kept_files() -> RenderedFiles | None:
-    """Return the cache of bodies on disk; None with `WEB_CACHE_DISK_MB=0`."""
-    if not settings.WEB_CACHE_DISK_MB:
-        return None
-    return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
-
-
-@lru_cache(maxsize=2)
-def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
-    return RenderedFiles(folder, max_bytes)
+from datasets.serving.reply_bodies.body_cache import Rendered, with_mark
 
 
 def _held(answer: Answer, request: BarsRequest) -> pa.Table:
@@ -141,9 +59,14 @@ def _instant(moment: datetime) -> pa.Scalar[Any]:
     return pa.scalar(moment.astimezone(UTC), type=pa.timestamp("us", tz="UTC"))
 
 
-def _render_plain(answer: Answer, request: BarsRequest) -> Rendered:
+def render_plain(answer: Answer, request: BarsRequest) -> Rendered:
+    """Return the reply's body, not gzipped, with its tag and headers.
+
+    Raises `StoreError` when the dataset's file has become unreadable.
+    """
     held = _held(answer, request)
-    covered = _coverage_of(held, request)
+    start_ms = None if request.start is None else math.ceil(request.start.timestamp() * 1000)
+    covered = coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
     part = _part_of(held, request)
     # A made bar is always whole.
     is_made = request.made is not None and bool(part.num_rows)
@@ -179,12 +102,6 @@ def _trading_days(table: pa.Table, dataset: Dataset, length: BarLength) -> dict[
     first = np.flatnonzero(np.diff(dates, prepend=dates[:1] - 1))
     days = np.datetime_as_string(dates[first].view("M8[D]"))
     return {"first": first.tolist(), "date": days.tolist()}
-
-
-def _coverage_of(held: pa.Table, request: BarsRequest) -> Coverage:
-    start = request.start
-    start_ms = None if start is None else math.ceil(start.timestamp() * 1000)
-    return coverage_of(held["time"].cast(pa.int64()).to_numpy(), start_ms)
 
 
 def _headers_of(covered: Coverage, last_bar_final: bool | None) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,94 @@
+"""Rendered reply bodies: made once for each content and representation, then cached."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from datasets import formats
+from datasets.bars import coverage
+from datasets.formats import FORMATS
+from datasets.serving import usage
+from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.reply_bodies import rendering
+from datasets.serving.reply_bodies.body_cache import Rendered, rendered_cache
+from datasets.serving.reply_bodies.body_files import RenderedFiles
+
+_MB = 1024 * 1024
+rendered = rendered_cache(settings.WEB_CACHE_MB * _MB)
+
+
+def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
+    """Return the reply's body, from memory, from disk, or rendered now.
+
+    Raises `StoreError` when the file has become unreadable since the dataset was chosen.
+    """
+    dataset = answer.dataset
+    version = (
+        dataset.pk,
+        dataset.modified_ns,
+        dataset.content_hash,
+        answer.is_cached,
+        answer.is_stale,
+    )
+    said = _MADE_BY + repr(version).encode() + _representation_of(request)
+    key = hashlib.blake2b(said, digest_size=16).digest()
+    wants_gzip = accepts_gzip and FORMATS[request.format].is_text
+    held = rendered.find(key)
+    if held is None or (wants_gzip and not held.is_gzip):
+        # A body is worth a file if it repeats: requests with `start` or `end` seldom do.
+        is_whole = request.start is None and request.end is None
+        is_lasting = answer.is_cached and not answer.is_stale and is_whole
+        name = f"{dataset.content_hash[:16]}-{key.hex()}" if is_lasting else ""
+        held = _rendered_elsewhere(
+            held, name, wants_gzip, lambda: rendering.render_plain(answer, request)
+        )
+        # Memory holds only the gzipped body once there is one; clients without gzip get it unpacked.
+        rendered.keep(key, held)
+    if answer.is_cached:
+        usage.count(dataset.pk)
+    return held if wants_gzip else held.unpacked()
+
+
+@lru_cache(maxsize=4096)
+def _representation_of(request: BarsRequest) -> bytes:
+    """Return a hash of 16 bytes of the parameters that change the body of a given dataset."""
+    shown = replace(request, use_cache=True, max_age_s=None, max_stale_s=0, wait_s=0)
+    return hashlib.blake2b(repr(shown).encode(), digest_size=16).digest()
+
+
+# A hash of the rendering code, so that a new version ignores bodies of an older one.
+_MADE_BY = hashlib.sha256(
+    b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage, rendering))
+    + settings.VERSION.encode()
+).digest()
+
+
+def _rendered_elsewhere(
+    held: Rendered | None, name: str, wants_gzip: bool, render: Callable[[], Rendered]
+) -> Rendered:
+    """Return the body from the file `name`, or render it and write the file; no file for an empty name."""
+    files = kept_files() if name else None
+    found = files.find(name) if files is not None and held is None else held
+    made = found or render()
+    made = made.packed() if wants_gzip else made
+    if files is not None and made is not found:
+        files.keep(name, made)
+    return made
+
+
+def kept_files() -> RenderedFiles | None:
+    """Return the cache of bodies on disk; None with `WEB_CACHE_DISK_MB=0`."""
+    if not settings.WEB_CACHE_DISK_MB:
+        return None
+    return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
+
+
+@lru_cache(maxsize=2)
+def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
+    return RenderedFiles(folder, max_bytes)
