@@ -63,14 +63,19 @@ def get(path: str) -> str:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-ATTACKS: dict[str, tuple[int, str, bytes]] = {
-    "nothing": (0, "", b""),
-    "300 that send a body byte by byte": (300, post("/api/tv/fetches"), b"x"),
-    "300 that sign in byte by byte": (300, post("/login/"), b"x"),
-    "1,200 idle connections": (1200, "", b""),
-    "500 that send half of the headers": (500, "GET / HTTP/1.1\r\nHost: 127.0", b""),
-    "200 that do not read large replies": (200, get(ohlc("B40000", 40000)), b""),
-    "500 that wait for a fetch": (500, get("/api/tv/ohlc?symbol=LOAD:NOBODY&wait=30"), b""),
+Crowd = tuple[int, str, bytes]
+_SLOW_BODIES: Crowd = (300, post("/api/tv/fetches"), b"x")
+_WAITERS: Crowd = (500, get("/api/tv/ohlc?symbol=LOAD:NOBODY&wait=30"), b"")
+
+ATTACKS: dict[str, list[Crowd]] = {
+    "nothing": [],
+    "300 that send a body byte by byte": [_SLOW_BODIES],
+    "300 that sign in byte by byte": [(300, post("/login/"), b"x")],
+    "1,200 idle connections": [(1200, "", b"")],
+    "500 that send half of the headers": [(500, "GET / HTTP/1.1\r\nHost: 127.0", b"")],
+    "200 that do not read large replies": [(200, get(ohlc("B40000", 40000)), b"")],
+    "500 that wait for a fetch": [_WAITERS],
+    "300 slow bodies, 500 that wait, 200 idle": [_SLOW_BODIES, _WAITERS, (200, "", b"")],
 }
 
 
@@ -82,20 +87,23 @@ def measure(server: Server) -> list[list[str]]:
         ("healthz", lambda: load.run(server.port, "/healthz", connections=1, seconds=SECONDS)),
     ]
     rows = []
-    for name, (number, start, drip) in ATTACKS.items():
-        with clients(server.port, number, start, drip):
+    for name, crowds in ATTACKS.items():
+        with ExitStack() as stack:
+            for crowd in crowds:
+                stack.enter_context(clients(server.port, *crowd))
             time.sleep(1.5)
             shown = [name]
             for _, run in cases:
                 try:
                     found = run()
                     shown += [
+                        str(found.status),
                         f"{found.requests_per_s:,.0f}",
                         f"{found.p50_ms:.1f}",
                         f"{found.p99_ms:.1f}",
                     ]
                 except OSError as error:
-                    shown += ["0", type(error).__name__, "-"]
+                    shown += ["-", "0", type(error).__name__, "-"]
             rows.append([*shown, f"{server.memory_mb():.0f}"])
         print(*rows[-1], sep=" | ", flush=True)
         time.sleep(1)
@@ -117,7 +125,7 @@ def main() -> None:
         finally:
             stack.stop()
             feed.stop()
-    headings = ["beside", "cached reads/s", "p50 ms", "p99 ms", "healthz/s", "p50 ms", "p99 ms", "memory MB"]  # fmt: skip
+    headings = ["beside", "status", "cached reads/s", "p50 ms", "p99 ms", "status", "healthz/s", "p50 ms", "p99 ms", "memory MB"]  # fmt: skip
     publish(
         "Attacks",
         f"{machine()}; one web process without nginx, {SECONDS:g} s a run\n\n{table(headings, rows)}",
