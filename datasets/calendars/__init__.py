@@ -9,7 +9,8 @@ from datasets.calendars.close_times import (
     is_spread_out,
 )
 from datasets.calendars.expected_bars import ExpectedBars, expected_bars, held_bars
-from datasets.calendars.gaps import MISSING, Finding, GapReport, Kind, Range, find_gaps
+from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind
+from datasets.calendars.gaps import Range, find_gaps
 from datasets.calendars.opinions import Opinion, find_market, second_opinion
 from datasets.calendars.sessions import Sessions
 from datasets.calendars.trading_dates import BarDays, bar_days, period_starts

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from datasets.bars import BarLength
 from datasets.calendars import Calendar, find_windows
 from datasets.calendars.expected_bars import expected_bars, held_bars
-from datasets.calendars.gaps import Finding, GapReport, Kind, find_gaps
+from datasets.calendars.gap_findings import Finding, GapReport, Kind
+from datasets.calendars.gaps import find_gaps
 from datasets.calendars.opinions import MARKETS, find_market, second_opinion
 from datasets.tradingview.resolved_symbol import read_instrument
 from tests.support.recordings import csv_rows, messages_of_list, recording
