@@ -114,7 +114,7 @@ def test_the_admin_refuses_to_refresh_a_dataset_of_another_source(
 
     page = staff.post(
         "/admin/datasets/dataset/",
-        {"action": "fetch_again", "_selected_action": [str(dataset.pk)]},
+        {"action": "fetch", "_selected_action": [str(dataset.pk)]},
         follow=True,
     )
 
