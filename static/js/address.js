@@ -10,7 +10,7 @@ export const ZONES = ["utc", "exchange", "local"];
 export const SERIES_DEFAULTS = {
   symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", session: "regular", adjustment: "splits",
 };
-export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, compare: "", range: null };
+export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, gaps: false, compare: "", range: null };
 
 /** Return `{series, view}` with the parameters that the address contains. */
 export function readAddress(search = location.search) {
@@ -33,7 +33,7 @@ export function formatAddress(series, view) {
     if (view[name] !== VIEW_DEFAULTS[name]) parameters.set(name, view[name]);
   }
   if (view.studies.length) parameters.set("studies", formatStudies(view.studies));
-  if (view.breaks) parameters.set("breaks", "1");
+  for (const name of ["breaks", "gaps"]) if (view[name]) parameters.set(name, "1");
   if (view.compare) parameters.set("compare", view.compare);
   if (view.range) {
     parameters.set("from", view.range.from);
@@ -70,7 +70,7 @@ function readView(parameters) {
   choose("scale", SCALES);
   choose("zone", ZONES);
   if (parameters.has("studies")) view.studies = parseStudies(parameters.get("studies"));
-  if (parameters.has("breaks")) view.breaks = parameters.get("breaks") === "1";
+  for (const name of ["breaks", "gaps"]) if (parameters.has(name)) view[name] = parameters.get(name) === "1";
   if (parameters.has("compare")) view.compare = canonicalName(parameters.get("compare"));
   const [from, to] = [Number(parameters.get("from")), Number(parameters.get("to"))];
   if (parameters.has("from") && from < to) view.range = { from, to };

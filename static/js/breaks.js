@@ -1,6 +1,7 @@
 // Lines behind the bars where trading days begin and where bars are missing; off by default.
 
-import { secondsOf } from "./timeframes.js";
+import { color } from "./colors.js";
+import { isIntraday, secondsOf } from "./timeframes.js";
 
 const MIN_PX_APART = 5;
 
@@ -20,8 +21,15 @@ export function findBreaks({ time, day, length }, { timeframe, isAlwaysOpen = fa
   return { days, gaps };
 }
 
+/** Return the lines of the bars shown; null where each bar is a day or longer. */
+export function breakLines({ bars, instrument, timeframe }) {
+  if (!isIntraday(timeframe)) return null;
+  const found = findBreaks(bars, { timeframe, isAlwaysOpen: instrument?.session_hours === "24x7" });
+  return new BreakLines(found, { day: color("--line-strong"), gap: color("--forming") });
+}
+
 /** Draws the breaks behind the bars of a pane. */
-export class BreakLines {
+class BreakLines {
   #chart = null;
   #view = { zOrder: () => "bottom", renderer: () => ({ draw: (target) => this.#draw(target) }) };
   #views = [this.#view];

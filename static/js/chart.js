@@ -4,11 +4,12 @@ import {
   createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { applyScales, labelLast } from "./axes.js";
-import { BreakLines, findBreaks } from "./breaks.js";
+import { breakLines } from "./breaks.js";
+import { GapBands } from "./gaps.js";
 import { PriceLines } from "./lines.js";
 import { shortVolume } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
-import { lineData, mainData, mainSeries, newestMarks, volumeData } from "./series.js";
+import { lineData, mainData, mainSeries, newestMarks, priceFormatOf, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
@@ -17,6 +18,7 @@ import { Labels } from "./times.js";
 
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
+const NEAR_PX = 6;
 // The library's own format ends at billions.
 const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
 // Shares of the height of each pane.
@@ -31,12 +33,12 @@ export class BarChart {
   #volume = null;
   #studySeries = [];
   #priceLines = null;
-  #breaks = null;
+  #behind = []; // what is drawn behind the bars: breaks, and missing bars
   #other = null;
   #shown = null;
 
   constructor(container, { onCrosshair }) {
-    this.view = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false };
+    this.view = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, gaps: false };
     this.#chart = createChartEx(container, this.#scale, {
       autoSize: true,
       localization: { dateFormat: "dd MMM 'yy" },
@@ -80,13 +82,20 @@ export class BarChart {
     this.#applyScales();
   }
 
+  /** Draw bands where bars are missing: `found` is `{gaps, note}`. Null removes them. */
+  markGaps(found) {
+    this.#shown.missing = found;
+    this.#drawBehind();
+    this.#applyScales();
+  }
+
   /** Change how the bars are drawn: `type`, `scale`, `zone`, `studies` or `breaks`. */
   setView(changes) {
     this.view = { ...this.view, ...changes };
     if (!this.#shown) return;
     if ("type" in changes || "zone" in changes) this.#redraw();
     else if ("studies" in changes) this.#drawStudies();
-    if ("breaks" in changes) this.#drawBreaks();
+    if ("breaks" in changes) this.#drawBehind();
     this.#applyScales();
   }
 
@@ -111,8 +120,8 @@ export class BarChart {
     return this.#chart.timeScale().getVisibleRange();
   }
 
-  showRange({ from, to }) {
-    this.#chart.timeScale().setVisibleRange({ from, to });
+  showRange(range) {
+    this.#chart.timeScale().setVisibleRange(range);
   }
 
   /** Make all bars visible. */
@@ -146,6 +155,11 @@ export class BarChart {
     this.#chart.setCrosshairPosition(this.#shown.bars.close[index], this.#shown.bars.time[index], this.#main);
   }
 
+  /** Return the number of bars within a few pixels of the crosshair. */
+  get reach() {
+    return Math.floor(NEAR_PX / this.#chart.timeScale().options().barSpacing);
+  }
+
   /** Return a picture of the chart as a canvas. */
   picture() {
     return this.#chart.takeScreenshot();
@@ -169,13 +183,13 @@ export class BarChart {
     this.#drawVolume();
     this.#drawStudies();
     this.#drawOther();
-    this.#drawBreaks();
+    this.#drawBehind();
     this.#applyScales();
   }
 
   #clear() {
     this.#clearStudies();
-    this.#clearBreaks();
+    this.#clearBehind();
     for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
     [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
   }
@@ -261,25 +275,19 @@ export class BarChart {
     this.#other = null;
     const { other, bars } = this.#shown;
     if (!other?.values) return;
-    const priceFormat = priceFormatOf(other);
-    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, lastValueVisible: false, priceLineVisible: false, priceFormat });
+    this.#other = this.#chart.addSeries(LineSeries, { color: color("--compare"), lineWidth: 2, lastValueVisible: false, priceLineVisible: false, priceFormat: priceFormatOf(other) });
     this.#other.setData(lineData(bars.time, other.values));
     labelLast(this.#other, other.values, { color: color("--compare") });
   }
 
-  #drawBreaks() {
-    this.#clearBreaks();
-    if (!this.view.breaks) return;
-    const { bars, instrument, timeframe } = this.#shown;
-    if (!isIntraday(timeframe)) return;
-    const found = findBreaks(bars, { timeframe, isAlwaysOpen: instrument?.session_hours === "24x7" });
-    this.#breaks = new BreakLines(found, { day: color("--line-strong"), gap: color("--forming") });
-    this.#chart.panes()[0].attachPrimitive(this.#breaks);
+  #drawBehind() {
+    this.#clearBehind();
+    this.#behind = [this.#shown.missing && new GapBands(this.#shown.missing.gaps), this.view.breaks && breakLines(this.#shown)].filter(Boolean);
+    for (const primitive of this.#behind) this.#chart.panes()[0].attachPrimitive(primitive);
   }
 
-  #clearBreaks() {
-    if (this.#breaks) this.#chart.panes()[0].detachPrimitive(this.#breaks);
-    this.#breaks = null;
+  #clearBehind() {
+    for (const primitive of this.#behind.splice(0)) this.#chart.panes()[0].detachPrimitive(primitive);
   }
 
   #applyScales() {
@@ -289,9 +297,4 @@ export class BarChart {
   #applyTheme() {
     this.#chart.applyOptions(surface());
   }
-}
-
-/** Return the library's price format for these prices. */
-function priceFormatOf({ step, formatPrice }) {
-  return { type: "custom", minMove: step, formatter: formatPrice };
 }

@@ -13,7 +13,7 @@ export function fillControls(view) {
   element("chart-type").value = view.type;
   element("zone").value = view.zone;
   for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
-  element("breaks").checked = view.breaks;
+  for (const name of ["breaks", "gaps"]) element(name).checked = view[name];
   element("compare").value = element("compare").dataset.shown = view.compare;
   fillStudies(view.studies);
   showCount(view);
@@ -29,7 +29,7 @@ export function watchControls(onChange) {
   element("chart-type").addEventListener("change", ({ target }) => onChange({ type: target.value }));
   element("zone").addEventListener("change", ({ target }) => onChange({ zone: target.value }));
   element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
-  element("breaks").addEventListener("change", ({ target }) => onChange({ breaks: target.checked }));
+  for (const name of ["breaks", "gaps"]) element(name).addEventListener("change", ({ target }) => onChange({ [name]: target.checked }));
   element("compare").addEventListener("change", ({ target }) => onChange({ compare: canonicalName(target.value) }));
   for (const line of studyLines) {
     line.addEventListener("change", ({ target }) => {
@@ -93,8 +93,8 @@ function fillStudies(studies) {
   }
 }
 
-function showCount({ studies, breaks, compare }) {
-  const n = studies.length + (breaks ? 1 : 0) + (compare ? 1 : 0);
+function showCount({ studies, breaks, gaps, compare }) {
+  const n = studies.length + [breaks, gaps, compare].filter(Boolean).length;
   const count = document.querySelector("#studies-open .count");
   count.hidden = n === 0;
   count.textContent = n;

@@ -1,5 +1,6 @@
 // The legend in the chart's corner: symbol, timeframe, and the values of the bar under the crosshair.
 
+import { gapInWords, gapNear, kindColor } from "./gaps.js";
 import { unfinished } from "./newest.js";
 import { priceFormat, shortVolume, signed } from "./numbers.js";
 import { hasPane, studyName } from "./studies.js";
@@ -22,19 +23,31 @@ export function hideLegend() {
   element("legend").hidden = true;
 }
 
-/** Write the values of the bar at `index`; null means the newest bar. */
-export function showBar(shown, index) {
+/** Write the values of the bar at `index`, and what is missing at most `reach` bars away; null means the newest bar. */
+export function showBar(shown, index, reach) {
   const at = index ?? shown.bars.length - 1;
   element("legend-values").replaceChildren(...valuesOf(shown, at));
   const lines = shown.studyLines.map((line) => studyAt(line, at, shown));
   element("legend-studies").replaceChildren(...lines, ...(shown.other ? [otherAt(shown.other, at)] : []));
+  showGap(shown, index, reach);
+}
+
+/** Write why bars are missing near the bar at `index`, else how many ranges are. */
+function showGap({ missing, labels }, index, reach) {
+  const gap = missing && index !== null && gapNear(missing.gaps, index, reach);
+  const mark = span("", "swatch");
+  if (gap) mark.style.background = kindColor(gap.kind);
+  element("legend-gaps").hidden = !missing;
+  element("legend-gaps").replaceChildren(...(gap ? [mark, gapInWords(gap, labels)] : [missing?.note ?? ""]));
 }
 
 /** Return one bar in words, for a screen reader. */
 export function barInWords(shown, index) {
   const { bars, formatPrice, labels } = shown;
   const volume = bars.hasVolume ? `, volume ${shortVolume(bars.volume[index])}` : "";
-  return `${labels.exact(bars.time[index])}: open ${formatPrice(bars.open[index])}, high ${formatPrice(bars.high[index])}, low ${formatPrice(bars.low[index])}, close ${formatPrice(bars.close[index])}${volume}`;
+  const gap = gapNear(shown.missing?.gaps ?? [], index);
+  const missing = gap ? `. ${gapInWords(gap, labels)}` : "";
+  return `${labels.exact(bars.time[index])}: open ${formatPrice(bars.open[index])}, high ${formatPrice(bars.high[index])}, low ${formatPrice(bars.low[index])}, close ${formatPrice(bars.close[index])}${volume}${missing}`;
 }
 
 function badges({ source, isLimited }) {

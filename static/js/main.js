@@ -14,6 +14,7 @@ import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
 import { Loader } from "./loading.js";
 import { keep, keepRecent, recall } from "./memory.js";
+import { MissingBars } from "./missing.js";
 import { Mover } from "./moving.js";
 import { overdueFor, watchEnd } from "./newest.js";
 import { showEmpty, showNothing, showProblem } from "./overlay.js";
@@ -22,10 +23,9 @@ import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
-import { shownOf } from "./shown.js";
+import { nameOf, shownOf } from "./shown.js";
 import { showSuggestions } from "./suggestions.js";
 import { switchTheme } from "./theme.js";
-import { labelOf } from "./timeframes.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
@@ -38,6 +38,7 @@ let scaleAlone = view.scale; // the price scale without a second symbol
 let retry = null; // repeats the request that failed
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
 const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
+const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
 const loader = new Loader({ url: ohlcUrl, csrfToken, say, onStep: ({ error }) => error?.code === "rate_limited" && coolDown.look() });
 const finder = new SymbolFinder(symbolsUrl);
@@ -112,6 +113,7 @@ function draw(reply) {
   remember(reply);
   comparison.show(view.compare, drawn);
   say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${originOf(chart.shown)}.`);
+  missing.show(view.gaps);
 }
 
 function fail(problem, options) {
@@ -181,6 +183,7 @@ function change(changes) {
   showView();
   writeAddress();
   if ("compare" in changes) comparison.show(view.compare, drawn);
+  if ("gaps" in changes) missing.show(view.gaps);
 }
 
 function keepRange(range) {
@@ -208,10 +211,6 @@ function remember(reply) {
 
 function say(text) {
   if (element("status").textContent !== text) element("status").textContent = text;
-}
-
-function nameOf({ symbol, exchange, timeframe }) {
-  return `${exchange ? `${exchange}:` : ""}${symbol} ${labelOf(timeframe)}`;
 }
 
 // --- wiring ------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ export class Mover {
 
   /** Write the same bar again after a change. */
   refresh() {
-    if (this.#chart.shown) showBar(this.#chart.shown, this.#pointed);
+    if (this.#chart.shown) showBar(this.#chart.shown, this.#pointed, this.#chart.reach);
   }
 
   /** Zoom by `factor`. */

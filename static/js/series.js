@@ -47,3 +47,8 @@ export function newestMarks(shown) {
   if (!found) return [];
   return [{ time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word }];
 }
+
+/** Return the library's price format for these prices. */
+export function priceFormatOf({ step, formatPrice }) {
+  return { type: "custom", minMove: step, formatter: formatPrice };
+}

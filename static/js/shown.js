@@ -30,3 +30,8 @@ export function shownOf(reply, { series }) {
     nBars: Number(series.n_bars),
   };
 }
+
+/** Return the name of a series: `BINANCE:BTCUSDT 1h`. */
+export function nameOf({ symbol, exchange, timeframe }) {
+  return `${exchange ? `${exchange}:` : ""}${symbol} ${labelOf(timeframe)}`;
+}

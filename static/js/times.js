@@ -60,7 +60,7 @@ export function tradingDayShift({ time, day }) {
 }
 
 /** Return the index of the last bar that opens at or before `seconds`; -1 for none. */
-function indexBefore(time, seconds) {
+export function indexBefore(time, seconds) {
   let [low, high] = [0, time.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -73,9 +73,8 @@ function indexBefore(time, seconds) {
 /** The time labels of one chart, for its bars and the chosen clock. */
 export class Labels {
   constructor({ choice, instrument, isIntraday, bars }) {
-    this.zone = isIntraday ? zoneOf(choice, instrument) : exchangeZone(instrument);
     this.isIntraday = isIntraday;
-    this.offset = zoneOffset(this.zone);
+    this.offset = zoneOffset(zoneOf(choice, instrument));
     // A bar of a day or more has the exchange's date, with every clock.
     this.shift = isIntraday ? this.offset : tradingDayShift(bars);
   }
@@ -83,13 +82,19 @@ export class Labels {
   /** Return the whole label: `Fri 14 Feb 2025 13:30`, or the date alone. */
   full(seconds) {
     const date = this.#shifted(seconds);
-    const day = `${WEEKDAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
-    return this.isIntraday ? `${day} ${clock(date)}` : day;
+    return this.isIntraday ? `${dayName(date)} ${clock(date)}` : dayName(date);
   }
 
   /** Return the label with the offset from UTC: it is unique also when the clocks go back. */
   exact(seconds) {
-    return this.isIntraday ? `${this.full(seconds)} ${offsetName(this.offset(seconds))}` : this.full(seconds);
+    return this.isIntraday ? this.instant(seconds) : this.full(seconds);
+  }
+
+  /** Return an instant with its time of the day and the offset from UTC, also between bars of days. */
+  instant(seconds) {
+    const offset = this.offset(seconds);
+    const date = new Date((seconds + offset) * 1000);
+    return `${dayName(date)} ${clock(date)} ${offsetName(offset)}`;
   }
 
   /** Return the label of a mark on the time scale; `kind` as in the chart library's TickMarkType. */
@@ -108,6 +113,10 @@ export class Labels {
 /** Return an instant in UTC to the minute: `2025-02-14 13:30`. */
 export function utcMinute(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function dayName(date) {
+  return `${WEEKDAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 }
 
 function clock(date) {

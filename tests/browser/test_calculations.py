@@ -222,6 +222,51 @@ def test_a_market_that_never_closes_can_have_gaps_between_days(call: Callable[..
     assert found == {"days": [2], "gaps": [2]}
 
 
+def test_a_band_reaches_from_the_bar_before_a_gap_to_the_bar_after_it(
+    call: Callable[..., Any],
+) -> None:
+    hours = [0, 1, 4, 5]
+    bars = {"time": [hour * 3600 for hour in hours], "length": 4}
+    findings = [
+        {"start": "1969-12-31T22:00:00Z", "end": "1970-01-01T00:00:00Z"},  # before the bars shown
+        {"start": "1970-01-01T02:00:00Z", "end": "1970-01-01T04:00:00Z"},
+        {"start": "1970-01-01T06:00:00Z", "end": "1970-01-01T07:00:00Z"},  # after them
+    ]
+
+    found = call(
+        "gaps",
+        "m.placeGaps(given.findings, { bars: given.bars, timeframe: '1h' })",
+        {"findings": findings, "bars": bars},
+    )
+
+    assert [(gap["left"], gap["right"], gap["start"]) for gap in found] == [(1, 2, 7200)]
+
+
+def test_a_gap_within_a_made_bar_is_marked_on_that_bar(call: Callable[..., Any]) -> None:
+    bars = {"time": [6 * hour * 3600 for hour in range(4)], "length": 4}
+    findings = [
+        {"start": "1970-01-01T06:00:00Z", "end": "1970-01-01T09:00:00Z"},
+        {"start": "1970-01-01T21:00:00Z", "end": "1970-01-02T00:00:00Z"},
+    ]
+
+    found = call(
+        "gaps",
+        "m.placeGaps(given.findings, { bars: given.bars, timeframe: '6h', madeFrom: '3h' })",
+        {"findings": findings, "bars": bars},
+    )
+
+    assert [(gap["left"], gap["right"]) for gap in found] == [(0.5, 1.5), (2.5, 3.5)]
+
+
+def test_the_nearest_gap_within_reach_is_found(call: Callable[..., Any]) -> None:
+    gaps = [{"left": 1, "right": 2}, {"left": 6, "right": 7}]
+
+    found = call("gaps", "[0, 2, 3, 5].map((at) => m.gapNear(given, at, 1)?.left ?? null)", gaps)
+
+    assert found == [1, 1, 1, 6]
+    assert call("gaps", "m.gapNear(given, 0) ?? null", gaps) is None
+
+
 def test_the_compared_close_is_the_newest_close_at_each_bar(call: Callable[..., Any]) -> None:
     other = {"time": [5, 10, 20], "close": [1.0, 2.0, 3.0], "length": 3}
 
