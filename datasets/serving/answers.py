@@ -15,12 +15,12 @@ from datasets.serving.fetch_waits import raise_failure, wait_for
 from datasets.serving.permissions import require_enabled
 
 
-def _allow() -> None:
-    """Default: every caller may start a fetch."""
-
-
 def find_answer(
-    request: BarsRequest, *, via: str, by: str = "", before_fetch: Callable[[], None] = _allow
+    request: BarsRequest,
+    *,
+    via: str,
+    by: str = "",
+    before_fetch: Callable[[], None] = lambda: None,
 ) -> Answer | Fetch:
     """Return the dataset that answers the request, or the fetch that still runs after `wait_s`.
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from threading import Lock
-from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
@@ -80,8 +79,13 @@ class Tally:
 
     def count(self, client: str) -> None:
         """Count one request; raise `TooManyRequests` when the client is over its limit."""
-        if self.limit and self._add(client) > self.limit:
-            raise self._refusal()
+        if not self.limit or self._add(client) <= self.limit:
+            return
+        left_s = _MINUTE_S - time.time() % _MINUTE_S
+        raise TooManyRequests(
+            f"One client may {self._what} {self.limit} times a minute ({self._setting}); try again in {left_s:.0f} s.",
+            retry_after_s=max(left_s, 1),
+        )
 
     def take_back(self, client: str) -> None:
         """Remove one request from this minute's count: it did not happen after all."""
@@ -149,13 +153,6 @@ class Tally:
             self._counts.clear()
         return minute
 
-    def _refusal(self) -> TooManyRequests:
-        left_s = _MINUTE_S - time.time() % _MINUTE_S
-        return TooManyRequests(
-            f"One client may {self._what} {self.limit} times a minute ({self._setting}); try again in {left_s:.0f} s.",
-            retry_after_s=max(left_s, 1),
-        )
-
 
 reads = Tally("ask", "API_READS_PER_MINUTE")
 fetches = Tally("begin fetches", "API_FETCHES_PER_MINUTE")
@@ -165,18 +162,14 @@ failed_sign_ins = Tally("fail to sign in", "API_SIGN_INS_PER_MINUTE")
 def _add_for_all(key: str, number: int) -> int | None:
     """Add to the shared count and return it; None when the shared cache is unavailable."""
     counts = caches["counts"]
+    is_redis = bool(settings.ENV["CACHE_URL"])
+    # Redis adds atomically. The cache in files reads, then writes, so it needs a lock.
+    lock = nullcontext() if is_redis else FileLock(settings.STATE_DIR / "counts.lock", timeout=2)
     try:
-        with _one_at_a_time():
+        with lock:
             counts.add(key, 0, timeout=_KEEP_S)
             return int(counts.incr(key, number))
     except (RedisError, OSError, Timeout, ValueError) as error:
         # A limit for each process is better than no service.
         logger.warning("requests are counted in this process only: %s", error)
         return None
-
-
-def _one_at_a_time() -> AbstractContextManager[Any]:
-    # Redis adds atomically. The cache in files reads, then writes, so it needs a lock.
-    if settings.ENV["CACHE_URL"]:
-        return nullcontext()
-    return FileLock(settings.STATE_DIR / "counts.lock", timeout=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -32,9 +33,10 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
     try:
         deadline = time.monotonic() + wait_s
         pause_s = _FIRST_PAUSE_S
-        while not _is_over(fetch, deadline):
+        while not fetch.is_finished:
             left_s = deadline - time.monotonic()
-            if left_s <= 0:
+            retry_at = fetch.next_attempt_at if fetch.error_code else None
+            if left_s <= 0 or (retry_at and retry_at > timezone.now() + timedelta(seconds=left_s)):
                 break
             database.give_connection_back()
             time.sleep(min(pause_s, left_s))
@@ -43,14 +45,6 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
         return fetch
     finally:
         _waiting.release()
-
-
-def _is_over(fetch: Fetch, deadline: float) -> bool:
-    """Return whether the fetch has ended, or failed and starts its next attempt after the deadline."""
-    if fetch.is_finished or fetch.next_attempt_at is None or not fetch.error_code:
-        return fetch.is_finished
-    seconds = (fetch.next_attempt_at - timezone.now()).total_seconds()
-    return bool(seconds > max(deadline - time.monotonic(), 0))
 
 
 def raise_failure(fetch: Fetch) -> None:

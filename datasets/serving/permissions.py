@@ -48,11 +48,13 @@ class Caller:
     def of(cls, request: HttpRequest, token: ApiToken | None = None) -> Caller:
         """Return the caller of an authenticated request; `token` is the API token that it sent."""
         user = request.user
+        # Browsers set the header, and scripts on a page cannot change it.
+        is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
         return cls(
             clients.address_of(request),
             None if isinstance(user, AnonymousUser) else user,
             token,
-            _is_sent_by_other_site(request),
+            is_cross_site and request.headers.get("Origin") not in settings.CORS_ALLOWED_ORIGINS,
         )
 
     @property
@@ -129,10 +131,3 @@ def may_hand_out(user: User | AnonymousUser, scope: ApiToken.Scope) -> bool:
     """Return whether the user may create a token of this scope: no wider than their permissions."""
     needed = (MAY_FETCH_AGAIN, MAY_INVALIDATE)
     return scope != Scope.MANAGE or all(is_allowed(user, permission) for permission in needed)
-
-
-def _is_sent_by_other_site(request: HttpRequest) -> bool:
-    # Browsers set the header, and scripts on a page cannot change it.
-    if request.headers.get("Sec-Fetch-Site") != "cross-site":
-        return False
-    return request.headers.get("Origin") not in settings.CORS_ALLOWED_ORIGINS

@@ -15,12 +15,13 @@ from datasets.bars import coverage
 from datasets.formats import FORMATS
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest
-from datasets.serving.reply_bodies import rendering
+from datasets.serving.reply_bodies import envelope, rendering, reply_bars
 from datasets.serving.reply_bodies.body_cache import Rendered, rendered_cache
 from datasets.serving.reply_bodies.body_files import RenderedFiles
 
 _MB = 1024 * 1024
 rendered = rendered_cache(settings.WEB_CACHE_MB * _MB)
+_files_in = lru_cache(maxsize=2)(RenderedFiles)
 
 
 def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rendered:
@@ -64,7 +65,10 @@ def _representation_of(request: BarsRequest) -> bytes:
 
 # A hash of the rendering code, so that a new version ignores bodies of an older one.
 _MADE_BY = hashlib.sha256(
-    b"".join(Path(str(module.__file__)).read_bytes() for module in (formats, coverage, rendering))
+    b"".join(
+        Path(str(module.__file__)).read_bytes()
+        for module in (formats, coverage, rendering, reply_bars, envelope)
+    )
     + settings.VERSION.encode()
 ).digest()
 
@@ -87,8 +91,3 @@ def kept_files() -> RenderedFiles | None:
     if not settings.WEB_CACHE_DISK_MB:
         return None
     return _files_in(settings.STATE_DIR / "rendered", settings.WEB_CACHE_DISK_MB * _MB)
-
-
-@lru_cache(maxsize=2)
-def _files_in(folder: Path, max_bytes: int) -> RenderedFiles:
-    return RenderedFiles(folder, max_bytes)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass, replace
+
+import orjson
 
 from datasets.lru_cache import LruCache
 
@@ -67,6 +70,30 @@ class Rendered:
             return self
         etag = f'{self.etag.removesuffix(_PACKED)}"'
         return replace(self, body=gzip.decompress(self.body), etag=etag, is_gzip=False)
+
+    def as_file(self) -> bytes:
+        """Return the content of a file with this body: a line of JSON, then the body."""
+        head = {
+            "etag": self.etag,
+            "is_gzip": self.is_gzip,
+            "headers": self.headers,
+            "crc32": zlib.crc32(self.body),
+            "n_bytes": len(self.body),
+        }
+        return orjson.dumps(head) + b"\n" + self.body
+
+    @classmethod
+    def from_file(cls, content: bytes) -> Rendered | None:
+        """Return the body in a file's content; None when the content is damaged."""
+        line, _, body = content.partition(b"\n")
+        try:
+            head = orjson.loads(line)
+            if (head["n_bytes"], head["crc32"]) != (len(body), zlib.crc32(body)):
+                return None
+            headers = tuple((str(name), str(value)) for name, value in head["headers"])
+            return cls(body, str(head["etag"]), bool(head["is_gzip"]), headers)
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 def rendered_cache(max_bytes: int) -> LruCache[bytes, Rendered]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
 from pathlib import Path
 from threading import Lock
-
-import orjson
 
 from datasets.serving.reply_bodies.body_cache import Rendered
 from datasets.storage import put
@@ -42,7 +39,7 @@ class RenderedFiles:
             content = path.read_bytes()
         except OSError:
             return None
-        found = _read(content)
+        found = Rendered.from_file(content)
         try:
             if found is None:
                 path.unlink()
@@ -54,23 +51,21 @@ class RenderedFiles:
 
     def keep(self, name: str, rendered: Rendered) -> None:
         """Write the body under `name`; a failed write is logged and changes nothing."""
-        content = _written(rendered)
+        content = rendered.as_file()
         if len(content) > self._max_bytes // 4:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             put(self._folder / name, content)
-            self._make_room(_on_disk(len(content)))
+            with self._lock:
+                self._n_written += _on_disk(len(content))
+                is_prune_due = self._n_written >= self._max_bytes // _PART
+                if is_prune_due:
+                    self._n_written = 0
+            if is_prune_due:
+                self.prune()
         except OSError as error:
             logger.warning("a rendered reply was not kept on disk: %s", error)
-
-    def _make_room(self, n_bytes: int) -> None:
-        with self._lock:
-            self._n_written += n_bytes
-            if self._n_written < self._max_bytes // _PART:
-                return
-            self._n_written = 0
-        self.prune()
 
     def prune(self) -> None:
         """Delete the least recently used files until the others fit."""
@@ -93,27 +88,3 @@ class RenderedFiles:
 
 def _on_disk(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
-
-
-def _written(rendered: Rendered) -> bytes:
-    head = {
-        "etag": rendered.etag,
-        "is_gzip": rendered.is_gzip,
-        "headers": rendered.headers,
-        "crc32": zlib.crc32(rendered.body),
-        "n_bytes": len(rendered.body),
-    }
-    return orjson.dumps(head) + b"\n" + rendered.body
-
-
-def _read(content: bytes) -> Rendered | None:
-    """Return the body in a file's content; None when the content is damaged."""
-    line, _, body = content.partition(b"\n")
-    try:
-        head = orjson.loads(line)
-        if (head["n_bytes"], head["crc32"]) != (len(body), zlib.crc32(body)):
-            return None
-        headers = tuple((str(name), str(value)) for name, value in head["headers"])
-        return Rendered(body, str(head["etag"]), bool(head["is_gzip"]), headers)
-    except (KeyError, TypeError, ValueError):
-        return None
