@@ -1,18 +1,18 @@
 """When is a market open, when has a bar closed, and which bars should be there?"""
 
 from datasets.calendars.calendar import CALENDAR_FACTS, Calendar
+from datasets.calendars.close_bounds import NEVER
 from datasets.calendars.close_times import (
-    NEVER,
     Clock,
     close_instants,
     earliest_next,
-    is_spread_out,
 )
 from datasets.calendars.expected_bars import ExpectedBars, expected_bars, held_bars
-from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind
-from datasets.calendars.gaps import Range, find_gaps
+from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind, Range
+from datasets.calendars.gaps import find_gaps
 from datasets.calendars.opinions import Opinion, find_market, second_opinion
 from datasets.calendars.sessions import Sessions
+from datasets.calendars.spread import is_spread_out
 from datasets.calendars.trading_dates import BarDays, bar_days, period_starts
 from datasets.calendars.windows import Windows, find_windows
 from datasets.calendars.zones import (

@@ -8,38 +8,17 @@ length and on the calendar. docs/research/no-look-ahead.md describes the rules.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from datasets.bars import BarLength
 from datasets.calendars.calendar import Calendar
-from datasets.calendars.trading_dates import BarDays, bar_days, last_before, period_starts
-from datasets.calendars.zones import (
-    DAY_MS,
-    MINUTE_MS,
-    Booleans,
-    Integers,
-    from_wall,
-    parse_zone,
-    to_wall,
-)
-
-NEVER = int(np.iinfo(np.int64).max)
+from datasets.calendars.close_bounds import NEVER, calendar_bounds, intraday_bounds
+from datasets.calendars.trading_dates import bar_days, period_starts
+from datasets.calendars.zones import DAY_MS, MINUTE_MS, Integers
 
 # Longest trading day; an intraday bar ends with its trading day.
 _LONGEST_INTRADAY_DAYS = 1
-# Longest day, week and month, counted from its first trading day.
-_LONGEST_DAYS = {"D": 1, "W": 7, "M": 31}
-# A trading day that begins in an evening can begin before several holidays: in Osaka the
-# trading day of 2019-05-07 began on 2019-04-26, eleven days before its end.
-_LONGEST_LEAD_DAYS = 13
-
-# Longest distance of two neighbouring bars without a weekend or a holiday between them.
-_LONGEST_GAP_MS = {
-    "m": MINUTE_MS, "D": 25 * 60 * MINUTE_MS, "W": 11 * DAY_MS, "M": 38 * DAY_MS
-}  # fmt: skip
-_DAY = BarLength(1, "D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,99 +46,13 @@ def close_instants(
         following[-1] = min(next_ms, closed_by_ms)
     length, calendar = BarLength.parse(clock.timeframe), clock.calendar
     if length.minutes is None:
-        bounds = _calendar_bounds(times, length, calendar, following)
+        bounds = calendar_bounds(times, length, calendar, following)
     elif not calendar.is_known:
         bounds = times + _LONGEST_INTRADAY_DAYS * DAY_MS
     else:
         days = bar_days(times, calendar, length)
-        bounds = _intraday_bounds(times, length.minutes * MINUTE_MS, days)
+        bounds = intraday_bounds(times, length.minutes * MINUTE_MS, days)
     return np.minimum(bounds, following)
-
-
-def _days_later(times: Integers, zone: ZoneInfo | None, days: int | Integers) -> Integers:
-    """Return the same wall-clock times `days` days later."""
-    if zone is None:
-        # In an unknown zone summer time may end in between, which adds an hour.
-        return times + days * DAY_MS + 60 * MINUTE_MS
-    return from_wall(to_wall(times, zone) + days * DAY_MS, zone)
-
-
-def _calendar_bounds(
-    times: Integers, length: BarLength, calendar: Calendar, following: Integers
-) -> Integers:
-    """Return the bounds for days, weeks and months: the close of their last session, where it is sure."""
-    zone, longest = parse_zone(calendar.timezone), _LONGEST_DAYS[length.unit] * length.count
-    if length.unit == "D" and length.count > 1:
-        # A weekend can follow each of the days.
-        longest *= 3
-    if not calendar.is_known:
-        return _days_later(times, zone, longest + _LONGEST_LEAD_DAYS)
-    days = bar_days(times, calendar, length)
-    table, is_overnight = days.table, days.is_overnight
-    _, until = period_starts(days.dates, length, calendar)
-    last = np.maximum(np.searchsorted(table.dates, until) - 1, 0)
-    # Over a holiday one overnight bar can hold two trading days, so its end is sure only where
-    # the holidays are known and the next bar opens when the calendar expects it.
-    is_known = calendar.knows_holidays(days.dates) & calendar.knows_holidays(table.dates[last])
-    expected = table.opens[np.minimum(last + 1, len(table) - 1)]
-    is_known &= (following <= expected) | (following == NEVER)
-    is_sure = days.is_inside & (~is_overnight | is_known)
-    has_lead = is_overnight | (length == _DAY)
-    limits = _days_later(times, zone, longest + has_lead * np.int64(_LONGEST_LEAD_DAYS))
-    return np.where(is_sure, table.closes[last], limits)
-
-
-def _intraday_bounds(times: Integers, length: int, days: BarDays) -> Integers:
-    """Return the bounds for intraday bars of `length` ms."""
-    table, rows, nominal = days.table, days.rows, times + length
-    period = np.maximum(last_before(table.period_opens, times), 0)
-    day_ends, is_last = table.closes[rows], table.period_is_last[period]
-    # Trade after the stated end shows that the day's bars do not end there. Where sessions
-    # follow one another without a pause, a bar may reach over the end.
-    is_late = np.isin(rows, _late_rows(times, days))
-    touches = day_ends >= table.opens[np.minimum(rows + 1, len(table) - 1)]
-    is_cut = days.is_inside & is_last & ~is_late & ~touches
-    bounds = np.where(is_cut, np.minimum(nominal, day_ends), nominal)
-    # A bar that reaches a break can continue after it; only the end of the day is certain.
-    runs_on = days.is_inside & ~is_last & (nominal > table.period_closes[period])
-    return np.where(runs_on, np.maximum(nominal, day_ends), bounds)
-
-
-def _late_rows(times: Integers, days: BarDays) -> Integers:
-    """Return the rows of the sessions after whose stated end a bar opens."""
-    is_late = ~days.is_inside & (days.rows >= 0) & (times >= days.table.closes[days.rows])
-    return np.unique(days.rows[is_late])
-
-
-def is_spread_out(times: Integers, clock: Clock, *, n_gaps: int = 2) -> bool:
-    """Return whether the rows are too far apart to be consecutive bars of this timeframe.
-
-    True when no two rows are neighbours, and at least `n_gaps` gaps are not explained by the
-    calendar; a single such gap can be a holiday.
-    """
-    length = BarLength.parse(clock.timeframe)
-    gaps = np.diff(times)
-    longest = _LONGEST_GAP_MS[length.unit] * length.count
-    if len(gaps) < n_gaps or (gaps <= longest).any():
-        return False
-    return int(np.count_nonzero(~_is_gap_explained(times, length, clock.calendar))) >= n_gaps
-
-
-def _is_gap_explained(times: Integers, length: BarLength, calendar: Calendar) -> Booleans:
-    """Return for each row but the last whether the calendar explains the gap after the row."""
-    if length == _DAY and not calendar.is_known:
-        dates = times // DAY_MS
-        n_skipped = np.busday_count((dates[:-1] + 1).view("M8[D]"), dates[1:].view("M8[D]"))
-        return np.asarray(n_skipped == 0)
-    if not calendar.is_known or (length.minutes is None and length != _DAY):
-        return np.zeros(len(times) - 1, dtype=bool)
-    days = bar_days(times, calendar, length)
-    if length.minutes is None:
-        places = np.searchsorted(days.table.dates, days.dates)
-        return np.asarray(np.diff(places) <= 1)
-    period = np.maximum(last_before(days.table.period_opens, times), 0)
-    ends = times + length.minutes * MINUTE_MS >= days.table.period_closes[period]
-    return np.asarray((ends & days.is_inside)[:-1])
 
 
 def earliest_next(opened: int, length: BarLength, calendar: Calendar) -> int:

@@ -68,22 +68,19 @@ def expected_bars(
     # The session of the first bar may have begun before, up to some days over a holiday.
     table = calendar.sessions(start_ms - 8 * DAY_MS, end_ms)
     if length.minutes is None:
-        expected = _longer_bars(table, length, calendar)
+        # One bar for each day, week or month with a session.
+        dates, _ = period_starts(table.dates, length, calendar)
+        begin = np.flatnonzero(np.diff(dates, prepend=dates[:1] - 1))
+        end = np.append(begin, len(dates))[1:] - 1
+        numbers, opens = np.arange(len(begin)), table.opens[begin]
+        slots = np.zeros(len(begin), dtype=np.uint16)
+        expected = ExpectedBars(
+            opens, table.closes[end], numbers, slots, dates[begin], numbers, opens
+        )
     else:
         expected = _intraday_bars(table, length.minutes * MINUTE_MS, calendar)
     first, last = np.searchsorted(expected.opens, [start_ms, end_ms])
     return expected.part(int(first), int(last))
-
-
-def _longer_bars(table: Sessions, length: BarLength, calendar: Calendar) -> ExpectedBars:
-    """Return one bar for each day, week or month with a session."""
-    first, _ = period_starts(table.dates, length, calendar)
-    begin = np.flatnonzero(np.diff(first, prepend=first[:1] - 1))
-    last = np.append(begin, len(first))[1:] - 1
-    numbers = np.arange(len(begin))
-    slots = np.zeros(len(begin), dtype=np.uint16)
-    opens = table.opens[begin]
-    return ExpectedBars(opens, table.closes[last], numbers, slots, first[begin], numbers, opens)
 
 
 def _intraday_bars(table: Sessions, length_ms: int, calendar: Calendar) -> ExpectedBars:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 # Findings that a report lists; the counts are of all.
 _MOST_FINDINGS = 200
+# Confirmed sessions without a bar in a row that count as a suspended instrument.
+_SUSPENDED_SESSIONS = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Start and end of a range, UNIX milliseconds; the end is not part of the range.
+Range = tuple[int, int]
 
 
 class Kind(StrEnum):
@@ -40,6 +47,21 @@ class Finding:
     n_bars: int
     n_sessions: int
     reason: str
+
+    def checked_against(self, looked_at: Sequence[Range], seams: Sequence[Range]) -> Finding:
+        """Return the finding with the kind that seams and an earlier look give it."""
+        start, end = to_ms(self.start), to_ms(self.end)
+        if any(first < end and start < last for first, last in seams):
+            reason = "The windows of two fetches did not overlap: the bars between them were never received."
+            return replace(self, kind=Kind.WINDOW_SLID, reason=reason)
+        if not any(first <= start and end <= last for first, last in looked_at):
+            return self
+        reason = f"{self.reason} It was fetched again and is still empty."
+        if self.kind is Kind.UNSURE:
+            return replace(self, reason=reason)
+        if self.n_sessions >= _SUSPENDED_SESSIONS:
+            return replace(self, kind=Kind.NO_TRADING, reason=reason)
+        return replace(self, kind=Kind.CONFIRMED_EMPTY, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +127,13 @@ class GapReport:
 def _plain(finding: Finding) -> dict[str, Any]:
     times = {"start": finding.start.isoformat(), "end": finding.end.isoformat()}
     return asdict(finding) | {"kind": finding.kind.value} | times
+
+
+def to_instant(milliseconds: int) -> datetime:
+    """Return UNIX milliseconds as an aware time in UTC."""
+    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+def to_ms(moment: datetime) -> int:
+    """Return an aware time in UNIX milliseconds."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

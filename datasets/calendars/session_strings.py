@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Self
 
 # First and last minute of a period of trade, counted from midnight of the trading date; the
 # second is not part of the period. A period on the evening before has a negative first minute.
@@ -39,6 +40,26 @@ class DayHours:
     periods: tuple[Period, ...]
     anchor: int
 
+    def joined_with(self, other: DayHours) -> DayHours | None:
+        """Return the hours of both sections; None where they overlap."""
+        periods = sorted([*self.periods, *other.periods])
+        if any(one[1] > two[0] for one, two in zip(periods, periods[1:], strict=False)):
+            return None
+        return DayHours(tuple(periods), min(self.anchor, other.anchor))
+
+    def with_breaks_of(self, shown: DayHours | None) -> DayHours:
+        """Return the hours with the breaks of the hours that the feed shows to people.
+
+        The end stays: trade can go on after the end that is shown.
+        """
+        start, end = self.periods[0][0], self.periods[-1][1]
+        if shown is None or len(shown.periods) <= len(self.periods):
+            return self
+        if shown.periods[0][0] < start or shown.periods[-1][1] > end:
+            return self
+        *earlier, (last_start, _) = shown.periods
+        return DayHours((*earlier, (last_start, end)), self.anchor)
+
 
 @dataclass(frozen=True, slots=True)
 class WeekHours:
@@ -47,6 +68,17 @@ class WeekHours:
     days: tuple[DayHours | None, ...]
     # First day of the trading week; Monday is 0.
     first_weekday: int
+
+    @classmethod
+    def of(cls, days: tuple[DayHours | None, ...]) -> Self:
+        """Return the usual week of these days.
+
+        It begins on Monday, or for a market that is closed on Friday on the first day after the
+        weekend.
+        """
+        if days[4] is not None or not any(days):
+            return cls(days, 0)
+        return cls(days, next(day % 7 for day in range(5, 12) if days[day % 7] is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +141,20 @@ def _parse_week(text: str) -> WeekHours | None:
         chosen = named if separator else usual
         for digit in digits or _MONDAY_TO_FRIDAY:
             weekday = _weekday(digit)
-            hours = _join(chosen.get(weekday), parse_day(plain))
+            hours, earlier = parse_day(plain), chosen.get(weekday)
+            if hours is not None and earlier is not None:
+                hours = earlier.joined_with(hours)
             if hours is None:
                 return None
             chosen[weekday] = hours
     days = tuple((usual | named).get(weekday) for weekday in range(7))
     first = found[1] or found[3]
-    return WeekHours(days, _weekday(first) if first else _usual_first_weekday(days))
+    return WeekHours(days, _weekday(first)) if first else WeekHours.of(days)
 
 
 def _weekday(digit: str) -> int:
     """Return the weekday of a digit: 1 is Sunday, and Monday is the weekday 0."""
     return (int(digit) - 2) % 7
-
-
-def _usual_first_weekday(days: tuple[DayHours | None, ...]) -> int:
-    """Return Monday, or for a market that is closed on Friday the first day after its weekend."""
-    if days[4] is not None or not any(days):
-        return 0
-    return next(day % 7 for day in range(5, 12) if days[day % 7] is not None)
 
 
 @lru_cache(maxsize=1024)
@@ -174,16 +201,6 @@ def _parse_period(text: str, *, before: Period | None) -> Period | None:
 def _days_before(mark: str | None) -> int:
     """Return the days before the trading date: `F` is one day, `F3` three."""
     return int(mark[1:] or "1") if mark else 0
-
-
-def _join(first: DayHours | None, second: DayHours | None) -> DayHours | None:
-    """Return the hours of both sections; None where they overlap or the second cannot be read."""
-    if first is None or second is None:
-        return second
-    periods = sorted([*first.periods, *second.periods])
-    if any(one[1] > other[0] for one, other in zip(periods, periods[1:], strict=False)):
-        return None
-    return DayHours(tuple(periods), min(first.anchor, second.anchor))
 
 
 def parse_date(text: str) -> int | None:

@@ -58,6 +58,11 @@ class Sessions:
         overnight: Booleans = self.open_minutes < 0
         return overnight
 
+    def rows_of(self, dates: Integers) -> Integers:
+        """Return the position of each date; -1 for a date without a session."""
+        places = np.minimum(np.searchsorted(self.dates, dates), len(self) - 1)
+        return np.where(self.dates[places] == dates, places, -1)
+
     def between(self, start_ms: int, end_ms: int) -> Sessions:
         """Return the sessions that open at `start_ms` or later and before `end_ms`."""
         first, last = (int(n) for n in np.searchsorted(self.opens, [start_ms, end_ms]))
@@ -152,23 +157,9 @@ def _usual_rules(
         for weekday, day in enumerate(week.days):
             if day is not None:
                 shown = display.eras[-1][1].days[weekday] if display else None
-                day = _with_breaks(day, shown) if until == _LAST else day
+                day = day.with_breaks_of(shown) if until == _LAST else day
                 rules.append(_Rule(day, dates[weekdays == weekday]))
     return rules
-
-
-def _with_breaks(day: DayHours, shown: DayHours | None) -> DayHours:
-    """Return the day's hours with the breaks of the hours that the feed shows to people.
-
-    The end stays: trade can go on after the end that is shown.
-    """
-    start, end = day.periods[0][0], day.periods[-1][1]
-    if shown is None or len(shown.periods) <= len(day.periods):
-        return day
-    if shown.periods[0][0] < start or shown.periods[-1][1] > end:
-        return day
-    *earlier, (last_start, _) = shown.periods
-    return DayHours((*earlier, (last_start, end)), day.anchor)
 
 
 @dataclass(frozen=True, slots=True)

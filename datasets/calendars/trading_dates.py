@@ -37,6 +37,13 @@ class BarDays:
         overnight: Booleans = self.table.is_overnight[self.rows] & (self.rows >= 0)
         return overnight
 
+    def is_late(self, times: Integers) -> Booleans:
+        """Return for each bar, opened at `times`, whether it opens after the stated end of its session."""
+        late: Booleans = (
+            ~self.is_inside & (self.rows >= 0) & (times >= self.table.closes[self.rows])
+        )
+        return late
+
 
 def bar_days(times: Integers, calendar: Calendar, length: BarLength) -> BarDays:
     """Return the trading day of each bar.
@@ -70,7 +77,7 @@ def bar_days(times: Integers, calendar: Calendar, length: BarLength) -> BarDays:
         wall = to_wall(moments, zone)
         length_ms = (length.minutes or 0) * MINUTE_MS
         dates[outside] = _dates_outside(moments, before, wall, table, length_ms)
-        rows[outside] = _rows_of(dates[outside], table)
+        rows[outside] = table.rows_of(dates[outside])
     return BarDays(table, dates, rows, is_inside)
 
 
@@ -96,12 +103,6 @@ def _dates_outside(
         in_off = (off >= 0) & (moments < table.off_closes[off])
         dates = np.where(in_off, table.off_dates[off], dates)
     return dates
-
-
-def _rows_of(dates: Integers, table: Sessions) -> Integers:
-    """Return the position of each date in the table; -1 where the table has no session."""
-    places = np.minimum(np.searchsorted(table.dates, dates), len(table) - 1)
-    return np.where(table.dates[places] == dates, places, -1)
 
 
 def last_before(instants: Integers, times: Integers) -> Integers:

@@ -52,7 +52,8 @@ def find_windows(
     days = bar_days(times, calendar, base)
     last = int(times[-1])
     next_ms, is_late = earliest_next(last, base, calendar), False
-    if base.minutes is not None and _is_trade_late(times, days):
+    last_days = slice(int(np.searchsorted(times, last - _LAST_DAYS_MS)), None)
+    if base.minutes is not None and days.is_late(times)[last_days].any():
         next_ms, is_late = min(next_ms, last + base.minutes * MINUTE_MS), True
     if target.minutes is not None:
         return _intraday_windows(times, base, target.minutes * MINUTE_MS, days, next_ms)
@@ -146,14 +147,6 @@ def _calendar_windows(
         next_ms=next_ms,
         n_outside=int(np.count_nonzero(~days.is_inside)),
     )
-
-
-def _is_trade_late(times: Integers, days: BarDays) -> bool:
-    """Return whether a bar of the last days opens after the stated end of its session."""
-    start = int(np.searchsorted(times, times[-1] - _LAST_DAYS_MS))
-    rows, is_inside = days.rows[start:], days.is_inside[start:]
-    is_late = ~is_inside & (rows >= 0) & (times[start:] >= days.table.closes[rows])
-    return bool(is_late.any())
 
 
 def _changes(values: Integers) -> Integers:
