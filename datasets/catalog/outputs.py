@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from functools import cache as remember
-from pathlib import Path
 
 from django.conf import settings
 
 from datasets.models import Dataset
 from datasets.storage import Store
 
+# One store for each folder.
+_store_of = remember(Store)
+
 
 def get_store() -> Store:
     """Return the store under the configured outputs folder."""
-    return _store_below(settings.OUTPUTS_DIR)
-
-
-@remember
-def _store_below(folder: Path) -> Store:
-    return Store(folder / "datasets")
+    return _store_of(settings.OUTPUTS_DIR / "datasets")
 
 
 def require_folder(source: str) -> None:

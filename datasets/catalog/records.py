@@ -22,7 +22,7 @@ def record_row(stored: StoredFile, report: dict[str, Any] | None = None) -> int:
     """
     key = stored.facts.key.as_dict()
     values = row_values(stored) | {
-        "calendar": _calendar_version(stored.facts),
+        "calendar": record_calendar(stored.facts),
         "coverage": _counts_of(report),
     }
     row = Dataset(**key, **values)
@@ -50,8 +50,8 @@ def _counts_of(report: dict[str, Any] | None) -> dict[str, Any] | None:
     return {name: report[name] for name in ("expected", "held", "missing", "share_held", "counts")}
 
 
-def _calendar_version(facts: FileFacts) -> CalendarVersion | None:
-    """Return the row of the calendar that came with these bars, and add the row if it is new.
+def record_calendar(facts: FileFacts) -> CalendarVersion | None:
+    """Store the calendar that came with these bars, if it is new, and return its row.
 
     Returns None where the feed sent no calendar.
     """

@@ -25,7 +25,8 @@ from django.utils import timezone
 from datasets import errors
 from datasets.errors import FeedTimeout, FetchError, RateLimited, SignInError
 from datasets.models import SignIn, database
-from datasets.tradingview.sign_in import AuthToken, Credentials, sign_in
+from datasets.tradingview.auth_token import AuthToken, Credentials
+from datasets.tradingview.sign_in import sign_in
 
 # Renew the auth token this long before it expires: longer than the longest fetch.
 MARGIN_S = 300.0

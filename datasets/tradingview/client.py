@@ -18,11 +18,11 @@ from tvDatafeed import Interval, TvDatafeed
 from datasets.bars import DatasetKey, FetchedBars, Timeframe
 from datasets.errors import BadBars, FeedClosed
 from datasets.tradingview import frames
+from datasets.tradingview.auth_token import GUEST_TOKEN
 from datasets.tradingview.connection import Connection, open_connection, payloads
 from datasets.tradingview.conversation import SERIES_ID, SYMBOL_ID, Conversation
 from datasets.tradingview.idle_connection import IdleConnection
 from datasets.tradingview.message_limit import MessageLimit
-from datasets.tradingview.sign_in import GUEST_TOKEN
 from datasets.tradingview.watch import Watch
 
 

@@ -43,7 +43,7 @@ def read_instrument(facts: dict[str, Any]) -> Instrument:
         type=text("type"),
         currency=text("currency_code"),
         timezone=text("timezone"),
-        **_calendar(facts),
+        **read_calendar(facts),
         pricescale=whole("pricescale"),
         minmov=whole("minmov"),
         delay_s=whole("delay") or 0,
@@ -51,7 +51,7 @@ def read_instrument(facts: dict[str, Any]) -> Instrument:
     )
 
 
-def _calendar(facts: dict[str, Any]) -> dict[str, str]:
+def read_calendar(facts: dict[str, Any]) -> dict[str, str]:
     """Return the calendar of the subsession that was asked for, in the feed's own texts.
 
     The subsession's own fields come first; corrections stand nowhere else. A text that is

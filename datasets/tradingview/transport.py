@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 import ssl
-from base64 import b64encode
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from requests.utils import get_environ_proxies
 
 from datasets.errors import FeedTimeout, FeedUnreachable
 from datasets.tradingview.message_limit import NO_BARS
+from datasets.tradingview.tcp import open_tcp, open_tunnel
 from datasets.tradingview.watch import Watch
 
 # A message counts as progress each time this many bytes of it have arrived.
@@ -80,7 +79,7 @@ def open_socket(url: str, watch: Watch) -> socket.socket:
         host, is_tls = target.hostname or "", target.scheme == "wss"
         port = target.port or (443 if is_tls else 80)
         proxy = get_environ_proxies(f"http://{target.netloc}").get("https" if is_tls else "http")
-        raw = _open_tunnel(proxy, host, port, watch) if proxy else _open_tcp(host, port, watch)
+        raw = open_tunnel(proxy, host, port, watch) if proxy else open_tcp(host, port, watch)
         if not is_tls:
             return raw
         try:
@@ -99,47 +98,6 @@ def open_socket(url: str, watch: Watch) -> socket.socket:
             f"{target.netloc} cannot be reached: {_reason(error)}. Check the network and TV_WS_URL; "
             "the fetch can be tried again."
         ) from error
-
-
-def _open_tcp(host: str, port: int, watch: Watch) -> socket.socket:
-    """Connect to the first address of the host that does not refuse; all share the time left."""
-    refusal: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        raw = socket.socket(family, kind, protocol)
-        try:
-            raw.settimeout(watch.left())
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            raw.connect(address)
-            return raw
-        except OSError as error:
-            raw.close()
-            if error.errno not in (errno.ECONNREFUSED, errno.ENETUNREACH):
-                raise
-            refusal = error
-        except BaseException:
-            raw.close()
-            raise
-    raise refusal or socket.gaierror("The host has no address")
-
-
-def _open_tunnel(proxy: str, host: str, port: int, watch: Watch) -> socket.socket:
-    """Connect to the host through an HTTP proxy, by CONNECT."""
-    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    headers = {}
-    if parts.username:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
-    tunnel = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=watch.left())
-    tunnel.set_tunnel(host, port, headers)
-    try:
-        tunnel.connect()
-    except BaseException:
-        tunnel.close()
-        raise
-    return tunnel.sock
 
 
 def _reason(error: Exception) -> str:

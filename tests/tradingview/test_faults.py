@@ -17,8 +17,9 @@ import pytest
 from datasets import errors
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FetchError
+from datasets.tradingview.auth_token import Credentials
 from datasets.tradingview.client import FeedClient
-from datasets.tradingview.sign_in import Credentials, sign_in
+from datasets.tradingview.sign_in import sign_in
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, free_port, wait_until
 

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from datasets.bars import DatasetKey
+from datasets.tradingview.auth_token import Credentials
 from datasets.tradingview.client import FeedClient
-from datasets.tradingview.sign_in import Credentials, sign_in
+from datasets.tradingview.sign_in import sign_in
 from tvproject.env import SETTINGS, read_settings
 
 pytestmark = pytest.mark.tvdata

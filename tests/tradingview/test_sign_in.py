@@ -17,7 +17,8 @@ from datasets import errors
 from datasets.fetching import credentials
 from datasets.models import SignIn
 from datasets.tradingview import http
-from datasets.tradingview.sign_in import GUEST_TOKEN, AuthToken, Credentials, read_claims, sign_in
+from datasets.tradingview.auth_token import GUEST_TOKEN, AuthToken, Credentials, read_claims
+from datasets.tradingview.sign_in import sign_in
 from tests.support.stacks import Feed, free_port
 
 Configure = Callable[..., None]
