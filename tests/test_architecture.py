@@ -25,6 +25,7 @@ PACKAGES = [
     "models",
     "research",
     "catalog",
+    "archive",
     "fetching",
     "serving",
     "api",

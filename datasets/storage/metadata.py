@@ -39,8 +39,11 @@ class FileFacts:
     doubts: dict[str, int] = field(default_factory=dict)
 
 
-# Cached: the search among all installed packages takes longer than the writing of a file.
-_version_of = cache(version)
+@cache
+def tvdatafeed_version() -> str:
+    """Return the version of the installed tvDatafeed."""
+    # Cached: the search among all installed packages takes longer than the writing of a file.
+    return version("tradingview-datafeed")
 
 
 def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
@@ -60,7 +63,7 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         n_inconsistent=bars.count_inconsistent(fetched.table),
         zero_volume_share=bars.zero_volume_share(fetched.table),
         largest_gap_s=bars.largest_gap_s(fetched.table),
-        tvdatafeed_version=_version_of("tradingview-datafeed"),
+        tvdatafeed_version=tvdatafeed_version(),
         doubts=fetched.doubts,
     )
 

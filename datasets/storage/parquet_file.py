@@ -20,14 +20,17 @@ MAX_ROWS = 1_000_000
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path, *, are_pages_checked: bool = False) -> Iterator[pq.ParquetFile]:
     """Open the parquet file at `path` by a memory map.
 
-    Raises `FileMissing`, `FileCorrupt`, and `StoreFailed` where the machine does not permit it.
+    With `are_pages_checked` each page that is decoded is compared with its checksum. Raises `FileMissing`, `FileCorrupt`, and `StoreFailed` where the machine does not permit it.
     """
     try:
         _, source = map_file(path)
-        with source, pq.ParquetFile(source) as file:
+        with (
+            source,
+            pq.ParquetFile(source, page_checksum_verification=are_pages_checked) as file,
+        ):
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissing(f"{path.name} does not exist.") from error

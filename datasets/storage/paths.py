@@ -40,14 +40,19 @@ def file_names(key: DatasetKey) -> list[str]:
     """
     if key.exchange and not is_exchange(key.exchange):
         raise InvalidRequest({"exchange": [f"{key.exchange!r} is no exchange, such as BINANCE."]})
+    encoded, hashed = symbol_spellings(key.symbol)
+    whole, short = _name(key, encoded), _name(key, hashed)
+    return [whole, short] if len(whole) <= MAX_NAME_BYTES else [short]
+
+
+def symbol_spellings(symbol: str) -> tuple[str, str]:
+    """Return the symbol as part of a file name: percent-encoded, and its beginning with its hash."""
     # `_` separates the parts of the name, and two dots would mean the parent folder.
-    encoded = quote(key.symbol, safe="!").replace("_", "%5F").replace("~", "%7E")
+    encoded = quote(symbol, safe="!").replace("_", "%5F").replace("~", "%7E")
     encoded = re.sub(r"\.(?=\.)|(?<=\.)\.", "%2E", encoded)
     # The cut leaves no half of a `%XX`. No encoded symbol contains the `~`.
     shown = re.sub(r"%[0-9A-F]?$", "", encoded[:_SHOWN_BYTES])
-    hashed = f"{shown}~{sha256(key.symbol.encode()).hexdigest()}"
-    whole, short = _name(key, encoded), _name(key, hashed)
-    return [whole, short] if len(whole) <= MAX_NAME_BYTES else [short]
+    return encoded, f"{shown}~{sha256(symbol.encode()).hexdigest()}"
 
 
 def is_hashed(path: str) -> bool:

@@ -1,0 +1,1 @@
+"""The archive: merging of arriving bars, their audit, revisions, generations, and the datasets as views."""

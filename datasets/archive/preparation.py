@@ -1,0 +1,238 @@
+"""Preparation of a merge: the new files of a series' archive, written and synced before they count. No Django."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from datasets.archive.audit import Integers
+from datasets.archive.generations import joined, rescaled
+from datasets.archive.merging import plan_first, plan_merge
+from datasets.archive.plans import Arrival, MergePlan, together
+from datasets.archive.spans import clipped, spans_of, with_span
+from datasets.bars import FetchedBars, Timeframe
+from datasets.bars.series_keys import SeriesKey
+from datasets.errors import StoreFailed
+from datasets.storage.archives.archive_files import (
+    REVISION_SCHEMA,
+    SEEN_SCHEMA,
+    facts_in,
+    from_ms,
+    read_rows,
+    times_of,
+)
+from datasets.storage.archives.archive_paths import file_name, relative_folder
+from datasets.storage.archives.archive_queries import read_range, read_revisions
+from datasets.storage.archives.series_document import FileEntry, SeriesDocument
+from datasets.storage.archives.series_folder import SeriesFolder, concatenated
+from datasets.storage.archives.series_writer import SeriesWriter, writing
+from datasets.storage.metadata import tvdatafeed_version
+
+# A segment of `_revisions` is written anew until it holds this many rows or records.
+_ROWS_PER_SEGMENT = 4096
+_RECORDS_PER_SEGMENT = 256
+
+
+class PreparedArchive:
+    """The new state of a series' archive, on disk and not yet in force.
+
+    `folder` reads the new state, before and after `commit`.
+    """
+
+    def __init__(self, writer: SeriesWriter, plan: MergePlan, document: SeriesDocument) -> None:
+        self.plan = plan
+        self.document = document
+        self.folder: SeriesFolder = _NewState(writer.folder.path, document)
+        self._writer = writer
+
+    def commit(self) -> None:
+        """Put the new state in force by one rename. Raises `StoreFailed`."""
+        self._writer.commit()
+
+
+class _NewState(SeriesFolder):
+    """The folder of a series, read as a document says that is not in force yet."""
+
+    def __init__(self, path: Path, document: SeriesDocument) -> None:
+        super().__init__(path)
+        self._document = document
+
+    def document(self) -> SeriesDocument:
+        return self._document
+
+
+@contextmanager
+def prepared(
+    root: Path, key: SeriesKey, fetched: FetchedBars, *, is_whole_window: bool
+) -> Iterator[PreparedArchive]:
+    """Merge a fetch into the archive of its series, up to the rename that puts it in force.
+
+    Parameters
+    ----------
+    root
+        The folder `outputs/archive`.
+    key, fetched
+        The series, and the bars that arrived.
+    is_whole_window
+        Whether the feed has no older bars for us than those of the fetch.
+
+    In the block, `commit` puts the new state in force; a block that ends without it leaves the
+    old state. The series is locked until the end of the block, so that a second fetch of the
+    series waits and is merged with the result of this one.
+
+    Raises
+    ------
+    WindowNeeded
+        The basis of the prices has changed, and the fetch is not the whole window.
+    StoreFailed
+        A file could not be written, or a bar would have been lost. Nothing was changed.
+    StoreError
+        A file of the archive that has to be written anew is missing or corrupt.
+    """
+    with writing(root / relative_folder(key)) as writer:
+        plan = _plan(writer, key, fetched, is_whole_window=is_whole_window)
+        document = _stage(writer, plan)
+        writer.prepare(document)
+        yield PreparedArchive(writer, plan, document)
+
+
+def _plan(
+    writer: SeriesWriter, key: SeriesKey, fetched: FetchedBars, *, is_whole_window: bool
+) -> MergePlan:
+    document, folder = writer.document, writer.folder
+    if document is None:
+        return plan_first(key, fetched)
+    times = times_of(fetched.table)
+    held = read_range(folder, from_ms(int(times[0])), from_ms(int(times[-1]) + 1)).rows
+    is_late = fetched.fetched_at < document.fetched_at
+    revisions = REVISION_SCHEMA.empty_table()
+    if document.disputes or is_late:
+        revisions = read_revisions(folder)
+    arrival = Arrival(fetched, document, held, revisions)
+    plan = plan_merge(arrival, is_whole_window=is_whole_window)
+    return _with_older_bars(folder, plan, arrival) if plan.confirmed else plan
+
+
+def _with_older_bars(folder: SeriesFolder, plan: MergePlan, arrival: Arrival) -> MergePlan:
+    """Return the plan with the bars of earlier generations that the fetch has confirmed."""
+    held, first, last = arrival.document, *(from_ms(int(arrival.times[n])) for n in (0, -1))
+    spans = with_span(spans_of(held), (first, last))
+    older, start = [], None
+    for piece in plan.confirmed:
+        found = read_range(folder.earlier(piece.generation), start, piece.before)
+        older_spans = clipped(spans_of(found.document), start, piece.before)
+        older.append((rescaled(found.rows, piece.basis, arrival.at), older_spans))
+        start = piece.before
+    return joined(plan, spans, older)
+
+
+def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
+    """Write the files of the new state; return its document with their entries."""
+    entries: dict[str, FileEntry] = {}
+    if plan.begins_generation:
+        writer.keep_generation()
+    elif writer.document is not None:
+        entries = {entry.name: entry for entry in writer.document.files}
+    facts = _facts(plan.document)
+    timeframe = plan.document.key.timeframe
+    for name, added, removed in _touched(plan, timeframe):
+        held = SEEN_SCHEMA.empty_table()
+        if name in entries:
+            with writer.folder.opened(lambda found: [entries[name]]) as snapshot:  # noqa: B023
+                held = read_rows(snapshot.files[0], SEEN_SCHEMA)
+        rows = _merged(held, added, removed)
+        if rows.num_rows:
+            entries[name] = writer.stage_rows(name, rows, plan.document.key, facts)
+        else:
+            del entries[name]
+    _require_kept(plan)
+    return replace(
+        plan.document,
+        files=tuple(entries[name] for name in sorted(entries)),
+        revision_files=_with_revisions(writer, plan),
+    )
+
+
+def _touched(plan: MergePlan, timeframe: Timeframe) -> Iterator[tuple[str, pa.Table, Integers]]:
+    """Yield each file that the plan changes: its name, the rows that come, the times that leave."""
+    added_years = _years(times_of(plan.added), timeframe)
+    removed_years = _years(plan.removed, timeframe)
+    for year in np.union1d(added_years, removed_years).tolist():
+        added = plan.added.filter(pa.array(added_years == year))
+        removed = plan.removed[removed_years == year]
+        some = added["time"][0].as_py() if added.num_rows else from_ms(int(removed[0]))
+        yield file_name(some, timeframe), added, removed
+
+
+def _years(times: Integers, timeframe: Timeframe) -> Integers:
+    """Return the year of each opening in UTC, all alike where one file holds all years."""
+    if not timeframe.is_intraday:
+        return np.zeros(len(times), dtype=np.int64)
+    return times.view("M8[ms]").astype("M8[Y]").astype(np.int64)
+
+
+def _merged(held: pa.Table, added: pa.Table, removed: Integers) -> pa.Table:
+    """Return the rows of one file after the merge; raise `StoreFailed` where a bar would be lost."""
+    kept = held.filter(pa.array(~np.isin(times_of(held), removed)))
+    rows = together([kept, added], SEEN_SCHEMA)
+    times = times_of(rows)
+    is_whole = np.isin(times_of(held), np.concatenate([times, removed])).all()
+    if not is_whole or np.any(np.diff(times) <= 0):
+        raise _loss()
+    return rows
+
+
+def _require_kept(plan: MergePlan) -> None:
+    """Raise `StoreFailed` unless every row that leaves the archive goes to `_revisions`."""
+    if not np.isin(plan.removed, times_of(plan.superseded)).all():
+        raise _loss()
+
+
+def _loss() -> StoreFailed:
+    return StoreFailed(
+        "The fetched bars could not be merged into the archive without losing bars, so nothing was written. "
+        "Please report this with the series' name; the archive is as it was."
+    )
+
+
+def _facts(document: SeriesDocument) -> dict[str, Any]:
+    """Return the facts that each file of bars says of itself."""
+    return {
+        "key": document.key.as_dict(),
+        "generation": document.generation.number,
+        "fetched_at": document.fetched_at.isoformat(),
+        "last_bar_final": document.forming == (),
+        "instrument": document.instrument.as_dict(),
+        "rescaled": [
+            {"before": piece.before.isoformat(), **asdict(piece.basis)}
+            for piece in document.rescaled
+        ],
+        "tvdatafeed_version": tvdatafeed_version(),
+    }
+
+
+def _with_revisions(writer: SeriesWriter, plan: MergePlan) -> tuple[FileEntry, ...]:
+    """Write the rows and records of the plan to the last segment; return the entries of all segments."""
+    document = writer.document
+    entries = () if document is None else document.revision_files
+    if not (plan.superseded.num_rows or plan.records):
+        return entries
+    rows, records, number = plan.superseded, [record.as_dict() for record in plan.records], 1
+    if entries:
+        with writer.folder.opened(lambda found: found.revision_files[-1:]) as snapshot:
+            facts = facts_in(snapshot.files[0], entries[-1].name)
+            held = read_rows(snapshot.files[0], REVISION_SCHEMA)
+        number = len(entries)
+        if held.num_rows < _ROWS_PER_SEGMENT and len(facts["records"]) < _RECORDS_PER_SEGMENT:
+            rows = concatenated([held, rows], REVISION_SCHEMA)
+            records, entries = [*facts["records"], *records], entries[:-1]
+        else:
+            number += 1
+    facts = {"key": plan.document.key.as_dict(), "records": records}
+    return (*entries, writer.stage_revisions(number, rows, facts))

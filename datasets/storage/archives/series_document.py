@@ -1,0 +1,202 @@
+"""The document `series.json`: the one consistent state of a series' archive, written last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from datasets.bars import Instrument
+from datasets.bars.series_keys import SeriesKey
+
+DOCUMENT_NAME = "series.json"
+DOCUMENT_FORMAT = 1
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of the archive; `content_hash` stands in the file's metadata too.
+
+    The times are the openings of the first and of the last bar; None for a file without bars.
+    """
+
+    name: str
+    content_hash: str
+    n_rows: int
+    bytes: int
+    first_time: datetime | None
+    last_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The step from one basis of prices to the next: `new = factor * old + offset`.
+
+    Volumes are multiplied by `volume_factor`, which is 1 where a change of prices leaves them.
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+    volume_factor: float = 1.0
+
+    def then(self, later: Basis) -> Basis:
+        """Return this step followed by `later`."""
+        return Basis(
+            self.factor * later.factor,
+            self.offset * later.factor + later.offset,
+            self.volume_factor * later.volume_factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A period in which all bars of the archive have one basis of prices.
+
+    `finding` is the class of the audit that began it, empty for the first; `revision` is that
+    audit's number. `basis` is the step from the generation before.
+    """
+
+    number: int
+    began_at: datetime
+    finding: str = ""
+    revision: int = 0
+    basis: Basis = Basis()
+
+
+@dataclass(frozen=True, slots=True)
+class OlderBars:
+    """The bars of an earlier generation that open before `before`, and their step to the present basis."""
+
+    generation: int
+    before: datetime
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A time without any fetch: bars between the openings `after` and `before` were never received."""
+
+    after: datetime
+    before: datetime
+    reason: str = "window_slid"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Bars of an open revision: the archive has the older values, `_revisions` has both."""
+
+    revision: int
+    times: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDocument:
+    """The state of a series' archive.
+
+    `sequence` counts the writes. `forming` are the openings of the bars that were not final when
+    they were last received. `awaiting` are older bars that wait until a second fetch confirms
+    their step to the present basis; `rescaled` are those that have been added since.
+    """
+
+    key: SeriesKey
+    fetched_at: datetime
+    instrument: Instrument
+    sequence: int = 1
+    generations: tuple[Generation, ...] = ()
+    files: tuple[FileEntry, ...] = ()
+    revision_files: tuple[FileEntry, ...] = ()
+    n_revisions: int = 0
+    forming: tuple[datetime, ...] = ()
+    holes: tuple[Hole, ...] = ()
+    awaiting: tuple[OlderBars, ...] = ()
+    changed_through: datetime | None = None
+    rescaled: tuple[OlderBars, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def generation(self) -> Generation:
+        """The present generation."""
+        return self.generations[-1]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of bars in the archive."""
+        return sum(entry.n_rows for entry in self.files)
+
+    @property
+    def first_time(self) -> datetime | None:
+        """Opening of the oldest bar; None without bars."""
+        return self.files[0].first_time if self.files else None
+
+    @property
+    def last_time(self) -> datetime | None:
+        """Opening of the newest bar; None without bars."""
+        return self.files[-1].last_time if self.files else None
+
+    @property
+    def is_last_final(self) -> bool:
+        """Whether the newest bar was final when it was received."""
+        return self.last_time not in self.forming
+
+
+def to_json(document: SeriesDocument) -> bytes:
+    """Return the document as JSON; times are ISO 8601 in UTC."""
+    values = asdict(document)
+    others = values.pop("others")
+    values |= {"format": DOCUMENT_FORMAT, "generation": document.generation.number}
+    values |= {name: getattr(document, name) for name in ("n_rows", "first_time", "last_time")}
+    instrument = document.instrument
+    values["calendar"] = {"session": instrument.session_hours, "timezone": instrument.timezone}
+    return json.dumps({**others, **values}, default=datetime.isoformat, indent=1).encode()
+
+
+def from_json(text: bytes) -> SeriesDocument:
+    """Return the document of a JSON text; raise `TypeError`, `KeyError` or `ValueError` for any other."""
+    values = json.loads(text)
+    if values.pop("format") != DOCUMENT_FORMAT:
+        raise ValueError("unknown format")
+    # They repeat facts for readers of the file.
+    for name in ("generation", "n_rows", "first_time", "last_time", "calendar"):
+        del values[name]
+    through = values.pop("changed_through")
+    return SeriesDocument(
+        key=SeriesKey.from_dict(values.pop("key")),
+        fetched_at=datetime.fromisoformat(values.pop("fetched_at")),
+        instrument=Instrument.from_dict(values.pop("instrument")),
+        sequence=values.pop("sequence"),
+        generations=_entries(Generation, values.pop("generations")),
+        files=_entries(FileEntry, values.pop("files")),
+        revision_files=_entries(FileEntry, values.pop("revision_files")),
+        n_revisions=values.pop("n_revisions"),
+        forming=tuple(datetime.fromisoformat(text) for text in values.pop("forming")),
+        holes=_entries(Hole, values.pop("holes")),
+        awaiting=_entries(OlderBars, values.pop("awaiting")),
+        changed_through=None if through is None else datetime.fromisoformat(through),
+        rescaled=_entries(OlderBars, values.pop("rescaled")),
+        disputes=tuple(
+            Dispute(each["revision"], tuple(map(datetime.fromisoformat, each["times"])))
+            for each in values.pop("disputes")
+        ),
+        others=values,
+    )
+
+
+_INSTANTS = ("first_time", "last_time", "began_at", "before", "after")
+
+
+def _entries(kind: type[Entry], found: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
+    entries = []
+    for each in found:
+        values: dict[str, Any] = dict(each)
+        for name in _INSTANTS:
+            if isinstance(values.get(name), str):
+                values[name] = datetime.fromisoformat(values[name])
+        if "basis" in values:
+            values["basis"] = Basis(**values["basis"])
+        entries.append(kind(**values))
+    return tuple(entries)
