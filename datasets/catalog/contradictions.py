@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,12 @@ class _Final:
 
 
 def find_contradicted(
-    store: Store, key: DatasetKey, table: pa.Table, last_bar_final: bool | None
+    store: Store,
+    key: DatasetKey,
+    table: pa.Table,
+    last_bar_final: bool | None,
+    *,
+    but_for: Collection[int] = (),
 ) -> list[Dataset]:
     """Return the ready datasets of the key's series that contradict the table.
 
@@ -47,11 +53,14 @@ def find_contradicted(
         Bars with `BAR_SCHEMA`.
     last_bar_final
         Whether the last bar of the table is final; None if the feed did not say.
+    but_for
+        Primary keys of datasets that are not compared.
 
     A dataset whose file cannot be read is skipped; the next read of that dataset reports it.
     """
     series = {name: value for name, value in key.as_dict().items() if name != "n_bars"}
     others = Dataset.objects.filter(**series, state=Dataset.State.READY).exclude(n_bars=key.n_bars)
+    others = others.exclude(pk__in=but_for)
     found = []
     for dataset in others:
         try:

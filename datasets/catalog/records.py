@@ -15,19 +15,27 @@ def record(stored: StoredFile) -> Dataset:
     return Dataset.objects.get(pk=record_row(stored))
 
 
-def record_row(stored: StoredFile, report: dict[str, Any] | None = None) -> int:
+def record_row(
+    stored: StoredFile, report: dict[str, Any] | None = None, *, series_id: int | None = None
+) -> int:
     """Add or update the row that describes the file, and return its primary key.
 
     `report` is the gap report of the bars; without one the row has none until it is asked for.
+    With `series_id` the row belongs to that series; without it the row keeps its series.
     """
     key = stored.facts.key.as_dict()
     values = row_values(stored) | {
         "calendar": record_calendar(stored.facts),
         "coverage": _counts_of(report),
     }
+    if series_id is not None:
+        values["series_id"] = series_id
     row = Dataset(**key, **values)
     Dataset.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
+        [row],
+        update_conflicts=True,
+        unique_fields=list(key),
+        update_fields=[name.removesuffix("_id") for name in values],
     )
     if report is not None:
         record_report(row.pk, report)

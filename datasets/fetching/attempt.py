@@ -10,24 +10,24 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache as remember
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import Error, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from datasets.archive.arrivals import prepared_arrival
+from datasets.archive.merging import WindowNeeded
 from datasets.bars import DatasetKey, FetchedBars
-from datasets.catalog import contradictions, gap_reports, invalidation
 from datasets.catalog.outputs import get_store, require_folder
-from datasets.catalog.records import record_row
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.fetching import credentials, leases, throttle
 from datasets.fetching.leases import Lease
-from datasets.models import Dataset, Fetch, database
+from datasets.models import Fetch, database
 
 if TYPE_CHECKING:
     from datasets.tradingview.client import FeedClient
@@ -102,7 +102,7 @@ class Attempt:
             if self.fetch.fetched_ms >= _PROGRESS_S * 1000:
                 # A quicker fetch ends before anybody reads the row.
                 self._note(n_rows=fetched.table.num_rows, fetched_ms=self.fetch.fetched_ms)
-            self.write_and_record(key, fetched)
+            self.store_bars(key, fetched)
         except OSError as error:
             # A file of the cache or of a package, or a socket, could not be opened.
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
@@ -172,32 +172,46 @@ class Attempt:
             self._noted = time.monotonic()
             self._note(n_rows=n_rows)
 
-    def write_and_record(self, key: DatasetKey, fetched: FetchedBars) -> None:
-        """Write the file, and in one transaction put it in place and update the rows.
+    def store_bars(self, key: DatasetKey, fetched: FetchedBars) -> None:
+        """Merge the bars into the archive, and write the dataset; errors as for `write_and_record`.
+
+        Where the basis of the prices has changed, as after a split, the whole window is fetched
+        first, so that no answer mixes two bases.
+        """
+        try:
+            self.write_and_record(key, fetched, n_asked=key.n_bars)
+        except WindowNeeded as changed:
+            window = replace(key, n_bars=max(key.n_bars, settings.TV_MAX_BARS))
+            logger.info("fetch %s: %s of the held bars: %s", self.fetch.pk, changed, window)
+            self.write_and_record(key, self.fetch_bars(window), n_asked=window.n_bars)
+
+    def write_and_record(self, key: DatasetKey, fetched: FetchedBars, *, n_asked: int) -> None:
+        """Write the files, and in one transaction put them in place and update the rows.
 
         Raises `LeaseLost` when another worker owns the fetch, `StoreFailed` when the dataset
-        is pinned or the file cannot be written.
+        is pinned or a file cannot be written, and `WindowNeeded`.
         """
         started = time.monotonic()
         require_folder(key.source)
-        contradicted = contradictions.find_contradicted(
-            get_store(), key, fetched.table, fetched.last_bar_final
+        is_whole_window = (
+            n_asked >= settings.TV_MAX_BARS
+            or fetched.table.num_rows < n_asked
+            or fetched.is_limited
         )
-        report = gap_reports.make_report(key, fetched.instrument, fetched.table, fetched.fetched_at)
         # Encode and sync before the transaction: an open one blocks all other writers of SQLite.
-        with get_store().prepared(key, fetched) as prepared, transaction.atomic():
+        with (
+            prepared_arrival(key, fetched, is_whole_window=is_whole_window) as prepared,
+            transaction.atomic(),
+        ):
             # This update also locks the fetch's row: no other worker can take it over and write.
             if not self.lease.extend():
                 raise LeaseLost
-            _lock_rows(key, contradicted)
-            stored = prepared.put_in_place()
-            dataset_id = record_row(stored, report)
-            for dataset in contradicted:
-                invalidation.supersede(get_store(), dataset)
+            recorded = prepared.put_in_place(fetch_id=self.fetch.pk)
             self._own_row().update(
                 state=Fetch.State.SUCCEEDED,
-                dataset_id=dataset_id,
-                n_rows=stored.facts.n_rows,
+                dataset_id=recorded.dataset_id,
+                series_id=recorded.series_id,
+                n_rows=recorded.n_rows,
                 waited_ms=self.fetch.waited_ms,
                 fetched_ms=self.fetch.fetched_ms,
                 stored_ms=_ms_since(started),
@@ -226,19 +240,6 @@ class Attempt:
             logger.warning("fetch %s: the row's progress was not updated: %s", self.fetch.pk, error)
         finally:
             database.give_connection_back()
-
-
-def _lock_rows(key: DatasetKey, others: Iterable[Dataset]) -> None:
-    """Lock the datasets that a fetch of `key` changes; raise `StoreFailed` when one is pinned.
-
-    All fetches lock by ascending primary key, so that two of them never deadlock.
-    """
-    numbers = [dataset.pk for dataset in others]
-    rows = Dataset.objects.filter(Q(**key.as_dict()) | Q(pk__in=numbers)).order_by("pk")
-    list(rows.select_for_update().values_list("pk"))
-    # The lock lasts until the commit: a later pin then applies to the new bars.
-    if Dataset.pinned(key).select_for_update().first() is not None:
-        raise StoreFailed(f"{key} was pinned meanwhile and is not replaced; unpin it to fetch it.")
 
 
 def feed_client() -> FeedClient:

@@ -1,4 +1,4 @@
-"""The tables: datasets, calendars, fetches, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, workers, the sign-in and API tokens."""
 
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.calendar_version import CalendarVersion
@@ -6,6 +6,8 @@ from datasets.models.dataset import Dataset
 from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
 from datasets.models.key_columns import KeyedModel
+from datasets.models.revision import Revision
+from datasets.models.series import Series
 from datasets.models.sign_in_state import SignIn
 from datasets.models.worker import Worker
 
@@ -18,6 +20,8 @@ __all__ = [
     "Fetch",
     "KeyedModel",
     "NOTED_FOR",
+    "Revision",
+    "Series",
     "SignIn",
     "Worker",
     "hash_secret",

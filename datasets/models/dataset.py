@@ -7,6 +7,7 @@ from django.db import models
 from datasets.bars import KEY_FIELDS, DatasetKey
 from datasets.models.calendar_version import CalendarVersion
 from datasets.models.key_columns import KeyedModel
+from datasets.models.series import Series
 
 
 class Dataset(KeyedModel):
@@ -22,6 +23,15 @@ class Dataset(KeyedModel):
     # States in which the file is at `path`.
     ON_DISK = (State.READY, State.SUPERSEDED)
 
+    series = models.ForeignKey(
+        Series,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="datasets",
+        help_text="The series whose newest bars it has; empty until its bars are archived.",
+    )
     state = models.CharField(
         max_length=11,
         choices=State.choices,

@@ -8,6 +8,7 @@ from django.utils import timezone
 from datasets.bars import KEY_FIELDS
 from datasets.models.dataset import Dataset
 from datasets.models.key_columns import KeyedModel
+from datasets.models.series import Series
 
 
 class Fetch(KeyedModel):
@@ -35,6 +36,15 @@ class Fetch(KeyedModel):
         on_delete=models.SET_NULL,
         related_name="fetches",
         help_text="The dataset that the fetch wrote.",
+    )
+    series = models.ForeignKey(
+        Series,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="fetches",
+        help_text="The series that its bars were merged into.",
     )
     error_code = models.CharField(
         "error", max_length=32, blank=True, help_text="Code of the error; see docs/api.md."

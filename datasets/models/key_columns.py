@@ -1,14 +1,15 @@
-"""The columns of a `DatasetKey`, shared by datasets and fetches."""
+"""The columns of a `SeriesKey`, and of a `DatasetKey`, which datasets and fetches share."""
 
 from __future__ import annotations
 
 from django.db import models
 
 from datasets.bars import KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars.series_keys import SERIES_FIELDS, SeriesKey
 
 
-class KeyedModel(models.Model):
-    """The columns of a `DatasetKey`."""
+class SeriesColumns(models.Model):
+    """The columns of a `SeriesKey`."""
 
     source = models.CharField(
         max_length=16, help_text="Feed: tradingview, or sample for synthetic bars."
@@ -19,9 +20,6 @@ class KeyedModel(models.Model):
     symbol = models.CharField(max_length=128, help_text="Instrument code at that exchange.")
     timeframe = models.CharField(
         max_length=3, choices=[(t.value, t.label) for t in Timeframe], help_text="Length of a bar."
-    )
-    n_bars = models.PositiveIntegerField(
-        "bars requested", help_text="Number of bars back from the newest bar."
     )
     session = models.CharField(
         max_length=8,
@@ -34,6 +32,22 @@ class KeyedModel(models.Model):
         choices=[(a.value, a.value) for a in Adjustment],
         default=Adjustment.SPLITS.value,
         help_text="Corporate actions for which earlier prices are adjusted.",
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def series_key(self) -> SeriesKey:
+        """The key that identifies the series."""
+        return SeriesKey.from_dict({name: getattr(self, name) for name in SERIES_FIELDS})
+
+
+class KeyedModel(SeriesColumns):
+    """The columns of a `DatasetKey`."""
+
+    n_bars = models.PositiveIntegerField(
+        "bars requested", help_text="Number of bars back from the newest bar."
     )
 
     class Meta:

@@ -20,7 +20,7 @@ from datasets.bars import DatasetKey, make_table
 from datasets.catalog.contradictions import contradict
 from datasets.errors import InvalidRequest
 from datasets.fetching import fetch_queue, tasks
-from datasets.models import Dataset
+from datasets.models import Dataset, Fetch, Series
 from datasets.research import DatasetNotFound, load, load_panel, verify_lock, write_lock
 from datasets.research import catalog as catalog_of_files
 from datasets.serving import request_fetch
@@ -116,18 +116,18 @@ def test_after_a_split_the_old_price_is_never_served_again(
 
     assert friday_close(client, 4) == 124.8075
     assert friday_close(client, 3) == 124.8075
-    assert friday_close(client, 5000) is None
+    # The whole window was fetched, and all datasets of the series are written from it.
+    assert friday_close(client, 5000) == 124.8075
     assert load("NASDAQ:AAPLX", **here)["close"].loc[FRIDAY] == 124.8075
     assert load_panel(["NASDAQ:AAPLX"], **here)["NASDAQ:AAPLX"].loc[FRIDAY] == 124.8075
-    with pytest.raises(DatasetNotFound):
-        load("NASDAQ:AAPLX", n_bars=5000, **here)
-    assert dict(Dataset.objects.values_list("n_bars", "state")) == {5000: "invalidated", 4: "ready"}
-    assert [path.rsplit("_")[-1] for path in store.all_paths()] == ["4.parquet"]
-
-    fetch_queue.cancel(fetch_queue.open_fetch(key_of(5000), via="api")[0])
-    fetch(1, 5000)
-
-    assert friday_close(client, 5000) == friday_close(client, 4) == 124.8075
+    assert load("NASDAQ:AAPLX", n_bars=5000, **here)["close"].loc[FRIDAY] == 124.8075
+    assert dict(Dataset.objects.values_list("n_bars", "state")) == {5000: "ready", 4: "ready"}
+    series = Series.objects.get()
+    assert (series.generation, series.n_rows) == (2, 7)
+    revision = series.revisions.get()
+    assert (revision.finding, revision.factor, revision.is_split) == ("ratio", 0.25, True)
+    assert set(Dataset.objects.values_list("series", flat=True)) == {series.pk}
+    assert set(Fetch.objects.values_list("series", flat=True)) == {series.pk}
 
 
 def test_a_pinned_dataset_from_before_a_split_stays_and_answers_only_its_lock(

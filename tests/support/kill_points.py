@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -30,15 +30,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from datasets import catalog, serving
-from datasets.bars import DatasetKey, FetchedBars, content_hash
+from datasets.archive import arrivals
+from datasets.archive.series_rows import folder_of
+from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
+from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import outputs, records
 from datasets.fetching import attempt, fetch_queue, leases, throttle
 from datasets.formats import FORMATS
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, Series
 from datasets.serving import usage
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.reply_bodies import bodies
 from datasets.storage import atomic_write, dataset_file, paths, store
+from datasets.storage.archives.archive_paths import STAGED
+from datasets.storage.archives.archive_queries import read_newest
+from datasets.storage.archives.series_writer import SeriesWriter
 from datasets.tradingview import client
 from datasets.tradingview.connection import Connection
 from tests.support.factories import a_key, bars_table, fetched_bars
@@ -56,6 +62,8 @@ class Step:
     fetch: str = "running"
     file: str = "old"
     n_strays: int = 0
+    # Only a call that has a file in this folder counts.
+    folder: str = ""
 
 
 STEPS = {
@@ -66,15 +74,21 @@ STEPS = {
     "waiting for the feed": Step(Connection, "receive"),
     "some bars came": Step(attempt.Attempt, "note_bars"),
     "all bars came": Step(client.FeedClient, "fetch_bars", is_after=True),
-    "file opened": Step(fcntl, "flock", n_strays=1),
-    "file locked": Step(pq, "write_table", n_strays=1),
-    "half written": Step(pq, "write_table", n_strays=1),
-    "written": Step(os, "fsync", n_strays=1),
-    "synced": Step(os, "fsync", is_after=True, n_strays=1),
-    "transaction begun": Step(dataset_file.PreparedFile, "put_in_place", n_strays=1),
-    "renamed": Step(Path, "replace", is_after=True, file="new"),
+    "archive locked": Step(fcntl, "flock", is_after=True, folder="archive"),
+    "archive synced": Step(os, "fsync", is_after=True, folder="archive"),
+    "archive prepared": Step(SeriesWriter, "prepare", is_after=True),
+    "file opened": Step(fcntl, "flock", n_strays=1, folder="datasets"),
+    "file locked": Step(pq, "write_table", n_strays=1, folder="datasets"),
+    "half written": Step(pq, "write_table", n_strays=1, folder="datasets"),
+    "written": Step(os, "fsync", n_strays=1, folder="datasets"),
+    "synced": Step(os, "fsync", is_after=True, n_strays=1, folder="datasets"),
+    "transaction begun": Step(arrivals.PreparedArrival, "put_in_place", n_strays=1),
+    "archive in force": Step(SeriesWriter, "commit", is_after=True, n_strays=1),
+    "series recorded": Step(arrivals, "record_series", is_after=True, n_strays=1),
+    "before the rename": Step(dataset_file.PreparedFile, "put_in_place", n_strays=1),
+    "renamed": Step(Path, "replace", is_after=True, file="new", folder="datasets"),
     "put in place": Step(dataset_file.PreparedFile, "put_in_place", is_after=True, file="new"),
-    "row recorded": Step(attempt, "record_row", is_after=True, file="new"),
+    "row recorded": Step(arrivals, "record_row", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
         BaseDatabaseWrapper, "_commit", is_after=True, file="new", fetch="succeeded"
@@ -283,7 +297,9 @@ def _die_at(step_name: str) -> None:
     step = STEPS[step_name]
     real = getattr(step.owner, step.function)
 
-    def die(*arguments: Any, **options: Any) -> None:
+    def die(*arguments: Any, **options: Any) -> Any:
+        if step.folder and not _is_in(step.folder, arguments):
+            return real(*arguments, **options)
         if step_name == "half written":
             _write_half(real, *arguments, **options)
         elif step.is_after:
@@ -291,6 +307,18 @@ def _die_at(step_name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(step.owner, step.function, die)
+
+
+def _is_in(folder: str, arguments: tuple[Any, ...]) -> bool:
+    """Return whether a path, an open file or a descriptor among the arguments is below the folder."""
+    names = []
+    for each in arguments:
+        if isinstance(each, int):
+            with suppress(OSError):
+                names.append(str(Path(f"/proc/self/fd/{each}").readlink()))
+        else:
+            names.append(str(getattr(each, "name", each) if not isinstance(each, Path) else each))
+    return any(f"/outputs/{folder}/" in name for name in names)
 
 
 def _write_half(write_table: Any, table: pa.Table, file: Any, **options: Any) -> None:
@@ -344,8 +372,22 @@ def recover(task: Outcome) -> Outcome:
     assert fetch.state == Fetch.State.SUCCEEDED, (fetch.state, fetch.error_message)
     assert (served(task), _in_row(task), _in_file(task)) == ("new", "new", "new")
     _check_ready_rows()
+    _check_archive(task)
     assert not strays()
     return {"attempts": fetch.attempts, "strays_removed": n_strays}
+
+
+def _check_archive(task: Outcome) -> None:
+    """Check that the archive has the bars that the feed sent, and no trace of the killed writer."""
+    folder_found = folder_of(SeriesKey.of(key_of(task)))
+    held = read_newest(folder_found, task["n_bars"]).rows.select(BAR_COLUMNS)
+    assert held.equals(_bars("new", task))
+    assert list((folder_found.path / STAGED).iterdir()) == []
+    series = Series.find(SeriesKey.of(key_of(task)))
+    assert series is not None
+    document = folder_found.document()
+    assert document is not None
+    assert (series.sequence, series.n_rows) == (document.sequence, document.n_rows)
 
 
 def _lost() -> int:

@@ -1,0 +1,109 @@
+"""Rows of series and revisions, written from the files of their archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from django.conf import settings
+
+from datasets.bars.series_keys import SeriesKey
+from datasets.catalog import Finding
+from datasets.errors import StoreError, StoreFailed
+from datasets.models import Dataset, Revision, Series
+from datasets.storage.archives.archive_paths import relative_folder
+from datasets.storage.archives.revision_records import RevisionRecord, read_records
+from datasets.storage.archives.series_document import DOCUMENT_NAME, SeriesDocument
+from datasets.storage.archives.series_folder import SeriesFolder
+
+_RECORD_FIELDS = [field.name for field in fields(RevisionRecord)]
+
+
+def archive_root() -> Path:
+    """Return the folder with all archives."""
+    root: Path = settings.OUTPUTS_DIR / "archive"
+    return root
+
+
+def folder_of(key: SeriesKey) -> SeriesFolder:
+    """Return the folder of the series' archive."""
+    return SeriesFolder(archive_root() / relative_folder(key))
+
+
+def record_series(
+    document: SeriesDocument, records: Iterable[RevisionRecord] = (), *, fetch_id: int | None = None
+) -> int:
+    """Add or update the row of the series and those of the revisions; return the series' primary key."""
+    first, last = document.first_time, document.last_time
+    assert first is not None
+    assert last is not None
+    values = {
+        "sequence": document.sequence,
+        "n_rows": document.n_rows,
+        "bytes": sum(entry.bytes for entry in (*document.files, *document.revision_files)),
+        "first_time": first,
+        "last_time": last,
+        "last_bar_final": document.is_last_final,
+        "fetched_at": document.fetched_at,
+        "generation": document.generation.number,
+        "n_holes": len(document.holes),
+        "is_awaiting": bool(document.awaiting),
+        "instrument": document.instrument.as_dict(),
+    }
+    key = document.key.as_dict()
+    row = Series(**key, **values)
+    Series.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
+    )
+    _record_revisions(row.pk, records, fetch_id)
+    return row.pk
+
+
+def _record_revisions(
+    series_id: int, records: Iterable[RevisionRecord], fetch_id: int | None
+) -> None:
+    for record in records:
+        if record.decided_at is not None and not record.n_bars:
+            # A decision about an earlier finding.
+            Revision.objects.filter(series_id=series_id, number=record.number).update(
+                state=record.state.value,
+                decided_at=record.decided_at,
+                decided_by=record.decided_by,
+            )
+            continue
+        values = {name: getattr(record, name) for name in _RECORD_FIELDS if name != "number"}
+        if fetch_id is not None:
+            values["fetch_id"] = fetch_id
+        Revision.objects.update_or_create(
+            series_id=series_id,
+            number=record.number,
+            defaults={**values, "state": record.state.value},
+        )
+
+
+def adopt_series() -> Iterator[Finding]:
+    """Add or update the rows of every archive on disk, and yield the results.
+
+    With an empty catalog this rebuilds the rows of series and revisions from the files alone.
+    Datasets of a series get their reference to it.
+    """
+    for path in sorted(archive_root().glob(f"*/*/{DOCUMENT_NAME}")):
+        name = path.parent.relative_to(archive_root()).as_posix()
+        try:
+            yield Finding(name, _adopt(SeriesFolder(path.parent), name))
+        except StoreError as error:
+            yield Finding(name, "corrupt", str(error))
+        except StoreFailed as error:
+            yield Finding(name, "unread", str(error))
+
+
+def _adopt(folder: SeriesFolder, name: str) -> str:
+    """Bring the row of one archive in line with its files; return `ok` or `adopted`."""
+    document = folder.document()
+    if document is None or relative_folder(document.key) != name:
+        return "corrupt"
+    found = Series.find(document.key)
+    series_id = record_series(document, read_records(folder))
+    Dataset.objects.filter(**document.key.as_dict(), series=None).update(series_id=series_id)
+    return "ok" if found is not None and found.sequence == document.sequence else "adopted"
