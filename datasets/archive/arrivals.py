@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from datasets.archive.conversion import convert_datasets
 from datasets.archive.preparation import PreparedArchive, prepared
 from datasets.archive.series_rows import archive_root, record_series
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
@@ -19,6 +21,8 @@ from datasets.models import Dataset
 from datasets.storage import PreparedFile
 from datasets.storage.archives.archive_files import times_of, to_ms
 from datasets.storage.archives.archive_queries import read_newest
+
+logger = logging.getLogger(__name__)
 
 
 class RecordedArrival(NamedTuple):
@@ -83,9 +87,12 @@ def prepared_arrival(
 
     In the block, `put_in_place` puts them in place. Errors as for `preparation.prepared`.
     """
-    store = get_store()
+    store, series = get_store(), SeriesKey.of(key)
+    # Before a view replaces the file of a dataset that was fetched before there were archives.
+    for finding in convert_datasets(series):
+        if finding.outcome != "ok":
+            logger.warning("dataset %s was not archived: %s", finding.path, finding.detail)
     with ExitStack() as stack:
-        series = SeriesKey.of(key)
         archive = stack.enter_context(
             prepared(archive_root(), series, fetched, is_whole_window=is_whole_window)
         )

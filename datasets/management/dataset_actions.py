@@ -12,6 +12,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from datasets import catalog, serving
+from datasets.archive.conversion import convert_datasets
+from datasets.archive.series_rows import adopt_series
 from datasets.calendars import MISSING
 from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
@@ -81,9 +83,15 @@ def list_gaps(options: Options, printer: DatasetPrinter) -> bool:
 
 def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
     catalog.require_folders(accept_empty=options["accept_empty"])
-    findings = [*catalog.adopt_files(), *catalog.find_missing()]
+    findings = [*catalog.adopt_files(), *catalog.find_missing(), *adopt_series()]
     printer.print_findings(findings)
     return all(finding.outcome not in ("corrupt", "unread") for finding in findings)
+
+
+def archive_datasets(options: Options, printer: DatasetPrinter) -> bool:
+    findings = list(convert_datasets())
+    printer.print_findings(findings)
+    return all(finding.outcome == "ok" for finding in findings)
 
 
 def invalidate_datasets(options: Options, printer: DatasetPrinter) -> bool:
@@ -188,6 +196,7 @@ _ACTIONS: dict[str, Callable[[Options, DatasetPrinter], bool]] = {
     "verify": verify_files,
     "gaps": list_gaps,
     "rebuild": rebuild_catalog,
+    "archive": archive_datasets,
     "prune": prune_datasets,
     "invalidate": invalidate_datasets,
     "delete": delete_datasets,

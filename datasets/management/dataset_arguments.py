@@ -18,6 +18,7 @@ ACTIONS = {
     "verify": "Read files to their end and compare them with their hashes; exit status 1 if one is wrong.",
     "rebuild": "Rebuild the catalog from the metadata in the files, and mark missing files.",
     "gaps": "List missing bars, and how that is known; exit status 1 if one should be there.",
+    "archive": "Merge datasets of versions before 0.4 into the archives of their series, oldest fetch first.",
     "prune": "Delete datasets by age, use, number or total size; never a pinned one.",
     "invalidate": "Invalidate datasets; the next request for one fetches it again.",
     "delete": "Delete datasets; their files go to trash/, where they stay until `manage.py tidy`.",

@@ -31,6 +31,7 @@ from django.utils import timezone
 
 from datasets import catalog, serving
 from datasets.archive import arrivals
+from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
 from datasets.bars.series_keys import SeriesKey
@@ -482,6 +483,7 @@ def _bystander() -> DatasetKey:
 
 def _keep_old(key: DatasetKey) -> None:
     records.record(outputs.get_store().write(key, fetched_bars(bars_table(key.n_bars))))
+    assert all(finding.outcome == "ok" for finding in convert_datasets())
 
 
 TASKS = {
