@@ -1,4 +1,4 @@
-"""Backups of a running service: the datasets' files and the catalog.
+"""Backups of a running service: the datasets' files, the archives and the catalog.
 
 A backup has the layout of the outputs folder. The manifest is written last: a folder without
 a manifest is an incomplete backup, and is not restored.
@@ -24,10 +24,11 @@ from datasets.catalog import Finding, catalog_dump, outputs
 from datasets.errors import BackupFailed, DatasetsError
 from datasets.models import Dataset
 from datasets.storage import Store, put
+from datasets.storage.archives.series_copies import copy_archives
 
 _MANIFEST = "backup.json"
 _FORMAT = 1
-_DATASETS, _STATE, _KEY = "datasets", "state", "secret_key"
+_DATASETS, _ARCHIVES, _STATE, _KEY = "datasets", "archive", "state", "secret_key"
 # Temporary files and locks are not part of a backup.
 _LEFT_OUT = (".tmp", ".lock")
 
@@ -43,7 +44,7 @@ class Outcome:
 
 
 def back_up(folder: Path) -> Outcome:
-    """Copy the catalog and every dataset's file into `folder`, and check each copy by its hash.
+    """Copy the catalog, every dataset's file and every archive into `folder`, and check each copy by its hash.
 
     The copies are hard links if both folders are on one disk. That is safe because a dataset's
     file is replaced, never edited. Raises `BackupFailed`.
@@ -59,6 +60,7 @@ def back_up(folder: Path) -> Outcome:
         with suppress(FileNotFoundError):
             shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
         hashes = _copy_datasets(outputs.get_store().folder, folder / _DATASETS, outcome)
+        _copy_archives(_archives(), folder / _ARCHIVES, outcome, is_in_use=True)
         os.sync()
         manifest = {
             "format": _FORMAT,
@@ -95,6 +97,7 @@ def restore(folder: Path, *, force: bool) -> Outcome:
     _make_room(force=force)
     try:
         _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
+        _copy_archives(folder / _ARCHIVES, _archives(), outcome, is_in_use=False)
         with suppress(FileNotFoundError):
             shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
         outcome.hints += catalog_dump.load(folder / _STATE)
@@ -140,11 +143,24 @@ def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, st
     return hashes
 
 
+def _archives() -> Path:
+    archives: Path = settings.OUTPUTS_DIR / _ARCHIVES
+    return archives
+
+
+def _copy_archives(source: Path, target: Path, outcome: Outcome, *, is_in_use: bool) -> None:
+    n_files, faults = copy_archives(source, target, is_in_use=is_in_use)
+    outcome.n_files += n_files
+    outcome.faults += faults
+
+
 def _make_room(*, force: bool) -> None:
     """Move the existing datasets and catalog aside; raise `BackupFailed` without `force`."""
     database = catalog_dump.sqlite_path()
     datasets = outputs.get_store().folder
     taken = [datasets] if any(path.is_file() for path in datasets.glob("*/*")) else []
+    if _archives().exists():
+        taken.append(_archives())
     if database is not None and database.exists() and database.stat().st_size > 0:
         taken.append(database)
     names = [str(path) for path in taken]

@@ -18,6 +18,7 @@ from datasets.archive.preparation import prepared
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import FileCorrupt, FileMissing, InvalidRequest
 from datasets.storage.archives.archive_paths import STAGED, relative_folder
+from datasets.storage.archives.series_copies import copy_archives
 from datasets.storage.archives.series_document import DOCUMENT_NAME
 from datasets.storage.archives.series_writer import writing
 from tests.support.archives import Archive, plain_bars, rows_of, scaled
@@ -149,6 +150,27 @@ def test_a_second_writer_waits_and_merges_with_the_first(archive: Archive) -> No
     archive.merge(plain_bars(range(30, 50)))
 
     assert archive.bars().equals(plain_bars(range(0, 50)))
+
+
+def test_archives_are_copied_for_a_backup_and_damage_is_named(
+    archive: Archive, tmp_path: Path
+) -> None:
+    archive.merge(plain_bars(range(0, 60)))
+    archive.merge(scaled(plain_bars(range(40, 62)), 0.25))
+    copy = Archive(tmp_path / "copy")
+
+    n_files, faults = copy_archives(archive.root, copy.root, is_in_use=True)
+
+    assert (n_files, faults) == (7, [])
+    assert copy.bars().equals(archive.bars())
+    assert copy.kept() == archive.kept()
+    copy.merge(scaled(plain_bars(range(40, 64)), 0.25), after=timedelta(days=3))
+    (copy.folder.path / "2024.parquet").write_bytes(b"no parquet")
+
+    _, faults = copy_archives(copy.root, tmp_path / "again", is_in_use=False)
+
+    assert ["NASDAQ_AAPL_1h" in fault for fault in faults] == [True]
+    assert archive.bars().num_rows == 22
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ from datasets.storage.atomic_write import (
 )
 from datasets.storage.paths import SUFFIX
 
-_LOCK = ".lock"
+LOCK = ".lock"
 _NEW_DOCUMENT = f".{DOCUMENT_NAME}.tmp"
 
 
@@ -118,7 +118,7 @@ def writing(path: Path) -> Iterator[SeriesWriter]:
     if not (path / STAGED).is_dir():
         with store_failures(path):
             make_durably(path / STAGED)
-    with (path / _LOCK).open("ab") as lock:
+    with (path / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = SeriesFolder(path)
         settle(folder)

@@ -1,0 +1,46 @@
+"""Copies of archives, for backups: each series in one state, while the service runs."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+from datasets.errors import StoreError
+from datasets.storage.archives.archive_paths import STAGED
+from datasets.storage.archives.archive_queries import read_range
+from datasets.storage.archives.series_document import DOCUMENT_NAME
+from datasets.storage.archives.series_folder import SeriesFolder
+from datasets.storage.archives.series_writer import LOCK, writing
+
+
+def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, list[str]]:
+    """Copy all archives below `root` to `target`, and read each copy to its end.
+
+    With `is_in_use` a series is locked while its files are copied. The copies are hard links where
+    both folders are on one disk. Returns the number of files, and a sentence for each archive
+    that is damaged. Raises `OSError`.
+    """
+    n_files, faults = 0, []
+    for document in sorted(root.glob(f"*/*/{DOCUMENT_NAME}")):
+        series = document.parent
+        try:
+            with writing(series) if is_in_use else nullcontext():
+                for path in sorted(series.rglob("*")):
+                    name = path.relative_to(root)
+                    if path.is_file() and path.name != LOCK and STAGED not in name.parts:
+                        _copy(path, target / name)
+                        n_files += 1
+            read_range(SeriesFolder(target / series.relative_to(root)))
+        except StoreError as error:
+            faults.append(f"{series.relative_to(root)}: {error}")
+    return n_files, faults
+
+
+def _copy(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(path)
+    except OSError:
+        # Another disk, or a file system without hard links.
+        shutil.copy2(path, target)
