@@ -20,6 +20,7 @@ DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
 BENCHMARKS ?= fetching serving catalog research resampling calendars
+BENCHMARKS ?= fetching serving catalog archive research resampling
 .PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('decided_at', models.DateTimeField(help_text='When it was decided, UTC.', null=True)),
                 ('decided_by', models.CharField(blank=True, help_text='A user, or `fetch` for a second fetch.', max_length=150)),
                 ('fetch', models.ForeignKey(blank=True, help_text='The fetch that brought the newer values.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='revisions', to='datasets.fetch')),
-                ('series', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='revisions', to='datasets.series')),
+                ('series', models.ForeignKey(help_text='Whose bars differ.', on_delete=django.db.models.deletion.CASCADE, related_name='revisions', to='datasets.series')),
             ],
             options={
                 'ordering': ('-found_at', '-pk'),

@@ -28,7 +28,9 @@ class Revision(models.Model):
         OPEN = "open", "open: a second fetch or a person decides"
         KEPT_OLD = "kept_old", "kept_old: the older values stayed"
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="revisions")
+    series = models.ForeignKey(
+        Series, on_delete=models.CASCADE, related_name="revisions", help_text="Whose bars differ."
+    )
     number = models.PositiveIntegerField(help_text="Its number in the series' files.")
     finding = models.CharField(max_length=12, choices=Finding.choices, help_text="What changed.")
     state = models.CharField(max_length=8, choices=State.choices, help_text="Where it stands.")

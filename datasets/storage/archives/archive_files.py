@@ -133,7 +133,7 @@ def read_rows(
         rows = file.read_row_groups(
             groups, columns=schema.names, use_threads=len(groups) > _MOST_GROUPS_ALONE
         )
-        rows = rows.replace_schema_metadata(None).cast(schema)
+        rows = pa.Table.from_arrays(rows.columns, schema=schema)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise FileCorrupt("A file of the archive cannot be read to its end.") from error
     if first_ms is None and last_ms is None:

@@ -109,5 +109,5 @@ class SeriesFolder:
 
 
 def concatenated(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
-    """Return the rows of all tables, in their order, in one chunk a column."""
-    return pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
+    """Return the rows of all tables, in their order."""
+    return pa.concat_tables([schema.empty_table(), *tables])
