@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from datasets.archive.arrivals import prepared_arrival
 from datasets.archive.merging import WindowNeeded
+from datasets.archive.windows import leaves_hole, window_of
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
@@ -97,12 +98,12 @@ class Attempt:
         try:
             require_folder(key.source)
             started, waited_ms = time.monotonic(), self.fetch.waited_ms
-            fetched = self.fetch_bars(key)
+            fetched, n_asked = self.fetch_window(key)
             self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)
             if self.fetch.fetched_ms >= _PROGRESS_S * 1000:
                 # A quicker fetch ends before anybody reads the row.
                 self._note(n_rows=fetched.table.num_rows, fetched_ms=self.fetch.fetched_ms)
-            self.store_bars(key, fetched)
+            self.store_bars(key, fetched, n_asked=n_asked)
         except OSError as error:
             # A file of the cache or of a package, or a socket, could not be opened.
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
@@ -110,6 +111,16 @@ class Attempt:
                 f"This machine could not make the fetch: {reason}. "
                 "Nothing was changed. Repair the cause, then fetch again."
             ) from error
+
+    def fetch_window(self, key: DatasetKey) -> tuple[FetchedBars, int]:
+        """Fetch the bars that the archive lacks for the dataset; return them, and the number requested."""
+        n_asked = window_of(key, now=timezone.now(), max_bars=settings.TV_MAX_BARS)
+        fetched = self.fetch_bars(replace(key, n_bars=n_asked))
+        if n_asked < key.n_bars and leaves_hole(key, fetched):
+            # The feed sent fewer bars than requested.
+            n_asked = key.n_bars
+            fetched = self.fetch_bars(key)
+        return fetched, n_asked
 
     def fetch_bars(self, key: DatasetKey) -> FetchedBars:
         """Wait for the throttle and call TradingView; a refused auth token is renewed once."""
@@ -172,14 +183,14 @@ class Attempt:
             self._noted = time.monotonic()
             self._note(n_rows=n_rows)
 
-    def store_bars(self, key: DatasetKey, fetched: FetchedBars) -> None:
+    def store_bars(self, key: DatasetKey, fetched: FetchedBars, *, n_asked: int) -> None:
         """Merge the bars into the archive, and write the dataset; errors as for `write_and_record`.
 
         Where the basis of the prices has changed, as after a split, the whole window is fetched
         first, so that no answer mixes two bases.
         """
         try:
-            self.write_and_record(key, fetched, n_asked=key.n_bars)
+            self.write_and_record(key, fetched, n_asked=n_asked)
         except WindowNeeded as changed:
             window = replace(key, n_bars=max(key.n_bars, settings.TV_MAX_BARS))
             logger.info("fetch %s: %s of the held bars: %s", self.fetch.pk, changed, window)
@@ -193,11 +204,8 @@ class Attempt:
         """
         started = time.monotonic()
         require_folder(key.source)
-        is_whole_window = (
-            n_asked >= settings.TV_MAX_BARS
-            or fetched.table.num_rows < n_asked
-            or fetched.is_limited
-        )
+        # Fewer bars than requested prove nothing: a throttled feed sends fewer too.
+        is_whole_window = n_asked >= settings.TV_MAX_BARS
         # Encode and sync before the transaction: an open one blocks all other writers of SQLite.
         with (
             prepared_arrival(key, fetched, is_whole_window=is_whole_window) as prepared,
