@@ -15,6 +15,7 @@ from datasets.views.sign_in_forms import SignInForm
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", endpoints.OhlcViewSet, basename="api-ohlc")
 router.register("datasets", endpoints.DatasetViewSet, basename="api-dataset")
+router.register("series", endpoints.SeriesViewSet, basename="api-series")
 router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")
 router.register("symbols", endpoints.SymbolViewSet, basename="api-symbol")
 router.register("status", endpoints.StatusViewSet, basename="api-status")

@@ -49,3 +49,10 @@ class GapReportSerializer(serializers.Serializer[Any]):
     n_findings = serializers.IntegerField()
     findings = GapFindingSerializer(many=True, help_text="In order of time; at most 200.")
     looked_at = serializers.DateTimeField(help_text="When the bars were fetched.")
+
+
+class SeriesGapReportSerializer(GapReportSerializer):
+    """Which bars of a series are missing, and how that is known."""
+
+    dataset = None  # type: ignore[assignment]
+    series = serializers.IntegerField()

@@ -152,6 +152,24 @@ class BarsParameters(StrictSerializer):
 _OTHER_LENGTHS = "Others, such as `7`, `6h`, `2D`, `2W` or `3M`, are made of the largest of these that divides them."
 
 
+class ArchiveParameters(BarsParameters):
+    """The query of `GET /api/tv/series/{id}/bars`."""
+
+    n_bars = WholeNumber(
+        min_value=1, max_value=2**31 - 1, default=None, allow_null=True,
+        help_text="Only the newest ones, of the whole archive or of the range.",
+    )  # fmt: skip
+    as_of = Instant(
+        default=None, allow_null=True,
+        help_text="The bars as they were known at this instant, in the spellings of `start`.",
+    )  # fmt: skip
+
+    def part(self) -> dict[str, Any]:
+        """Return the checked values as arguments of `ArchiveRequest`."""
+        values = self.validated_data
+        return {**super().part(), "n_bars": values["n_bars"], "as_of": values["as_of"]}
+
+
 class OhlcParameters(BarsParameters, SeriesParameters):
     """The query of `GET /api/tv/ohlc`."""
 

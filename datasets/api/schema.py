@@ -18,14 +18,21 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
-from datasets.api.gap_serializers import GapReportSerializer
-from datasets.api.parameters import BarsParameters, OhlcParameters, SymbolParameters
+from datasets.api.gap_serializers import GapReportSerializer, SeriesGapReportSerializer
+from datasets.api.parameters import (
+    ArchiveParameters,
+    BarsParameters,
+    OhlcParameters,
+    SymbolParameters,
+)
 from datasets.api.reference import entries
 from datasets.api.serializers import (
     DatasetSerializer,
     FetchSerializer,
     NewFetches,
     NewFetchesReply,
+    RevisionSerializer,
+    SeriesSerializer,
     StatusSerializer,
     SymbolPageSerializer,
 )
@@ -307,6 +314,34 @@ delete_schema = extend_schema(
 )
 refresh_schema = extend_schema(
     summary="Fetch a dataset again",
+    request=None,
+    responses={202: FetchSerializer, **problems(404, 500)},
+)
+series_list_schema = extend_schema(
+    summary="List series", responses={200: SeriesSerializer(many=True), **problems()}
+)
+series_schema = extend_schema(
+    summary="Get one series' facts", responses={200: SeriesSerializer, **problems(404)}
+)
+series_bars_schema = extend_schema(
+    summary="Get bars of an archive",
+    parameters=[ArchiveParameters],
+    responses={
+        (200, "application/json"): OpenApiResponse(dict[str, Any]),
+        **{key: value for key, value in _BARS.items() if key != (200, "application/json")},
+        **problems(404, 500),
+    },
+)
+series_gaps_schema = extend_schema(
+    summary="Get the missing bars of a series",
+    responses={200: SeriesGapReportSerializer, **problems(404, 500)},
+)
+revisions_schema = extend_schema(
+    summary="List the revisions of a series",
+    responses={200: RevisionSerializer(many=True), **problems(404)},
+)
+series_refresh_schema = extend_schema(
+    summary="Fetch the new bars of a series",
     request=None,
     responses={202: FetchSerializer, **problems(404, 500)},
 )

@@ -21,8 +21,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from datasets.archive.arrivals import prepared_arrival
+from datasets.archive.fetch_windows import leaves_hole, window_of
 from datasets.archive.merging import WindowNeeded
-from datasets.archive.windows import leaves_hole, window_of
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -303,6 +304,19 @@ def test_another_feed_begins_a_generation_that_older_bars_never_join(archive: Ar
     assert archive.document.generation.finding == "feed_changed"
     assert archive.document.awaiting == ()
     assert set(rows_of(plain_bars(range(0, 60)))) <= archive.kept()
+
+
+def test_the_archives_are_one_table_for_sql_as_documented(tmp_path: Path) -> None:
+    apple, other = Archive(tmp_path), Archive(tmp_path, symbol="MSFT", timeframe="1D")
+    apple.merge(plain_bars(range(0, 60)))
+    apple.merge(split(range(40, 62)))
+    other.merge(plain_bars(range(0, 30)))
+
+    bars = pl.scan_parquet(tmp_path / "sample" / "*" / "*.parquet").collect()
+
+    counts = bars.group_by("symbol", "timeframe").len().sort("symbol").rows()
+    assert counts == [("NASDAQ:AAPL", "1h", 22), ("NASDAQ:MSFT", "1D", 30)]
+    assert bars.select("symbol", "timeframe", "time").is_unique().all()
 
 
 # --- as of -------------------------------------------------------------------------------

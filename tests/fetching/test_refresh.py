@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 
 from datasets import serving
+from datasets.archive.fetch_windows import window_of
 from datasets.archive.series_rows import folder_of
-from datasets.archive.windows import window_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.fetching import attempt, fetch_queue

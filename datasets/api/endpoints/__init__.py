@@ -3,7 +3,15 @@
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
 from datasets.api.endpoints.ohlc_endpoint import OhlcViewSet
+from datasets.api.endpoints.series_endpoints import SeriesViewSet
 from datasets.api.endpoints.status_endpoint import StatusViewSet
 from datasets.api.endpoints.symbol_endpoint import SymbolViewSet
 
-__all__ = ["DatasetViewSet", "FetchViewSet", "OhlcViewSet", "StatusViewSet", "SymbolViewSet"]
+__all__ = [
+    "DatasetViewSet",
+    "FetchViewSet",
+    "OhlcViewSet",
+    "SeriesViewSet",
+    "StatusViewSet",
+    "SymbolViewSet",
+]

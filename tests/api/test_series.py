@@ -1,0 +1,171 @@
+"""`/api/tv/series`: the archives, their bars at any depth, gaps and revisions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from datasets.archive.arrivals import prepared_arrival
+from datasets.fetching import tasks
+from datasets.models import Dataset, Series
+from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, scaled, without
+from tests.support.factories import a_key, fetched_bars
+
+pytestmark = pytest.mark.django_db
+
+FIRST = datetime(2025, 6, 1, tzinfo=UTC)
+ALWAYS_OPEN = without(AAPL, session_hours="24x7", timezone="Etc/UTC")
+
+
+def arrive(table: pa.Table, *, days: int = 0, n_bars: int = 50, **reply: Any) -> Series:
+    facts = {"instrument": ALWAYS_OPEN, "fetched_at": FIRST + timedelta(days=days), **reply}
+    key = a_key(n_bars=n_bars, symbol="AAPL", exchange="NASDAQ")
+    fetched = fetched_bars(table, **facts)
+    with prepared_arrival(key, fetched, is_whole_window=True) as arrival:
+        arrival.put_in_place()
+    return Series.objects.get()
+
+
+def hour(number: int) -> str:
+    return f"{datetime.fromtimestamp(FIRST_HOUR + 3600 * number, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def get(client: Client, path: str, **query: Any) -> Any:
+    reply = client.get(path, query)
+    assert reply.status_code == 200, reply.content
+    return reply.json()
+
+
+def test_a_series_says_what_its_archive_holds(client: Client) -> None:
+    arrive(plain_bars(range(0, 60)))
+    series = arrive(plain_bars(range(30, 80)), days=1)
+
+    (listed,) = get(client, "/api/tv/series", symbol="AAPL")["results"]
+    one = get(client, f"/api/tv/series/{series.pk}")
+
+    assert listed == one
+    assert (one["full_symbol"], one["timeframe"], one["count"]) == ("NASDAQ:AAPL", "1h", 80)
+    assert (one["first_time"], one["last_time"]) == (hour(0), hour(79))
+    assert (one["generation"], one["n_holes"], one["is_awaiting"]) == (1, 0, False)
+    assert one["datasets"] == [Dataset.objects.get().pk]
+    assert get(client, "/api/tv/series", symbol="MSFT")["results"] == []
+
+
+def test_a_range_is_read_at_any_depth(client: Client) -> None:
+    arrive(plain_bars(range(0, 60)))
+    series = arrive(plain_bars(range(30, 80)), days=1)
+
+    body = get(client, f"/api/tv/series/{series.pk}/bars", start=hour(5), end=hour(8))
+
+    assert list(body)[:5] == ["symbol", "exchange", "timeframe", "count", "ohlc"]
+    assert [bar["time"] for bar in body["ohlc"]] == [hour(5), hour(6), hour(7)]
+    assert (body["count"], body["covers_start"], body["holes"]) == (3, True, [])
+    assert (body["held_from"], body["held_through"]) == (hour(0), hour(79))
+    newest = get(client, f"/api/tv/series/{series.pk}/bars", n_bars=70)
+    assert (newest["count"], newest["ohlc"][0]["time"]) == (70, hour(10))
+    early = get(client, f"/api/tv/series/{series.pk}/bars", start="2020-01-01", n_bars=2)
+    assert (early["count"], early["covers_start"]) == (2, False)
+
+
+def test_a_range_names_the_hole_in_it(client: Client) -> None:
+    arrive(plain_bars(range(0, 10)))
+    series = arrive(plain_bars(range(20, 70)), days=1)
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    hole = {"after": hour(9), "before": hour(20), "reason": "window_slid"}
+    assert get(client, path, start=hour(5))["holes"] == [hole]
+    assert get(client, path, start=hour(30))["holes"] == []
+    report = get(client, f"/api/tv/series/{series.pk}/gaps")
+    assert report["missing"] == 10
+    assert [found["kind"] for found in report["findings"]] == ["window_slid"]
+
+
+def test_bars_are_given_as_they_were_known(client: Client) -> None:
+    arrive(plain_bars(range(0, 50)))
+    series = arrive(changed(plain_bars(range(10, 60)), 5, volume=7.0), days=1)
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    before = get(client, path, as_of="2025-06-01T12:00:00Z", start=hour(15))
+    now = get(client, path, start=hour(15))
+
+    assert (before["count"], before["ohlc"][0]["volume"]) == (35, 1015.0)
+    assert (now["count"], now["ohlc"][0]["volume"]) == (45, 7.0)
+    (revision,) = get(client, f"/api/tv/series/{series.pk}/revisions")["results"]
+    assert (revision["finding"], revision["state"], revision["count"]) == ("volume", "accepted", 1)
+    assert (revision["first_time"], revision["found_at"]) == (hour(15), "2025-06-02T00:00:00Z")
+    too_early = client.get(path, {"as_of": "2020-01-01"})
+    assert (too_early.status_code, too_early.json()["code"]) == (500, "file_missing")
+
+
+def test_a_reply_says_why_older_bars_are_not_in_it(client: Client) -> None:
+    arrive(plain_bars(range(0, 60)))
+    split = scaled(plain_bars(range(20, 70)), 0.25, volume_factor=4)
+    series = arrive(split, days=1)
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    body = get(client, path, start=hour(0))
+    assert (body["covers_start"], body["held_from"], body["generation"]) == (False, hour(20), 2)
+    assert "second fetch" in body["why_held_from"]
+    arrive(split, days=2)
+
+    body = get(client, path, start=hour(0))
+    assert (body["count"], body["covers_start"], body["why_held_from"]) == (70, True, "")
+    assert body["rescaled"] == [{"before": hour(20), "factor": 0.25, "offset": 0.0}]
+    assert body["ohlc"][0]["close"] == pytest.approx(plain_bars(range(1))["close"][0].as_py() / 4)
+
+
+def test_the_forming_bar_is_left_out_and_other_formats_are_files(client: Client) -> None:
+    series = arrive(plain_bars(range(0, 50)), last_bar_final=False)
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    assert get(client, path, closed="true")["count"] == 49
+    reply = client.get(path, {"format": "csv", "fields": "time,close"})
+    assert reply.content.decode().splitlines()[0] == "time,close"
+    assert reply.headers["Held-From"] == hour(0)
+    again = client.get(path, headers={"If-None-Match": client.get(path).headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"start": "soon"}, "start"),
+        ({"n_bars": "0"}, "n_bars"),
+        ({"as_of": "1"}, "as_of"),
+        ({"nothing": "1"}, "nothing"),
+        ({"as_of": "2025-06-02", "closed": "true"}, "closed"),
+    ],
+    ids=str,
+)
+def test_a_wrong_parameter_is_named(client: Client, query: dict[str, str], field: str) -> None:
+    series = arrive(plain_bars(range(0, 50)))
+
+    reply = client.get(f"/api/tv/series/{series.pk}/bars", query)
+
+    assert reply.status_code == 400
+    assert list(reply.json()["errors"]) == [field]
+
+
+def test_a_series_that_is_not_there_is_404(client: Client) -> None:
+    for path in ("", "/bars", "/gaps", "/revisions"):
+        assert client.get(f"/api/tv/series/999{path}").status_code == 404
+
+
+def test_a_refresh_fetches_the_largest_dataset_of_the_series(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "enqueue", lambda fetch_id: None)
+    arrive(plain_bars(range(0, 50)), n_bars=20)
+    series = arrive(plain_bars(range(0, 50)), n_bars=50)
+
+    assert client.post(f"/api/tv/series/{series.pk}/refresh").status_code in (401, 403)
+    client.force_login(User.objects.create_superuser("ada"))
+    reply = client.post(f"/api/tv/series/{series.pk}/refresh")
+
+    assert reply.status_code == 202
+    assert reply.json()["n_bars"] == 50
