@@ -65,6 +65,7 @@ def begin_generation(arrival: Arrival, audit: Audit) -> MergePlan:
         changed_through=from_ms(int(audit.changed.max())) if is_open else None,
         rescaled=(),
         disputes=(),
+        refused=(),
     )
     return MergePlan(
         document=later,

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets.archive.audit import NEW_BASIS, Audit, Finding, Integers, compare
+from datasets.archive.decision_plans import without_refused
 from datasets.archive.generations import begin_generation, is_confirmed
 from datasets.archive.late_fetches import plan_late
 from datasets.archive.plans import (
@@ -87,8 +88,11 @@ def plan_merge(arrival: Arrival, *, is_whole_window: bool) -> MergePlan:
     """
     if arrival.at < arrival.document.fetched_at:
         return plan_late(arrival)
-    audit = compare(
-        arrival.held_side, arrival.arrived_side, held_at_ms=to_ms(arrival.document.fetched_at)
+    audit = without_refused(
+        compare(
+            arrival.held_side, arrival.arrived_side, held_at_ms=to_ms(arrival.document.fetched_at)
+        ),
+        arrival,
     )
     if audit.finding not in NEW_BASIS:
         return _Merge(arrival, audit).plan()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from datasets.archive.audit import Integers
 from datasets.archive.generations import joined, rescaled
 from datasets.archive.merging import plan_first, plan_merge
 from datasets.archive.plans import Arrival, MergePlan, together
-from datasets.archive.spans import clipped, spans_of, with_span
+from datasets.archive.spans import Span, clipped, spans_of, with_span
 from datasets.bars import FetchedBars, Timeframe
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import StoreFailed
@@ -95,8 +96,24 @@ def prepared(
     StoreError
         A file of the archive that has to be written anew is missing or corrupt.
     """
+
+    def make_plan(writer: SeriesWriter) -> MergePlan:
+        return _plan(writer, key, fetched, is_whole_window=is_whole_window)
+
+    with prepared_plan(root, key, make_plan) as archive:
+        yield archive
+
+
+@contextmanager
+def prepared_plan(
+    root: Path, key: SeriesKey, make_plan: Callable[[SeriesWriter], MergePlan]
+) -> Iterator[PreparedArchive]:
+    """Write the files of a plan, up to the rename that puts them in force; otherwise as `prepared`.
+
+    `make_plan` is called with the series locked.
+    """
     with writing(root / relative_folder(key)) as writer:
-        plan = _plan(writer, key, fetched, is_whole_window=is_whole_window)
+        plan = make_plan(writer)
         document = _stage(writer, plan)
         writer.prepare(document)
         yield PreparedArchive(writer, plan, document)
@@ -112,22 +129,28 @@ def _plan(
     held = read_range(folder, from_ms(int(times[0])), from_ms(int(times[-1]) + 1)).rows
     is_late = fetched.fetched_at < document.fetched_at
     revisions = REVISION_SCHEMA.empty_table()
-    if document.disputes or is_late:
+    if document.disputes or document.refused or is_late:
         revisions = read_revisions(folder)
     arrival = Arrival(fetched, document, held, revisions)
     plan = plan_merge(arrival, is_whole_window=is_whole_window)
-    return _with_older_bars(folder, plan, arrival) if plan.confirmed else plan
+    if not plan.confirmed:
+        return plan
+    covered = with_span(spans_of(document), (from_ms(int(times[0])), from_ms(int(times[-1]))))
+    return with_older_bars(folder, plan, covered, arrival.at)
 
 
-def _with_older_bars(folder: SeriesFolder, plan: MergePlan, arrival: Arrival) -> MergePlan:
-    """Return the plan with the bars of earlier generations that the fetch has confirmed."""
-    held, first, last = arrival.document, *(from_ms(int(arrival.times[n])) for n in (0, -1))
-    spans = with_span(spans_of(held), (first, last))
+def with_older_bars(
+    folder: SeriesFolder, plan: MergePlan, spans: Sequence[Span], at: datetime
+) -> MergePlan:
+    """Return the plan with the confirmed bars of earlier generations, in the present basis from `at` on.
+
+    `spans` are those that the present generation covers after the plan.
+    """
     older, start = [], None
     for piece in plan.confirmed:
         found = read_range(folder.earlier(piece.generation), start, piece.before)
         older_spans = clipped(spans_of(found.document), start, piece.before)
-        older.append((rescaled(found.rows, piece.basis, arrival.at), older_spans))
+        older.append((rescaled(found.rows, piece.basis, at), older_spans))
         start = piece.before
     return joined(plan, spans, older)
 

@@ -87,7 +87,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """Bars of an open revision: the archive has the older values, `_revisions` has both."""
+    """Bars of a revision: the archive has the older values, `_revisions` has both."""
 
     revision: int
     times: tuple[datetime, ...]
@@ -99,7 +99,8 @@ class SeriesDocument:
 
     `sequence` counts the writes. `forming` are the openings of the bars that were not final when
     they were last received. `awaiting` are older bars that wait until a second fetch confirms
-    their step to the present basis; `rescaled` are those that have been added since.
+    their step to the present basis; `rescaled` are those that have been added since. `disputes`
+    are the bars of open revisions; of `refused` a person has kept the older values.
     """
 
     key: SeriesKey
@@ -116,6 +117,7 @@ class SeriesDocument:
     changed_through: datetime | None = None
     rescaled: tuple[OlderBars, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    refused: tuple[Dispute, ...] = ()
     others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -178,11 +180,16 @@ def from_json(text: bytes) -> SeriesDocument:
         awaiting=_entries(OlderBars, values.pop("awaiting")),
         changed_through=None if through is None else datetime.fromisoformat(through),
         rescaled=_entries(OlderBars, values.pop("rescaled")),
-        disputes=tuple(
-            Dispute(each["revision"], tuple(map(datetime.fromisoformat, each["times"])))
-            for each in values.pop("disputes")
-        ),
+        disputes=_disputes(values.pop("disputes")),
+        refused=_disputes(values.pop("refused", ())),
         others=values,
+    )
+
+
+def _disputes(found: Iterable[Mapping[str, Any]]) -> tuple[Dispute, ...]:
+    return tuple(
+        Dispute(each["revision"], tuple(map(datetime.fromisoformat, each["times"])))
+        for each in found
     )
 
 

@@ -1,0 +1,158 @@
+"""Decisions of a person about open revisions: the archive, its rows and its datasets change together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from django.db import transaction
+from django.utils import timezone
+
+from datasets.archive.arrivals import view_of
+from datasets.archive.decision_plans import Decision, plan_decision
+from datasets.archive.plans import MergePlan
+from datasets.archive.preparation import PreparedArchive, prepared_plan, with_older_bars
+from datasets.archive.series_rows import archive_root, record_series
+from datasets.archive.spans import spans_of
+from datasets.bars import BAR_COLUMNS, FetchedBars
+from datasets.bars.series_keys import SeriesKey
+from datasets.catalog import contradictions, invalidation
+from datasets.catalog.outputs import get_store, require_folder
+from datasets.catalog.records import record_row
+from datasets.errors import FileMissing, InvalidRequest
+from datasets.models import Dataset, Revision
+from datasets.storage import PreparedFile
+from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
+from datasets.storage.archives.archive_queries import read_newest, read_range, read_revisions
+from datasets.storage.archives.revision_records import RevisionRecord, RevisionState, read_records
+from datasets.storage.archives.series_folder import SeriesFolder
+from datasets.storage.archives.series_writer import SeriesWriter
+
+
+def accept_new(revision: Revision, *, by: str) -> None:
+    """Take the newer values of an open revision into the archive; `by` is the user's name.
+
+    Disputed prices are replaced, vanished bars stay out, and after a step of the basis the older
+    bars join again, rescaled. Errors as for `keep_old`.
+    """
+    _decide(revision, RevisionState.ACCEPTED, by=by)
+
+
+def keep_old(revision: Revision, *, by: str) -> None:
+    """Keep the older values of an open revision; `by` is the user's name.
+
+    Disputed prices stay as they are, and vanished bars come back. Later fetches that repeat the
+    same change do not report it again.
+
+    Raises
+    ------
+    InvalidRequest
+        The revision is decided already, or its older values cannot be kept.
+    StoreFailed
+        A file could not be written. Nothing was changed.
+    StoreError
+        A file of the archive is missing or corrupt. Nothing was changed.
+    StoreUnavailable
+        The disk with the archive is not mounted.
+    """
+    _decide(revision, RevisionState.KEPT_OLD, by=by)
+
+
+def _decide(revision: Revision, state: RevisionState, *, by: str) -> None:
+    key = revision.series.series_key
+    require_folder(key.source)
+
+    def make_plan(writer: SeriesWriter) -> MergePlan:
+        return _plan(writer, revision.number, state, by=by)
+
+    with (
+        prepared_plan(archive_root(), key, make_plan) as archive,
+        _prepared_views(key, archive) as views,
+    ):
+        contradicted = _contradicted(key, archive, views)
+        # All files are written and synced before the transaction, as for a fetch.
+        with transaction.atomic():
+            rows = Dataset.objects.filter(**key.as_dict()).order_by("pk").select_for_update()
+            ready = {
+                row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned
+            }
+            archive.commit()
+            series_id = record_series(archive.document, archive.plan.records)
+            for number, file in views.items():
+                if number in ready:
+                    record_row(file.put_in_place(), series_id=series_id)
+            for dataset in contradicted:
+                invalidation.supersede(get_store(), dataset)
+    revision.refresh_from_db()
+
+
+def _plan(writer: SeriesWriter, number: int, state: RevisionState, *, by: str) -> MergePlan:
+    document, folder = writer.document, writer.folder
+    if document is None:
+        raise FileMissing(f"{folder.path.name} has no archive.")
+    record = _open_record(folder, number)
+    at = from_ms(max(to_ms(timezone.now()), to_ms(document.fetched_at)))
+    held = SEEN_SCHEMA.empty_table()
+    if record.first_time is not None and record.last_time is not None:
+        end = from_ms(to_ms(record.last_time) + 1)
+        held = read_range(folder, record.first_time, end).rows
+    decision = Decision(record, state, at, by)
+    plan = plan_decision(decision, document, held, read_revisions(folder))
+    if not plan.confirmed:
+        return plan
+    return with_older_bars(folder, plan, spans_of(document), at)
+
+
+def _open_record(folder: SeriesFolder, number: int) -> RevisionRecord:
+    """Return the record of an open revision, read under the series' lock."""
+    record = next((each for each in read_records(folder) if each.number == number), None)
+    if record is None:
+        raise InvalidRequest({"revision": [f"The archive has no revision {number}."]})
+    if record.state is not RevisionState.OPEN:
+        decided = f" by {record.decided_by}" if record.decided_by else ""
+        raise InvalidRequest(
+            {"revision": [f"Revision {number} is decided already{decided}: {record.state.value}."]}
+        )
+    return record
+
+
+@contextmanager
+def _prepared_views(key: SeriesKey, archive: PreparedArchive) -> Iterator[dict[int, PreparedFile]]:
+    """Write the series' datasets as views of the new state, beside their places; yield them by primary key."""
+    document, store = archive.document, get_store()
+    newest = read_newest(archive.folder, 1).rows.select(BAR_COLUMNS)
+    with ExitStack() as stack:
+        yield {
+            row.pk: stack.enter_context(
+                store.prepared(
+                    row.key,
+                    view_of(
+                        archive,
+                        FetchedBars(
+                            newest, document.instrument, document.fetched_at, document.is_last_final,
+                            is_limited=row.is_limited, n_duplicates=row.n_duplicates, doubts=row.doubts,
+                        ),
+                        row.n_bars,
+                    ),
+                )
+            )
+            for row in Dataset.objects.filter(
+                **key.as_dict(), state=Dataset.State.READY, is_pinned=False
+            )
+        }  # fmt: skip
+
+
+def _contradicted(
+    key: SeriesKey, archive: PreparedArchive, views: dict[int, PreparedFile]
+) -> list[Dataset]:
+    """Return the pinned datasets whose bars differ from the new state."""
+    sizes = Dataset.objects.filter(**key.as_dict()).values_list("n_bars", flat=True)
+    n_bars = max(sizes, default=0)
+    if not n_bars:
+        return []
+    table = read_newest(archive.folder, n_bars).rows.select(BAR_COLUMNS)
+    # No dataset has this key: all others are compared.
+    none = key.dataset(n_bars + 1)
+    return contradictions.find_contradicted(
+        get_store(), none, table, archive.document.is_last_final, but_for=views
+    )
