@@ -26,6 +26,7 @@ PACKAGES = [
     "research",
     "catalog",
     "archive",
+    "importing",
     "fetching",
     "serving",
     "api",

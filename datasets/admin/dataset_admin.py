@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.import_page import ImportPage
 from datasets.calendars import Kind
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch
@@ -46,7 +46,7 @@ class MissingBarsFilter(admin.SimpleListFilter):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(ReadOnlyAdmin):
+class DatasetAdmin(ImportPage):
     """Lists datasets with their contents, quality and state; the actions are those of the pages."""
 
     list_display = (

@@ -2,6 +2,7 @@
 
 from datasets.bars.instruments import Instrument
 from datasets.bars.keys import (
+    IMPORTED,
     KEY_FIELDS,
     MAX_SYMBOL_LENGTH,
     Adjustment,
@@ -34,6 +35,7 @@ __all__ = [
     "BarLength",
     "DatasetKey",
     "FetchedBars",
+    "IMPORTED",
     "Instrument",
     "KEY_FIELDS",
     "MAX_SYMBOL_LENGTH",

@@ -14,6 +14,8 @@ from datasets.bars.timeframes import Timeframe
 from datasets.errors import InvalidRequest
 
 MAX_SYMBOL_LENGTH = 128
+# The source of bars from elsewhere, which `manage.py import` brings; no feed has this name.
+IMPORTED = "imported"
 # Largest number that the catalog's column holds.
 _MAX_N_BARS = 2**31 - 1
 

@@ -51,7 +51,7 @@ def check_clock(times: Floats, timeframe: Timeframe, *, feed_now: float, own_now
     All times are UNIX seconds. Raises `WrongBars` for a bar that opens later than both clocks
     allow.
     """
-    tolerance = _CLOCK_TOLERANCE_S if timeframe.is_intraday else _EARLY_OPENING_S
+    tolerance = clock_tolerance_s(timeframe)
     newest = float(times.max())
     if newest > max(feed_now, own_now) + tolerance:
         raise WrongBars(
@@ -60,6 +60,11 @@ def check_clock(times: Floats, timeframe: Timeframe, *, feed_now: float, own_now
             "if it is wrong."
         )
     return int(np.count_nonzero(times > own_now + tolerance))
+
+
+def clock_tolerance_s(timeframe: Timeframe) -> int:
+    """Return how much later than a clock the newest bar may open, in seconds."""
+    return _CLOCK_TOLERANCE_S if timeframe.is_intraday else _EARLY_OPENING_S
 
 
 def check_seconds(times: Floats, timeframe: Timeframe) -> None:

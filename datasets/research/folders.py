@@ -196,6 +196,9 @@ def _fetch_sentence(
     session: Session = Session.REGULAR,
     adjustment: Adjustment = Adjustment.SPLITS,
 ) -> str:
+    if source == bars.IMPORTED:
+        name = shlex.quote(symbols[0])
+        return f"Import it: python manage.py import FILE --symbol {name} --timeframe {timeframe}"
     names = " ".join(
         shlex.quote(name) if re.search(r"[^\w:.!-]", name) else name for name in symbols[:10]
     )

@@ -21,6 +21,7 @@ MAY_INVALIDATE = "datasets.invalidate_dataset"
 MAY_DELETE = "datasets.delete_dataset"
 MAY_VERIFY = "datasets.verify_dataset"
 MAY_PIN = "datasets.pin_dataset"
+MAY_IMPORT = "datasets.add_dataset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from datasets.bars import DatasetKey
+from datasets.bars import IMPORTED, DatasetKey
 from datasets.catalog import invalidation, outputs
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset, Fetch
@@ -30,6 +30,9 @@ def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
     Raises `InvalidRequest` when the dataset is pinned, or its source is not
     the one that this service fetches from.
     """
+    if dataset.source == IMPORTED:
+        sentence = f"{dataset} came from a file, so no feed can bring it again. Import the file again: docs/importing.md."
+        raise InvalidRequest({"source": [sentence]})
     if dataset.source != settings.TV_SOURCE:
         sentence = (
             f"{dataset} is of the source {dataset.source!r} and this service fetches from {settings.TV_SOURCE!r}. "

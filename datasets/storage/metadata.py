@@ -63,7 +63,7 @@ def describe(key: DatasetKey, fetched: FetchedBars) -> FileFacts:
         n_inconsistent=bars.count_inconsistent(fetched.table),
         zero_volume_share=bars.zero_volume_share(fetched.table),
         largest_gap_s=bars.largest_gap_s(fetched.table),
-        tvdatafeed_version=tvdatafeed_version(),
+        tvdatafeed_version="" if key.source == bars.IMPORTED else tvdatafeed_version(),
         doubts=fetched.doubts,
     )
 

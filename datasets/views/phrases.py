@@ -9,13 +9,17 @@ from typing import Any
 
 from django.utils import timezone
 
-from datasets.bars import Adjustment, Session
+from datasets.bars import IMPORTED, Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
 from datasets.calendars import MISSING
 from datasets.models import Dataset, DatasetGaps, Fetch
 from datasets.views.advice import ADVICE, Advice
 
-SOURCES = {"tradingview": "TradingView", "sample": "Sample feed (synthetic)"}
+SOURCES = {
+    "tradingview": "TradingView",
+    "sample": "Sample feed (synthetic)",
+    IMPORTED: "Imported from a file",
+}
 SESSIONS = {Session.REGULAR: "Regular hours", Session.EXTENDED: "Extended hours"}
 ADJUSTMENTS = {
     Adjustment.SPLITS: "Splits",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from datasets.bars import DatasetKey, selection
+from datasets.bars import IMPORTED, DatasetKey, selection
 from datasets.errors import DatasetNotFound, FetchCancelled, ServiceFailed
 from datasets.research.arguments import Fetching, needs_fetch
 from datasets.research.folders import Place
@@ -161,6 +161,8 @@ class Service:
         names = ", ".join(f"{key.full_symbol} {key.timeframe}" for key in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         message = f"{self.url} has no bars of {names}{more} of the source {source!r}."
+        if source == IMPORTED:
+            return DatasetNotFound(f"{message} Import them on its machine: docs/importing.md.")
         if offered != source:
             message += f" It serves the source {offered!r}; ask for that with source={offered!r}."
             return DatasetNotFound(message)
@@ -193,6 +195,11 @@ class Service:
         needed = [key for key in keys if needs_fetch(key, known.get(key), fetch)]
         if not needed:
             return []
+        if needed[0].source == IMPORTED:
+            raise ServiceFailed(
+                f"{needed[0]} is to come from a file, and no service can fetch it. Import the file on the "
+                f"machine of {self.url}, then load with fetch='never'."
+            )
         offered = self._source()
         if offered != needed[0].source:
             raise ServiceFailed(

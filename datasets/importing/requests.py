@@ -1,0 +1,66 @@
+"""Requests for an import, as a command or a form gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.utils import timezone
+
+from datasets.bars import IMPORTED, DatasetKey
+from datasets.bars.series_keys import SeriesKey
+from datasets.errors import InvalidRequest
+from datasets.importing.file_bars import read_file
+from datasets.importing.imports import ImportReport, import_bars
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """A file to import and its series, as texts.
+
+    `name` is the file's name for messages, empty for that of `path`. `columns` are the file's
+    own names of columns, by `BAR_COLUMNS`.
+    """
+
+    path: Path
+    symbol: str
+    timeframe: str
+    session: str = "regular"
+    adjustment: str = "splits"
+    time_zone: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+
+def run_import(request: ImportRequest, *, dry_run: bool = False) -> ImportReport:
+    """Check the file and merge its bars; errors as for `read_file` and `import_bars`."""
+    key = _series_key(request)
+    fetched = read_file(
+        request.path,
+        key,
+        now=timezone.now(),
+        name=request.name,
+        zone=_zone(request.time_zone),
+        named_columns=request.columns,
+    )
+    return import_bars(key, fetched, dry_run=dry_run)
+
+
+def _series_key(request: ImportRequest) -> SeriesKey:
+    key = DatasetKey.parse(
+        source=IMPORTED, symbol=request.symbol, timeframe=request.timeframe, n_bars=1,
+        session=request.session, adjustment=request.adjustment,
+    )  # fmt: skip
+    return SeriesKey.of(key)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        sentence = f"{name!r} is no time zone, such as UTC or America/New_York."
+        raise InvalidRequest({"time_zone": [sentence]}) from error
