@@ -10,6 +10,7 @@ from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
 from datasets.views import dataset_pages, fetch_pages
+from datasets.views.series import series_pages
 from datasets.views.sign_in_forms import SignInForm
 
 router = SimpleRouter(trailing_slash=False)
@@ -34,6 +35,9 @@ urlpatterns = [
     path("datasets/", dataset_pages.datasets, name="datasets"),
     path("datasets/<int:pk>/", dataset_pages.dataset, name="dataset"),
     path("datasets/<int:pk>/closes.svg", dataset_pages.sparkline, name="sparkline"),
+    path("series/", series_pages.series_of_archive, name="series-list"),
+    path("series/<int:pk>/", series_pages.series, name="series"),
+    path("series/<int:pk>/files/<str:name>", series_pages.series_file, name="series-file"),
     path("fetches/", fetch_pages.fetches, name="fetches"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),

@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: datasets, fetches, workers, calendars and API tokens.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars and API tokens.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
@@ -7,6 +7,8 @@ from datasets.admin import site
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
+from datasets.admin.revision_admin import RevisionAdmin
+from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
 from datasets.admin.worker_admin import WorkerAdmin
 
@@ -15,6 +17,8 @@ __all__ = [
     "CalendarVersionAdmin",
     "DatasetAdmin",
     "FetchAdmin",
+    "RevisionAdmin",
+    "SeriesAdmin",
     "WorkerAdmin",
     "site",
 ]

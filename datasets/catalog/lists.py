@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Model, Q, QuerySet, Value, When
 from django.http import HttpRequest
 
 from datasets.bars import Timeframe
-from datasets.models import Dataset
+
+Row = TypeVar("Row", bound=Model)
 
 # Longer lists show "more than 5,000": counting all rows would cost more than showing 50.
 COUNTED = 5_000
@@ -66,17 +67,20 @@ def address(request: HttpRequest, *, page: int = 1, **changes: str) -> str:
     return f"?{query.urlencode()}" if query else request.path
 
 
-def page_of(rows: QuerySet[Any], *, order: list[Any], number: int) -> ListPage:
+def page_of(
+    rows: QuerySet[Any], *, order: list[Any], number: int, related: tuple[str, ...] = ()
+) -> ListPage:
     """Return page `number` of the rows, in two queries; a third counts the rows of a longer list.
 
-    The first query sorts the primary keys alone: sorting whole rows would carry their JSON along.
+    The second query also reads the rows that the foreign keys `related` name. The first query sorts the primary keys alone: sorting whole rows would carry their JSON along.
     """
     start = (number - 1) * PER_PAGE
     numbers = list(rows.order_by(*order).values_list("pk", flat=True)[start : start + PER_PAGE + 1])
     shown, has_next = numbers[:PER_PAGE], len(numbers) > PER_PAGE
     is_whole = number == 1 and not has_next
     count = len(shown) if is_whole else rows.order_by()[: COUNTED + 1].count()
-    found = rows.model._default_manager.in_bulk(shown)
+    whole = rows.model._default_manager.all()
+    found = (whole.select_related(*related) if related else whole).in_bulk(shown)
     return ListPage(
         # A row may have been deleted between the two queries.
         rows=[found[pk] for pk in shown if pk in found],
@@ -86,7 +90,7 @@ def page_of(rows: QuerySet[Any], *, order: list[Any], number: int) -> ListPage:
     )
 
 
-def search(rows: QuerySet[Dataset], text: str) -> QuerySet[Dataset]:
+def search(rows: QuerySet[Row], text: str) -> QuerySet[Row]:
     """Return the rows that contain each word of the text in symbol, exchange or description."""
     for word in text.replace(":", " ").split():
         rows = rows.filter(

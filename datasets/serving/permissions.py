@@ -22,6 +22,7 @@ MAY_DELETE = "datasets.delete_dataset"
 MAY_VERIFY = "datasets.verify_dataset"
 MAY_PIN = "datasets.pin_dataset"
 MAY_IMPORT = "datasets.add_dataset"
+MAY_DECIDE = "datasets.change_revision"
 
 
 @dataclass(frozen=True, slots=True)

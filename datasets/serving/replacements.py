@@ -7,7 +7,7 @@ from django.conf import settings
 from datasets.bars import IMPORTED, DatasetKey
 from datasets.catalog import invalidation, outputs
 from datasets.errors import InvalidRequest
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, Series
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.fetch_requests import join_or_start
 from datasets.serving.permissions import require_enabled
@@ -30,16 +30,29 @@ def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
     Raises `InvalidRequest` when the dataset is pinned, or its source is not
     the one that this service fetches from.
     """
-    if dataset.source == IMPORTED:
-        sentence = f"{dataset} came from a file, so no feed can bring it again. Import the file again: docs/importing.md."
+    _require_own_source(dataset)
+    return request_fetch(dataset.key, via=via, by=by)
+
+
+def refetch_window(series: Series, *, via: str, by: str = "") -> Fetch:
+    """Return a fetch of all bars that TradingView gives of the series: a running one, or a new one.
+
+    Its bars are compared with the archive once more. Errors as for `refresh`.
+    """
+    _require_own_source(series)
+    return request_fetch(series.series_key.dataset(settings.TV_MAX_BARS), via=via, by=by)
+
+
+def _require_own_source(row: Dataset | Series) -> None:
+    if row.source == IMPORTED:
+        sentence = f"{row} came from a file, so no feed can bring it again. Import the file again: docs/importing.md."
         raise InvalidRequest({"source": [sentence]})
-    if dataset.source != settings.TV_SOURCE:
+    if row.source != settings.TV_SOURCE:
         sentence = (
-            f"{dataset} is of the source {dataset.source!r} and this service fetches from {settings.TV_SOURCE!r}. "
-            f"Nothing was queued; start the service with TV_SOURCE={dataset.source} to fetch it again."
+            f"{row} is of the source {row.source!r} and this service fetches from {settings.TV_SOURCE!r}. "
+            f"Nothing was queued; start the service with TV_SOURCE={row.source} to fetch it again."
         )
         raise InvalidRequest({"source": [sentence]})
-    return request_fetch(dataset.key, via=via, by=by)
 
 
 def invalidate(dataset: Dataset) -> None:

@@ -31,18 +31,20 @@ def datasets(request: HttpRequest) -> HttpResponse:
         chosen = [primary_key(text) for text in request.POST.getlist("dataset")]
         return _act(request, list(Dataset.objects.filter(pk__in=chosen[: lists.PER_PAGE])))
     narrowed = dataset_list.CatalogFilter(request.GET)
-    sort = dataset_list.sort_of(request)
+    columns = dataset_list.COLUMNS
+    sort = columns.sort_of(request)
     page = lists.page_of(
         narrowed.rows(),
-        order=dataset_list.order_by(sort),
+        order=columns.order_by(sort),
         number=lists.page_number(request.GET.get("page", "")),
+        related=("series",),
     )
     context = {
         "filter": narrowed,
         "page": page,
         "rows": [_row(request, dataset) for dataset in page.rows],
-        "columns": dataset_list.columns(request, sort),
-        "sort": "" if sort == dataset_list.USUAL_ORDER else sort,
+        "columns": columns.shown(request, sort),
+        "sort": "" if sort == columns.usual else sort,
         "previous": lists.address(request, page=page.number - 1),
         "next": lists.address(request, page=page.number + 1),
         "actions": _actions(request),
@@ -135,6 +137,7 @@ def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
         "adjustment": phrases.ADJUSTMENTS[found.key.adjustment].lower(),
         "age": phrases.age_in_words(found.fetched_at),
         "bars": f"{found.n_rows:,}",
+        "bars_of_series": f"{found.series.n_rows:,}" if found.series else "",
         "size": phrases.size_in_words(found.bytes),
         "flaws": phrases.flaws_of(found),
         "chart": chart_address(found),

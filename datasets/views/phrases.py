@@ -12,7 +12,7 @@ from django.utils import timezone
 from datasets.bars import IMPORTED, Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
 from datasets.calendars import MISSING
-from datasets.models import Dataset, DatasetGaps, Fetch
+from datasets.models import Dataset, DatasetGaps, Fetch, Revision, Series
 from datasets.views.advice import ADVICE, Advice
 
 SOURCES = {
@@ -113,6 +113,97 @@ def facts_of(instrument: dict[str, Any]) -> list[tuple[str, str]]:
             text = f"{text[:_LONGEST_FACT]} … and {len(text) - _LONGEST_FACT:,} characters more"
         facts.append((_FACTS.get(name, name.replace("_", " ").capitalize()), text))
     return facts
+
+
+def bars_in_words(n_rows: int) -> str:
+    """Return a number of bars: `1 bar`, `41,200 bars`."""
+    return "1 bar" if n_rows == 1 else f"{n_rows:,} bars"
+
+
+def held_in_words(series: Series, max_bars: int) -> str:
+    """Return how many bars the archive has, and how many TradingView would give."""
+    held = f"You hold {bars_in_words(series.n_rows)} from {series.first_time:%Y-%m-%d}"
+    if series.source == IMPORTED:
+        return f"{held}, imported from files."
+    if series.n_rows <= max_bars:
+        return f"{held}; TradingView would give up to {max_bars:,}."
+    return f"{held}; TradingView would give the newest {max_bars:,}."
+
+
+def flaws_of_series(series: Series, n_open: int) -> list[str]:
+    """Return the flaws of an archive, a few words each; an empty list for a good one."""
+    flaws = []
+    if n_open:
+        flaws.append(f"{n_open:,} {'revision' if n_open == 1 else 'revisions'} to decide")
+    if series.is_awaiting:
+        flaws.append("older bars wait for a second fetch")
+    if series.n_holes:
+        flaws.append(f"{series.n_holes:,} {'hole' if series.n_holes == 1 else 'holes'}")
+    return flaws
+
+
+def revision_in_words(revision: Revision, *, with_names: bool) -> Outcome:
+    """Return what changed in a sentence, and where the revision stands.
+
+    Only staff may see the names of users: `with_names`.
+    """
+    bars = bars_in_words(revision.n_bars)
+    are = "is" if revision.n_bars == 1 else "are"
+    change = (
+        f"by up to {revision.largest_change:.2g}"
+        if revision.largest_change < 1e-4
+        else f"by up to {revision.largest_change:.2%}"
+    )
+    match Revision.Finding(revision.finding):
+        case Revision.Finding.VOLUME:
+            sentence = f"The volume of {bars} changed; the prices stayed."
+        case Revision.Finding.RATIO if revision.is_split:
+            sentence = f"A split: the prices of {bars} were multiplied by {revision.factor:.6g}, and the volumes by {1 / revision.factor:.6g}."
+        case Revision.Finding.RATIO:
+            sentence = f"A dividend, or a split without volumes: the prices of {bars} were multiplied by {revision.factor:.6g}."
+        case Revision.Finding.OFFSET:
+            sentence = (
+                f"A roll of a future: {revision.offset:+.6g} was added to the prices of {bars}."
+            )
+        case Revision.Finding.VANISHED:
+            sentence = f"{bars} {are} gone from the feed."
+        case Revision.Finding.FEED_CHANGED:
+            sentence = "Another feed answered under this symbol, so a new generation began."
+        case Revision.Finding.UNEXPLAINED:
+            sentence = f"The prices of {bars} changed {change}, and neither a split nor a dividend explains it."
+    return Outcome(sentence, _standing(revision, with_names=with_names))
+
+
+def _standing(revision: Revision, *, with_names: bool) -> str:
+    """Return where a revision stands: open, or decided by a fetch or a person."""
+    if revision.state == Revision.State.OPEN:
+        return {
+            Revision.Finding.UNEXPLAINED.value: "The older values are served until a second fetch brings the same change, or a person decides.",
+            Revision.Finding.VANISHED.value: "They are out of the archive and kept beside it, until a person decides.",
+        }.get(
+            revision.finding,
+            "Older bars wait until a fetch at least an hour later confirms the change, or a person accepts it.",
+        )
+    is_accepted = revision.state == Revision.State.ACCEPTED
+    if revision.decided_at is None:
+        return "The newer values are in the archive." if is_accepted else "The older values stayed."
+    when = f"on {revision.decided_at:%Y-%m-%d %H:%M} UTC"
+    if revision.decided_by == "fetch":
+        if is_accepted:
+            return f"A later fetch confirmed the newer values {when}."
+        return f"The older values stayed after a later fetch {when}."
+    person = revision.decided_by if with_names else "A person"
+    return f"{person} {'accepted the newer' if is_accepted else 'kept the older'} values {when}."
+
+
+def generation_in_words(finding: str, factor: float) -> str:
+    """Return why a generation began."""
+    return {
+        "": "It began with the first fetch.",
+        Revision.Finding.RATIO.value: f"Prices were multiplied by {factor:.6g}, as after a split or a dividend.",
+        Revision.Finding.OFFSET.value: "A constant was added to the prices, as when a future rolls.",
+        Revision.Finding.FEED_CHANGED.value: "Another feed answered under this symbol.",
+    }.get(finding, finding)
 
 
 def gap_in_words(dataset: Dataset) -> str:

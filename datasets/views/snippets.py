@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 
-from datasets.bars import Adjustment, Session
+from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.models import Dataset, KeyedModel
 from datasets.serving.permissions import Scope, strangers_may
 
@@ -21,8 +21,8 @@ _HEADER = "Authorization: Bearer $TV_TOKEN"
 _OPTIONS = 'storage_options={"Authorization": "Bearer " + os.environ["TV_TOKEN"]}'
 
 
-def chart_address(row: KeyedModel) -> str:
-    """Return the address of the chart page for the row's series; empty for bars of another source.
+def chart_address(row: KeyedModel | DatasetKey) -> str:
+    """Return the address of the chart page for the bars of a row or a key; empty for bars of another source.
 
     The chart page requests bars of the service's own feed only.
     """
@@ -71,14 +71,14 @@ def loader_lines(dataset: Dataset) -> str:
     return f"from datasets.research import load\nbars = load({', '.join(arguments)})"
 
 
-def _query(row: KeyedModel, timeframe: str) -> str:
+def _query(row: KeyedModel | DatasetKey, timeframe: str) -> str:
     series = {"symbol": row.symbol} | ({"exchange": row.exchange} if row.exchange else {})
     length = {"timeframe": timeframe, "n_bars": str(row.n_bars)}
     return urlencode(series | length | _unusual(row))
 
 
-def _unusual(row: KeyedModel) -> dict[str, str]:
+def _unusual(row: KeyedModel | DatasetKey) -> dict[str, str]:
     """Return session and adjustment where they differ from the API's defaults."""
     usual = {"session": Session.REGULAR.value, "adjustment": Adjustment.SPLITS.value}
-    stored = {"session": row.session, "adjustment": row.adjustment}
+    stored = {"session": str(row.session), "adjustment": str(row.adjustment)}
     return {name: value for name, value in stored.items() if value != usual[name]}

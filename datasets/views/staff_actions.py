@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model
 
 from datasets import catalog, serving
 from datasets.errors import DatasetsError, StoreUnavailable
@@ -21,10 +23,12 @@ from datasets.serving.permissions import (
     is_allowed,
 )
 
+Row = TypeVar("Row", bound=Model)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of an action on one dataset: the text for the log, and whether it names a problem."""
+    """Result of an action on one row: the text for the log, and whether it names a problem."""
 
     text: str
     is_problem: bool = False
@@ -32,20 +36,20 @@ class Result:
 
 @dataclass(slots=True)
 class Done:
-    """Result of an action on several datasets: one sentence, and a sentence for each problem."""
+    """Result of an action on several rows: one sentence, and a sentence for each problem."""
 
     sentence: str
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """One action of staff on datasets.
+class Action(Generic[Row]):
+    """One action of staff on rows of the catalog.
 
     `label` is the text of its button, `hint` the tooltip. `permission` is the permission that the
     action needs, `done` the end of the sentence "3 datasets …". A page asks `question` before it
-    does the action to several datasets; an action with an empty question is done at once. With
-    `asks_always` the page asks for a single dataset too. The admin offers every action, the pages
+    does the action to several rows; an action with an empty question is done at once. With
+    `asks_always` the page asks for a single row too. The admin offers every action, the pages
     only those with `is_on_pages`.
     """
 
@@ -53,15 +57,15 @@ class Action:
     hint: str
     permission: str
     done: str
-    change: Callable[[Dataset, User, str], Result]
+    change: Callable[[Row, User, str], Result]
     question: str = ""
     asks_always: bool = False
     is_on_pages: bool = False
     flag: int = CHANGE
 
-    def must_ask(self, n_datasets: int) -> bool:
-        """Return whether a page asks the question before it does the action to `n_datasets` datasets."""
-        return bool(self.question) and (self.asks_always or n_datasets > 1)
+    def must_ask(self, n_rows: int) -> bool:
+        """Return whether a page asks the question before it does the action to `n_rows` rows."""
+        return bool(self.question) and (self.asks_always or n_rows > 1)
 
 
 def fetch_again(dataset: Dataset, user: User, via: str) -> Result:
@@ -110,7 +114,7 @@ def unpin(dataset: Dataset, user: User, via: str) -> Result:
 
 
 # The only table of these actions: the pages and the admin read it.
-ACTIONS = {
+ACTIONS: dict[str, Action[Dataset]] = {
     "fetch": Action(
         "Fetch again",
         "Queue a new fetch of the bars now",
@@ -152,47 +156,65 @@ ACTIONS = {
 }
 
 
-def allowed_actions(user: User | AnonymousUser) -> dict[str, Action]:
-    """Return the actions that the user may do, by name."""
-    return {name: row for name, row in ACTIONS.items() if is_allowed(user, row.permission)}
+def allowed_actions(user: User | AnonymousUser) -> dict[str, Action[Dataset]]:
+    """Return the actions on datasets that the user may do, by name."""
+    return allowed(user, ACTIONS)
 
 
-def find_action(user: User | AnonymousUser, name: str) -> tuple[Action, User]:
+def find_action(user: User | AnonymousUser, name: str) -> tuple[Action[Dataset], User]:
+    """Return the action on datasets of that name, and the user; errors as for `found`."""
+    return found(user, name, ACTIONS)
+
+
+def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, via: str) -> Done:
+    """Do the action to each dataset, as `act_on` does it. Raises `PermissionDenied`."""
+    action, actor = find_action(user, name)
+    return act_on(actor, action, datasets, via=via, nouns=("dataset", "datasets"))
+
+
+def allowed(user: User | AnonymousUser, actions: dict[str, Action[Row]]) -> dict[str, Action[Row]]:
+    """Return those of the actions that the user may do, by name."""
+    return {name: row for name, row in actions.items() if is_allowed(user, row.permission)}
+
+
+def found(
+    user: User | AnonymousUser, name: str, actions: dict[str, Action[Row]]
+) -> tuple[Action[Row], User]:
     """Return the action of that name, and the user; raise `PermissionDenied` if the user may not do it."""
-    action = allowed_actions(user).get(name)
+    action = allowed(user, actions).get(name)
     if action is None or isinstance(user, AnonymousUser):
         raise PermissionDenied
     return action, user
 
 
-def act(user: User | AnonymousUser, name: str, datasets: Iterable[Dataset], *, via: str) -> Done:
-    """Do the action to each dataset; a failure for one dataset does not stop the others.
+def act_on(
+    actor: User, action: Action[Row], rows: Iterable[Row], *, via: str, nouns: tuple[str, str]
+) -> Done:
+    """Do the action to each row; a failure for one row does not stop the others.
 
     `via` is written into the rows of new fetches: `page` or `admin`. The admin's log records the
-    result for each dataset. Raises `PermissionDenied`.
+    result for each row. `nouns` name one row and several rows.
     """
-    action, actor = find_action(user, name)
-    done: list[tuple[Dataset, Result]] = []
+    done: list[tuple[Row, Result]] = []
     problems = []
-    for dataset in datasets:
+    for row in rows:
         try:
-            result = action.change(dataset, actor, via)
+            result = action.change(row, actor, via)
         except StoreUnavailable as error:
-            # Every other dataset would fail in the same way.
+            # Every other row would fail in the same way.
             problems.append(str(error))
             break
         except DatasetsError as error:
-            problems.append(f"{dataset}: {error}")
+            problems.append(f"{row}: {error}")
         else:
-            done.append((dataset, result))
+            done.append((row, result))
             if result.is_problem:
-                problems.append(f"{dataset}: {result.text}")
+                problems.append(f"{row}: {result.text}")
     note(actor, done, flag=action.flag)
-    noun = "dataset" if len(done) == 1 else "datasets"
-    return Done(f"{len(done)} {noun} {action.done}.", problems)
+    return Done(f"{len(done)} {nouns[len(done) != 1]} {action.done}.", problems)
 
 
-def note(user: User, done: Iterable[tuple[Dataset, Result]], *, flag: int = CHANGE) -> None:
-    """Write each result into the admin's history of its dataset."""
-    for dataset, result in done:
-        LogEntry.objects.log_actions(user.pk, [dataset], flag, result.text, single_object=True)
+def note(user: User, done: Iterable[tuple[Any, Result]], *, flag: int = CHANGE) -> None:
+    """Write each result into the admin's history of its row."""
+    for row, result in done:
+        LogEntry.objects.log_actions(user.pk, [row], flag, result.text, single_object=True)

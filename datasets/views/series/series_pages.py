@@ -1,0 +1,170 @@
+"""The pages of the archive: the list of series, the page of one series, and the files of its bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from datasets import serving
+from datasets.archive.series_rows import folder_of
+from datasets.catalog import lists
+from datasets.errors import DatasetsError, StoreError, StoreFailed
+from datasets.models import Dataset, Series
+from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
+from datasets.storage.archives.year_counts import count_years
+from datasets.views import phrases
+from datasets.views.form_values import primary_key
+from datasets.views.series import revision_actions, series_facts, series_list
+from datasets.views.snippets import chart_address
+
+
+@require_safe
+def series_of_archive(request: HttpRequest) -> HttpResponse:
+    """Show the list of series."""
+    narrowed = series_list.SeriesFilter(request.GET)
+    columns = series_list.COLUMNS
+    sort = columns.sort_of(request)
+    page = lists.page_of(
+        narrowed.rows(),
+        order=columns.order_by(sort),
+        number=lists.page_number(request.GET.get("page", "")),
+    )
+    counts = series_list.Counts.of(page.rows)
+    context = {
+        "filter": narrowed,
+        "page": page,
+        "rows": [_row(series, counts) for series in page.rows],
+        "columns": columns.shown(request, sort),
+        "sort": "" if sort == columns.usual else sort,
+        "previous": lists.address(request, page=page.number - 1),
+        "next": lists.address(request, page=page.number + 1),
+        "max_bars": f"{settings.TV_MAX_BARS:,}",
+    }
+    return render(request, "series_list.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def series(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one series: the bars that are held, the datasets that are views of it, and its revisions.
+
+    A POST does an action of staff: to one revision, or to the series.
+    """
+    try:
+        found = get_object_or_404(Series, pk=pk)
+    except (Http404, OverflowError):
+        return render(request, "series_missing.html", {"number": pk}, status=404)
+    if request.method == "POST":
+        return _act(request, found)
+    page = lists.page_of(
+        found.revisions.all(),
+        order=["-found_at", "-pk"],
+        number=lists.page_number(request.GET.get("page", "")),
+    )
+    actions = revision_actions.allowed_actions(request.user)
+    context = _row(found, series_list.Counts.of([found])) | _archive(found) | {
+        "held": phrases.held_in_words(found, settings.TV_MAX_BARS),
+        "facts": phrases.facts_of(found.instrument),
+        "page": page,
+        "revisions": [
+            (revision, phrases.revision_in_words(revision, with_names=request.user.is_staff))
+            for revision in page.rows
+        ],
+        "previous": lists.address(request, page=page.number - 1),
+        "next": lists.address(request, page=page.number + 1),
+        "datasets": [
+            (dataset, f"{dataset.n_rows:,}")
+            for dataset in Dataset.objects.filter(series=found).defer("instrument").order_by("n_bars")
+        ],
+        "actions": [(name, row.label, row.hint) for name, row in actions.items() if name != "refetch"],
+        "may_refetch": found.source == settings.TV_SOURCE and is_allowed(request.user, MAY_FETCH_AGAIN),
+        "refetch": revision_actions.ACTIONS["refetch"],
+    }  # fmt: skip
+    return render(request, "series.html", context)
+
+
+@require_safe
+def series_file(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+    """Return a parquet file of the series' archive as it is."""
+    found = get_object_or_404(Series, pk=pk)
+    folder = folder_of(found.series_key)
+    try:
+        document = folder.document()
+        names = [] if document is None else [entry.name for entry in document.files]
+        if name not in names:
+            raise Http404
+        file = (folder.path / name).open("rb")
+    except (StoreError, StoreFailed, FileNotFoundError) as error:
+        raise Http404 from error
+    return FileResponse(file, as_attachment=True, filename=f"{folder.path.name}_{name}")
+
+
+def _archive(found: Series) -> dict[str, Any]:
+    """Return what the files of the archive say; `problem` in place of all where they cannot be read."""
+    try:
+        counts = count_years(folder_of(found.series_key))
+    except (StoreError, StoreFailed) as error:
+        return {"problem": str(error)}
+    document = counts.document
+    return {
+        "years": series_facts.years_of(counts),
+        "notes": series_facts.notes_of(document),
+        "generations": series_facts.generations_of(document),
+        "files": [
+            (entry.name, phrases.bars_in_words(entry.n_rows), phrases.size_in_words(entry.bytes))
+            for entry in reversed(document.files)
+        ],
+    }
+
+
+def _act(request: HttpRequest, found: Series) -> HttpResponse:
+    """Do the form's action, and show the page again."""
+    name = request.POST.get("action", "")
+    if "revision" not in request.POST:
+        return _refetch(request, found, name)
+    number = primary_key(request.POST["revision"])
+    chosen = list(found.revisions.filter(pk=number).select_related("series"))
+    done = revision_actions.act(request.user, name, chosen, via="page")
+    if chosen:
+        _say(request, done.sentence if not done.problems else "", done.problems)
+    else:
+        _say(request, "", ["There is no such revision."])
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _refetch(request: HttpRequest, found: Series, name: str) -> HttpResponse:
+    if name != "refetch" or not is_allowed(request.user, MAY_FETCH_AGAIN):
+        raise PermissionDenied
+    try:
+        serving.refetch_window(found, via="page", by=request.user.get_username())
+    except DatasetsError as error:
+        _say(request, "", [str(error)])
+    else:
+        _say(request, f"The window of {found} is queued to be fetched again.", [])
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def _say(request: HttpRequest, sentence: str, problems: list[str]) -> None:
+    if sentence:
+        messages.success(request, sentence)
+    for problem in problems:
+        messages.error(request, problem)
+
+
+def _row(found: Series, counts: series_list.Counts) -> dict[str, Any]:
+    largest = counts.largest.get(found.pk, min(found.n_rows, settings.TV_MAX_BARS))
+    n_open = counts.open_revisions.get(found.pk, 0)
+    return series_facts.facts_of(found) | {
+        "series": found,
+        "older": series_facts.older_in_words(found, settings.TV_MAX_BARS),
+        "n_open": n_open,
+        "flaws": phrases.flaws_of_series(found, n_open),
+        "n_datasets": counts.datasets.get(found.pk, 0),
+        "chart": chart_address(found.series_key.dataset(largest)),
+    }
