@@ -199,6 +199,10 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         min_value=0, max_value=10**9, default=0,
         help_text="Seconds for which a stale dataset is served while it is fetched again.",
     )  # fmt: skip
+    as_of = Instant(
+        default=None, allow_null=True,
+        help_text="The bars as they were known at this instant, in the spellings of `start`; nothing is fetched.",
+    )  # fmt: skip
     wait = Number(
         min_value=0,
         max_value=MAX_WAIT_S,
@@ -278,5 +282,7 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
         max_age_s=values["max_age"],
         max_stale_s=values["max_stale"],
         wait_s=values["wait"],
+        as_of=values["as_of"],
+        has_no_number="n_bars" not in parameters.initial_data,
         **parameters.part(),
     )

@@ -126,12 +126,16 @@ class OhlcSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     ohlc = BarSerializer(many=True)
     source = serializers.CharField(help_text="tradingview, or sample for synthetic bars.")  # type: ignore[assignment]
-    dataset = serializers.IntegerField()
+    dataset = serializers.IntegerField(
+        allow_null=True, help_text="null where the archive of the series answers."
+    )
     cached = serializers.BooleanField()
     stale = serializers.BooleanField()
     fetched_at = serializers.DateTimeField()
     last_bar_final = serializers.BooleanField(allow_null=True)
-    n_bars = serializers.IntegerField()
+    n_bars = serializers.IntegerField(
+        allow_null=True, help_text="null for a range of the archive, which has no number of bars."
+    )
     made_from = serializers.CharField(
         required=False,
         help_text="Only for a timeframe that TradingView does not send: the timeframe of the dataset.",
@@ -155,6 +159,26 @@ class OhlcSerializer(serializers.Serializer[Any]):
         help_text="What looks odd and may be right: a code and the number of bars; empty for good bars.",
     )
     instrument = serializers.DictField()
+    series = serializers.IntegerField(
+        required=False, help_text="Only where an archive answers, as all keys below."
+    )
+    as_of = serializers.DateTimeField(required=False, allow_null=True)
+    generation = serializers.IntegerField(
+        required=False, help_text="Number of the basis of the prices."
+    )
+    holes = serializers.ListField(
+        required=False,
+        child=serializers.DictField(),
+        help_text="Times in the range that no fetch has covered: `after`, `before`, `reason`.",
+    )
+    why_held_from = serializers.CharField(
+        required=False, allow_blank=True, help_text="Why older bars are not given."
+    )
+    rescaled = serializers.ListField(
+        required=False,
+        child=serializers.DictField(),
+        help_text="Older bars in the present basis: `before`, `factor`, `offset`.",
+    )
 
 
 class TradingDaysSerializer(serializers.Serializer[Any]):
@@ -326,11 +350,7 @@ series_schema = extend_schema(
 series_bars_schema = extend_schema(
     summary="Get bars of an archive",
     parameters=[ArchiveParameters],
-    responses={
-        (200, "application/json"): OpenApiResponse(dict[str, Any]),
-        **{key: value for key, value in _BARS.items() if key != (200, "application/json")},
-        **problems(404, 500),
-    },
+    responses={**_BARS, **problems(404, 500)},
 )
 series_gaps_schema = extend_schema(
     summary="Get the missing bars of a series",

@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from datasets.archive.series_rows import folder_of
-from datasets.bars import BAR_COLUMNS, BarLength
+from datasets.bars import BAR_COLUMNS, BarLength, content_hash
 from datasets.calendars import Calendar, GapReport, find_gaps, find_market, second_opinion
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS, choose_columns
@@ -70,7 +70,7 @@ def render_archive(series: Series, request: ArchiveRequest) -> ArchiveBody:
     bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
     facts = covered_part(found.document, request)
     if FORMATS[request.format].has_envelope:
-        bars = _enveloped(series, found.document, request, part.num_rows, bars, facts)
+        bars = _enveloped(series, found.document, request, part, bars, facts)
     return ArchiveBody(bars, _headers_of(facts))
 
 
@@ -168,31 +168,39 @@ def _enveloped(
     series: Series,
     document: SeriesDocument,
     request: ArchiveRequest,
-    count: int,
+    part: pa.Table,
     bars: bytes,
     facts: dict[str, Any],
 ) -> bytes:
-    """Return the JSON reply; the user's five keys come first."""
+    """Return the JSON reply: the keys of a dataset's reply, and those of the archive."""
+    is_known = part.num_rows and request.as_of is None
     head = {
         "symbol": series.symbol,
         "exchange": series.exchange,
         "timeframe": series.timeframe,
-        "count": count,
+        "count": part.num_rows,
     }
     tail = {
         "source": series.source,
-        "series": series.pk,
-        "as_of": request.as_of,
+        "dataset": None,
+        "cached": True,
+        "stale": False,
         "fetched_at": document.fetched_at,
+        "last_bar_final": part["time"][-1].as_py() not in document.forming if is_known else None,
+        "n_bars": request.n_bars,
         "session": series.session,
         "adjustment": series.adjustment,
-        "generation": document.generation.number,
+        "content_hash": content_hash(part),
+        "is_limited": False,
         **facts,
+        "doubts": {},
+        "series": series.pk,
+        "as_of": request.as_of,
+        "generation": document.generation.number,
         "rescaled": [
             {"before": piece.before, "factor": piece.basis.factor, "offset": piece.basis.offset}
             for piece in document.rescaled
         ],
-        "forming": list(document.forming),
         "instrument": document.instrument.as_dict(),
     }
     return (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from datasets import errors
+from datasets.bars.series_keys import SeriesKey
 from datasets.errors import Refused
 from datasets.fetching import fetch_queue
-from datasets.models import Fetch
+from datasets.models import Fetch, Series
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.dataset_choice import find_cached, stale_for_s
 from datasets.serving.fetch_requests import join_or_start
@@ -60,6 +61,32 @@ def find_answer(
     if stale is not None:
         return stale
     return _wait_for_answer(request, fetch)
+
+
+def find_series(request: BarsRequest, answer: Answer | None = None) -> Series | None:
+    """Return the series whose archive answers in place of a dataset, or None.
+
+    Without `answer`: for `as_of`, and for a range that ends before the newest bar that is held,
+    so that no fetch is needed. With the `answer` that a dataset gives: for a range that begins
+    before the dataset, where the archive has older bars. Raises `DatasetNotFound` for `as_of`
+    of a series without an archive.
+    """
+    if not request.reads_archive:
+        return None
+    require_enabled()
+    series = Series.find(SeriesKey.of(request.key))
+    if request.as_of is not None and series is None:
+        raise errors.DatasetNotFound(
+            f"Nothing of {SeriesKey.of(request.key)} was archived, so there is no earlier state of it. "
+            "Ask without as_of to fetch it."
+        )
+    if series is None or request.as_of is not None:
+        return series
+    if answer is None:
+        is_held = request.end is not None and request.end <= series.last_time
+        return series if is_held and request.use_cache else None
+    begins_before = request.start is None or request.start < answer.dataset.first_time
+    return series if begins_before and series.first_time < answer.dataset.first_time else None
 
 
 def _wait_for_answer(request: BarsRequest, fetch: Fetch) -> Answer | Fetch:

@@ -42,6 +42,10 @@ class BarsRequest:
         Longest wait for a fetch, in seconds.
     made
         Length and number of the bars to make of the dataset's bars; None: the dataset's own bars.
+    as_of
+        The bars as they were known at this instant, from the archive.
+    has_no_number
+        `n_bars` was not given: with `start` or `end` the archive answers at any depth.
     """
 
     key: DatasetKey
@@ -55,6 +59,19 @@ class BarsRequest:
     format: str = "json"
     wait_s: float = 30.0
     made: MadeBars | None = None
+    as_of: datetime | None = None
+    has_no_number: bool = False
+
+    @property
+    def reads_range(self) -> bool:
+        """Whether the request has a range and no number of bars."""
+        has_range = self.start is not None or self.end is not None
+        return has_range and self.has_no_number and self.made is None
+
+    @property
+    def reads_archive(self) -> bool:
+        """Whether the archive can answer where no dataset holds all of the bars."""
+        return self.as_of is not None or self.reads_range
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test import Client
 
 from datasets.archive.arrivals import prepared_arrival
 from datasets.fetching import tasks
-from datasets.models import Dataset, Series
+from datasets.models import Dataset, Fetch, Series
 from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, scaled, without
 from tests.support.factories import a_key, fetched_bars
 
@@ -169,3 +170,64 @@ def test_a_refresh_fetches_the_largest_dataset_of_the_series(
 
     assert reply.status_code == 202
     assert reply.json()["n_bars"] == 50
+
+
+# --- /api/tv/ohlc --------------------------------------------------------------------------
+
+OHLC = "/api/tv/ohlc?symbol=NASDAQ:AAPL&timeframe=1h&wait=0"
+
+
+def test_a_range_without_a_number_is_answered_at_any_depth_and_fetches_nothing(
+    client: Client,
+) -> None:
+    arrive(plain_bars(range(0, 4000)), n_bars=5000)
+    series = arrive(plain_bars(range(100, 5100)), days=1, n_bars=5000)
+    dataset = Dataset.objects.get()
+    assert dataset.n_rows == 5000
+
+    old = get(client, f"{OHLC}&start={hour(5)}&end={hour(8)}")
+    both = get(client, f"{OHLC}&start={hour(5)}")
+    new = get(client, f"{OHLC}&start={hour(5000)}")
+
+    assert (old["count"], old["covers_start"], old["series"]) == (3, True, series.pk)
+    assert (old["dataset"], old["cached"], old["n_bars"]) == (None, True, None)
+    assert (both["count"], both["ohlc"][0]["time"]) == (5095, hour(5))
+    assert both["ohlc"][-1]["time"] == hour(5099)
+    assert (new["count"], new["dataset"]) == (100, dataset.pk)
+    assert Fetch.objects.count() == 0
+
+
+def test_a_range_with_a_number_stays_within_the_dataset(client: Client) -> None:
+    arrive(plain_bars(range(0, 60)))
+    arrive(plain_bars(range(30, 80)), days=1)
+
+    body = get(client, f"{OHLC}&start={hour(5)}&n_bars=50")
+
+    assert (body["count"], body["covers_start"], body["held_from"]) == (50, False, hour(30))
+
+
+def test_bars_of_a_range_are_given_as_they_were_known(client: Client) -> None:
+    arrive(plain_bars(range(0, 50)))
+    arrive(changed(plain_bars(range(10, 60)), 5, volume=7.0), days=1)
+
+    body = get(client, f"{OHLC}&as_of=2025-06-01T12:00:00Z&n_bars=40")
+
+    assert (body["count"], body["ohlc"][5]["time"], body["ohlc"][5]["volume"]) == (
+        40,
+        hour(15),
+        1015.0,
+    )
+    assert body["as_of"] == "2025-06-01T12:00:00Z"
+    reply = client.get(OHLC.replace("AAPL", "MSFT") + "&as_of=2025-06-01")
+    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+    assert Fetch.objects.count() == 0
+
+
+def test_without_an_archive_a_range_is_answered_by_a_dataset(
+    client: Client, make_dataset: Callable[..., Dataset]
+) -> None:
+    dataset = make_dataset(300)
+
+    body = get(client, "/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=300&start=2025-01-02&wait=0")
+
+    assert (body["dataset"], body["n_bars"], body["count"]) == (dataset.pk, 300, 276)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +13,13 @@ from rest_framework.request import Request
 
 from datasets.api.replies import bars_reply
 from datasets.api.serializers import FetchSerializer
-from datasets.models import Fetch
+from datasets.archive.archive_bodies import ArchiveRequest, render_archive
+from datasets.models import Fetch, Series
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.reply_bodies import bodies
+from datasets.serving.reply_bodies.body_cache import Rendered
+from datasets.storage.archives.archive_paths import relative_folder
+from datasets.storage.paths import SUFFIX
 
 
 class OwnNegotiation(BaseContentNegotiation):
@@ -41,6 +46,15 @@ def render_bars(
     """
     rendered = bodies.render(answer, wanted, accepts_gzip=is_gzip)
     return bars_reply(request, rendered, format=wanted.format, dataset_path=answer.dataset.path)
+
+
+def render_archived(request: HttpRequest, series: Series, wanted: ArchiveRequest) -> HttpResponse:
+    """Return the reply with bars of the series' archive; errors as for `render_archive`."""
+    body, headers = render_archive(series, wanted)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    rendered = Rendered(body, tag, is_gzip=False, headers=headers)
+    path = relative_folder(series.series_key) + SUFFIX
+    return bars_reply(request, rendered, format=wanted.format, dataset_path=path)
 
 
 def accepted_reply(fetch: Fetch) -> HttpResponse:

@@ -17,14 +17,20 @@ from datasets import serving
 from datasets.api import schema
 from datasets.api.access import READS, require, scope_of
 from datasets.api.authentication import authenticate, sign_in_hint
-from datasets.api.endpoints.bar_replies import OwnNegotiation, accepted_reply, render_bars
+from datasets.api.endpoints.bar_replies import (
+    OwnNegotiation,
+    accepted_reply,
+    render_archived,
+    render_bars,
+)
 from datasets.api.exceptions import problem_response
 from datasets.api.filtering import StrictQueryMixin
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, choose_format
+from datasets.archive.archive_bodies import ArchiveRequest
 from datasets.errors import InvalidRequest, StoreError
 from datasets.models import Fetch
-from datasets.serving import clients
+from datasets.serving import answers, clients
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.permissions import Caller, Need
 from datasets.serving.trust import distrust_all
@@ -79,9 +85,15 @@ def _reply(
     request: HttpRequest, caller: Caller, wanted: BarsRequest, *, is_gzip: bool
 ) -> HttpResponse:
     via = "page" if request.headers.get("X-Requested-By") == "page" else "api"
+    series = answers.find_series(wanted)
+    if series is not None:
+        return render_archived(request, series, _of_archive(wanted))
     answer = serving.find_answer(wanted, via=via, by=caller.name, before_fetch=caller.require_fetch)
     if isinstance(answer, Fetch):
         return accepted_reply(answer)
+    series = answers.find_series(wanted, answer)
+    if series is not None:
+        return render_archived(request, series, _of_archive(wanted))
     try:
         return render_bars(request, answer, wanted, is_gzip=is_gzip)
     except StoreError:
@@ -89,6 +101,19 @@ def _reply(
         # second try chooses another dataset or starts a fetch.
         distrust_all()
         return _reply(request, caller, wanted, is_gzip=is_gzip)
+
+
+def _of_archive(wanted: BarsRequest) -> ArchiveRequest:
+    """Return the request as one to an archive."""
+    return ArchiveRequest(
+        start=wanted.start,
+        end=wanted.end,
+        n_bars=None if wanted.reads_range else wanted.key.n_bars,
+        as_of=wanted.as_of,
+        closed=wanted.closed,
+        fields=wanted.fields,
+        format=wanted.format,
+    )
 
 
 @lru_cache(maxsize=4096)

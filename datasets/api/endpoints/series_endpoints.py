@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import django_filters
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_view
@@ -15,7 +13,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from datasets import serving
 from datasets.api import schema
 from datasets.api.access import Scopes, caller_of
-from datasets.api.endpoints.bar_replies import OwnNegotiation, accepted_reply
+from datasets.api.endpoints.bar_replies import OwnNegotiation, accepted_reply, render_archived
 from datasets.api.filtering import (
     CursorOrdering,
     InstantFilter,
@@ -26,12 +24,11 @@ from datasets.api.filtering import (
     refuse_unknown,
 )
 from datasets.api.parameters import ArchiveParameters
-from datasets.api.replies import bars_reply, choose_format
+from datasets.api.replies import choose_format
 from datasets.api.serializers import RevisionSerializer, SeriesSerializer
-from datasets.archive.archive_bodies import ArchiveRequest, gap_report, render_archive
+from datasets.archive.archive_bodies import ArchiveRequest, gap_report
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset, Series
-from datasets.serving.body_cache import Rendered
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
 
 
@@ -84,12 +81,7 @@ class SeriesViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Series]):
         parameters.is_valid(raise_exception=True)
         values = parameters.part()
         values["format"] = choose_format(values["format"], request.headers.get("Accept", ""))
-        wanted = ArchiveRequest(**values)
-        body, headers = render_archive(series, wanted)
-        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        rendered = Rendered(body, tag, is_gzip=False, headers=headers)
-        name = f"{series.exchange}_{series.pk}_{series.timeframe}.parquet"
-        return bars_reply(request._request, rendered, format=wanted.format, dataset_path=name)
+        return render_archived(request._request, series, ArchiveRequest(**values))
 
     @schema.series_gaps_schema
     @action(detail=True, filter_backends=(), pagination_class=None)
