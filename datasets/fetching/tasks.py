@@ -17,8 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, close_old_connections
 
 from datasets import fetching
-from datasets.catalog import outputs
-from datasets.errors import FetchError
+from datasets.catalog import catalog_table, outputs
+from datasets.errors import FetchError, StoreFailed
 from datasets.fetching import fetch_queue, workers
 from datasets.fetching.wake_up import Waker
 
@@ -111,6 +111,7 @@ class Sweeper(bootsteps.StartStopStep):
     _EVERY_S = 1.0
     # Each update of the worker's row is a write.
     _NOTED_EVERY_S = 5.0
+    _CATALOG_EVERY_S = 60.0
 
     def start(self, parent: Any) -> None:
         """Remove the temporary files of dead workers and start the sweep; `parent` is Celery's worker."""
@@ -125,6 +126,7 @@ class Sweeper(bootsteps.StartStopStep):
             logger.warning("temporary files of dead workers were not removed: %s", error)
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
+        self._catalog_looked = float("-inf")
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
         self._thread.start()
@@ -144,6 +146,11 @@ class Sweeper(bootsteps.StartStopStep):
                 n_idle = max(0, self._n_threads - _busy.number)
                 for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
                     self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
+                if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:
+                    self._catalog_looked = time.monotonic()
+                    catalog_table.write_if_changed()
+            except StoreFailed as error:
+                logger.warning("the table of the catalog was not written: %s", error)
             except Error as error:
                 # The database is busy or away; the next sweep finds the same rows.
                 logger.warning("the queue of fetches was not read: %s", error)

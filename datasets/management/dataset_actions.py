@@ -19,7 +19,8 @@ from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
-from datasets.management.dataset_selection import select_datasets
+from datasets.management.dataset_selection import select_datasets, select_series
+from datasets.management.table_export import export_table
 from datasets.models import Dataset
 from datasets.research.lock_files import read_lock, verify_lock
 
@@ -136,6 +137,8 @@ def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
 
 def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
     """Write the selected datasets to a folder; a folder for each source if there are several."""
+    if options["layout"] == "table":
+        return export_archive(options, printer)
     folder: Path = options["to"]
     chosen = list(select_datasets(options))
     # Sample bars and real bars have the same file names: they must not share a folder.
@@ -151,6 +154,21 @@ def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
     except OSError as error:
         raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
     printer.print_done(f"{count_of(done)} exported to {folder}.", done)
+    return len(done) == len(chosen)
+
+
+def export_archive(options: Options, printer: DatasetPrinter) -> bool:
+    """Write the archives of the selected series to a folder, as one table a source."""
+    if options["format"] != "parquet" or options["state"]:
+        raise CommandError(
+            "--layout table writes parquet files of the archive: leave out --format and --state."
+        )
+    folder, chosen = options["to"], list(select_series(options))
+    try:
+        done = export_table(chosen, folder, printer.print_refusal)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
+    printer.print_series(f"{len(done)} series exported to {folder}.", done)
     return len(done) == len(chosen)
 
 

@@ -55,6 +55,12 @@ def add_action_arguments(parser: ArgumentParser, action: str) -> None:
         parser.add_argument(
             "--format", choices=[row.name for row in file_formats()], default="parquet"
         )
+        parser.add_argument(
+            "--layout",
+            choices=["files", "table"],
+            default="files",
+            help="files: one file a dataset; table: all bars of the archive, sorted by symbol, in few large parquet files",
+        )
 
 
 def add_names(parser: ArgumentParser, *, nargs: str, text: str) -> None:

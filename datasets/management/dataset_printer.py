@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from datasets.bars import Timeframe
 from datasets.catalog import Finding
 from datasets.management.console import open_console
-from datasets.models import Dataset
+from datasets.models import Dataset, Series
 
 _COLUMNS = ("id", "full_symbol", "timeframe", "count", "last_time", "bytes", "state")
 _DETAILS = (
@@ -107,9 +107,16 @@ class DatasetPrinter:
         else:
             self._stdout.write(sentence)
 
-    def print_refusal(self, dataset: Dataset, error: Exception) -> None:
-        """Print the reason why an action was not done to a dataset."""
-        self._stderr.write(f"{dataset}: {error}")
+    def print_series(self, sentence: str, series: Iterable[Series]) -> None:
+        """Print a sentence; as JSON, print the keys of the series instead."""
+        if self._as_json:
+            self._print_json([each.series_key.as_dict() for each in series])
+        else:
+            self._stdout.write(sentence)
+
+    def print_refusal(self, row: Dataset | Series, error: Exception) -> None:
+        """Print the reason why an action was not done to a dataset or a series."""
+        self._stderr.write(f"{row}: {error}")
 
     def _print_json(self, document: object) -> None:
         self._stdout.write(json.dumps(document, indent=1))

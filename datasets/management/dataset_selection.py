@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from datasets.bars import split_symbol
 from datasets.errors import InvalidRequest
-from datasets.models import Dataset
+from datasets.models import Dataset, Series
 
 
 def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
@@ -40,3 +40,24 @@ def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
             raise CommandError(f"There is no dataset {name}. `manage.py datasets list` shows all.")
         ids += [dataset.pk for dataset in found]
     return chosen.filter(pk__in=ids)
+
+
+def select_series(options: dict[str, Any]) -> QuerySet[Series]:
+    """Return the series with the symbols and the timeframe in `options`; all without symbols.
+
+    Raises `CommandError` for a symbol without a series.
+    """
+    chosen = Series.objects.all()
+    if options.get("timeframe"):
+        chosen = chosen.filter(timeframe=options["timeframe"].value)
+    ids: list[int] = []
+    for name in options.get("names") or []:
+        try:
+            exchange, symbol = split_symbol(name, "")
+        except InvalidRequest as error:
+            raise CommandError(str(error)) from error
+        found = chosen.filter(exchange=exchange, symbol=symbol)
+        if not found:
+            raise CommandError(f"The archive has no series {name}; name it such as NASDAQ:AAPL.")
+        ids += [series.pk for series in found]
+    return chosen.filter(pk__in=ids) if ids else chosen

@@ -55,6 +55,16 @@ def rows_of(path: Path) -> list[list[float | None]]:
     ]
 
 
+def test_a_worker_writes_the_table_of_the_catalog(feed: Feed, make_stack: MakeStack) -> None:
+    stack = make_stack(feed)
+    path = stack.datasets_folder.parent / "catalog.parquet"
+
+    stack.start_worker()
+
+    wait_until(path.exists, what="the table of the catalog")
+    assert pq.read_table(path).num_rows == 0
+
+
 @pytest.mark.slow
 def test_two_hundred_requests_for_one_key_share_one_fetch_and_get_equal_replies(
     clean_feed: Feed, make_stack: MakeStack

@@ -1,0 +1,146 @@
+"""`outputs/catalog.parquet`: the rows of series and datasets as one table for SQL engines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.conf import settings
+from django.db.models import Count, Max, Sum
+
+from datasets.bars import join_symbol
+from datasets.models import Dataset, Series
+from datasets.storage.archives.archive_paths import relative_folder
+from datasets.storage.atomic_write import store_failures, temporary_file
+
+NAME = "catalog.parquet"
+_STATE_KEY = b"catalog_state"
+_ROWS_AT_ONCE = 10_000
+# A little less than the minute between two looks of one worker.
+_LEAST_AGE_S = 55.0
+_INSTANT = pa.timestamp("ms", tz="UTC")
+_FACTS = ("type", "currency", "description", "timezone", "session_hours")
+
+_FIELDS: list[pa.Field[Any]] = [
+    # `series` or `dataset`.
+    pa.field("kind", pa.string(), nullable=False),
+    pa.field("id", pa.int64(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    # As in the archive's files, such as `NASDAQ:AAPL`; its two parts follow.
+    pa.field("symbol", pa.string(), nullable=False),
+    pa.field("exchange", pa.string(), nullable=False),
+    pa.field("code", pa.string(), nullable=False),
+    pa.field("timeframe", pa.string(), nullable=False),
+    pa.field("session", pa.string(), nullable=False),
+    pa.field("adjustment", pa.string(), nullable=False),
+    # Null for a series.
+    pa.field("n_bars", pa.int64()),
+    pa.field("n_rows", pa.int64(), nullable=False),
+    pa.field("first_time", _INSTANT, nullable=False),
+    pa.field("last_time", _INSTANT, nullable=False),
+    pa.field("last_bar_final", pa.bool_()),
+    pa.field("fetched_at", _INSTANT, nullable=False),
+    pa.field("bytes", pa.int64(), nullable=False),
+    # Relative to the outputs folder: a dataset's file, or a pattern for a series' files.
+    pa.field("path", pa.string(), nullable=False),
+    # Null for a series.
+    pa.field("state", pa.string()),
+    pa.field("content_hash", pa.string()),
+    pa.field("is_pinned", pa.bool_()),
+    # Null for a dataset.
+    pa.field("generation", pa.int64()),
+    pa.field("n_holes", pa.int64()),
+    *(pa.field(name, pa.string(), nullable=False) for name in _FACTS),
+]
+SCHEMA = pa.schema(_FIELDS)
+_SHARED = (
+    "source", "timeframe", "session", "adjustment", "n_rows", "first_time", "last_time",
+    "last_bar_final", "fetched_at", "bytes",
+)  # fmt: skip
+_OF_DATASET = ("n_bars", "state", "content_hash", "is_pinned")
+_OF_SERIES = ("generation", "n_holes")
+
+
+def write_if_changed() -> bool:
+    """Write `catalog.parquet` unless it has the present rows; return whether it was written.
+
+    Several workers look once a minute each, so a file that one of them has just written stays.
+    A reader sees the old file or the new file, never a part. Raises `StoreFailed`, and errors of
+    the database.
+    """
+    path: Path = settings.OUTPUTS_DIR / NAME
+    if _is_recent(path):
+        return False
+    state = _state()
+    if _written_state(path) == state:
+        return False
+    schema = SCHEMA.with_metadata({_STATE_KEY: state})
+    with store_failures(path), temporary_file(path.parent) as (temporary, file):
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for rows in _pages(_rows()):
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        file.flush()
+        temporary.replace(path)
+    return True
+
+
+def _is_recent(path: Path) -> bool:
+    try:
+        age_s = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    # A clock that was set back does not stop the writing.
+    return 0 <= age_s < _LEAST_AGE_S
+
+
+def _state() -> bytes:
+    """Return a text that changes with the rows; hits and reads do not change it."""
+    datasets = Dataset.objects.order_by().values("state", "is_pinned").annotate(
+        n=Count("pk"), ids=Sum("pk"), bytes=Sum("bytes"), version=Max("modified_ns")
+    )  # fmt: skip
+    series = Series.objects.aggregate(
+        n=Count("pk"), ids=Sum("pk"), versions=Sum("sequence"), newest=Max("fetched_at")
+    )
+    groups = sorted(datasets, key=lambda row: (row["state"], row["is_pinned"]))
+    return json.dumps([SCHEMA.to_string(), groups, series], default=str).encode()
+
+
+def _written_state(path: Path) -> bytes | None:
+    """Return the state that the file was written with; None where there is no readable file."""
+    try:
+        return (pq.read_schema(path).metadata or {}).get(_STATE_KEY)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    order = ("source", "exchange", "symbol", "timeframe", "session", "adjustment", "pk")
+    for series in Series.objects.order_by(*order).iterator(_ROWS_AT_ONCE):
+        pattern = f"archive/{relative_folder(series.series_key)}/*.parquet"
+        yield _row(series, "series", _OF_SERIES) | {"path": pattern}
+    for dataset in Dataset.objects.order_by(*order).iterator(_ROWS_AT_ONCE):
+        yield _row(dataset, "dataset", _OF_DATASET) | {"path": f"datasets/{dataset.path}"}
+
+
+def _row(row: Series | Dataset, kind: str, names: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in (*_SHARED, *names)}
+    facts = {name: str(row.instrument.get(name) or "") for name in _FACTS}
+    symbol = join_symbol(row.exchange, row.symbol)
+    names_of = {"symbol": symbol, "exchange": row.exchange, "code": row.symbol}
+    return {"kind": kind, "id": row.pk} | values | names_of | facts
+
+
+def _pages(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows in pages of `_ROWS_AT_ONCE`; at least one page, which may be empty."""
+    page: list[dict[str, Any]] = []
+    for row in rows:
+        page.append(row)
+        if len(page) == _ROWS_AT_ONCE:
+            yield page
+            page = []
+    yield page
