@@ -9,7 +9,7 @@ from datasets.archive.series_rows import folder_of
 from datasets.bars import DatasetKey, FetchedBars, Timeframe
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import StoreError
-from datasets.models import Dataset
+from datasets.models import Dataset, Revision
 from datasets.storage.archives.series_document import SeriesDocument
 
 # Bars that are held already and are fetched again, for the audit.
@@ -27,7 +27,7 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
     """Return how many bars to request for a fetch of the dataset, at most `max_bars`.
 
     The whole window where the archive does not have all bars of the dataset, where bars are
-    disputed, or where the dataset is not ready: an invalidated dataset is fetched whole. All that
+    disputed, where a revision is open, or where the dataset is not ready: an invalidated dataset is fetched whole. All that
     the feed gives where a new basis of prices waits to be confirmed. Otherwise the bars since the
     newest one, and 64 that are held.
     """
@@ -41,6 +41,10 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
     is_ready = dataset is None or dataset.state == Dataset.State.READY
     is_complete = document.n_rows >= key.n_bars and not document.holes
     if not (is_ready and is_complete) or document.disputes or document.awaiting:
+        return whole
+    series = SeriesKey.of(key).as_dict()
+    open_ones = Revision.objects.filter(state=Revision.State.OPEN)
+    if open_ones.filter(**{f"series__{name}": value for name, value in series.items()}).exists():
         return whole
     # Without closed hours, so never too few.
     n_new = (now - document.last_time) // length_of(key.timeframe) + 1

@@ -7,7 +7,7 @@ from django.conf import settings
 from datasets.bars import IMPORTED, DatasetKey
 from datasets.catalog import invalidation, outputs
 from datasets.errors import InvalidRequest
-from datasets.models import Dataset, Fetch, Series
+from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.fetch_requests import join_or_start
 from datasets.serving.permissions import require_enabled
@@ -34,13 +34,35 @@ def refresh(dataset: Dataset, *, via: str, by: str = "") -> Fetch:
     return request_fetch(dataset.key, via=via, by=by)
 
 
-def refetch_window(series: Series, *, via: str, by: str = "") -> Fetch:
-    """Return a fetch of all bars that TradingView gives of the series: a running one, or a new one.
+def refresh_series(series: Series, *, via: str, by: str = "") -> Fetch:
+    """Return the fetch that replaces the series' largest dataset: only the bars that the archive lacks.
 
-    Its bars are compared with the archive once more. Errors as for `refresh`.
+    Raises `InvalidRequest` when the series has no dataset that a fetch may replace; otherwise as
+    `refresh`.
     """
-    _require_own_source(series)
-    return request_fetch(series.series_key.dataset(settings.TV_MAX_BARS), via=via, by=by)
+    free = series.datasets.filter(is_pinned=False).exclude(state=Dataset.State.SUPERSEDED)
+    dataset = free.order_by("-n_bars").first()
+    if dataset is None:
+        raise InvalidRequest(
+            {"id": ["The series has no dataset that a fetch may replace; fetch its symbol."]}
+        )
+    return refresh(dataset, via=via, by=by)
+
+
+def refetch_window(revision: Revision, *, via: str, by: str = "") -> Fetch:
+    """Return a fetch of all bars that TradingView gives of an open revision's series.
+
+    Its bars are compared with the archive once more. Raises `InvalidRequest` for a revision that
+    is decided; otherwise as `refresh`.
+    """
+    if revision.state != Revision.State.OPEN:
+        sentence = (
+            f"Revision {revision.number} is decided already, so nothing was queued. "
+            "The next fetch compares the bars that it has in common with the archive."
+        )
+        raise InvalidRequest({"revision": [sentence]})
+    _require_own_source(revision.series)
+    return request_fetch(revision.series.series_key.dataset(settings.TV_MAX_BARS), via=via, by=by)
 
 
 def _require_own_source(row: Dataset | Series) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from datasets.archive.fetch_windows import window_of
 from datasets.catalog import lists
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.storage.archives.series_document import DOCUMENT_NAME
@@ -147,7 +149,7 @@ def test_imported_bars_are_compared_with_no_window(client: Client, db: None) -> 
     page = page_of(client, arrivals.series)
 
     assert "You hold 100 bars from 2024-12-30, imported from files." in page
-    assert "Fetch the window again" not in page
+    assert "Fetch new bars" not in page
 
 
 def test_the_page_shows_the_years_that_are_covered_and_what_is_missing(
@@ -187,7 +189,7 @@ def test_a_revision_is_explained_and_staff_may_decide_it(
     client.force_login(user_with("change_revision"))
     page = page_of(client, disputed.series)
     assert "Accept new" in page and "Keep old" in page
-    assert "Fetch the window again" not in page
+    assert "Fetch the window again" not in page and "Fetch new bars" not in page
 
 
 @pytest.mark.parametrize(("action", "state"), [("accept", "accepted"), ("keep", "kept_old")])
@@ -213,25 +215,53 @@ def test_a_decision_on_the_page_is_recorded_and_its_user_is_shown_to_staff_only(
     assert "ada" not in page_of(client, disputed.series)
 
 
-def test_a_window_is_fetched_again(client: Client, disputed: Revision, settings: Any) -> None:
-    settings.TV_SOURCE = "sample"
+def test_staff_fetch_new_bars_of_a_series_and_the_window_of_a_revision(
+    client: Client, disputed: Revision, settings: Any
+) -> None:
     client.force_login(user_with("fetch_dataset"))
+    address = reverse("series", args=[disputed.series_id])
 
-    page = client.post(
-        reverse("series", args=[disputed.series_id]), {"action": "refetch"}, follow=True
-    )
+    new = client.post(address, {"action": "refresh"}, follow=True)
+    again = client.post(address, {"action": "refetch", "revision": disputed.pk}, follow=True)
 
-    assert "is queued to be fetched again" in page.content.decode()
-    fetch = Fetch.objects.get(state="queued")
-    assert (fetch.n_bars, fetch.requested_by, fetch.requested_via) == (
-        settings.TV_MAX_BARS,
-        "ada",
-        "page",
-    )
+    assert "the fetch requests the bars since the newest one" in new.content.decode()
+    assert "1 revision queued to be fetched again." in again.content.decode()
+    queued = Fetch.objects.filter(state="queued", requested_by="ada", requested_via="page")
+    sizes = set(queued.values_list("n_bars", flat=True))
+    assert sizes == {300, settings.TV_MAX_BARS}
+
+
+def test_an_open_revision_has_the_whole_window_fetched(
+    client: Client, arrivals: Arrivals, settings: Any
+) -> None:
+    arrivals.arrive(plain_bars(range(400)))
+    arrivals.arrive(plain_bars(range(399)).slice(1))
+    arrivals.arrive(plain_bars(range(10, 400)))
+    key = arrivals.key.dataset(300)
+    narrow = window_of(key, now=arrivals.series.last_time, max_bars=5000)
+    arrivals.arrive(pa.concat_tables([plain_bars(range(50)), plain_bars(range(51, 400))]))
+
+    assert narrow == 128
+    assert arrivals.revision("vanished").state == "open"
+    assert window_of(key, now=arrivals.series.last_time, max_bars=5000) == 300
+
+
+def test_the_window_of_a_decided_revision_is_not_fetched(
+    client: Client, disputed: Revision
+) -> None:
+    client.force_login(user_with("change_revision", "fetch_dataset"))
+    address = reverse("series", args=[disputed.series_id])
+    client.post(address, {"action": "keep", "revision": disputed.pk})
+
+    page = client.post(address, {"action": "refetch", "revision": disputed.pk}, follow=True)
+
+    assert "Revision 1 is decided already, so nothing was queued." in page.content.decode()
+    assert not Fetch.objects.filter(state="queued").exists()
 
 
 @pytest.mark.parametrize(
-    "form", [{"action": "accept"}, {"action": "keep"}, {"action": "refetch"}, {}]
+    "form",
+    [{"action": "accept"}, {"action": "keep"}, {"action": "refetch"}, {"action": "refresh"}, {}],
 )
 @pytest.mark.parametrize("has_number", [True, False])
 def test_a_user_without_the_permission_is_refused(

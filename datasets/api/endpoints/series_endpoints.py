@@ -27,8 +27,7 @@ from datasets.api.parameters import ArchiveParameters
 from datasets.api.replies import choose_format
 from datasets.api.serializers import RevisionSerializer, SeriesSerializer
 from datasets.archive.archive_bodies import ArchiveRequest, gap_report
-from datasets.errors import InvalidRequest
-from datasets.models import Dataset, Series
+from datasets.models import Series
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
 
 
@@ -110,12 +109,6 @@ class SeriesViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Series]):
     def refresh(self, request: Request, pk: str) -> Response:
         """Fetch the series' largest dataset again now: only the bars that the archive lacks."""
         series = self.get_object()
-        free = series.datasets.filter(is_pinned=False).exclude(state=Dataset.State.SUPERSEDED)
-        dataset = free.order_by("-n_bars").first()
-        if dataset is None:
-            raise InvalidRequest(
-                {"id": ["The series has no dataset that a fetch may replace; fetch its symbol."]}
-            )
         caller = caller_of(request)
         caller.require_fetch()
-        return accepted_reply(serving.refresh(dataset, via="api", by=caller.name))
+        return accepted_reply(serving.refresh_series(series, via="api", by=caller.name))

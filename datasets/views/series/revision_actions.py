@@ -28,7 +28,7 @@ def keep_old(revision: Revision, user: User, via: str) -> Result:
 
 def refetch(revision: Revision, user: User, via: str) -> Result:
     """Queue a fetch of the series' whole window."""
-    fetch = serving.refetch_window(revision.series, via=via, by=user.get_username())
+    fetch = serving.refetch_window(revision, via=via, by=user.get_username())
     return Result(f"Fetch the window again: fetch {fetch.pk}.")
 
 

@@ -82,9 +82,8 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
             (dataset, f"{dataset.n_rows:,}")
             for dataset in Dataset.objects.filter(series=found).defer("instrument").order_by("n_bars")
         ],
-        "actions": [(name, row.label, row.hint) for name, row in actions.items() if name != "refetch"],
-        "may_refetch": found.source == settings.TV_SOURCE and is_allowed(request.user, MAY_FETCH_AGAIN),
-        "refetch": revision_actions.ACTIONS["refetch"],
+        "actions": [(name, row.label, row.hint) for name, row in actions.items() if row.is_on_pages],
+        "may_refresh": found.source == settings.TV_SOURCE and is_allowed(request.user, MAY_FETCH_AGAIN),
     }  # fmt: skip
     return render(request, "series.html", context)
 
@@ -127,7 +126,7 @@ def _act(request: HttpRequest, found: Series) -> HttpResponse:
     """Do the form's action, and show the page again."""
     name = request.POST.get("action", "")
     if "revision" not in request.POST:
-        return _refetch(request, found, name)
+        return _refresh(request, found, name)
     number = primary_key(request.POST["revision"])
     chosen = list(found.revisions.filter(pk=number).select_related("series"))
     done = revision_actions.act(request.user, name, chosen, via="page")
@@ -138,15 +137,15 @@ def _act(request: HttpRequest, found: Series) -> HttpResponse:
     return HttpResponseRedirect(request.get_full_path())
 
 
-def _refetch(request: HttpRequest, found: Series, name: str) -> HttpResponse:
-    if name != "refetch" or not is_allowed(request.user, MAY_FETCH_AGAIN):
+def _refresh(request: HttpRequest, found: Series, name: str) -> HttpResponse:
+    if name != "refresh" or not is_allowed(request.user, MAY_FETCH_AGAIN):
         raise PermissionDenied
     try:
-        serving.refetch_window(found, via="page", by=request.user.get_username())
+        serving.refresh_series(found, via="page", by=request.user.get_username())
     except DatasetsError as error:
         _say(request, "", [str(error)])
     else:
-        _say(request, f"The window of {found} is queued to be fetched again.", [])
+        _say(request, f"{found} is queued: the fetch requests the bars since the newest one.", [])
     return HttpResponseRedirect(request.get_full_path())
 
 
