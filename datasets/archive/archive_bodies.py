@@ -17,7 +17,12 @@ from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS, choose_columns
 from datasets.models import Series
 from datasets.storage.archives.archive_files import times_of, to_ms
-from datasets.storage.archives.archive_queries import ArchivedBars, read_newest, read_range
+from datasets.storage.archives.archive_queries import (
+    ArchivedBars,
+    forming_at,
+    read_newest,
+    read_range,
+)
 from datasets.storage.archives.series_document import SeriesDocument
 
 # The most bars in one reply; about 100 MB of JSON.
@@ -83,10 +88,11 @@ def _read(series: Series, request: ArchiveRequest) -> ArchivedBars:
         found = read_range(folder, request.start, request.end, as_of=request.as_of)
     rows = found.rows
     if request.closed:
+        forming = [to_ms(each) for each in found.document.forming]
         if request.as_of is not None:
-            raise InvalidRequest({"closed": ["It cannot be combined with as_of; leave one out."]})
-        forming = np.array([to_ms(each) for each in found.document.forming], dtype=np.int64)
-        rows = rows.filter(pa.array(~np.isin(times_of(rows), forming)))
+            forming = sorted(forming_at(folder, request.as_of))
+        is_forming = np.isin(times_of(rows), np.array(forming, dtype=np.int64))
+        rows = rows.filter(pa.array(~is_forming))
     if request.n_bars is not None:
         rows = rows.slice(max(0, rows.num_rows - request.n_bars))
     if rows.num_rows > MOST_BARS:

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from datasets.bars import BarLength, DatasetKey
-from datasets.errors import DatasetNotFound, FileCorrupt
+from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research import lock_files
+from datasets.research.archive_reader import archive_of, begins_before, read_archived
 from datasets.research.arguments import (
     CLOSE_TIME,
     VALUE_COLUMNS,
@@ -38,6 +39,7 @@ from datasets.research.folders import (
     outputs_folder,
     require_present,
 )
+from datasets.research.last_bars import iso_to_ms
 from datasets.research.listings import list_folder
 from datasets.research.load_forms import provenance_of, render
 from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
@@ -71,8 +73,9 @@ def load(
     url: str | None = None,
     token: str | tuple[str, str] | None = None,
     lock: str | Path | None = None,
+    as_of: Instant | None = None,
 ) -> Any:
-    """Load the bars of one dataset, from its file.
+    """Load the bars of one dataset from its file, or a range at any depth from the archive.
 
     Parameters
     ----------
@@ -86,7 +89,8 @@ def load(
         that were asked for with at least 5000 bars, else the one with the most bars.
     start, end
         From `start` (inclusive) to `end` (exclusive), by the bar's opening. UTC unless the
-        value carries a time zone.
+        value carries a time zone. Without `n_bars` the archive answers where it has bars before
+        those of the dataset.
     session, adjustment
         `regular` or `extended`; `splits`, `dividends` or `none`.
     closed
@@ -110,6 +114,10 @@ def load(
         API token, or (user, password).
     lock
         A file of `write_lock`: load the dataset that the file names, and refuse other content.
+    as_of
+        The bars as they were known at this instant, from the archive in `folder`; not with
+        `url`, `lock`, `fetch`, or a timeframe that TradingView does not send. Such bars are not
+        part of a lock file: name the same `as_of` again.
 
     Returns
     -------
@@ -150,6 +158,13 @@ def load(
         session=session,
         adjustment=adjustment,
     )
+    if as_of is not None:
+        as_of_ms = to_instant(as_of, "as_of")
+        _check_as_of(origin, lock, length)
+        folder_found = archive_of(find_place(origin.folder, key.source), key)
+        bars = read_archived(folder_found, part, as_of_ms)
+        path = f"{key.source}/{folder_found.path.name}"
+        return render(bars, names, provenance_of(bars, path), as_, unit)
     if length.fetched is not None:
         bars, path = _read(key, part, origin, lock)
         return render(bars, names, provenance_of(bars, path), as_, unit)
@@ -171,11 +186,35 @@ def _read(key: DatasetKey, part: Part, origin: Origin, lock: str | Path | None) 
     # A service has chosen already: the key is that of the file that was copied.
     is_chosen = locked is not None or origin.url is not None
     with open_dataset(place, key) if is_chosen else find_dataset(place, key) as opened:
+        if not is_chosen and not part.n_bars and part.start_ms is not None:
+            archive = archive_of(place, key)
+            held_from_ms = iso_to_ms(opened.facts["first_time"])
+            if part.start_ms < held_from_ms and begins_before(archive.document(), held_from_ms):
+                return read_archived(archive, part), f"{place.source}/{archive.path.name}"
         if locked is not None:
             opened = with_facts(opened, locked.locked_facts(opened.facts))
         bars = read_part(opened, part)
     lock_files.note(bars.facts)
     return bars, f"{place.source}/{opened.name}"
+
+
+def _check_as_of(origin: Origin, lock: str | Path | None, length: BarLength) -> None:
+    """Raise `InvalidRequest` for arguments that `as_of` cannot be combined with."""
+    wrong = {
+        "url": origin.url is not None,
+        "fetch": origin.fetch != "never",
+        "lock": lock is not None,
+        "timeframe": length.fetched is None,
+    }
+    names = [name for name, is_given in wrong.items() if is_given]
+    if names:
+        raise InvalidRequest(
+            {
+                "as_of": [
+                    f"as_of reads the archive in a folder; it cannot be combined with {names[0]}."
+                ]
+            }
+        )
 
 
 def prepare(

@@ -106,6 +106,22 @@ def read_newest(
         return ArchivedBars(concatenated(tables, SEEN_SCHEMA), snapshot.document)
 
 
+def forming_at(folder: SeriesFolder, as_of: datetime) -> set[int]:
+    """Return the openings, UNIX ms, of bars that were not final when they were last received before `as_of`.
+
+    A bar that closed later without any change is not among them. Errors as for `read_range`.
+    """
+    document = folder.document()
+    rows = read_revisions(folder)
+    instant = to_ms(as_of)
+    served = times_of(rows, "seen_at") <= instant
+    served &= times_of(rows, "superseded_at") > instant
+    served &= ~np.asarray(rows["is_final"].to_pylist(), dtype=bool)
+    found = set(times_of(rows)[served].tolist())
+    forming = () if document is None else document.forming
+    return found | {to_ms(time) for time in forming}
+
+
 def read_revisions(folder: SeriesFolder) -> pa.Table:
     """Return all rows with `REVISION_SCHEMA` that left the archive or never entered it."""
     with folder.opened(lambda found: found.revision_files) as snapshot:
