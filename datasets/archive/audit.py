@@ -108,7 +108,9 @@ def compare(held: Side, arrived: Side, *, held_at_ms: int) -> Audit:
     """
     none = np.empty(0, dtype=np.int64)
     if not (len(held.times) and len(arrived.times)):
-        return Audit(_without_overlap(held, arrived), none, none, none, none, none)
+        is_other = is_other_feed(held.instrument, arrived.instrument, with_delay=True)
+        finding = Finding.FEED_CHANGED if is_other else Finding.SAME
+        return Audit(finding, none, none, none, none, none)
     first, last = arrived.times[0], arrived.times[-1]
     held = held.at((held.times >= first) & (held.times <= last))
     is_common = np.isin(held.times, arrived.times)
@@ -142,11 +144,6 @@ def is_other_feed(one: Instrument, other: Instrument, *, with_delay: bool) -> bo
     is_other = any(first and second and first != second for first, second in pairs)
     is_known = bool(one.full_name and other.full_name)
     return is_other or (with_delay and is_known and one.delay_s != other.delay_s)
-
-
-def _without_overlap(held: Side, arrived: Side) -> Finding:
-    is_other = is_other_feed(held.instrument, arrived.instrument, with_delay=True)
-    return Finding.FEED_CHANGED if is_other else Finding.SAME
 
 
 def _classed(found: Audit, one: Instrument, other: Instrument) -> Audit:

@@ -29,7 +29,10 @@ def plan_late(arrival: Arrival) -> MergePlan:
     """
     document, fetched = arrival.document, arrival.fetched
     audit = compare(arrival.arrived_side, arrival.held_side, held_at_ms=to_ms(arrival.at))
-    is_other_basis = _is_other_basis(arrival, audit.finding)
+    generation = document.generation
+    is_before = generation.number > 1 and arrival.at < generation.began_at
+    # Without common bars, only bars of the same generation surely have the same basis.
+    is_other_basis = audit.finding in NEW_BASIS or (is_before and not arrival.held.num_rows)
     spans = spans_of(document)
     times = arrival.times
     is_new = np.full(len(times), not is_other_basis)
@@ -57,11 +60,3 @@ def plan_late(arrival: Arrival) -> MergePlan:
         removed=np.empty(0, dtype=np.int64),
         superseded=superseded,
     )
-
-
-def _is_other_basis(arrival: Arrival, finding: Finding) -> bool:
-    """Return whether the older fetch's bars cannot stand beside those of the archive."""
-    began_at = arrival.document.generation.began_at
-    has_later_generation = arrival.document.generation.number > 1 and arrival.at < began_at
-    has_overlap = bool(arrival.held.num_rows)
-    return finding in NEW_BASIS or (has_later_generation and not has_overlap)

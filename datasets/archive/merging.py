@@ -122,7 +122,9 @@ class _Merge:
         records = [*self._records(disputed), *decided]
         awaited = document.awaiting if is_confirmed(arrival, audit) else ()
         if awaited:
-            records.append(self._confirmation())
+            generation = document.generation
+            finding = Finding(generation.finding)
+            records.append(self._decision(generation.revision, finding, RevisionState.ACCEPTED))
         n_revisions = max([document.n_revisions, *(record.number for record in records)])
         if len(disputed):
             disputes.append(Dispute(n_revisions, tuple(map(from_ms, disputed.tolist()))))
@@ -140,7 +142,9 @@ class _Merge:
 
     def _confirmed_changes(self) -> Integers:
         """Return the changed bars whose new values an earlier fetch brought too."""
-        is_disputed = np.isin(times_of(self.arrival.revisions), self._disputed_before())
+        disputes = self.arrival.document.disputes
+        before = [to_ms(time) for dispute in disputes for time in dispute.times]
+        is_disputed = np.isin(times_of(self.arrival.revisions), np.array(before, dtype=np.int64))
         is_candidate = np.array(
             [
                 reason == Finding.UNEXPLAINED
@@ -151,12 +155,6 @@ class _Merge:
         candidates = self.arrival.revisions.filter(pa.array(is_disputed & is_candidate))
         changed = at_times(self.arrival.fetched.table, self.audit.changed)
         return times_of(changed)[~not_equal_in(changed, candidates)]
-
-    def _disputed_before(self) -> Integers:
-        times = [
-            to_ms(time) for dispute in self.arrival.document.disputes for time in dispute.times
-        ]
-        return np.array(times, dtype=np.int64)
 
     def _decided(self, disputed: Integers) -> tuple[list[Dispute], list[RevisionRecord]]:
         """Return the disputes that stay open, and a record for each one that this fetch decides.
@@ -189,11 +187,6 @@ class _Merge:
             generation=self.arrival.document.generation.number, found_at=at, n_bars=0,
             decided_at=at, decided_by="fetch",
         )  # fmt: skip
-
-    def _confirmation(self) -> RevisionRecord:
-        generation = self.arrival.document.generation
-        finding = Finding(generation.finding)
-        return self._decision(generation.revision, finding, RevisionState.ACCEPTED)
 
     def _records(self, disputed: Integers) -> list[RevisionRecord]:
         """Return a record for each class of differences, but for bars that only have closed."""

@@ -174,7 +174,8 @@ def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
             entries[name] = writer.stage_rows(name, rows, plan.document.key, facts)
         else:
             del entries[name]
-    _require_kept(plan)
+    if not np.isin(plan.removed, times_of(plan.superseded)).all():
+        raise _loss()
     return replace(
         plan.document,
         files=tuple(entries[name] for name in sorted(entries)),
@@ -210,12 +211,6 @@ def _merged(held: pa.Table, added: pa.Table, removed: Integers) -> pa.Table:
     if rows.num_rows != n_expected or np.any(np.diff(times_of(rows)) <= 0):
         raise _loss()
     return rows
-
-
-def _require_kept(plan: MergePlan) -> None:
-    """Raise `StoreFailed` unless every row that leaves the archive goes to `_revisions`."""
-    if not np.isin(plan.removed, times_of(plan.superseded)).all():
-        raise _loss()
 
 
 def _loss() -> StoreFailed:

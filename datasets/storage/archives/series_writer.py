@@ -149,21 +149,16 @@ def settle(folder: SeriesFolder) -> None:
             # are replaced.
             _sync(path)
         for each in staged:
-            _finish(each, path, names)
+            name = names.get(each.name)
+            if name is None:
+                each.unlink()
+                continue
+            if not (path / name).parent.is_dir():
+                make_durably((path / name).parent)
+            each.replace(path / name)
         (path / _NEW_DOCUMENT).unlink(missing_ok=True)
         if document is not None:
             _clear_generations(folder, document)
-
-
-def _finish(staged: Path, path: Path, names: Mapping[str, str]) -> None:
-    """Rename a staged file to its own name, or remove it where `series.json` does not name it."""
-    name = names.get(staged.name)
-    if name is None:
-        staged.unlink()
-        return
-    if not (path / name).parent.is_dir():
-        make_durably((path / name).parent)
-    staged.replace(path / name)
 
 
 def _clear_generations(folder: SeriesFolder, document: SeriesDocument) -> None:
