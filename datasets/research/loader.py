@@ -13,7 +13,7 @@ import pandas as pd
 from datasets.bars import BarLength, DatasetKey
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research import lock_files
-from datasets.research.archive_reader import archive_of, begins_before, read_archived
+from datasets.research.archives.archive_reader import archive_of, begins_before, read_archived
 from datasets.research.arguments import (
     CLOSE_TIME,
     VALUE_COLUMNS,

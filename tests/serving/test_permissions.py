@@ -19,6 +19,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from datasets.api import endpoints
 from datasets.api.access import READS, Scopes
+from datasets.archive.conversion import convert_datasets
 from datasets.models import ApiToken, Dataset, Fetch
 from datasets.serving.permissions import Caller, Need, Scope
 
@@ -53,6 +54,8 @@ INVALIDATE = (MANAGERS | {"may_invalidate"}, MANAGERS | {"may_invalidate"})
 DELETE = (MANAGERS | {"may_delete"}, MANAGERS | {"may_delete"})
 # Invalidating on a page.
 ACT = ({"may_invalidate", "superuser"}, {"may_invalidate", "superuser"})
+# Fetching again on a page.
+FETCH_ON_PAGE = ({"may_fetch", "superuser"}, {"may_fetch", "superuser"})
 Who = tuple[set[str], set[str]]
 
 # The methods of every route outside the admin. Any other method is 405, or refused before that.
@@ -63,6 +66,13 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-dataset-bars": {"GET": READ},
     "api-dataset-file": {"GET": READ, "DELETE": DELETE},
     "api-dataset-refresh": {"POST": REFRESH},
+    "api-dataset-gaps": {"GET": READ},
+    "api-series-list": {"GET": READ},
+    "api-series-detail": {"GET": READ},
+    "api-series-bars": {"GET": READ},
+    "api-series-gaps": {"GET": READ},
+    "api-series-revisions": {"GET": READ},
+    "api-series-refresh": {"POST": REFRESH},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},
@@ -75,6 +85,9 @@ TABLE: dict[str, dict[str, Who]] = {
     "datasets": {"GET": PAGE, "POST": ACT},
     "dataset": {"GET": PAGE, "POST": ACT},
     "sparkline": {"GET": PAGE},
+    "series-list": {"GET": PAGE},
+    "series": {"GET": PAGE, "POST": FETCH_ON_PAGE},
+    "series-file": {"GET": PAGE},
     "fetches": {"GET": PAGE, "POST": PAGE},
     "login": {"GET": ALWAYS, "POST": ALWAYS},
     "logout": {"POST": PAGE},
@@ -95,7 +108,10 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def dataset(make_dataset: MakeDataset) -> Dataset:
-    return make_dataset(300)
+    made = make_dataset(300)
+    assert [finding.outcome for finding in convert_datasets()] == ["ok"]
+    made.refresh_from_db()
+    return made
 
 
 @pytest.fixture
@@ -132,12 +148,17 @@ def routes(patterns: list[URLPattern | URLResolver], space: str = "") -> Iterato
 
 
 def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
-    arguments = {
+    arguments: dict[str, list[Any]] = {
         "api-fetch-detail": [fetch.pk],
         **dict.fromkeys(
-            ("api-dataset-detail", "api-dataset-bars", "api-dataset-file", "api-dataset-refresh", "dataset", "sparkline"),
+            ("api-dataset-detail", "api-dataset-bars", "api-dataset-file", "api-dataset-refresh", "api-dataset-gaps", "dataset", "sparkline"),
             [dataset.pk],
         ),
+        **dict.fromkeys(
+            ("api-series-detail", "api-series-bars", "api-series-gaps", "api-series-revisions", "api-series-refresh", "series"),
+            [dataset.series_id],
+        ),
+        "series-file": [dataset.series_id, "2025.parquet"],
     }  # fmt: skip
     return reverse(route, args=arguments.get(route, []))
 
@@ -146,7 +167,8 @@ def is_let_in(client: Client, method: str, address: str) -> bool:
     """Send the request, undo what it did, and return whether its sender was let in."""
     with transaction.atomic():
         # What the pages' forms send; the API takes no form.
-        body = "action=invalidate" if method == "POST" else ""
+        action = "refresh" if address.startswith("/series/") else "invalidate"
+        body = f"action={action}" if method == "POST" else ""
         response = client.generic(method, address, body, "application/x-www-form-urlencoded")
         # To its end, so that a file is closed.
         b"".join(response)

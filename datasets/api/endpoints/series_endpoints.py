@@ -106,7 +106,7 @@ class SeriesViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Series]):
         required_scopes={"POST": Scope.MANAGE},
         required_permission=MAY_FETCH_AGAIN,
     )
-    def refresh(self, request: Request, pk: str) -> Response:
+    def refresh(self, request: Request, pk: str) -> HttpResponse:
         """Fetch the series' largest dataset again now: only the bars that the archive lacks."""
         series = self.get_object()
         caller = caller_of(request)

@@ -1,0 +1,1 @@
+"""Bars of a series' archive in a notebook or a backtest."""
