@@ -177,9 +177,10 @@ def revision_in_words(revision: Revision, *, with_names: bool) -> Outcome:
 def _standing(revision: Revision, *, with_names: bool) -> str:
     """Return where a revision stands: open, or decided by a fetch or a person."""
     if revision.state == Revision.State.OPEN:
+        are = "It is" if revision.n_bars == 1 else "They are"
         return {
             Revision.Finding.UNEXPLAINED.value: "The older values are served until a second fetch brings the same change, or a person decides.",
-            Revision.Finding.VANISHED.value: "They are out of the archive and kept beside it, until a person decides.",
+            Revision.Finding.VANISHED.value: f"{are} out of the archive and kept beside it until a person decides.",
         }.get(
             revision.finding,
             "Older bars wait until a fetch at least an hour later confirms the change, or a person accepts it.",
