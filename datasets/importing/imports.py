@@ -20,9 +20,10 @@ from datasets.catalog.outputs import get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import InvalidRequest, StoreFailed
 from datasets.importing.file_bars import doubts_of
-from datasets.models import Dataset
+from datasets.models import Dataset, Series
 from datasets.storage import relative_path
 from datasets.storage.archives.archive_queries import read_newest
+from datasets.storage.archives.revision_records import read_records
 from datasets.storage.parquet_file import MAX_ROWS
 
 _CHANGES = {
@@ -125,7 +126,7 @@ def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) 
     )
     try:
         with prepared(archive_root(), key, fetched, is_whole_window=is_whole) as archive:
-            if not dry_run and not (_is_same(archive.plan) and _has_dataset(key)):
+            if not dry_run and not (_is_same(archive.plan) and _is_recorded(key, archive.plan)):
                 _put_in_place(key, fetched, archive)
             return _report(key, fetched, archive.plan, is_dry=dry_run)
     except WindowNeeded as changed:
@@ -148,9 +149,11 @@ def _is_same(plan: MergePlan) -> bool:
     )
 
 
-def _has_dataset(key: SeriesKey) -> bool:
-    row = Dataset.find(key.dataset(MAX_ROWS))
-    return row is not None and row.state == Dataset.State.READY
+def _is_recorded(key: SeriesKey, plan: MergePlan) -> bool:
+    """Return whether the rows follow the archive: an import can die between its files and its rows."""
+    series, dataset = Series.find(key), Dataset.find(key.dataset(MAX_ROWS))
+    is_current = series is not None and series.sequence == plan.document.sequence - 1
+    return is_current and dataset is not None and dataset.state == Dataset.State.READY
 
 
 def _put_in_place(key: SeriesKey, fetched: FetchedBars, archive: PreparedArchive) -> None:
@@ -167,8 +170,11 @@ def _put_in_place(key: SeriesKey, fetched: FetchedBars, archive: PreparedArchive
     with get_store().prepared(own, view) as file, transaction.atomic():
         if Dataset.pinned(own).select_for_update().exists():
             raise StoreFailed(f"{own} is pinned and is not replaced; unpin it to import more bars.")
+        records = archive.plan.records
+        if not _is_recorded(key, archive.plan):
+            records = tuple(read_records(archive.folder))
         archive.commit()
-        series_id = record_series(document, archive.plan.records)
+        series_id = record_series(document, records)
         record_row(file.put_in_place(), series_id=series_id)
 
 

@@ -96,6 +96,9 @@ def test_the_api_serves_the_imported_dataset(import_bars: Import, client: Client
     bars = client.get(f"/api/tv/datasets/{row['id']}/bars").json()
 
     assert (bars["source"], bars["symbol"], bars["count"]) == ("imported", "AAPL", 100)
+    address = f"/api/tv/series/{Series.objects.get().pk}/bars"
+    part = client.get(f"{address}?start=2025-01-01&end=2025-01-01T12:00Z").json()
+    assert (part["source"], part["count"]) == ("imported", 12)
     with pytest.raises(InvalidRequest, match="Import the file again"):
         serving.refresh(Dataset.objects.get(), via="api")
 
