@@ -169,7 +169,7 @@ def test_bars_of_another_basis_are_not_mixed(import_bars: Import, own_outputs: P
 
 def test_a_dry_run_checks_and_changes_nothing(import_bars: Import, own_outputs: Path) -> None:
     report = import_bars(plain_bars(range(60)), "--dry-run")
-    assert (report["new"], report["dry_run"], content(own_outputs)) == (60, True, {})
+    assert (report["new"], report["dry_run"], list(own_outputs.iterdir())) == (60, True, [])
 
     import_bars(plain_bars(range(60)))
     before = content(own_outputs)
