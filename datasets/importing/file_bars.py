@@ -66,7 +66,7 @@ def read_file(
     """
     name = name or path.name
     lines = _Lines(name, key.timeframe, now, zone)
-    with open_rows(path, named_columns or {}) as file:
+    with open_rows(path, named_columns or {}, name=name) as file:
         lines.headers = file.headers
         for row in file.rows:
             lines.add(row)
@@ -126,9 +126,16 @@ class _Lines:
         values: list[Any] = []
         for place, value in enumerate(row.values):
             try:
-                values.append(self._read(place, value, row.line))
+                if place == 0:
+                    values.append(self._read_time(value, row.line))
+                else:
+                    values.append(read_volume(value) if place == 5 else read_price(value))
             except NaiveTime as error:
-                raise self._no_zone(row.line, value) from error
+                sentence = (
+                    f"Line {row.line} has the time {str(value)!r} without a UTC offset, so its instant is unknown. "
+                    "Name the file's time zone, such as UTC or America/New_York."
+                )
+                raise InvalidRequest({"time_zone": [sentence]}) from error
             except ValueError as error:
                 problems.append(self._described(place, value, str(error)))
         if not problems and values[2] < values[3]:
@@ -139,11 +146,6 @@ class _Lines:
                 self._problems.append(f"Line {row.line} {'; '.join(problems)}.")
             return
         self._rows.append(tuple(np.nan if value is None else value for value in values))
-
-    def _read(self, place: int, value: Any, line: int) -> float | None:
-        if place == 0:
-            return self._read_time(value, line)
-        return read_volume(value) if place == 5 else read_price(value)
 
     def _read_time(self, value: Any, line: int) -> float:
         seconds, unit = read_instant(value, self._zone)
@@ -162,13 +164,6 @@ class _Lines:
     def _described(self, place: int, value: Any, allowed: str) -> str:
         shown = str(value) if len(str(value)) <= _SHOWN_LENGTH else f"{str(value)[:_SHOWN_LENGTH]}…"
         return f"has {shown!r} in the column {self.headers[place]!r}: {allowed}"
-
-    def _no_zone(self, line: int, value: object) -> InvalidRequest:
-        sentence = (
-            f"Line {line} has the time {str(value)!r} without a UTC offset, so its instant is unknown. "
-            "Name the file's time zone, such as UTC or America/New_York."
-        )
-        return InvalidRequest({"time_zone": [sentence]})
 
     def sorted_values(self) -> Values:
         """Return the values by time, shape (n, 6), NaN for an absent volume; raise for wrong lines."""

@@ -38,10 +38,10 @@ class FileRows(NamedTuple):
 
 
 @contextmanager
-def open_rows(path: Path, named: Mapping[str, str]) -> Iterator[FileRows]:
+def open_rows(path: Path, named: Mapping[str, str], *, name: str) -> Iterator[FileRows]:
     """Open a file of bars; its content decides whether it is parquet or CSV.
 
-    `named` is as for `find_columns`. The first line of a CSV file has the names of the columns
+    `named` is as for `find_columns`; `name` is the file's name for messages. The first line of a CSV file has the names of the columns
     and is line 1; the first row of a parquet file is line 1. Raises `InvalidRequest` for a file
     that cannot be read.
     """
@@ -50,14 +50,13 @@ def open_rows(path: Path, named: Mapping[str, str]) -> Iterator[FileRows]:
             with path.open("rb") as file:
                 is_parquet = file.read(len(_PARQUET)) == _PARQUET
         except OSError as error:
-            raise _unreadable(f"{path.name} cannot be read: {error.strerror}.") from error
-        yield stack.enter_context(
-            _parquet_rows(path, named) if is_parquet else _csv_rows(path, named)
-        )
+            raise _unreadable(f"{name} cannot be read: {error.strerror}.") from error
+        read = _parquet_rows if is_parquet else _csv_rows
+        yield stack.enter_context(read(path, named, name))
 
 
 @contextmanager
-def _csv_rows(path: Path, named: Mapping[str, str]) -> Iterator[FileRows]:
+def _csv_rows(path: Path, named: Mapping[str, str], name: str) -> Iterator[FileRows]:
     # Some programs begin a file with a byte order mark.
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
@@ -70,64 +69,61 @@ def _csv_rows(path: Path, named: Mapping[str, str]) -> Iterator[FileRows]:
                 _read_lines(csv.reader(file, delimiter=delimiter), len(headers), places),
             )
         except UnicodeDecodeError as error:
-            raise _unreadable(
-                f"{path.name} is neither parquet nor a text file in UTF-8."
-            ) from error
+            raise _unreadable(f"{name} is neither parquet nor a text file in UTF-8.") from error
         except csv.Error as error:
-            raise _unreadable(f"{path.name} is no readable CSV file: {error}.") from error
+            raise _unreadable(f"{name} is no readable CSV file: {error}.") from error
 
 
 def _read_lines(lines: Any, n_columns: int, places: Mapping[str, list[int]]) -> Iterator[FileRow]:
+    columns = [places.get(name, []) for name in BAR_COLUMNS]
     for fields in lines:
         number = lines.line_num + 1
         if not any(fields):
             continue
         if len(fields) != n_columns:
-            yield FileRow(
-                number, [], f"has {len(fields)} columns, and the first line has {n_columns}"
-            )
+            problem = f"has {len(fields)} columns, and the first line has {n_columns}"
+            yield FileRow(number, [], problem)
             continue
-        yield FileRow(
-            number,
-            [
-                " ".join(fields[place].strip() for place in places[name]) if name in places else ""
-                for name in BAR_COLUMNS
-            ],
-        )
+        values = [
+            # A date and a time are one text.
+            fields[at[0]].strip()
+            if len(at) == 1
+            else " ".join(fields[place].strip() for place in at)
+            for at in columns
+        ]
+        yield FileRow(number, values)
 
 
 @contextmanager
-def _parquet_rows(path: Path, named: Mapping[str, str]) -> Iterator[FileRows]:
+def _parquet_rows(path: Path, named: Mapping[str, str], name: str) -> Iterator[FileRows]:
     try:
         with open_parquet(path) as file:
             # Before anything is decoded: a small file can hold millions of equal rows.
             if file.metadata.num_rows > MAX_ROWS:
-                raise too_long(path.name)
+                raise too_long(name)
             headers = file.schema_arrow.names
             places = find_columns(headers, named)
-            table = file.read(columns=[headers[place] for name in places for place in places[name]])
+            table = file.read(
+                columns=[headers[place] for column in places for place in places[column]]
+            )
     except (FileCorrupt, FileMissing, StoreFailed, pa.ArrowException, OSError) as error:
-        raise _unreadable(f"{path.name} is no readable parquet file.") from error
+        raise _unreadable(f"{name} is no readable parquet file.") from error
     yield FileRows(_names(headers, places), _read_table(table, headers, places))
 
 
 def _read_table(
     table: pa.Table, headers: list[str], places: Mapping[str, list[int]]
 ) -> Iterator[FileRow]:
-    columns = [
-        [table[headers[place]].to_pylist() for place in places.get(name, ())]
-        for name in BAR_COLUMNS
-    ]
-    for row in range(table.num_rows):
-        values = [[column[row] for column in each] for each in columns]
-        yield FileRow(row + 1, [_one_value(each) for each in values])
-
-
-def _one_value(parts: list[Any]) -> Any:
-    """Return the one value of a column; a date and a time as one text."""
-    if len(parts) > 1:
-        return " ".join(map(str, parts))
-    return parts[0] if parts else None
+    absent = [None] * table.num_rows
+    columns = []
+    for name in BAR_COLUMNS:
+        parts = [table[headers[place]].to_pylist() for place in places.get(name, ())] or [absent]
+        is_one = len(parts) == 1
+        columns.append(
+            parts[0] if is_one else [" ".join(map(str, each)) for each in zip(*parts, strict=True)]
+        )
+    for row, values in enumerate(zip(*columns, strict=True), start=1):
+        yield FileRow(row, list(values))
 
 
 def _names(headers: list[str], places: Mapping[str, list[int]]) -> list[str]:

@@ -36,24 +36,20 @@ class ImportRequest:
 
 def run_import(request: ImportRequest, *, dry_run: bool = False) -> ImportReport:
     """Check the file and merge its bars; errors as for `read_file` and `import_bars`."""
-    key = _series_key(request)
+    key = DatasetKey.parse(
+        source=IMPORTED, symbol=request.symbol, timeframe=request.timeframe, n_bars=1,
+        session=request.session, adjustment=request.adjustment,
+    )  # fmt: skip
+    series = SeriesKey.of(key)
     fetched = read_file(
         request.path,
-        key,
+        series,
         now=timezone.now(),
         name=request.name,
         zone=_zone(request.time_zone),
         named_columns=request.columns,
     )
-    return import_bars(key, fetched, dry_run=dry_run)
-
-
-def _series_key(request: ImportRequest) -> SeriesKey:
-    key = DatasetKey.parse(
-        source=IMPORTED, symbol=request.symbol, timeframe=request.timeframe, n_bars=1,
-        session=request.session, adjustment=request.adjustment,
-    )  # fmt: skip
-    return SeriesKey.of(key)
+    return import_bars(series, fetched, dry_run=dry_run)
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -85,6 +85,8 @@ def test_only_checking_changes_nothing(operator: Client) -> None:
     ("field", "content", "values", "why"),
     [
         ("file", CSV.replace(b"1,2,1,2", b"1,2,1,two"), {}, "Line 3 has &#x27;two&#x27;"),
+        ("file", b"\xff\xfe", {}, "aapl.csv is neither parquet nor a text file"),
+        ("file", b"PAR1", {}, "aapl.csv is no readable parquet file"),
         ("timeframe", HOURS, {"timeframe": "1D"}, "no bars of 1D"),
         ("symbol", CSV, {"symbol": "AAPL"}, "exchange"),
         ("columns", CSV, {"columns": "size=Vol"}, "names no column"),
