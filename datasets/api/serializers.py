@@ -65,6 +65,9 @@ class RevisionSerializer(serializers.ModelSerializer[Revision]):
 
     count = serializers.IntegerField(source="n_bars", read_only=True, help_text="Bars that differ.")
     fetch = serializers.IntegerField(source="fetch_id", read_only=True, allow_null=True)
+    decided_by = serializers.SerializerMethodField(
+        help_text="`fetch` for a second fetch, `person` for a user, else empty."
+    )
 
     class Meta:
         model = Revision
@@ -73,6 +76,10 @@ class RevisionSerializer(serializers.ModelSerializer[Revision]):
             "is_split", "largest_change", "generation", "fetch", "decided_at", "decided_by",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_decided_by(self, revision: Revision) -> str:
+        # Only the admin and staff on the pages see the names of users.
+        return revision.decided_by if revision.decided_by in ("", "fetch") else "person"
 
 
 class FetchSerializer(serializers.ModelSerializer[Fetch]):

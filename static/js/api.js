@@ -46,9 +46,9 @@ export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = 
   return { ...reply, isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
 }
 
-/** Load the bars of one dataset from its address; resolves to the API's reply in columns. */
-export async function loadKept(url) {
-  return read(await get(url));
+/** Load what the service has at an address of the API; resolves to the reply. */
+export async function loadKept(url, signal) {
+  return read(await get(url, signal));
 }
 
 /** Return the address of the bars of `query`. */

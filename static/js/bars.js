@@ -22,6 +22,13 @@ function daysOf(tradingDays, time) {
   return days;
 }
 
+/** Return the first `count` of the `older` bars, and `bars` after them. */
+export function joined(older, count, bars) {
+  const columns = ["time", "open", "high", "low", "close", "volume"];
+  const both = columns.map((name) => [name, older[name].slice(0, count).concat(bars[name])]);
+  return { ...bars, ...Object.fromEntries(both), length: count + bars.length, hasVolume: bars.hasVolume || older.hasVolume };
+}
+
 /** Return the Heikin-Ashi open, high, low and close of each bar. */
 export function heikinAshi({ open, high, low, close, length }) {
   const result = { open: [], high: [], low: [], close: [] };

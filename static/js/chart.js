@@ -1,15 +1,17 @@
 // The chart: bars, volume and studies in the chart library's panes.
 
 import {
-  createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries, LineStyle,
+  createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { applyScales, labelLast } from "./axes.js";
+import { joined } from "./bars.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
 import { PriceLines } from "./lines.js";
 import { shortVolume } from "./numbers.js";
+import { drawInPane } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
-import { lineData, mainData, mainSeries, newestMarks, priceFormatOf, volumeData } from "./series.js";
+import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } from "./series.js";
 import { hasPane, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
@@ -105,9 +107,25 @@ export class BarChart {
     if (this.#shown) this.#redraw();
   }
 
-  /** Update the mark of a newest bar that has ended since it was drawn. */
-  refreshNewest() {
-    this.#marks?.setMarkers(newestMarks(this.#shown));
+  /** Update the marks: the newest bar has ended, or revisions are known. */
+  refreshMarks() {
+    this.#marks?.setMarkers(marksOf(this.#shown));
+  }
+
+  /** Draw the first `count` of the `older` bars before the drawn ones; the visible bars stay in their place. */
+  prepend(older, count) {
+    const scale = this.#chart.timeScale();
+    const { from, to } = scale.getVisibleLogicalRange();
+    this.#shown.bars = joined(older, count, this.#shown.bars);
+    const { other } = this.#shown;
+    if (other?.values) other.values = [...Array(count).fill(null), ...other.values];
+    this.#draw();
+    scale.setVisibleLogicalRange({ from: from + count, to: to + count });
+  }
+
+  /** Return the number of drawn bars left of the visible ones. */
+  nBarsLeft() {
+    return this.#chart.timeScale().getVisibleLogicalRange()?.from ?? Infinity;
   }
 
   /** Call `onMove` whenever the visible range changes. */
@@ -222,7 +240,7 @@ export class BarChart {
     const isAverage = type === "heikin-ashi";
     const tone = bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down";
     labelLast(this.#main, bars.close, { color: color(isAverage ? "--muted" : tone), hasLine: true, title: isAverage ? "close" : "" });
-    this.#marks = createSeriesMarkers(this.#main, newestMarks(this.#shown));
+    this.#marks = createSeriesMarkers(this.#main, marksOf(this.#shown));
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
   }
 
@@ -246,21 +264,8 @@ export class BarChart {
     this.#priceLines = new PriceLines(lines);
     this.#main.attachPrimitive(this.#priceLines);
     const pane = this.#volume ? 2 : 1;
-    for (const { stroke, lines } of paned) for (const { values } of lines) this.#drawInPane(values, stroke, pane);
+    for (const { stroke, lines } of paned) for (const { values } of lines) this.#studySeries.push(drawInPane(this.#chart, { time: bars.time, values, stroke, pane }));
     this.#chart.panes()[pane]?.setStretchFactor(STRETCH.study);
-  }
-
-  /** Draw values from 0 to 100 in a separate pane. */
-  #drawInPane(values, stroke, pane) {
-    const series = this.#chart.addSeries(LineSeries, {
-      color: stroke, lineWidth: 1.5, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
-      priceFormat: { type: "price", precision: 1, minMove: 0.1 },
-      autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
-    }, pane);
-    series.setData(lineData(this.#shown.bars.time, values));
-    labelLast(series, values, { color: stroke });
-    for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
-    this.#studySeries.push(series);
   }
 
   #clearStudies() {

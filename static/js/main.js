@@ -3,6 +3,7 @@
 
 import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
 import { isAbort } from "./api.js";
+import { Archive } from "./archive.js";
 import { BarChart } from "./chart.js";
 import { watchColors } from "./colors.js";
 import { Comparison } from "./compare.js";
@@ -29,7 +30,7 @@ import { switchTheme } from "./theme.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
-const { ohlcUrl, symbolsUrl, statusUrl, csrfToken } = form.dataset;
+const { ohlcUrl, seriesUrl, symbolsUrl, statusUrl, csrfToken } = form.dataset;
 
 let series = null; // the series that is shown or being loaded
 let drawn = null; // the series that is shown
@@ -47,6 +48,7 @@ const symbolBox = new SymbolBox({
   onChoose: choose, onAsTyped: () => ask(readForm()), say,
 });
 const mover = new Mover(chart, { onRange: keepRange, say });
+const archive = new Archive(chart, { url: seriesUrl, onAdded: showView, say });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -106,12 +108,13 @@ function draw(reply) {
   requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
   showNothing();
   showView();
-  watchEnd(chart.shown, () => [chart.refreshNewest(), showView()]);
+  watchEnd(chart.shown, () => [chart.refreshMarks(), showView()]);
   enableFor(chart.shown.bars);
   mover.reset();
   writeAddress();
   remember(reply);
   comparison.show(view.compare, drawn);
+  archive.follow();
   say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${originOf(chart.shown)}.`);
   missing.show(view.gaps);
 }
@@ -147,7 +150,7 @@ function backToDrawn() {
 
 /** Clear the chart and everything about its bars. */
 function clear() {
-  comparison.stop();
+  for (const loading of [comparison, archive]) loading.stop();
   watchEnd(null);
   drawn = null;
   chart.clear();
@@ -245,6 +248,7 @@ function watchPage() {
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
   watchFullScreen();
   mover.watch(element("chart"), element("ranges"));
+  archive.watch(element("chart"));
   watchKeys(KEYS);
   // A jump within the page, such as the skip link, does not change the chart.
   addEventListener("popstate", () => location.search !== address() && start());

@@ -41,11 +41,29 @@ export function volumeData({ time, open, close, volume }) {
   return data;
 }
 
-/** Return the mark over a newest bar that was not final when it was fetched; an empty list for a final bar. */
-export function newestMarks(shown) {
+// The word for each class of the audit; a ratio is a split or a dividend.
+const FOUND = { volume: "volume revised", offset: "roll", vanished: "bar gone", feed_changed: "other feed", unexplained: "revised" };
+
+/** Return the marks of the bars, by time: revisions, and a newest bar that was not final when it was fetched. */
+export function marksOf(shown) {
+  const marks = (shown.revisions ?? []).map((revision) => revisionMark(revision, shown.bars)).filter(Boolean);
   const found = unfinished(shown);
-  if (!found) return [];
-  return [{ time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word }];
+  if (found) marks.push({ time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word });
+  return marks.sort((one, other) => one.time - other.time);
+}
+
+/** Return the mark under the first bar of a revision, for a step of the basis under its last one; null where that is not drawn. */
+function revisionMark({ finding, state, is_split: isSplit, first_time: first, last_time: last }, { time }) {
+  const isStep = finding === "ratio" || finding === "offset";
+  const at = Date.parse(isStep ? last : first) / 1000;
+  if (!(at >= time[0] && at <= time.at(-1))) return null;
+  const text = finding === "ratio" ? (isSplit ? "split" : "dividend") : FOUND[finding];
+  return { time: at, position: "belowBar", shape: "arrowUp", size: 0.6, color: color(state === "open" ? "--forming" : "--muted"), text };
+}
+
+/** Return the library's price format for these prices. */
+export function priceFormatOf({ step, formatPrice }) {
+  return { type: "custom", minMove: step, formatter: formatPrice };
 }
 
 /** Return the library's price format for these prices. */

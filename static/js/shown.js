@@ -28,6 +28,8 @@ export function shownOf(reply, { series }) {
     adjustment: reply.adjustment ?? series.adjustment,
     contentHash: reply.content_hash,
     nBars: Number(series.n_bars),
+    symbol: reply.symbol,
+    exchange: reply.exchange,
   };
 }
 

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from datasets.archive import decisions
 from datasets.archive.arrivals import prepared_arrival
 from datasets.fetching import tasks
 from datasets.models import Dataset, Fetch, Series
@@ -240,3 +241,16 @@ def test_without_an_archive_a_range_is_answered_by_a_dataset(
     body = get(client, "/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=300&start=2025-01-02&wait=0")
 
     assert (body["dataset"], body["n_bars"], body["count"]) == (dataset.pk, 300, 276)
+
+
+def test_a_decision_is_told_without_the_name_of_its_user(client: Client) -> None:
+    arrive(plain_bars(range(0, 60)))
+    series = arrive(changed(plain_bars(range(0, 60)), 30, close=7.7, low=7.0), days=1)
+    path = f"/api/tv/series/{series.pk}/revisions"
+    undecided = get(client, path)["results"][0]["decided_by"]
+
+    decisions.keep_old(series.revisions.get(), by="ada")
+
+    (revision,) = get(client, path)["results"]
+    assert undecided == ""
+    assert (revision["state"], revision["decided_by"]) == ("kept_old", "person")
