@@ -8,7 +8,7 @@ from datasets.archive.generations import CONFIRMED_AFTER
 from datasets.archive.series_rows import folder_of
 from datasets.bars import DatasetKey, FetchedBars, Timeframe
 from datasets.bars.series_keys import SeriesKey
-from datasets.errors import StoreError
+from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset, Revision
 from datasets.storage.archives.series_document import SeriesDocument
 
@@ -70,6 +70,6 @@ def length_of(timeframe: Timeframe) -> timedelta:
 def _document(key: DatasetKey) -> SeriesDocument | None:
     try:
         return folder_of(SeriesKey.of(key)).document()
-    except StoreError:
+    except (StoreError, StoreFailed):
         # The merge names the damage.
         return None
