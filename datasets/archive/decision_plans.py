@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -91,7 +90,8 @@ def _with_prices(
 ) -> MergePlan:
     """Return the plan with the disputed values in place of the held ones, or with their refusal."""
     number = decision.record.number
-    times = _times(each for each in plan.document.disputes if each.revision == number)
+    disputed = [each for each in plan.document.disputes if each.revision == number]
+    times = np.array([to_ms(time) for each in disputed for time in each.times], dtype=np.int64)
     document = replace(
         plan.document,
         disputes=tuple(each for each in plan.document.disputes if each.revision != number),
@@ -207,7 +207,3 @@ def _rows(revisions: pa.Table, numbers: set[int], reason: Finding) -> pa.Table:
 def _with_refusal(document: SeriesDocument, number: int, times: Integers) -> SeriesDocument:
     refusal = Dispute(number, tuple(map(from_ms, times.tolist())))
     return replace(document, refused=(*document.refused, refusal)) if len(times) else document
-
-
-def _times(disputes: Iterable[Dispute]) -> Integers:
-    return np.array([to_ms(time) for each in disputes for time in each.times], dtype=np.int64)
