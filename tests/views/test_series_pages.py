@@ -356,7 +356,7 @@ def test_a_dataset_says_which_series_it_is_a_view_of(client: Client, arrivals: A
     page = client.get(reverse("dataset", args=[small.pk])).content.decode()
     of_series = page_of(client, arrivals.series)
 
-    assert f'href="{address}"' in listed and "of 100</a>" in listed
+    assert f'href="{address}"' in listed and "of 100<span" in listed
     assert "A view of the newest bars of" in page and "100 bars held" in page
     assert "the newest 40 bars" in of_series and "the newest 100 bars" in of_series
     Dataset.objects.filter(pk=small.pk).update(is_pinned=True)
