@@ -18,7 +18,12 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
-from datasets.api.gap_serializers import GapReportSerializer, SeriesGapReportSerializer
+from datasets.api.bar_serializers import (
+    GapReportSerializer,
+    OhlcColumnsSerializer,
+    OhlcSerializer,
+    SeriesGapReportSerializer,
+)
 from datasets.api.parameters import (
     ArchiveParameters,
     BarsParameters,
@@ -87,116 +92,6 @@ class ProblemSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="For a bad request: each wrong parameter with what is allowed.",
     )
-
-
-class BarSerializer(serializers.Serializer[Any]):
-    """One bar."""
-
-    time = serializers.DateTimeField(help_text="The opening instant, UTC.", required=False)
-    open = serializers.FloatField(required=False)
-    high = serializers.FloatField(required=False)
-    low = serializers.FloatField(required=False)
-    close = serializers.FloatField(required=False)
-    volume = serializers.FloatField(
-        required=False, allow_null=True, help_text="null where the exchange gives none."
-    )
-
-
-class ColumnsSerializer(serializers.Serializer[Any]):
-    """The bars as one list a column, oldest first; only the columns asked for."""
-
-    time = serializers.ListField(
-        child=serializers.IntegerField(),
-        required=False,
-        help_text="Opening instants, UNIX seconds.",
-    )
-    open = serializers.ListField(child=serializers.FloatField(), required=False)
-    high = serializers.ListField(child=serializers.FloatField(), required=False)
-    low = serializers.ListField(child=serializers.FloatField(), required=False)
-    close = serializers.ListField(child=serializers.FloatField(), required=False)
-    volume = serializers.ListField(child=serializers.FloatField(allow_null=True), required=False)
-
-
-class OhlcSerializer(serializers.Serializer[Any]):
-    """The bars and what they are; keys may be added in later versions."""
-
-    symbol = serializers.CharField()
-    exchange = serializers.CharField()
-    timeframe = serializers.CharField()
-    count = serializers.IntegerField()
-    ohlc = BarSerializer(many=True)
-    source = serializers.CharField(help_text="tradingview, or sample for synthetic bars.")  # type: ignore[assignment]
-    dataset = serializers.IntegerField(
-        allow_null=True, help_text="null where the archive of the series answers."
-    )
-    cached = serializers.BooleanField()
-    stale = serializers.BooleanField()
-    fetched_at = serializers.DateTimeField()
-    last_bar_final = serializers.BooleanField(allow_null=True)
-    n_bars = serializers.IntegerField(
-        allow_null=True, help_text="null for a range of the archive, which has no number of bars."
-    )
-    made_from = serializers.CharField(
-        required=False,
-        help_text="Only for a timeframe that TradingView does not send: the timeframe of the dataset.",
-    )
-    session = serializers.CharField()
-    adjustment = serializers.CharField()
-    content_hash = serializers.CharField()
-    is_limited = serializers.BooleanField()
-    covers_start = serializers.BooleanField(
-        allow_null=True,
-        help_text="false: `start` is earlier than `held_from`, and bars may be missing between them; null without `start`.",
-    )
-    held_from = serializers.DateTimeField(
-        allow_null=True, help_text="The opening of the oldest bar that could be given."
-    )
-    held_through = serializers.DateTimeField(
-        allow_null=True, help_text="The opening of the newest bar that could be given."
-    )
-    doubts = serializers.DictField(
-        child=serializers.IntegerField(),
-        help_text="What looks odd and may be right: a code and the number of bars; empty for good bars.",
-    )
-    instrument = serializers.DictField()
-    series = serializers.IntegerField(
-        required=False, help_text="Only where an archive answers, as all keys below."
-    )
-    as_of = serializers.DateTimeField(required=False, allow_null=True)
-    generation = serializers.IntegerField(
-        required=False, help_text="Number of the basis of the prices."
-    )
-    holes = serializers.ListField(
-        required=False,
-        child=serializers.DictField(),
-        help_text="Times in the range that no fetch has covered: `after`, `before`, `reason`.",
-    )
-    why_held_from = serializers.CharField(
-        required=False, allow_blank=True, help_text="Why older bars are not given."
-    )
-    rescaled = serializers.ListField(
-        required=False,
-        child=serializers.DictField(),
-        help_text="Older bars in the present basis: `before`, `factor`, `offset`.",
-    )
-
-
-class TradingDaysSerializer(serializers.Serializer[Any]):
-    """The trading days of the bars, in order."""
-
-    first = serializers.ListField(
-        child=serializers.IntegerField(), help_text="The position of each day's first bar."
-    )
-    date = serializers.ListField(
-        child=serializers.DateField(), help_text="The trading date, as the exchange counts it."
-    )
-
-
-class OhlcColumnsSerializer(OhlcSerializer):
-    """The same with `format=columns`."""
-
-    ohlc = ColumnsSerializer()  # type: ignore[assignment]
-    trading_days = TradingDaysSerializer()
 
 
 _PROBLEM_TITLES = {
