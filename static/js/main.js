@@ -48,7 +48,7 @@ const symbolBox = new SymbolBox({
   onChoose: choose, onAsTyped: () => ask(readForm()), say,
 });
 const mover = new Mover(chart, { onRange: keepRange, say });
-const archive = new Archive(chart, { url: seriesUrl, onAdded: showView, say });
+const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps)], say });
 
 // --- loading -----------------------------------------------------------------------------
 

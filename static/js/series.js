@@ -65,8 +65,3 @@ function revisionMark({ finding, state, is_split: isSplit, first_time: first, la
 export function priceFormatOf({ step, formatPrice }) {
   return { type: "custom", minMove: step, formatter: formatPrice };
 }
-
-/** Return the library's price format for these prices. */
-export function priceFormatOf({ step, formatPrice }) {
-  return { type: "custom", minMove: step, formatter: formatPrice };
-}

@@ -10,12 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, ViewportSize, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, serious_findings
-from tests.support.chart_reader import expect_bars, query_of
+from tests.support.chart_reader import band_pixels, expect_bars, query_of
 
 # An instrument of the sample feed that has days without trade.
 HOLED = "?symbol=NYSE:BRK.A&timeframe=1D&n_bars=500"
-# The colour of missing sessions.
-SESSION_MISSING = {"light": [190, 24, 93], "dark": [244, 114, 182]}
 REPORT = re.compile(r"/api/tv/datasets/\d+/gaps$")
 
 
@@ -37,28 +35,6 @@ def switch(page: Page) -> None:
     page.get_by_label("Missing bars").click()
     page.keyboard.press("Escape")
     expect(page.locator("#studies")).to_be_hidden()
-
-
-def band_pixels(page: Page, theme: str = "light") -> list[float]:
-    """Return the x in the window of each pixel in the colour of missing sessions."""
-    found: list[float] = page.evaluate(
-        """async (color) => {
-          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          const found = [];
-          for (const canvas of document.querySelectorAll("#chart canvas")) {
-            const { width, height } = canvas;
-            if (!width || !height) continue;
-            const left = canvas.getBoundingClientRect().left;
-            const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-            for (let i = 0; i < pixels.length; i += 4) {
-              if (color.every((value, n) => pixels[i + n] === value)) found.push(left + ((i / 4) % width) / devicePixelRatio);
-            }
-          }
-          return found;
-        }""",
-        SESSION_MISSING[theme],
-    )
-    return found
 
 
 def report_of(page: Page, address: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import WAIT_MS
-from tests.support.chart_reader import expect_bars
+from tests.support.chart_reader import band_pixels, expect_bars
 
 # Other tests share the site: only these tests use bars of 2 hours of these symbols.
 DEEP = "symbol=BINANCE:ETHUSDT&timeframe=2h"
@@ -91,6 +91,29 @@ def test_the_visible_bars_stay_in_their_place(page: Page, archived: str) -> None
     expect_drawn(page, 2300)
 
     assert bar_at(page, 900) == before
+
+
+def test_bands_of_missing_bars_stay_with_their_bars(page: Page, archived: str) -> None:
+    drawn = page.request.get(f"{archived}/api/tv/ohlc?{DEEP}&n_bars=300").json()["ohlc"]
+    finding = {
+        "kind": "session_missing", "start": drawn[60]["time"], "end": drawn[64]["time"],
+        "n_bars": 4, "n_sessions": 1, "reason": "A test.",
+    }  # fmt: skip
+    report = {"why_unknown": "", "n_findings": 1, "findings": [finding]}
+    page.route(re.compile(r"/api/tv/datasets/\d+/gaps$"), lambda route: route.fulfill(json=report))
+    held: list[Route] = []
+    page.route(BARS, lambda route: held.append(route))
+    page.goto(f"{archived}/?{DEEP}&n_bars=300&gaps=1")
+    expect_bars(page, "BINANCE:ETHUSDT")
+    with page.expect_request(BARS):
+        scroll_left(page, 700)
+    before = band_pixels(page)
+
+    held[0].continue_()
+    expect_drawn(page, 2300)
+
+    assert before
+    assert band_pixels(page) == before
 
 
 def test_an_archive_of_another_basis_is_not_mixed_in(page: Page, archived: str) -> None:

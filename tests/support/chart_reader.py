@@ -7,6 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
+# The colour of missing sessions.
+SESSION_MISSING = {"light": [190, 24, 93], "dark": [244, 114, 182]}
+
 
 def expect_bars(page: Page, full_symbol: str, *, source: str = "") -> None:
     """Wait until the bars of this symbol are drawn."""
@@ -60,3 +63,25 @@ def bars_reply(closes: list[float], **instrument: Any) -> dict[str, Any]:
         "fetched_at": "2026-01-01T00:00:00Z", "last_bar_final": True, "content_hash": "0" * 64,
         "session": "regular", "adjustment": "splits", "instrument": instrument,
     }  # fmt: skip
+
+
+def band_pixels(page: Page, theme: str = "light") -> list[float]:
+    """Return the x in the window of each pixel in the colour of missing sessions."""
+    found: list[float] = page.evaluate(
+        """async (color) => {
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          const found = [];
+          for (const canvas of document.querySelectorAll("#chart canvas")) {
+            const { width, height } = canvas;
+            if (!width || !height) continue;
+            const left = canvas.getBoundingClientRect().left;
+            const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+            for (let i = 0; i < pixels.length; i += 4) {
+              if (color.every((value, n) => pixels[i + n] === value)) found.push(left + ((i / 4) % width) / devicePixelRatio);
+            }
+          }
+          return found;
+        }""",
+        SESSION_MISSING[theme],
+    )
+    return found
