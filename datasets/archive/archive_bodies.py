@@ -76,7 +76,16 @@ def render_archive(series: Series, request: ArchiveRequest) -> ArchiveBody:
     facts = covered_part(found.document, request)
     if FORMATS[request.format].has_envelope:
         bars = _enveloped(series, found.document, request, part, bars, facts)
-    return ArchiveBody(bars, _headers_of(facts))
+    names = ("covers_start", "held_from", "held_through")
+    said = orjson.loads(
+        orjson.dumps({name: facts[name] for name in names}, option=orjson.OPT_UTC_Z)
+    )
+    headers = tuple(
+        (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
+        for name, value in said.items()
+        if value is not None
+    )
+    return ArchiveBody(bars, headers)
 
 
 def _read(series: Series, request: ArchiveRequest) -> ArchivedBars:
@@ -155,18 +164,6 @@ def gap_report(series: Series) -> GapReport:
         BarLength.parse(series.timeframe),
         opinion=second_opinion(market, first.year) if market and first else None,
         seams=[(to_ms(hole.after), to_ms(hole.before)) for hole in document.holes],
-    )
-
-
-def _headers_of(facts: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    names = ("covers_start", "held_from", "held_through")
-    said = orjson.loads(
-        orjson.dumps({name: facts[name] for name in names}, option=orjson.OPT_UTC_Z)
-    )
-    return tuple(
-        (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
-        for name, value in said.items()
-        if value is not None
     )
 
 

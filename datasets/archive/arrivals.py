@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.preparation import PreparedArchive, prepared
-from datasets.archive.series_rows import archive_root, record_series
+from datasets.archive.series_rows import archive_root, lock_datasets, record_series
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import contradictions, gap_reports, invalidation
@@ -50,7 +50,12 @@ class PreparedArrival:
         The caller has a transaction open. Raises `StoreFailed` when the dataset is pinned, or a
         file cannot be renamed.
         """
-        ready = self._lock_rows()
+        rows = lock_datasets(SeriesKey.of(self.key))
+        if any(row.n_bars == self.key.n_bars and row.is_pinned for row in rows):
+            raise StoreFailed(
+                f"{self.key} was pinned meanwhile and is not replaced; unpin it to fetch it."
+            )
+        ready = {row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned}
         self.archive.commit()
         series_id = record_series(
             self.archive.document, self.archive.plan.records, fetch_id=fetch_id
@@ -63,20 +68,6 @@ class PreparedArrival:
         for dataset in self.contradicted:
             invalidation.supersede(get_store(), dataset)
         return RecordedArrival(dataset_id, series_id, stored.facts.n_rows)
-
-    def _lock_rows(self) -> set[int]:
-        """Lock the datasets that change; return those that may still be replaced by a view.
-
-        All fetches lock by ascending primary key, so that two of them never deadlock. The locks
-        last until the commit: a later pin then applies to the new bars.
-        """
-        series = SeriesKey.of(self.key).as_dict()
-        rows = list(Dataset.objects.filter(**series).order_by("pk").select_for_update())
-        if any(row.n_bars == self.key.n_bars and row.is_pinned for row in rows):
-            raise StoreFailed(
-                f"{self.key} was pinned meanwhile and is not replaced; unpin it to fetch it."
-            )
-        return {row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned}
 
 
 @contextmanager
@@ -100,11 +91,14 @@ def prepared_arrival(
             **series.as_dict(), state=Dataset.State.READY, is_pinned=False
         ).exclude(n_bars=key.n_bars)
         own = view_of(archive, fetched, key.n_bars)
-        views = {
-            row.pk: stack.enter_context(store.prepared(row.key, view))
-            for row in others
-            if _is_replaced(row, view := view_of(archive, fetched, row.n_bars), archive)
-        }
+        # A short fetch after a long pause leaves a hole before it; the larger datasets then stay
+        # as they are until they are fetched themselves.
+        has_hole = bool(archive.document.holes) and not archive.plan.begins_generation
+        views = {}
+        for row in others:
+            view = view_of(archive, fetched, row.n_bars)
+            if not has_hole or view.table.num_rows >= min(row.n_bars, row.n_rows):
+                views[row.pk] = stack.enter_context(store.prepared(row.key, view))
         contradicted = contradictions.find_contradicted(
             store, key, own.table, own.last_bar_final, but_for=views
         )
@@ -131,13 +125,3 @@ def view_of(archive: PreparedArchive, fetched: FetchedBars, n_bars: int) -> Fetc
         last_bar_final=fetched.last_bar_final if is_newest else document.is_last_final,
         is_limited=fetched.is_limited and rows.num_rows < n_bars,
     )
-
-
-def _is_replaced(dataset: Dataset, view: FetchedBars, archive: PreparedArchive) -> bool:
-    """Return whether the view replaces the dataset's file.
-
-    A short fetch after a long pause leaves a hole before it; the larger datasets then stay as
-    they are until they are fetched themselves.
-    """
-    has_hole = bool(archive.document.holes) and not archive.plan.begins_generation
-    return not has_hole or view.table.num_rows >= min(dataset.n_bars, dataset.n_rows)

@@ -29,30 +29,28 @@ def convert_datasets(key: SeriesKey | None = None) -> Iterator[Finding]:
         waiting = waiting.filter(**key.as_dict())
     for dataset in waiting.order_by("fetched_at", "pk"):
         try:
-            _convert(dataset)
+            table, stored = get_store().read(dataset.path)
+            facts = stored.facts
+            fetched = FetchedBars(
+                table=table,
+                instrument=facts.instrument,
+                fetched_at=facts.fetched_at,
+                last_bar_final=facts.last_bar_final,
+                is_limited=facts.is_limited,
+            )
+            # Older windows cannot be fetched any more: each file is all that is left of its moment.
+            with (
+                prepared(
+                    archive_root(), dataset.series_key, fetched, is_whole_window=True
+                ) as archive,
+                transaction.atomic(),
+            ):
+                archive.commit()
+                series_id = record_series(archive.document, archive.plan.records)
+                Dataset.objects.filter(pk=dataset.pk).update(series_id=series_id)
         except StoreError as error:
             yield Finding(dataset.path, "corrupt", str(error))
         except StoreFailed as error:
             yield Finding(dataset.path, "unread", str(error))
         else:
             yield Finding(dataset.path, "ok")
-
-
-def _convert(dataset: Dataset) -> None:
-    table, stored = get_store().read(dataset.path)
-    facts = stored.facts
-    fetched = FetchedBars(
-        table=table,
-        instrument=facts.instrument,
-        fetched_at=facts.fetched_at,
-        last_bar_final=facts.last_bar_final,
-        is_limited=facts.is_limited,
-    )
-    # Older windows cannot be fetched any more: each file is all that is left of its moment.
-    with (
-        prepared(archive_root(), dataset.series_key, fetched, is_whole_window=True) as archive,
-        transaction.atomic(),
-    ):
-        archive.commit()
-        series_id = record_series(archive.document, archive.plan.records)
-        Dataset.objects.filter(pk=dataset.pk).update(series_id=series_id)

@@ -12,7 +12,7 @@ from datasets.archive.arrivals import view_of
 from datasets.archive.decision_plans import Decision, plan_decision
 from datasets.archive.plans import MergePlan
 from datasets.archive.preparation import PreparedArchive, prepared_plan, with_older_bars
-from datasets.archive.series_rows import archive_root, record_series
+from datasets.archive.series_rows import archive_root, lock_datasets, record_series
 from datasets.archive.spans import spans_of
 from datasets.bars import BAR_COLUMNS, FetchedBars
 from datasets.bars.series_keys import SeriesKey
@@ -24,8 +24,7 @@ from datasets.models import Dataset, Revision
 from datasets.storage import PreparedFile
 from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
 from datasets.storage.archives.archive_queries import read_newest, read_range, read_revisions
-from datasets.storage.archives.revision_records import RevisionRecord, RevisionState, read_records
-from datasets.storage.archives.series_folder import SeriesFolder
+from datasets.storage.archives.revision_records import RevisionState, read_records
 from datasets.storage.archives.series_writer import SeriesWriter
 
 
@@ -72,7 +71,7 @@ def _decide(revision: Revision, state: RevisionState, *, by: str) -> None:
         contradicted = _contradicted(key, archive, views)
         # All files are written and synced before the transaction, as for a fetch.
         with transaction.atomic():
-            rows = Dataset.objects.filter(**key.as_dict()).order_by("pk").select_for_update()
+            rows = lock_datasets(key)
             ready = {
                 row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned
             }
@@ -90,7 +89,15 @@ def _plan(writer: SeriesWriter, number: int, state: RevisionState, *, by: str) -
     document, folder = writer.document, writer.folder
     if document is None:
         raise FileMissing(f"{folder.path.name} has no archive.")
-    record = _open_record(folder, number)
+    # The record is read under the series' lock: another decision can have come first.
+    record = next((each for each in read_records(folder) if each.number == number), None)
+    if record is None:
+        raise InvalidRequest({"revision": [f"The archive has no revision {number}."]})
+    if record.state is not RevisionState.OPEN:
+        decided = f" by {record.decided_by}" if record.decided_by else ""
+        raise InvalidRequest(
+            {"revision": [f"Revision {number} is decided already{decided}: {record.state.value}."]}
+        )
     at = from_ms(max(to_ms(timezone.now()), to_ms(document.fetched_at)))
     held = SEEN_SCHEMA.empty_table()
     if record.first_time is not None and record.last_time is not None:
@@ -101,19 +108,6 @@ def _plan(writer: SeriesWriter, number: int, state: RevisionState, *, by: str) -
     if not plan.confirmed:
         return plan
     return with_older_bars(folder, plan, spans_of(document), at)
-
-
-def _open_record(folder: SeriesFolder, number: int) -> RevisionRecord:
-    """Return the record of an open revision, read under the series' lock."""
-    record = next((each for each in read_records(folder) if each.number == number), None)
-    if record is None:
-        raise InvalidRequest({"revision": [f"The archive has no revision {number}."]})
-    if record.state is not RevisionState.OPEN:
-        decided = f" by {record.decided_by}" if record.decided_by else ""
-        raise InvalidRequest(
-            {"revision": [f"Revision {number} is decided already{decided}: {record.state.value}."]}
-        )
-    return record
 
 
 @contextmanager

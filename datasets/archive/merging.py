@@ -39,7 +39,6 @@ from datasets.storage.archives.revision_records import RevisionRecord, RevisionS
 from datasets.storage.archives.series_document import (
     Dispute,
     Generation,
-    OlderBars,
     SeriesDocument,
 )
 
@@ -128,9 +127,21 @@ class _Merge:
         n_revisions = max([document.n_revisions, *(record.number for record in records)])
         if len(disputed):
             disputes.append(Dispute(n_revisions, tuple(map(from_ms, disputed.tolist()))))
+        first, last = (from_ms(int(arrival.times[place])) for place in (0, -1))
+        earlier = (time for time in document.forming if not first <= time <= last)
         return MergePlan(
             document=replace(
-                self._document(awaited), n_revisions=n_revisions, disputes=tuple(disputes)
+                document,
+                fetched_at=arrival.at,
+                instrument=arrival.fetched.instrument,
+                sequence=document.sequence + 1,
+                forming=(*earlier, *forming_in(arrival.fetched)),
+                holes=holes_between(with_span(spans_of(document), (first, last))),
+                n_revisions=n_revisions,
+                disputes=tuple(disputes),
+                awaiting=() if awaited else document.awaiting,
+                changed_through=None if awaited else document.changed_through,
+                rescaled=(*document.rescaled, *awaited),
             ),
             finding=audit.finding,
             added=arrived.filter(pa.array(is_added)),
@@ -243,19 +254,3 @@ class _Merge:
             )
         )  # fmt: skip
         return tables
-
-    def _document(self, awaited: tuple[OlderBars, ...]) -> SeriesDocument:
-        arrival, document = self.arrival, self.arrival.document
-        first, last = (from_ms(int(arrival.times[place])) for place in (0, -1))
-        earlier = tuple(time for time in document.forming if not first <= time <= last)
-        return replace(
-            document,
-            fetched_at=arrival.at,
-            instrument=arrival.fetched.instrument,
-            sequence=document.sequence + 1,
-            forming=(*earlier, *forming_in(arrival.fetched)),
-            holes=holes_between(with_span(spans_of(document), (first, last))),
-            awaiting=() if awaited else document.awaiting,
-            changed_through=None if awaited else document.changed_through,
-            rescaled=(*document.rescaled, *awaited),
-        )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +32,6 @@ from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.series_document import FileEntry, SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder, concatenated
 from datasets.storage.archives.series_writer import SeriesWriter, writing
-from datasets.storage.metadata import tvdatafeed_version
 
 # A segment of `_revisions` is written anew until it holds this many rows or records.
 _ROWS_PER_SEGMENT = 4096
@@ -162,16 +160,21 @@ def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
         writer.keep_generation()
     elif writer.document is not None:
         entries = {entry.name: entry for entry in writer.document.files}
-    facts = _facts(plan.document)
-    timeframe = plan.document.key.timeframe
-    for name, added, removed in _touched(plan, timeframe):
+    key, facts = plan.document.key, plan.document.file_facts
+    added_years = _years(times_of(plan.added), key.timeframe)
+    removed_years = _years(plan.removed, key.timeframe)
+    for year in np.union1d(added_years, removed_years).tolist():
+        added = plan.added.filter(pa.array(added_years == year))
+        removed = plan.removed[removed_years == year]
+        some = added["time"][0].as_py() if added.num_rows else from_ms(int(removed[0]))
+        name = file_name(some, key.timeframe)
         held = SEEN_SCHEMA.empty_table()
         if name in entries:
             with writer.folder.opened(lambda found: [entries[name]]) as snapshot:  # noqa: B023
                 held = read_rows(snapshot.files[0], SEEN_SCHEMA)
         rows = _merged(held, added, removed)
         if rows.num_rows:
-            entries[name] = writer.stage_rows(name, rows, plan.document.key, facts)
+            entries[name] = writer.stage_rows(name, rows, key, facts)
         else:
             del entries[name]
     if not np.isin(plan.removed, times_of(plan.superseded)).all():
@@ -181,17 +184,6 @@ def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
         files=tuple(entries[name] for name in sorted(entries)),
         revision_files=_with_revisions(writer, plan),
     )
-
-
-def _touched(plan: MergePlan, timeframe: Timeframe) -> Iterator[tuple[str, pa.Table, Integers]]:
-    """Yield each file that the plan changes: its name, the rows that come, the times that leave."""
-    added_years = _years(times_of(plan.added), timeframe)
-    removed_years = _years(plan.removed, timeframe)
-    for year in np.union1d(added_years, removed_years).tolist():
-        added = plan.added.filter(pa.array(added_years == year))
-        removed = plan.removed[removed_years == year]
-        some = added["time"][0].as_py() if added.num_rows else from_ms(int(removed[0]))
-        yield file_name(some, timeframe), added, removed
 
 
 def _years(times: Integers, timeframe: Timeframe) -> Integers:
@@ -218,22 +210,6 @@ def _loss() -> StoreFailed:
         "The fetched bars could not be merged into the archive without losing bars, so nothing was written. "
         "Please report this with the series' name; the archive is as it was."
     )
-
-
-def _facts(document: SeriesDocument) -> dict[str, Any]:
-    """Return the facts that each file of bars says of itself."""
-    return {
-        "key": document.key.as_dict(),
-        "generation": document.generation.number,
-        "fetched_at": document.fetched_at.isoformat(),
-        "last_bar_final": document.forming == (),
-        "instrument": document.instrument.as_dict(),
-        "rescaled": [
-            {"before": piece.before.isoformat(), **asdict(piece.basis)}
-            for piece in document.rescaled
-        ],
-        "tvdatafeed_version": tvdatafeed_version(),
-    }
 
 
 def _with_revisions(writer: SeriesWriter, plan: MergePlan) -> tuple[FileEntry, ...]:

@@ -82,6 +82,15 @@ def _record_revisions(
         )
 
 
+def lock_datasets(key: SeriesKey) -> list[Dataset]:
+    """Lock the datasets of a series until the commit, and return them.
+
+    All writers lock by ascending primary key, so that two of them never deadlock. A pin after
+    the commit then applies to the new bars.
+    """
+    return list(Dataset.objects.filter(**key.as_dict()).order_by("pk").select_for_update())
+
+
 def adopt_series() -> Iterator[Finding]:
     """Add or update the rows of every archive on disk, and yield the results.
 
@@ -89,21 +98,20 @@ def adopt_series() -> Iterator[Finding]:
     Datasets of a series get their reference to it.
     """
     for path in sorted(archive_root().glob(f"*/*/{DOCUMENT_NAME}")):
-        name = path.parent.relative_to(archive_root()).as_posix()
+        folder, name = SeriesFolder(path.parent), path.parent.relative_to(archive_root()).as_posix()
         try:
-            yield Finding(name, _adopt(SeriesFolder(path.parent), name))
+            document = folder.document()
+            if document is None or relative_folder(document.key) != name:
+                yield Finding(name, "corrupt")
+                continue
+            found = Series.find(document.key)
+            series_id = record_series(document, read_records(folder))
         except StoreError as error:
             yield Finding(name, "corrupt", str(error))
         except StoreFailed as error:
             yield Finding(name, "unread", str(error))
-
-
-def _adopt(folder: SeriesFolder, name: str) -> str:
-    """Bring the row of one archive in line with its files; return `ok` or `adopted`."""
-    document = folder.document()
-    if document is None or relative_folder(document.key) != name:
-        return "corrupt"
-    found = Series.find(document.key)
-    series_id = record_series(document, read_records(folder))
-    Dataset.objects.filter(**document.key.as_dict(), series=None).update(series_id=series_id)
-    return "ok" if found is not None and found.sequence == document.sequence else "adopted"
+        else:
+            waiting = Dataset.objects.filter(**document.key.as_dict(), series=None)
+            waiting.update(series_id=series_id)
+            is_current = found is not None and found.sequence == document.sequence
+            yield Finding(name, "ok" if is_current else "adopted")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from datasets.bars import Instrument
 from datasets.bars.series_keys import SeriesKey
+from datasets.storage.metadata import tvdatafeed_version
 
 DOCUMENT_NAME = "series.json"
 DOCUMENT_FORMAT = 1
@@ -144,6 +145,22 @@ class SeriesDocument:
     def is_last_final(self) -> bool:
         """Whether the newest bar was final when it was received."""
         return self.last_time not in self.forming
+
+    @property
+    def file_facts(self) -> dict[str, Any]:
+        """The facts for the metadata of each file of bars."""
+        return {
+            "key": self.key.as_dict(),
+            "generation": self.generation.number,
+            "fetched_at": self.fetched_at.isoformat(),
+            "last_bar_final": self.forming == (),
+            "instrument": self.instrument.as_dict(),
+            "rescaled": [
+                {"before": piece.before.isoformat(), **asdict(piece.basis)}
+                for piece in self.rescaled
+            ],
+            "tvdatafeed_version": tvdatafeed_version(),
+        }
 
 
 def to_json(document: SeriesDocument) -> bytes:
