@@ -77,6 +77,17 @@ class MergePlan:
     begins_generation: bool = False
     confirmed: tuple[OlderBars, ...] = ()
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether the plan brings or removes bars, or records a finding, or is the first of its series."""
+        return bool(
+            self.document.sequence == 1
+            or self.added.num_rows
+            or len(self.removed)
+            or self.superseded.num_rows
+            or self.records
+        )
+
 
 def instant_of(fetched: FetchedBars) -> datetime:
     """Return the instant of the fetch, in whole milliseconds."""

@@ -53,7 +53,8 @@ def find_columns(headers: Sequence[str], named: Mapping[str, str]) -> dict[str, 
             found[column] = [plain.index(name) for name in _DAY_AND_TIME]
             continue
         else:
-            places = _by_usual_name(plain, column)
+            usual = next((name for name in USUAL_NAMES[column] if name in plain), None)
+            places = [place for place, header in enumerate(plain) if header == usual]
             missing = f"There is no column of the {column}, such as {USUAL_NAMES[column][0]!r}"
         if len(places) > 1:
             raise _wrong(
@@ -82,14 +83,6 @@ def read_names(texts: Iterable[str]) -> dict[str, str]:
             )
         named[column] = name
     return named
-
-
-def _by_usual_name(plain: Sequence[str], column: str) -> list[int]:
-    for name in USUAL_NAMES[column]:
-        places = [place for place, header in enumerate(plain) if header == name]
-        if places:
-            return places
-    return []
 
 
 def _wrong(sentence: str) -> InvalidRequest:

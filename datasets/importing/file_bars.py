@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,13 @@ def read_file(
     instrument = Instrument(
         pro_name=key.full_symbol, description=f"Imported from {name}", has_volume=has_volume
     )
+    minutes = key.timeframe.minutes
+    length_s = _LONGEST_S[key.timeframe] if minutes is None else minutes * _MINUTE_S
     return FetchedBars(
         table=table,
         instrument=instrument,
         fetched_at=now,
-        last_bar_final=values[-1, 0] + _length_s(key.timeframe) <= now.timestamp(),
+        last_bar_final=values[-1, 0] + length_s <= now.timestamp(),
         doubts=doubts_of(table, key, instrument),
     )
 
@@ -168,20 +170,15 @@ class _Lines:
     def sorted_values(self) -> Values:
         """Return the values by time, shape (n, 6), NaN for an absent volume; raise for wrong lines."""
         if self._n_wrong:
-            raise InvalidRequest({"file": list(self._sentences())})
+            lines = "line is" if self._n_wrong == 1 else "lines are"
+            sentences = [
+                f"{self._n_wrong} {lines} wrong in {self._name}, so nothing was imported.",
+                *self._problems,
+            ]
+            if self._n_wrong > MOST_NAMED:
+                sentences.append(f"{self._n_wrong - MOST_NAMED} more lines are wrong.")
+            raise InvalidRequest({"file": sentences})
         if not self._rows:
             raise InvalidRequest({"file": [f"{self._name} has no bars."]})
         values = np.array(self._rows, dtype=np.float64)
         return values[np.argsort(values[:, 0])]
-
-    def _sentences(self) -> Iterator[str]:
-        lines = "line is" if self._n_wrong == 1 else "lines are"
-        yield f"{self._n_wrong} {lines} wrong in {self._name}, so nothing was imported."
-        yield from self._problems
-        if self._n_wrong > MOST_NAMED:
-            yield f"{self._n_wrong - MOST_NAMED} more lines are wrong."
-
-
-def _length_s(timeframe: Timeframe) -> int:
-    minutes = timeframe.minutes
-    return _LONGEST_S[timeframe] if minutes is None else minutes * _MINUTE_S

@@ -108,22 +108,18 @@ def _parquet_rows(path: Path, named: Mapping[str, str], name: str) -> Iterator[F
             )
     except (FileCorrupt, FileMissing, StoreFailed, pa.ArrowException, OSError) as error:
         raise _unreadable(f"{name} is no readable parquet file.") from error
-    yield FileRows(_names(headers, places), _read_table(table, headers, places))
-
-
-def _read_table(
-    table: pa.Table, headers: list[str], places: Mapping[str, list[int]]
-) -> Iterator[FileRow]:
     absent = [None] * table.num_rows
     columns = []
-    for name in BAR_COLUMNS:
-        parts = [table[headers[place]].to_pylist() for place in places.get(name, ())] or [absent]
+    for column in BAR_COLUMNS:
+        parts = [table[headers[place]].to_pylist() for place in places.get(column, ())] or [absent]
         is_one = len(parts) == 1
         columns.append(
             parts[0] if is_one else [" ".join(map(str, each)) for each in zip(*parts, strict=True)]
         )
-    for row, values in enumerate(zip(*columns, strict=True), start=1):
-        yield FileRow(row, list(values))
+    rows = enumerate(zip(*columns, strict=True), start=1)
+    yield FileRows(
+        _names(headers, places), (FileRow(number, list(values)) for number, values in rows)
+    )
 
 
 def _names(headers: list[str], places: Mapping[str, list[int]]) -> list[str]:

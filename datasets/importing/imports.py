@@ -126,9 +126,10 @@ def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) 
     )
     try:
         with prepared(archive_root(), key, fetched, is_whole_window=is_whole) as archive:
-            if not dry_run and not (_is_same(archive.plan) and _is_recorded(key, archive.plan)):
+            plan = archive.plan
+            if not dry_run and (plan.has_changes or not _is_recorded(key, plan)):
                 _put_in_place(key, fetched, archive)
-            return _report(key, fetched, archive.plan, is_dry=dry_run)
+            return _report(key, fetched, plan, is_dry=dry_run)
     except WindowNeeded as changed:
         assert held is not None
         sentence = (
@@ -136,17 +137,6 @@ def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) 
             f"was imported. Import one file with all bars from {held.first_time:%Y-%m-%d} to {held.last_time:%Y-%m-%d}."
         )
         raise InvalidRequest({"file": [sentence]}) from changed
-
-
-def _is_same(plan: MergePlan) -> bool:
-    """Return whether the archive has all bars of the plan already."""
-    return not (
-        plan.document.sequence == 1
-        or plan.added.num_rows
-        or len(plan.removed)
-        or plan.superseded.num_rows
-        or plan.records
-    )
 
 
 def _is_recorded(key: SeriesKey, plan: MergePlan) -> bool:

@@ -40,23 +40,18 @@ def run_import(request: ImportRequest, *, dry_run: bool = False) -> ImportReport
         source=IMPORTED, symbol=request.symbol, timeframe=request.timeframe, n_bars=1,
         session=request.session, adjustment=request.adjustment,
     )  # fmt: skip
+    try:
+        zone = ZoneInfo(request.time_zone) if request.time_zone else None
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        sentence = f"{request.time_zone!r} is no time zone, such as UTC or America/New_York."
+        raise InvalidRequest({"time_zone": [sentence]}) from error
     series = SeriesKey.of(key)
     fetched = read_file(
         request.path,
         series,
         now=timezone.now(),
         name=request.name,
-        zone=_zone(request.time_zone),
+        zone=zone,
         named_columns=request.columns,
     )
     return import_bars(series, fetched, dry_run=dry_run)
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    if not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        sentence = f"{name!r} is no time zone, such as UTC or America/New_York."
-        raise InvalidRequest({"time_zone": [sentence]}) from error

@@ -87,7 +87,10 @@ def read_range(
             # A writer was in between: bars could be missing on both sides.
             return read_range(folder, start, end, as_of=as_of)
     known = present.rows.filter(pa.array(times_of(present.rows, "seen_at") <= to_ms(as_of)))
-    return ArchivedBars(_with_earlier_values(known, replaced), document)
+    # Rows that were replaced later stand in place of the present ones of the same time.
+    kept = known.filter(pa.array(~np.isin(times_of(known), times_of(replaced))))
+    rows = concatenated([kept, replaced.select(SEEN_SCHEMA.names)], SEEN_SCHEMA).sort_by("time")
+    return ArchivedBars(rows, document)
 
 
 def read_newest(
@@ -101,7 +104,14 @@ def read_newest(
         tables: list[pa.Table] = []
         missing = n_bars
         for file in reversed(snapshot.files):
-            tables.insert(0, _read_last(file, missing))
+            # Only the row groups of the last bars are decoded.
+            group, held = file.metadata.num_row_groups, 0
+            while group and held < missing:
+                group -= 1
+                held += file.metadata.row_group(group).num_rows
+            bounds = group_bounds(file, group) if group else None
+            rows = read_rows(file, SEEN_SCHEMA, None if bounds is None else bounds[0])
+            tables.insert(0, _last(rows, missing))
             missing -= tables[0].num_rows
         return ArchivedBars(concatenated(tables, SEEN_SCHEMA), snapshot.document)
 
@@ -153,18 +163,6 @@ def _newest(files: Sequence[FileEntry], n_bars: int) -> list[FileEntry]:
     return chosen
 
 
-def _read_last(file: pq.ParquetFile, n_rows: int) -> pa.Table:
-    """Return the last `n_rows` rows of a file; only their row groups are decoded."""
-    number, held = file.metadata.num_row_groups, 0
-    while number and held < n_rows:
-        number -= 1
-        held += file.metadata.row_group(number).num_rows
-    if not number:
-        return _last(read_rows(file, SEEN_SCHEMA), n_rows)
-    bounds = group_bounds(file, number)
-    return _last(read_rows(file, SEEN_SCHEMA, None if bounds is None else bounds[0]), n_rows)
-
-
 def _last(rows: pa.Table, n_rows: int) -> pa.Table:
     return rows.slice(max(0, rows.num_rows - n_rows))
 
@@ -202,10 +200,3 @@ def _replaced_later(
     high = np.inf if last_ms is None else last_ms
     chosen: pa.Table = found.filter(pa.array(is_first & (times >= low) & (times <= high)))
     return chosen
-
-
-def _with_earlier_values(known: pa.Table, replaced: pa.Table) -> pa.Table:
-    """Return the rows of `known`, with those of `replaced` in place of rows of the same time."""
-    is_other = ~np.isin(times_of(known), times_of(replaced))
-    kept = known.filter(pa.array(is_other))
-    return concatenated([kept, replaced.select(SEEN_SCHEMA.names)], SEEN_SCHEMA).sort_by("time")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -43,22 +42,15 @@ def years_of(counts: YearCounts) -> list[Year]:
             (place, max(_NARROWEST, _place(last, start, end) - place))
             for place, last in ((_place(first, start, end), last) for first, last in covered)
         ]
-        texts = [f"{first:%b %-d} to {last:%b %-d}" for first, last in _shown(covered, end)]
+        # A span that goes on ends with the year.
+        last_day = datetime(year, 12, 31, tzinfo=UTC)
+        texts = [f"{first:%b %-d} to {min(last, last_day):%b %-d}" for first, last in covered]
         years.append(Year(year, phrases.bars_in_words(n_rows), ", ".join(texts), parts))
     return years
 
 
 def _place(moment: datetime, start: datetime, end: datetime) -> float:
     return round((moment - start) / (end - start) * _WIDTH, 1)
-
-
-def _shown(
-    covered: Iterable[tuple[datetime, datetime]], end: datetime
-) -> Iterable[tuple[datetime, datetime]]:
-    """Yield the spans with their last day; a span that goes on ends with the year."""
-    last_day = end.replace(year=end.year - 1, month=12, day=31)
-    for first, last in covered:
-        yield first, min(last, last_day)
 
 
 def notes_of(document: SeriesDocument) -> list[str]:
