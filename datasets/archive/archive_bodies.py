@@ -125,28 +125,23 @@ def covered_part(document: SeriesDocument, request: ArchiveRequest) -> dict[str,
     ]
     first = document.first_time
     covers_start = None if start is None or first is None else first <= start
+    generation, why = document.generation, ""
+    # Older bars exist and cannot stand beside the present ones.
+    if not covers_start and generation.number > 1:
+        if document.awaiting:
+            why = (
+                f"The basis of the prices changed ({generation.finding}, factor {generation.basis.factor:g}). Older bars "
+                "join again once a second fetch, at least an hour later, confirms it."
+            )
+        elif generation.finding == "feed_changed":
+            why = "Another feed answers since; the bars of the feed before are kept as an earlier generation."
     return {
         "covers_start": covers_start,
         "held_from": first,
         "held_through": document.last_time,
         "holes": holes,
-        "why_held_from": _why(document, covers_start),
+        "why_held_from": why,
     }
-
-
-def _why(document: SeriesDocument, covers_start: bool | None) -> str:
-    """Return a sentence where older bars exist and cannot stand beside the present ones."""
-    generation = document.generation
-    if covers_start or generation.number == 1:
-        return ""
-    if document.awaiting:
-        return (
-            f"The basis of the prices changed ({generation.finding}, factor {generation.basis.factor:g}). Older bars "
-            "join again once a second fetch, at least an hour later, confirms it."
-        )
-    if generation.finding == "feed_changed":
-        return "Another feed answers since; the bars of the feed before are kept as an earlier generation."
-    return ""
 
 
 def gap_report(series: Series) -> GapReport:
@@ -177,12 +172,7 @@ def _enveloped(
 ) -> bytes:
     """Return the JSON reply: the keys of a dataset's reply, and those of the archive."""
     is_known = part.num_rows and request.as_of is None
-    head = {
-        "symbol": series.symbol,
-        "exchange": series.exchange,
-        "timeframe": series.timeframe,
-        "count": part.num_rows,
-    }
+    head = {name: getattr(series, name) for name in ("symbol", "exchange", "timeframe")}
     tail = {
         "source": series.source,
         "dataset": None,
@@ -207,7 +197,7 @@ def _enveloped(
         "instrument": document.instrument.as_dict(),
     }
     return (
-        orjson.dumps(head)[:-1]
+        orjson.dumps({**head, "count": part.num_rows})[:-1]
         + b',"ohlc":'
         + bars
         + b","

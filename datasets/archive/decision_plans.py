@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from datasets.archive.audit import Audit, Finding, Integers
+from datasets.archive.audit import Audit, Finding
 from datasets.archive.plans import (
     Arrival,
     MergePlan,
@@ -17,6 +17,7 @@ from datasets.archive.plans import (
     seen,
     superseded_rows,
 )
+from datasets.archive.sides import Integers
 from datasets.bars import BAR_COLUMNS
 from datasets.errors import InvalidRequest
 from datasets.storage.archives.archive_files import REVISION_SCHEMA, from_ms, times_of, to_ms

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from datasets.archive.audit import NEW_BASIS, Audit, Finding, Integers, compare
+from datasets.archive.audit import NEW_BASIS, Audit, Finding, compare
 from datasets.archive.decision_plans import without_refused
 from datasets.archive.generations import begin_generation, is_confirmed
 from datasets.archive.late_fetches import plan_late
@@ -26,6 +26,7 @@ from datasets.archive.plans import (
     superseded_rows,
     together,
 )
+from datasets.archive.sides import Integers
 from datasets.archive.spans import holes_between, spans_of, with_span
 from datasets.bars import FetchedBars
 from datasets.bars.series_keys import SeriesKey

@@ -9,7 +9,8 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from datasets.archive.audit import Audit, Booleans, Finding, Integers, Side
+from datasets.archive.audit import Audit, Finding
+from datasets.archive.sides import Booleans, Integers, Side
 from datasets.bars import BAR_COLUMNS, FetchedBars
 from datasets.storage.archives.archive_files import (
     REVISION_SCHEMA,

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from datasets.archive.audit import Integers
 from datasets.archive.generations import joined, rescaled
 from datasets.archive.merging import plan_first, plan_merge
 from datasets.archive.plans import Arrival, MergePlan, together
+from datasets.archive.sides import Integers
 from datasets.archive.spans import Span, clipped, spans_of, with_span
 from datasets.bars import FetchedBars, Timeframe
 from datasets.bars.series_keys import SeriesKey

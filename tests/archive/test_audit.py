@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets.archive.audit import Audit, Finding, Side, compare, tick_of
+from datasets.archive.audit import Audit, Finding, compare
+from datasets.archive.sides import Side, tick_of
 from datasets.bars import Instrument
 from tests.support.archives import AAPL, without
 
