@@ -68,7 +68,17 @@ def _decide(revision: Revision, state: RevisionState, *, by: str) -> None:
         prepared_plan(archive_root(), key, make_plan) as archive,
         _prepared_views(key, archive) as views,
     ):
-        contradicted = _contradicted(key, archive, views)
+        sizes = Dataset.objects.filter(**key.as_dict()).values_list("n_bars", flat=True)
+        n_bars = max(sizes, default=1)
+        table = read_newest(archive.folder, n_bars).rows.select(BAR_COLUMNS)
+        # No dataset has this key: the bars of all pinned ones are compared.
+        contradicted = contradictions.find_contradicted(
+            get_store(),
+            key.dataset(n_bars + 1),
+            table,
+            archive.document.is_last_final,
+            but_for=views,
+        )
         # All files are written and synced before the transaction, as for a fetch.
         with transaction.atomic():
             rows = lock_datasets(key)
@@ -134,19 +144,3 @@ def _prepared_views(key: SeriesKey, archive: PreparedArchive) -> Iterator[dict[i
                 **key.as_dict(), state=Dataset.State.READY, is_pinned=False
             )
         }  # fmt: skip
-
-
-def _contradicted(
-    key: SeriesKey, archive: PreparedArchive, views: dict[int, PreparedFile]
-) -> list[Dataset]:
-    """Return the pinned datasets whose bars differ from the new state."""
-    sizes = Dataset.objects.filter(**key.as_dict()).values_list("n_bars", flat=True)
-    n_bars = max(sizes, default=0)
-    if not n_bars:
-        return []
-    table = read_newest(archive.folder, n_bars).rows.select(BAR_COLUMNS)
-    # No dataset has this key: all others are compared.
-    none = key.dataset(n_bars + 1)
-    return contradictions.find_contradicted(
-        get_store(), none, table, archive.document.is_last_final, but_for=views
-    )

@@ -22,7 +22,6 @@ from datasets.errors import StoreFailed
 from datasets.storage.archives.archive_files import (
     REVISION_SCHEMA,
     SEEN_SCHEMA,
-    facts_in,
     from_ms,
     read_rows,
     times_of,
@@ -30,12 +29,8 @@ from datasets.storage.archives.archive_files import (
 from datasets.storage.archives.archive_paths import file_name, relative_folder
 from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.series_document import FileEntry, SeriesDocument
-from datasets.storage.archives.series_folder import SeriesFolder, concatenated
+from datasets.storage.archives.series_folder import SeriesFolder
 from datasets.storage.archives.series_writer import SeriesWriter, writing
-
-# A segment of `_revisions` is written anew until it holds this many rows or records.
-_ROWS_PER_SEGMENT = 4096
-_RECORDS_PER_SEGMENT = 256
 
 
 class PreparedArchive:
@@ -96,7 +91,21 @@ def prepared(
     """
 
     def make_plan(writer: SeriesWriter) -> MergePlan:
-        return _plan(writer, key, fetched, is_whole_window=is_whole_window)
+        document, folder = writer.document, writer.folder
+        if document is None:
+            return plan_first(key, fetched)
+        times = times_of(fetched.table)
+        held = read_range(folder, from_ms(int(times[0])), from_ms(int(times[-1]) + 1)).rows
+        is_late = fetched.fetched_at < document.fetched_at
+        revisions = REVISION_SCHEMA.empty_table()
+        if document.disputes or document.refused or is_late:
+            revisions = read_revisions(folder)
+        arrival = Arrival(fetched, document, held, revisions)
+        plan = plan_merge(arrival, is_whole_window=is_whole_window)
+        if not plan.confirmed:
+            return plan
+        covered = with_span(spans_of(document), (from_ms(int(times[0])), from_ms(int(times[-1]))))
+        return with_older_bars(folder, plan, covered, arrival.at)
 
     with prepared_plan(root, key, make_plan) as archive:
         yield archive
@@ -115,26 +124,6 @@ def prepared_plan(
         document = _stage(writer, plan)
         writer.prepare(document)
         yield PreparedArchive(writer, plan, document)
-
-
-def _plan(
-    writer: SeriesWriter, key: SeriesKey, fetched: FetchedBars, *, is_whole_window: bool
-) -> MergePlan:
-    document, folder = writer.document, writer.folder
-    if document is None:
-        return plan_first(key, fetched)
-    times = times_of(fetched.table)
-    held = read_range(folder, from_ms(int(times[0])), from_ms(int(times[-1]) + 1)).rows
-    is_late = fetched.fetched_at < document.fetched_at
-    revisions = REVISION_SCHEMA.empty_table()
-    if document.disputes or document.refused or is_late:
-        revisions = read_revisions(folder)
-    arrival = Arrival(fetched, document, held, revisions)
-    plan = plan_merge(arrival, is_whole_window=is_whole_window)
-    if not plan.confirmed:
-        return plan
-    covered = with_span(spans_of(document), (from_ms(int(times[0])), from_ms(int(times[-1]))))
-    return with_older_bars(folder, plan, covered, arrival.at)
 
 
 def with_older_bars(
@@ -182,7 +171,7 @@ def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
     return replace(
         plan.document,
         files=tuple(entries[name] for name in sorted(entries)),
-        revision_files=_with_revisions(writer, plan),
+        revision_files=writer.stage_revisions(plan.superseded, plan.records, key),
     )
 
 
@@ -210,24 +199,3 @@ def _loss() -> StoreFailed:
         "The fetched bars could not be merged into the archive without losing bars, so nothing was written. "
         "Please report this with the series' name; the archive is as it was."
     )
-
-
-def _with_revisions(writer: SeriesWriter, plan: MergePlan) -> tuple[FileEntry, ...]:
-    """Write the rows and records of the plan to the last segment; return the entries of all segments."""
-    document = writer.document
-    entries = () if document is None else document.revision_files
-    if not (plan.superseded.num_rows or plan.records):
-        return entries
-    rows, records, number = plan.superseded, [record.as_dict() for record in plan.records], 1
-    if entries:
-        with writer.folder.opened(lambda found: found.revision_files[-1:]) as snapshot:
-            facts = facts_in(snapshot.files[0], entries[-1].name)
-            held = read_rows(snapshot.files[0], REVISION_SCHEMA)
-        number = len(entries)
-        if held.num_rows < _ROWS_PER_SEGMENT and len(facts["records"]) < _RECORDS_PER_SEGMENT:
-            rows = concatenated([held, rows], REVISION_SCHEMA)
-            records, entries = [*facts["records"], *records], entries[:-1]
-        else:
-            number += 1
-    facts = {"key": plan.document.key.as_dict(), "records": records}
-    return (*entries, writer.stage_revisions(number, rows, facts))

@@ -192,7 +192,7 @@ def test_a_bar_that_vanishes_stands_in_the_revisions(archive: Archive) -> None:
 def test_many_revisions_fill_one_segment_after_the_other(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datasets.archive.preparation._ROWS_PER_SEGMENT", 3)
+    monkeypatch.setattr("datasets.storage.archives.series_writer._ROWS_PER_SEGMENT", 3)
     archive.merge(plain_bars(range(0, 50)))
     for number in range(8):
         archive.merge(changed(plain_bars(range(30, 50)), 3, volume=float(number)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,23 @@ import pyarrow as pa
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import FileCorrupt
 from datasets.storage.archives.archive_files import (
+    REVISION_SCHEMA,
     entry_of,
+    facts_in,
     file_hash,
+    read_rows,
     write_revisions,
     write_rows,
 )
 from datasets.storage.archives.archive_paths import GENERATIONS, REVISIONS, STAGED
+from datasets.storage.archives.revision_records import RevisionRecord
 from datasets.storage.archives.series_document import (
     DOCUMENT_NAME,
     FileEntry,
     SeriesDocument,
     to_json,
 )
-from datasets.storage.archives.series_folder import SeriesFolder
+from datasets.storage.archives.series_folder import SeriesFolder, concatenated
 from datasets.storage.atomic_write import (
     make_durably,
     opened_folder,
@@ -41,6 +45,9 @@ from datasets.storage.paths import SUFFIX
 
 LOCK = ".lock"
 _NEW_DOCUMENT = f".{DOCUMENT_NAME}.tmp"
+# A segment of `_revisions` is written again until it holds this many rows or records.
+_ROWS_PER_SEGMENT = 4096
+_RECORDS_PER_SEGMENT = 256
 
 
 class SeriesWriter:
@@ -62,13 +69,31 @@ class SeriesWriter:
             size = write_rows(path, rows, key, {**facts, "content_hash": hash_found})
         return self._add(entry_of(name, rows, hash_found, size))
 
-    def stage_revisions(self, number: int, rows: pa.Table, facts: Mapping[str, Any]) -> FileEntry:
-        """Write rows with `REVISION_SCHEMA` to `_next/`, for the segment `number`; return its entry."""
+    def stage_revisions(
+        self, rows: pa.Table, records: Sequence[RevisionRecord], key: SeriesKey
+    ) -> tuple[FileEntry, ...]:
+        """Write more rows (`REVISION_SCHEMA`) and records to `_next/`; return the entries of all segments.
+
+        They go to the last segment of `_revisions`, or to a new one where that is full.
+        """
+        entries = () if self.document is None else self.document.revision_files
+        if not (rows.num_rows or records):
+            return entries
+        new, number = [record.as_dict() for record in records], len(entries) + 1
+        if entries:
+            with self.folder.opened(lambda found: found.revision_files[-1:]) as snapshot:
+                earlier = facts_in(snapshot.files[0], entries[-1].name)["records"]
+                held = read_rows(snapshot.files[0], REVISION_SCHEMA)
+            if held.num_rows < _ROWS_PER_SEGMENT and len(earlier) < _RECORDS_PER_SEGMENT:
+                rows = concatenated([held, rows], REVISION_SCHEMA)
+                new, number, entries = [*earlier, *new], number - 1, entries[:-1]
+        facts = {"key": key.as_dict(), "records": new}
         hash_found = file_hash(rows, facts)
         path = self._staged_path(hash_found)
         with store_failures(path):
             size = write_revisions(path, rows, {**facts, "content_hash": hash_found})
-        return self._add(entry_of(f"{REVISIONS}/{number:06}{SUFFIX}", rows, hash_found, size))
+        name = f"{REVISIONS}/{number:06}{SUFFIX}"
+        return (*entries, self._add(entry_of(name, rows, hash_found, size)))
 
     def keep_generation(self) -> None:
         """Place the present files and their document into `_generations/` too, under its number."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from datasets.archive.series_rows import folder_of
 from datasets.archive.spans import clipped, spans_of
 from datasets.bars import IMPORTED
+from datasets.errors import StoreError, StoreFailed
 from datasets.models import Series
 from datasets.storage.archives.series_document import OlderBars, SeriesDocument
-from datasets.storage.archives.year_counts import YearCounts
+from datasets.storage.archives.year_counts import YearCounts, count_years
 from datasets.views import phrases
 
 # The width of a year's bar in the units of its drawing.
@@ -103,4 +106,22 @@ def facts_of(series: Series) -> dict[str, str]:
         "age": phrases.age_in_words(series.fetched_at),
         "bars": f"{series.n_rows:,}",
         "size": phrases.size_in_words(series.bytes),
+    }
+
+
+def archive_facts(found: Series) -> dict[str, Any]:
+    """Return what the files of the archive say; `problem` in place of all where they cannot be read."""
+    try:
+        counts = count_years(folder_of(found.series_key))
+    except (StoreError, StoreFailed) as error:
+        return {"problem": str(error)}
+    document = counts.document
+    return {
+        "years": years_of(counts),
+        "notes": notes_of(document),
+        "generations": generations_of(document),
+        "files": [
+            (entry.name, phrases.bars_in_words(entry.n_rows), phrases.size_in_words(entry.bytes))
+            for entry in reversed(document.files)
+        ],
     }

@@ -18,7 +18,6 @@ from datasets.catalog import lists
 from datasets.errors import DatasetsError, StoreError, StoreFailed
 from datasets.models import Dataset, Series
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
-from datasets.storage.archives.year_counts import count_years
 from datasets.views import phrases
 from datasets.views.form_values import primary_key
 from datasets.views.series import revision_actions, series_facts, series_list
@@ -68,7 +67,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         number=lists.page_number(request.GET.get("page", "")),
     )
     actions = revision_actions.allowed_actions(request.user)
-    context = _row(found, series_list.Counts.of([found])) | _archive(found) | {
+    context = _row(found, series_list.Counts.of([found])) | series_facts.archive_facts(found) | {
         "held": phrases.held_in_words(found, settings.TV_MAX_BARS),
         "facts": phrases.facts_of(found.instrument),
         "page": page,
@@ -102,24 +101,6 @@ def series_file(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     except (StoreError, StoreFailed, FileNotFoundError) as error:
         raise Http404 from error
     return FileResponse(file, as_attachment=True, filename=f"{folder.path.name}_{name}")
-
-
-def _archive(found: Series) -> dict[str, Any]:
-    """Return what the files of the archive say; `problem` in place of all where they cannot be read."""
-    try:
-        counts = count_years(folder_of(found.series_key))
-    except (StoreError, StoreFailed) as error:
-        return {"problem": str(error)}
-    document = counts.document
-    return {
-        "years": series_facts.years_of(counts),
-        "notes": series_facts.notes_of(document),
-        "generations": series_facts.generations_of(document),
-        "files": [
-            (entry.name, phrases.bars_in_words(entry.n_rows), phrases.size_in_words(entry.bytes))
-            for entry in reversed(document.files)
-        ],
-    }
 
 
 def _act(request: HttpRequest, found: Series) -> HttpResponse:
