@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,15 @@ def write_if_changed() -> bool:
     the database.
     """
     path: Path = settings.OUTPUTS_DIR / NAME
-    if _is_recent(path):
-        return False
+    with suppress(OSError):
+        # A clock that was set back does not stop the writing.
+        if 0 <= time.time() - path.stat().st_mtime < _LEAST_AGE_S:
+            return False
     state = _state()
-    if _written_state(path) == state:
-        return False
+    # A file that cannot be read is written again.
+    with suppress(OSError, pa.ArrowException):
+        if (pq.read_schema(path).metadata or {}).get(_STATE_KEY) == state:
+            return False
     schema = SCHEMA.with_metadata({_STATE_KEY: state})
     with store_failures(path), temporary_file(path.parent) as (temporary, file):
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -87,15 +92,6 @@ def write_if_changed() -> bool:
         file.flush()
         temporary.replace(path)
     return True
-
-
-def _is_recent(path: Path) -> bool:
-    try:
-        age_s = time.time() - path.stat().st_mtime
-    except OSError:
-        return False
-    # A clock that was set back does not stop the writing.
-    return 0 <= age_s < _LEAST_AGE_S
 
 
 def _state() -> bytes:
@@ -108,14 +104,6 @@ def _state() -> bytes:
     )
     groups = sorted(datasets, key=lambda row: (row["state"], row["is_pinned"]))
     return json.dumps([SCHEMA.to_string(), groups, series], default=str).encode()
-
-
-def _written_state(path: Path) -> bytes | None:
-    """Return the state that the file was written with; None where there is no readable file."""
-    try:
-        return (pq.read_schema(path).metadata or {}).get(_STATE_KEY)
-    except (OSError, pa.ArrowException):
-        return None
 
 
 def _rows() -> Iterator[dict[str, Any]]:

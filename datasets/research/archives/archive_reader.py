@@ -53,9 +53,12 @@ def read_archived(folder: SeriesFolder, part: Part, as_of_ms: int | None = None)
     if as_of_ms is None:
         found = read_range(folder, _instant(part.start_ms), _instant(part.end_ms))
         forming = {to_ms(each) for each in found.document.forming}
+        ends = (found.document.first_time, found.document.last_time)
+        held = np.array([to_ms(each) for each in ends if each is not None], dtype=np.int64)
     else:
         found = read_range(folder, as_of=from_ms(as_of_ms))
         forming = forming_at(folder, from_ms(as_of_ms))
+        held = times_of(found.rows)
     times = times_of(found.rows)
     is_forming = bool(len(times)) and int(times[-1]) in forming
     first, last = part.bounds(times, is_forming=is_forming)
@@ -71,20 +74,12 @@ def read_archived(folder: SeriesFolder, part: Part, as_of_ms: int | None = None)
         forming_ms=int(times[-1]) if is_forming and last == len(times) else NEVER,
         next_ms=next_ms,
         closed_by_ms=closed_by(facts) if at_end and not is_forming else NEVER,
-        coverage=coverage_of(_held(found, as_of_ms), part.start_ms),
+        coverage=coverage_of(held, part.start_ms),
     )
 
 
 def _instant(milliseconds: int | None) -> Any:
     return None if milliseconds is None else from_ms(milliseconds)
-
-
-def _held(found: ArchivedBars, as_of_ms: int | None) -> Any:
-    """Return the first and the last opening that the archive could give."""
-    if as_of_ms is not None:
-        return times_of(found.rows)
-    ends = [found.document.first_time, found.document.last_time]
-    return np.array([to_ms(each) for each in ends if each is not None], dtype=np.int64)
 
 
 def _next_ms(folder: SeriesFolder, part: Part, found: ArchivedBars, as_of_ms: int | None) -> int:
@@ -103,26 +98,19 @@ def _next_ms(folder: SeriesFolder, part: Part, found: ArchivedBars, as_of_ms: in
 def _facts(found: ArchivedBars) -> dict[str, Any]:
     """Return what a dataset's file would say of these bars."""
     document, rows = found.document, found.rows
-    first, last = _ends(found)
+    times = rows["time"]
     return {
         "key": document.key.as_dict() | {"n_bars": rows.num_rows},
         "content_hash": content_hash(rows.select(BAR_COLUMNS)),
         "n_rows": rows.num_rows,
-        "first_time": first,
-        "last_time": last,
+        "first_time": times[0].as_py().isoformat() if len(times) else None,
+        "last_time": times[-1].as_py().isoformat() if len(times) else None,
         "last_bar_final": document.is_last_final,
         "fetched_at": document.fetched_at.isoformat(),
         "instrument": document.instrument.as_dict(),
         "is_limited": False,
         "doubts": {},
     }
-
-
-def _ends(found: ArchivedBars) -> tuple[str | None, str | None]:
-    times = found.rows["time"]
-    if not len(times):
-        return None, None
-    return times[0].as_py().isoformat(), times[-1].as_py().isoformat()
 
 
 def begins_before(document: SeriesDocument | None, held_from_ms: int) -> bool:

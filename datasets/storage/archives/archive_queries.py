@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasets.errors import FileMissing
 from datasets.storage.archives.archive_files import (
     REVISION_SCHEMA,
     SEEN_SCHEMA,
@@ -19,7 +18,7 @@ from datasets.storage.archives.archive_files import (
     times_of,
     to_ms,
 )
-from datasets.storage.archives.series_document import FileEntry, Generation, SeriesDocument
+from datasets.storage.archives.series_document import FileEntry, SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder, concatenated
 
 
@@ -77,7 +76,7 @@ def read_range(
             return ArchivedBars(concatenated(tables, SEEN_SCHEMA), snapshot.document)
     with folder.opened(lambda found: found.revision_files) as snapshot:
         document = snapshot.document
-        generation = _generation_at(document, as_of)
+        generation = document.generation_at(as_of)
         replaced = _replaced_later(snapshot.files, generation.number, as_of, first_ms, last_ms)
     if generation != document.generation:
         present = read_range(folder.earlier(generation.number), start, end)
@@ -100,7 +99,7 @@ def read_newest(
     if as_of is not None:
         found = read_range(folder, as_of=as_of)
         return ArchivedBars(_last(found.rows, n_bars), found.document)
-    with folder.opened(lambda found: _newest(found.files, n_bars)) as snapshot:
+    with folder.opened(lambda found: found.newest_files(n_bars)) as snapshot:
         tables: list[pa.Table] = []
         missing = n_bars
         for file in reversed(snapshot.files):
@@ -154,28 +153,8 @@ def _within(
     ]
 
 
-def _newest(files: Sequence[FileEntry], n_bars: int) -> list[FileEntry]:
-    chosen: list[FileEntry] = []
-    for entry in reversed(files):
-        if sum(each.n_rows for each in chosen) >= n_bars:
-            break
-        chosen.insert(0, entry)
-    return chosen
-
-
 def _last(rows: pa.Table, n_rows: int) -> pa.Table:
     return rows.slice(max(0, rows.num_rows - n_rows))
-
-
-def _generation_at(document: SeriesDocument, as_of: datetime) -> Generation:
-    for generation in reversed(document.generations):
-        if generation.began_at <= as_of:
-            return generation
-    began_at = document.generations[0].began_at
-    raise FileMissing(
-        f"Nothing of {document.key} was archived at {as_of.isoformat()}; its archive begins at "
-        f"{began_at.isoformat()}. Ask for a later instant."
-    )
 
 
 def _replaced_later(

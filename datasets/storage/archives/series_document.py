@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from datasets.bars import Instrument
 from datasets.bars.series_keys import SeriesKey
+from datasets.errors import FileMissing
 from datasets.storage.metadata import tvdatafeed_version
 
 DOCUMENT_NAME = "series.json"
@@ -145,6 +146,26 @@ class SeriesDocument:
     def is_last_final(self) -> bool:
         """Whether the newest bar was final when it was received."""
         return self.last_time not in self.forming
+
+    def newest_files(self, n_bars: int) -> list[FileEntry]:
+        """Return the files with the newest `n_bars` bars, or all where there are fewer."""
+        chosen: list[FileEntry] = []
+        for entry in reversed(self.files):
+            if sum(each.n_rows for each in chosen) >= n_bars:
+                break
+            chosen.insert(0, entry)
+        return chosen
+
+    def generation_at(self, as_of: datetime) -> Generation:
+        """Return the generation of this instant; raise `FileMissing` for one before the archive's first fetch."""
+        for generation in reversed(self.generations):
+            if generation.began_at <= as_of:
+                return generation
+        began_at = self.generations[0].began_at
+        raise FileMissing(
+            f"Nothing of {self.key} was archived at {as_of.isoformat()}; its archive begins at "
+            f"{began_at.isoformat()}. Ask for a later instant."
+        )
 
     @property
     def file_facts(self) -> dict[str, Any]:

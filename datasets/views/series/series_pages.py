@@ -107,7 +107,16 @@ def _act(request: HttpRequest, found: Series) -> HttpResponse:
     """Do the form's action, and show the page again."""
     name = request.POST.get("action", "")
     if "revision" not in request.POST:
-        return _refresh(request, found, name)
+        if name != "refresh" or not is_allowed(request.user, MAY_FETCH_AGAIN):
+            raise PermissionDenied
+        try:
+            serving.refresh_series(found, via="page", by=request.user.get_username())
+        except DatasetsError as error:
+            _say(request, "", [str(error)])
+        else:
+            queued = f"{found} is queued: the fetch requests the bars since the newest one."
+            _say(request, queued, [])
+        return HttpResponseRedirect(request.get_full_path())
     number = primary_key(request.POST["revision"])
     chosen = list(found.revisions.filter(pk=number).select_related("series"))
     done = revision_actions.act(request.user, name, chosen, via="page")
@@ -115,18 +124,6 @@ def _act(request: HttpRequest, found: Series) -> HttpResponse:
         _say(request, done.sentence if not done.problems else "", done.problems)
     else:
         _say(request, "", ["There is no such revision."])
-    return HttpResponseRedirect(request.get_full_path())
-
-
-def _refresh(request: HttpRequest, found: Series, name: str) -> HttpResponse:
-    if name != "refresh" or not is_allowed(request.user, MAY_FETCH_AGAIN):
-        raise PermissionDenied
-    try:
-        serving.refresh_series(found, via="page", by=request.user.get_username())
-    except DatasetsError as error:
-        _say(request, "", [str(error)])
-    else:
-        _say(request, f"{found} is queued: the fetch requests the bars since the newest one.", [])
     return HttpResponseRedirect(request.get_full_path())
 
 
