@@ -21,7 +21,7 @@ from datasets.storage.archives.archive_files import (
     to_ms,
 )
 from datasets.storage.archives.revision_records import RevisionState
-from datasets.storage.archives.series_document import Basis, Generation, OlderBars
+from datasets.storage.archives.series_document import Basis, Generation
 
 # A feed can be half adjusted on the day of a split, so a later fetch has to find the same basis.
 CONFIRMED_AFTER = timedelta(hours=1)
@@ -38,7 +38,7 @@ def begin_generation(arrival: Arrival, audit: Audit) -> MergePlan:
     times = arrival.times
     first = from_ms(int(times[0]))
     basis = audit.basis if audit.finding is not Finding.FEED_CHANGED else None
-    awaiting = _awaiting(document.awaiting, document.generation, document.first_time, first, basis)
+    awaiting = () if basis is None else document.older_bars(first, basis)
     is_open = bool(awaiting)
     record = record_of(
         audit, audit.changed, document, arrival.at,
@@ -76,25 +76,6 @@ def begin_generation(arrival: Arrival, audit: Audit) -> MergePlan:
         records=(record,),
         begins_generation=True,
     )
-
-
-def _awaiting(
-    pieces: tuple[OlderBars, ...],
-    generation: Generation,
-    held_from: datetime | None,
-    first: datetime,
-    basis: Basis | None,
-) -> tuple[OlderBars, ...]:
-    """Return the older bars that wait for the step to be confirmed, oldest first."""
-    if basis is None:
-        return ()
-    earlier = [
-        OlderBars(piece.generation, min(piece.before, first), piece.basis.then(basis))
-        for piece in pieces
-    ]
-    if held_from is not None and held_from < first:
-        earlier.append(OlderBars(generation.number, first, basis))
-    return tuple(earlier)
 
 
 def is_confirmed(arrival: Arrival, audit: Audit) -> bool:

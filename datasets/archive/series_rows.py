@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 from django.conf import settings
@@ -16,8 +15,6 @@ from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.revision_records import RevisionRecord, read_records
 from datasets.storage.archives.series_document import DOCUMENT_NAME, SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
-
-_RECORD_FIELDS = [field.name for field in fields(RevisionRecord)]
 
 
 def archive_root() -> Path:
@@ -56,30 +53,9 @@ def record_series(
     Series.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
     )
-    _record_revisions(row.pk, records, fetch_id)
-    return row.pk
-
-
-def _record_revisions(
-    series_id: int, records: Iterable[RevisionRecord], fetch_id: int | None
-) -> None:
     for record in records:
-        if record.decided_at is not None and not record.n_bars:
-            # A decision about an earlier finding.
-            Revision.objects.filter(series_id=series_id, number=record.number).update(
-                state=record.state.value,
-                decided_at=record.decided_at,
-                decided_by=record.decided_by,
-            )
-            continue
-        values = {name: getattr(record, name) for name in _RECORD_FIELDS if name != "number"}
-        if fetch_id is not None:
-            values["fetch_id"] = fetch_id
-        Revision.objects.update_or_create(
-            series_id=series_id,
-            number=record.number,
-            defaults={**values, "state": record.state.value},
-        )
+        Revision.record(row.pk, record, fetch_id=fetch_id)
+    return row.pk
 
 
 def lock_datasets(key: SeriesKey) -> list[Dataset]:

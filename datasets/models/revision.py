@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from django.db import models
 
 from datasets.models.fetch import Fetch
 from datasets.models.series import Series
+from datasets.storage.archives.revision_records import RevisionRecord
 
 
 class Revision(models.Model):
@@ -75,3 +78,21 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.series} {self.finding} {self.found_at:%Y-%m-%d}"
+
+    @classmethod
+    def record(cls, series_id: int, record: RevisionRecord, *, fetch_id: int | None = None) -> None:
+        """Add or update the row of a record from the series' files, or of the finding that it decides."""
+        if record.decided_at is not None and not record.n_bars:
+            # A decision about an earlier finding.
+            cls.objects.filter(series_id=series_id, number=record.number).update(
+                state=record.state.value,
+                decided_at=record.decided_at,
+                decided_by=record.decided_by,
+            )
+            return
+        values = {field.name: getattr(record, field.name) for field in fields(record)}
+        values["state"] = record.state.value
+        if fetch_id is not None:
+            values["fetch_id"] = fetch_id
+        number = values.pop("number")
+        cls.objects.update_or_create(series_id=series_id, number=number, defaults=values)

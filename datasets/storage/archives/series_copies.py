@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from datasets.storage.archives.archive_paths import STAGED
 from datasets.storage.archives.archive_queries import read_range
 from datasets.storage.archives.series_document import DOCUMENT_NAME
 from datasets.storage.archives.series_folder import SeriesFolder
-from datasets.storage.archives.series_writer import LOCK, writing
+from datasets.storage.archives.series_writer import LOCK, link_or_copy, writing
 
 
 def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, list[str]]:
@@ -29,18 +28,10 @@ def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, li
                 for path in sorted(series.rglob("*")):
                     name = path.relative_to(root)
                     if path.is_file() and path.name != LOCK and STAGED not in name.parts:
-                        _copy(path, target / name)
+                        (target / name).parent.mkdir(parents=True, exist_ok=True)
+                        link_or_copy(path, target / name)
                         n_files += 1
             read_range(SeriesFolder(target / series.relative_to(root)))
         except StoreError as error:
             faults.append(f"{series.relative_to(root)}: {error}")
     return n_files, faults
-
-
-def _copy(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(path)
-    except OSError:
-        # Another disk, or a file system without hard links.
-        shutil.copy2(path, target)

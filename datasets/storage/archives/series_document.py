@@ -147,6 +147,19 @@ class SeriesDocument:
         """Whether the newest bar was final when it was received."""
         return self.last_time not in self.forming
 
+    def older_bars(self, before: datetime, step: Basis) -> tuple[OlderBars, ...]:
+        """Return all bars that open before `before`, with their steps to the basis after `step`, oldest first.
+
+        They are the present bars, and those of earlier generations that wait already.
+        """
+        older = [
+            OlderBars(piece.generation, min(piece.before, before), piece.basis.then(step))
+            for piece in self.awaiting
+        ]
+        if self.first_time is not None and self.first_time < before:
+            older.append(OlderBars(self.generation.number, before, step))
+        return tuple(older)
+
     def newest_files(self, n_bars: int) -> list[FileEntry]:
         """Return the files with the newest `n_bars` bars, or all where there are fewer."""
         chosen: list[FileEntry] = []

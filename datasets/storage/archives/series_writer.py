@@ -202,10 +202,14 @@ def _clear_generations(folder: SeriesFolder, document: SeriesDocument) -> None:
 def _link(file: Path, target: Path) -> None:
     with suppress(FileNotFoundError):
         target.unlink()
+    link_or_copy(file, target)
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """Place the file at `target` too; copy it on another disk, or without hard links. Raises `OSError`."""
     try:
         target.hardlink_to(file)
     except OSError:
-        # A file system without hard links.
         shutil.copy2(file, target)
 
 
