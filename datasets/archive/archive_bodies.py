@@ -24,6 +24,7 @@ from datasets.storage.archives.archive_queries import (
     read_range,
 )
 from datasets.storage.archives.series_document import SeriesDocument
+from datasets.storage.archives.series_folder import SeriesFolder
 
 # The most bars in one reply; about 100 MB of JSON.
 MOST_BARS = 1_000_000
@@ -57,6 +58,32 @@ class ArchiveRequest:
     fields: tuple[str, ...] = ()
     format: str = "json"
 
+    def read(self, folder: SeriesFolder) -> ArchivedBars:
+        """Return the bars of the archive, all columns; errors as for `render_archive`."""
+        has_range = self.start is not None or self.end is not None
+        if self.n_bars is not None and not has_range:
+            found = read_newest(folder, self.n_bars, as_of=self.as_of)
+        else:
+            found = read_range(folder, self.start, self.end, as_of=self.as_of)
+        rows = found.rows
+        if self.closed:
+            forming = [to_ms(each) for each in found.document.forming]
+            if self.as_of is not None:
+                forming = sorted(forming_at(folder, self.as_of))
+            is_forming = np.isin(times_of(rows), np.array(forming, dtype=np.int64))
+            rows = rows.filter(pa.array(~is_forming))
+        if self.n_bars is not None:
+            rows = rows.slice(max(0, rows.num_rows - self.n_bars))
+        if rows.num_rows > MOST_BARS:
+            raise InvalidRequest(
+                {
+                    "start": [
+                        f"These are {rows.num_rows} bars; one reply has at most {MOST_BARS}. Ask in parts."
+                    ]
+                }
+            )
+        return ArchivedBars(rows.combine_chunks(), found.document)
+
 
 class ArchiveBody(NamedTuple):
     """The body of a reply, and the headers that say what the archive holds."""
@@ -70,7 +97,7 @@ def render_archive(series: Series, request: ArchiveRequest) -> ArchiveBody:
 
     Raises `InvalidRequest` for more than `MOST_BARS` bars, and the errors of `read_range`.
     """
-    found = _read(series, request)
+    found = request.read(folder_of(series.series_key))
     part = found.rows.select(BAR_COLUMNS)
     bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
     facts = covered_part(found.document, request)
@@ -86,33 +113,6 @@ def render_archive(series: Series, request: ArchiveRequest) -> ArchiveBody:
         if value is not None
     )
     return ArchiveBody(bars, headers)
-
-
-def _read(series: Series, request: ArchiveRequest) -> ArchivedBars:
-    folder = folder_of(series.series_key)
-    has_range = request.start is not None or request.end is not None
-    if request.n_bars is not None and not has_range:
-        found = read_newest(folder, request.n_bars, as_of=request.as_of)
-    else:
-        found = read_range(folder, request.start, request.end, as_of=request.as_of)
-    rows = found.rows
-    if request.closed:
-        forming = [to_ms(each) for each in found.document.forming]
-        if request.as_of is not None:
-            forming = sorted(forming_at(folder, request.as_of))
-        is_forming = np.isin(times_of(rows), np.array(forming, dtype=np.int64))
-        rows = rows.filter(pa.array(~is_forming))
-    if request.n_bars is not None:
-        rows = rows.slice(max(0, rows.num_rows - request.n_bars))
-    if rows.num_rows > MOST_BARS:
-        raise InvalidRequest(
-            {
-                "start": [
-                    f"These are {rows.num_rows} bars; one reply has at most {MOST_BARS}. Ask in parts."
-                ]
-            }
-        )
-    return ArchivedBars(rows.combine_chunks(), found.document)
 
 
 def covered_part(document: SeriesDocument, request: ArchiveRequest) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from datasets.storage.archives.archive_files import (
     REVISION_SCHEMA,
     SEEN_SCHEMA,
     from_ms,
-    read_rows,
     times_of,
 )
 from datasets.storage.archives.archive_paths import file_name, relative_folder
@@ -143,7 +142,10 @@ def with_older_bars(
 
 
 def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
-    """Write the files of the new state; return its document with their entries."""
+    """Write the files of the new state; return its document with their entries.
+
+    Raises `StoreFailed` where a bar would be lost.
+    """
     entries: dict[str, FileEntry] = {}
     if plan.begins_generation:
         writer.keep_generation()
@@ -157,11 +159,12 @@ def _stage(writer: SeriesWriter, plan: MergePlan) -> SeriesDocument:
         removed = plan.removed[removed_years == year]
         some = added["time"][0].as_py() if added.num_rows else from_ms(int(removed[0]))
         name = file_name(some, key.timeframe)
-        held = SEEN_SCHEMA.empty_table()
-        if name in entries:
-            with writer.folder.opened(lambda found: [entries[name]]) as snapshot:  # noqa: B023
-                held = read_rows(snapshot.files[0], SEEN_SCHEMA)
-        rows = _merged(held, added, removed)
+        held = writer.read_held(entries[name]) if name in entries else SEEN_SCHEMA.empty_table()
+        kept = held.filter(pa.array(~np.isin(times_of(held), removed))) if len(removed) else held
+        rows = together([kept, added], SEEN_SCHEMA)
+        n_expected = held.num_rows - len(np.unique(removed)) + added.num_rows
+        if rows.num_rows != n_expected or np.any(np.diff(times_of(rows)) <= 0):
+            raise _loss()
         if rows.num_rows:
             entries[name] = writer.stage_rows(name, rows, key, facts)
         else:
@@ -180,18 +183,6 @@ def _years(times: Integers, timeframe: Timeframe) -> Integers:
     if not timeframe.is_intraday:
         return np.zeros(len(times), dtype=np.int64)
     return times.view("M8[ms]").astype("M8[Y]").astype(np.int64)
-
-
-def _merged(held: pa.Table, added: pa.Table, removed: Integers) -> pa.Table:
-    """Return the rows of one file after the merge; raise `StoreFailed` where a bar would be lost."""
-    kept = held
-    if len(removed):
-        kept = held.filter(pa.array(~np.isin(times_of(held), removed)))
-    rows = together([kept, added], SEEN_SCHEMA)
-    n_expected = held.num_rows - len(np.unique(removed)) + added.num_rows
-    if rows.num_rows != n_expected or np.any(np.diff(times_of(rows)) <= 0):
-        raise _loss()
-    return rows
 
 
 def _loss() -> StoreFailed:

@@ -19,6 +19,7 @@ from datasets.bars.series_keys import SeriesKey
 from datasets.errors import FileCorrupt
 from datasets.storage.archives.archive_files import (
     REVISION_SCHEMA,
+    SEEN_SCHEMA,
     entry_of,
     facts_in,
     file_hash,
@@ -58,6 +59,11 @@ class SeriesWriter:
         self.document = folder.document()
         self.is_committed = False
         self._staged: list[FileEntry] = []
+
+    def read_held(self, entry: FileEntry) -> pa.Table:
+        """Return the bars with `SEEN_SCHEMA` of a present file. Raises as `SeriesFolder.opened`."""
+        with self.folder.opened(lambda _: [entry]) as snapshot:
+            return read_rows(snapshot.files[0], SEEN_SCHEMA)
 
     def stage_rows(
         self, name: str, rows: pa.Table, key: SeriesKey, facts: Mapping[str, Any]
