@@ -60,18 +60,18 @@ def earliest_next(opened: int, length: BarLength, calendar: Calendar) -> int:
 
     The calendar's hours must be known.
     """
-    times = np.array([opened], dtype=np.int64)
-    days = bar_days(times, calendar, length)
+    days = bar_days(np.array([opened], dtype=np.int64), calendar, length)
     table = days.table
+    # The table may end before the next session of a market that seldom trades.
+    end_of_table = max(int(table.closes[-1]), opened + MINUTE_MS)
+    opens = np.append(table.opens, end_of_table)
     if length.minutes is None:
         _, until = period_starts(days.dates, length, calendar)
-        return int(table.opens[np.searchsorted(table.dates, until[0])])
-    next_day = int(table.opens[np.searchsorted(table.dates, days.dates[0], "right")])
+        return int(opens[np.searchsorted(table.dates, until[0])])
+    until_end = opened + length.minutes * MINUTE_MS
     # A new bar can open after a break.
     period = int(np.searchsorted(table.period_opens, opened, "right"))
-    after_break = int(table.period_opens[period])
-    until_end = opened + length.minutes * MINUTE_MS
-    if not days.is_inside[0]:
+    if not days.is_inside[0] or until_end < table.period_closes[period - 1]:
         return until_end
-    end = int(table.period_closes[period - 1])
-    return until_end if until_end < end else min(after_break, next_day)
+    next_day = int(opens[np.searchsorted(table.dates, days.dates[0], "right")])
+    return min(int(np.append(table.period_opens, end_of_table)[period]), next_day)
