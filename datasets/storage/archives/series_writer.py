@@ -1,6 +1,6 @@
 """Writing of a series' archive: files under their hashes first, `series.json` next, their own names last.
 
-Docs: `docs/decisions/0012-archive-commits-by-series-json.md`.
+Docs: `docs/decisions/0014-archive-commits-by-series-json.md`.
 """
 
 from __future__ import annotations
