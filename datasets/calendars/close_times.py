@@ -62,16 +62,15 @@ def earliest_next(opened: int, length: BarLength, calendar: Calendar) -> int:
     """
     days = bar_days(np.array([opened], dtype=np.int64), calendar, length)
     table = days.table
-    # The table may end before the next session of a market that seldom trades.
-    end_of_table = max(int(table.closes[-1]), opened + MINUTE_MS)
-    opens = np.append(table.opens, end_of_table)
+    soonest = opened + MINUTE_MS
     if length.minutes is None:
         _, until = period_starts(days.dates, length, calendar)
-        return int(opens[np.searchsorted(table.dates, until[0])])
+        return table.opening_from(int(until[0]), after_ms=soonest)
     until_end = opened + length.minutes * MINUTE_MS
     # A new bar can open after a break.
     period = int(np.searchsorted(table.period_opens, opened, "right"))
     if not days.is_inside[0] or until_end < table.period_closes[period - 1]:
         return until_end
-    next_day = int(opens[np.searchsorted(table.dates, days.dates[0], "right")])
-    return min(int(np.append(table.period_opens, end_of_table)[period]), next_day)
+    next_day = table.opening_from(int(days.dates[0]) + 1, after_ms=soonest)
+    is_last = period == len(table.period_opens)
+    return next_day if is_last else min(int(table.period_opens[period]), next_day)

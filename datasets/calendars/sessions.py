@@ -63,6 +63,17 @@ class Sessions:
         places = np.minimum(np.searchsorted(self.dates, dates), len(self) - 1)
         return np.where(self.dates[places] == dates, places, -1)
 
+    def opening_from(self, date: int, *, after_ms: int) -> int:
+        """Return the opening of the first session of `date` or later, UNIX milliseconds.
+
+        The table can end before: some calendars name single days only. Then the result is the end
+        of the last session, or `after_ms` where that is later.
+        """
+        place = int(np.searchsorted(self.dates, date))
+        if place < len(self):
+            return int(self.opens[place])
+        return max(int(self.closes[-1]), after_ms) if len(self) else after_ms
+
     def between(self, start_ms: int, end_ms: int) -> Sessions:
         """Return the sessions that open at `start_ms` or later and before `end_ms`."""
         first, last = (int(n) for n in np.searchsorted(self.opens, [start_ms, end_ms]))

@@ -131,13 +131,13 @@ def _calendar_windows(
     # Without a session by the calendar, the end is the close of the last bar.
     ends = np.where(has_session, table.closes[last_row], 0)
     opens = _day_openings(times, day_first, base, days)
-    is_whole = dates[0] <= table.dates[first_row[0]]
+    is_whole = first_row[0] == len(table) or dates[0] <= table.dates[first_row[0]]
     if base.minutes is not None:
         # For longer bars the date decides: their stamps can be before the session's beginning.
         is_whole &= times[0] <= opens[0]
     last_sure = int(ends[-1])
     if is_late or (base.minutes is not None and not has_session[-1]):
-        last_sure = int(table.opens[np.searchsorted(table.dates, until[-1])])
+        last_sure = table.opening_from(int(until[-1]), after_ms=int(times[-1]) + 1)
     return Windows(
         begin=day_first[chosen],
         opens=opens[chosen],
