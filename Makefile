@@ -42,7 +42,7 @@ bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) 
 lint: fitting-venv $(DEV_PACKAGES) ## Check the code's form
 	@status=0; $(BIN)/ruff format --check || status=1; $(BIN)/ruff check || status=1; exit $$status
 
-types: fitting-venv $(DEV_PACKAGES) ## Check the types
+types: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) ## Check the types
 	@$(BIN)/mypy
 
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt

@@ -53,12 +53,15 @@ def token(django_user_model: type[User]) -> tuple[ApiToken, dict[str, str]]:
 
 
 def no_look_at_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: Any, **named: Any) -> None:
-        raise AssertionError("the file system was used")
+    def refusing(name: str) -> Callable[..., None]:
+        def fail(*arguments: Any, **named: Any) -> None:
+            raise AssertionError(f"the file system was used: {name}{arguments}")
+
+        return fail
 
     for name in ("stat", "open", "scandir"):
-        monkeypatch.setattr(os, name, fail)
-    monkeypatch.setattr(caches["counts"], "add", fail)
+        monkeypatch.setattr(os, name, refusing(name))
+    monkeypatch.setattr(caches["counts"], "add", refusing("counts.add"))
 
 
 @pytest.mark.parametrize("headers", [{}, GZIP, {"Accept": "text/csv"}], ids=["plain", "gzip", "csv"])  # fmt: skip
