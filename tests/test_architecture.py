@@ -27,6 +27,7 @@ PACKAGES = [
     "catalog",
     "archive",
     "importing",
+    "watchlists",
     "fetching",
     "serving",
     "api",

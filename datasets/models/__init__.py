@@ -1,4 +1,4 @@
-"""The tables: series, revisions, datasets, calendars, fetches, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, workers, the sign-in and API tokens."""
 
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.calendar_version import CalendarVersion
@@ -7,8 +7,10 @@ from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
 from datasets.models.key_columns import KeyedModel
 from datasets.models.revision import Revision
+from datasets.models.schedule import Schedule
 from datasets.models.series import Series
 from datasets.models.sign_in_state import SignIn
+from datasets.models.watchlist import WatchedSymbol, Watchlist
 from datasets.models.worker import Worker
 
 # Migration 0002 takes `in_ninety_days` from here.
@@ -21,8 +23,11 @@ __all__ = [
     "KeyedModel",
     "NOTED_FOR",
     "Revision",
+    "Schedule",
     "Series",
     "SignIn",
+    "WatchedSymbol",
+    "Watchlist",
     "Worker",
     "hash_secret",
     "in_ninety_days",

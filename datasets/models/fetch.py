@@ -23,6 +23,14 @@ class Fetch(KeyedModel):
 
     ACTIVE = (State.QUEUED, State.RUNNING)
 
+    class Priority(models.IntegerChoices):
+        """The order of the queue: a lower number begins first."""
+
+        PERSON = 0, "person"
+        API = 1, "API"
+        SCHEDULE = 2, "schedule"
+        BACKFILL = 3, "backfill"
+
     state = models.CharField(
         max_length=9,
         choices=State.choices,
@@ -67,8 +75,15 @@ class Fetch(KeyedModel):
     requested_by = models.CharField(
         max_length=150, blank=True, help_text="A user, or a client's address."
     )
-    requested_via = models.CharField(max_length=16, help_text="api, page, admin or command.")
+    requested_via = models.CharField(
+        max_length=16, help_text="api, page, admin, command or schedule."
+    )
     requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
+    priority = models.PositiveSmallIntegerField(
+        choices=Priority.choices,
+        default=Priority.PERSON,
+        help_text="Fetches with a lower number begin first.",
+    )
     turn = models.PositiveIntegerField(
         default=0,
         help_text="Fetches with a lower turn begin first; each fetch of a client has its own turn.",
@@ -110,6 +125,7 @@ class Fetch(KeyedModel):
         indexes = [
             # For the next fetch, and for the number of a client's queued fetches. Without these
             # indexes both queries would slow down as the queue grows.
+            models.Index(fields=["state", "priority", "turn", "id"], name="fetch_state_priority"),
             models.Index(fields=["state", "turn", "id"], name="fetch_state_turn"),
             models.Index(fields=["state", "requested_by", "turn"], name="fetch_state_client"),
         ]
