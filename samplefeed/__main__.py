@@ -25,7 +25,13 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, help="serve the bars of a recording or a CSV")
     parser.add_argument("--symbol", help="the symbol of the CSV of --replay, as EXCHANGE:SYMBOL")
     parser.add_argument("--timeframe", help="the timeframe of the recording or CSV")
-    parser.add_argument("--fault", action="append", default=[], help="arm a fault for all callers")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[=JSON]",
+        help="arm a fault for all callers; the JSON object holds its arguments",
+    )
     parser.add_argument("--list-faults", action="store_true", help="print all faults and end")
     parser.add_argument("--plan-window", type=int, default=40_000, metavar="BARS")
     parser.add_argument("--first-reply", type=int, default=20_000, metavar="BARS")
@@ -78,10 +84,11 @@ def _make_feed(arguments: argparse.Namespace) -> Feed:
     feed = Feed(options=options, clock=Clock(arguments.now))
     if arguments.replay is not None:
         feed.replay = load_replay(arguments.replay, arguments.symbol, arguments.timeframe)
-    for name in arguments.fault:
+    for text in arguments.fault:
+        name, _, args = text.partition("=")
         if name not in FAULTS:
             raise ValueError(f"there is no fault {name!r}; --list-faults names them all.")
-        feed.armed.arm(ArmedFault(name, times=None))
+        feed.armed.arm(ArmedFault(name, times=None, args=json.loads(args or "{}")))
     return feed
 
 

@@ -7,6 +7,8 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
+from samplefeed.changes import CHANGES, Change, read_change
+
 
 @dataclass
 class Stats:
@@ -42,17 +44,32 @@ class ArmedFault:
     times: int | None = 1
     args: dict[str, Any] = field(default_factory=dict)
 
+    def change(self) -> Change | None:
+        """Return the change of a symbol's history, or None for other faults. Raises `ValueError`."""
+        return read_change(self.name, self.args) if self.name in CHANGES else None
+
 
 class ArmedFaults:
     """Armed faults, in the order of their requests."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
+        self._changes: dict[str, tuple[Change, ...]] = {}
 
     def arm(self, fault: ArmedFault) -> None:
-        """Add a fault; faults armed before it come first."""
+        """Add a fault; faults armed before it come first.
+
+        Raises `ValueError` for a change of the history without its arguments.
+        """
+        change = fault.change()
+        if change is not None:
+            self._changes[change.symbol] = (*self.changes_of(change.symbol), change)
         if fault.times is None or fault.times > 0:
             self._armed.append(fault)
+
+    def changes_of(self, full_symbol: str) -> tuple[Change, ...]:
+        """Return the changes of the symbol's history, in the order of their requests."""
+        return self._changes.get(full_symbol, ())
 
     def take(self, names: Container[str]) -> ArmedFault | None:
         """Return the first armed fault among `names` and count it as used once."""
@@ -68,6 +85,7 @@ class ArmedFaults:
     def clear(self) -> None:
         """Disarm everything."""
         self._armed.clear()
+        self._changes.clear()
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the faults that are still armed."""

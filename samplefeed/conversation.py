@@ -151,6 +151,9 @@ class Conversation:
             )
             return
         self.feed.stats.symbols[resolution.asked_for] += 1
+        if self.feed.is_away(resolution.asked_for):
+            self.channel.cut()
+            return
         address = Address(str(chart_id), str(series_id), str(turnaround), str(symbol_id))
         refusal = replies.refusal(self.feed, address, resolution, str(timeframe))
         if refusal is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from samplefeed.changes import is_away
 from samplefeed.clock import Clock
 from samplefeed.control import ArmedFaults, Stats
 from samplefeed.faults import CONVERSATION_FAULTS
 from samplefeed.instruments import find_instrument
-from samplefeed.listings import Listing, SyntheticListing
+from samplefeed.listings import ChangedListing, Listing, SyntheticListing
 from samplefeed.tokens import Tokens
 
 
@@ -41,10 +42,19 @@ class Feed:
         if exchange == "FAULT" and name.lower() not in CONVERSATION_FAULTS:
             return None
         instrument = find_instrument(full_symbol)
-        return None if instrument is None else SyntheticListing(instrument)
+        if instrument is None:
+            return None
+        changes = self.armed.changes_of(full_symbol)
+        listing = SyntheticListing(instrument)
+        return ChangedListing(listing, changes, self.clock.now()) if changes else listing
+
+    def is_away(self, full_symbol: str) -> bool:
+        """Return whether the symbol has an outage now."""
+        return is_away(self.armed.changes_of(full_symbol), self.clock.now())
 
     def reset(self) -> None:
         """Reset all state except the number of open connections."""
+        self.clock.reset()
         self.stats = Stats(connections_open=self.stats.connections_open)
         self.armed.clear()
         self.tokens.reset()

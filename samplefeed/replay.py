@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class ReplayListing:
         self.full_symbol = symbol
         self.delay = int(recording.facts.get("delay", 0))
         self.denied_group = ""
+        self.cache_key: Hashable = symbol
 
     def supports(self, timeframe: Timeframe) -> bool:
         """Return whether the recording has this timeframe; without a named timeframe, always True."""

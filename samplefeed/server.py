@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 
 from samplefeed import search, site
 from samplefeed.channel import Channel
+from samplefeed.clock import parse_instant
 from samplefeed.control import ArmedFault
 from samplefeed.conversation import Conversation
 from samplefeed.faults import FAULTS, UPGRADE_FAULTS
@@ -33,6 +34,7 @@ def make_app(feed: Feed) -> web.Application:
     search.add_routes(app, feed)
     app.router.add_get("/control/stats", show_stats)
     app.router.add_post("/control/fault", arm_fault)
+    app.router.add_post("/control/clock", set_clock)
     app.router.add_post("/control/reset", reset)
     return app
 
@@ -114,10 +116,9 @@ async def show_stats(request: web.Request) -> web.Response:
 async def arm_fault(request: web.Request) -> web.Response:
     """Arm a fault for the next callers."""
     try:
-        fault = read_fault(await request.json())
+        request.app[FEED].armed.arm(read_fault(await request.json()))
     except ValueError as error:
         return web.json_response({"error": str(error)}, status=400)
-    request.app[FEED].armed.arm(fault)
     return web.json_response({"armed": request.app[FEED].armed.as_json()})
 
 
@@ -135,8 +136,19 @@ def read_fault(body: Any) -> ArmedFault:
     return ArmedFault(str(name), times, args)
 
 
+async def set_clock(request: web.Request) -> web.Response:
+    """Stop the clock at the instant `now`, or let it run with the wall clock."""
+    try:
+        text = (await request.json())["now"]
+        request.app[FEED].clock.frozen_at = None if text is None else parse_instant(text)
+    except (ValueError, TypeError, KeyError):
+        error = "The body is an object with now: an instant in ISO 8601, or null."
+        return web.json_response({"error": error}, status=400)
+    return web.json_response({})
+
+
 async def reset(request: web.Request) -> web.Response:
-    """Reset counts and faults."""
+    """Reset counts, faults and the clock."""
     request.app[FEED].reset()
     return web.json_response({})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,10 +46,10 @@ class Series:
     resent: list[list[Any]] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[Hashable, str, str, str]:
         """Return the key of the series in caches."""
         return (
-            self.listing.full_symbol,
+            self.listing.cache_key,
             self.timeframe,
             self.request.session,
             self.request.adjustment,

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from samplefeed.changes import CHANGES
 from samplefeed.channel import Channel
 from samplefeed.reply import Reply
 from samplefeed.sessions import Series
 
-UPGRADE, CONVERSATION = "upgrade", "conversation"
+UPGRADE, CONVERSATION, HISTORY = "upgrade", "conversation", "history"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ Run = Callable[[Talk], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. Faults of the upgrade happen before the conversation."""
+    """One fault.
+
+    Faults of the upgrade happen before the conversation. Faults of the history are `changes`:
+    they stay in force for one symbol and need arguments.
+    """
 
     name: str
     level: str
@@ -86,3 +91,6 @@ for _name, _sentence in {
     "hello_late": "The hello comes `seconds` (2) late.",
 }.items():
     FAULTS[_name] = Fault(_name, UPGRADE, _sentence)
+
+for _name, (_sentence, _) in CHANGES.items():
+    FAULTS[_name] = Fault(_name, HISTORY, _sentence)

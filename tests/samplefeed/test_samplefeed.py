@@ -22,6 +22,7 @@ import tvDatafeed.main as stock
 import websocket
 
 from samplefeed.bars import bars_for
+from samplefeed.changes import CHANGES
 from samplefeed.faults import CONVERSATION_FAULTS, FAULTS, altered_rows
 from samplefeed.holidays import EPOCH, us_holidays
 from samplefeed.instruments import all_instruments, find_instrument
@@ -801,9 +802,24 @@ def test_every_fault_of_a_conversation_has_a_test_here() -> None:
     )
 
 
+CHANGE_ARGS: dict[str, dict[str, Any]] = {
+    "split": {"ratio": 4},
+    "dividend": {"share": 0.01},
+    "roll": {"offset": 2.5},
+    "price_revision": {"first": "2026-11-01", "last": "2026-11-02"},
+    "placeholder": {"until": "2026-11-03", "bar": "2026-11-02T14:30"},
+    "feed_change": {"full_name": "NASDAQ:AAPL"},
+    "outage": {"until": "2026-11-03"},
+}
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_can_be_armed_and_is_disarmed_by_a_reset(feed: RunningFeed, name: str) -> None:
-    assert feed.arm(name, times=2).json()["armed"][0]["name"] == name
+    args = {"symbol": "NASDAQ:AAPL", "at": "2026-11-02"} | CHANGE_ARGS.get(name, {})
+
+    armed = feed.arm(name, times=2, **(args if name in CHANGES else {})).json()["armed"]
+
+    assert armed[0]["name"] == name
     feed.reset()
     assert feed.stats()["armed"] == []
 

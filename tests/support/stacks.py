@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,6 +91,7 @@ class Feed:
             python=python,
         )
         self.addresses: dict[str, Any] = json.loads(self._running.first_line())
+        self._session = requests.Session()
 
     @property
     def ws_url(self) -> str:
@@ -117,7 +119,15 @@ class Feed:
         body = {"name": name, "times": times, "args": args}
         requests.post(f"{self.site_url}/control/fault", json=body, timeout=5).raise_for_status()
 
+    def set_clock(self, now: datetime | None) -> None:
+        """Stop the feed's clock at this instant; None lets it run again."""
+        body = {"now": None if now is None else now.isoformat()}
+        self._session.post(
+            f"{self.site_url}/control/clock", json=body, timeout=5
+        ).raise_for_status()
+
     def stop(self) -> None:
+        self._session.close()
         self._running.kill(signal.SIGTERM)
 
 
