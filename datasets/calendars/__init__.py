@@ -7,6 +7,7 @@ from datasets.calendars.close_times import (
     close_instants,
     earliest_next,
 )
+from datasets.calendars.closing_bars import closing_bars
 from datasets.calendars.expected_bars import ExpectedBars, expected_bars, held_bars
 from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind, Range
 from datasets.calendars.gaps import find_gaps
@@ -46,6 +47,7 @@ __all__ = [
     "Windows",
     "bar_days",
     "close_instants",
+    "closing_bars",
     "earliest_next",
     "find_windows",
     "expected_bars",
