@@ -1,6 +1,6 @@
 """Watchlists: symbols that the service keeps up to date, their series, and how fresh these are."""
 
-from datasets.watchlists.lists import (
+from datasets.watchlists.list_changes import (
     add_symbols,
     change_watchlist,
     create_watchlist,

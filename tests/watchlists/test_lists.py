@@ -10,7 +10,7 @@ import pytest
 from datasets import watchlists
 from datasets.errors import InvalidRequest, NotFound
 from datasets.models import Schedule, Series, WatchedSymbol, Watchlist
-from datasets.watchlists import lists
+from datasets.watchlists import list_changes
 from tests.support.archives import plain_bars
 from tests.support.arrivals import Arrivals
 
@@ -143,7 +143,7 @@ def test_an_unknown_symbol_is_not_removed_and_nothing_else_is() -> None:
 
 
 def test_a_list_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "MOST_SYMBOLS", 2)
+    monkeypatch.setattr(list_changes, "MOST_SYMBOLS", 2)
 
     with pytest.raises(InvalidRequest, match="would have 3 symbols"):
         make(text="NYSE:A,NYSE:B,NYSE:C")
