@@ -102,6 +102,10 @@ def parquet_file(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+# Metadata of an Arrow table or a parquet file that holds the bars of a reply: the reply's other keys, as JSON.
+REPLY_KEY = b"tradingview_reply"
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """One representation of bars.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,20 +14,17 @@ from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, BarLength, content_hash
 from datasets.calendars import Calendar, GapReport, find_gaps, find_market, second_opinion
 from datasets.errors import InvalidRequest
-from datasets.formats import FORMATS, choose_columns
+from datasets.formats import FORMATS, REPLY_KEY, choose_columns
 from datasets.models import Series
+from datasets.research.last_bars import is_final
 from datasets.storage.archives.archive_files import times_of, to_ms
-from datasets.storage.archives.archive_queries import (
-    ArchivedBars,
-    forming_at,
-    read_newest,
-    read_range,
-)
-from datasets.storage.archives.series_document import SeriesDocument
+from datasets.storage.archives.archive_queries import read_range
+from datasets.storage.archives.known_bars import KnownBars, read_known
 from datasets.storage.archives.series_folder import SeriesFolder
 
 # The most bars in one reply; about 100 MB of JSON.
 MOST_BARS = 1_000_000
+_IN_HEADERS = ("last_bar_final", "covers_start", "held_from", "held_through")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +55,14 @@ class ArchiveRequest:
     fields: tuple[str, ...] = ()
     format: str = "json"
 
-    def read(self, folder: SeriesFolder) -> ArchivedBars:
+    def read(self, folder: SeriesFolder) -> KnownBars:
         """Return the bars of the archive, all columns; errors as for `render_archive`."""
-        has_range = self.start is not None or self.end is not None
-        if self.n_bars is not None and not has_range:
-            found = read_newest(folder, self.n_bars, as_of=self.as_of)
-        else:
-            found = read_range(folder, self.start, self.end, as_of=self.as_of)
+        found = read_known(folder, self.start, self.end, n_bars=self.n_bars, as_of=self.as_of)
         rows = found.rows
-        if self.closed:
-            forming = [to_ms(each) for each in found.document.forming]
-            if self.as_of is not None:
-                forming = sorted(forming_at(folder, self.as_of))
-            is_forming = np.isin(times_of(rows), np.array(forming, dtype=np.int64))
+        if self.closed and rows.num_rows:
+            is_forming = np.isin(times_of(rows), list(found.forming))
+            is_forming[-1] = not _is_last_final(found)
             rows = rows.filter(pa.array(~is_forming))
-        if self.n_bars is not None:
-            rows = rows.slice(max(0, rows.num_rows - self.n_bars))
         if rows.num_rows > MOST_BARS:
             raise InvalidRequest(
                 {
@@ -82,7 +71,7 @@ class ArchiveRequest:
                     ]
                 }
             )
-        return ArchivedBars(rows.combine_chunks(), found.document)
+        return replace(found, rows=rows.combine_chunks())
 
 
 class ArchiveBody(NamedTuple):
@@ -99,32 +88,48 @@ def render_archive(series: Series, request: ArchiveRequest) -> ArchiveBody:
     """
     found = request.read(folder_of(series.series_key))
     part = found.rows.select(BAR_COLUMNS)
-    bars = FORMATS[request.format].render(part.select(choose_columns(request.fields)))
-    facts = covered_part(found.document, request)
-    if FORMATS[request.format].has_envelope:
-        bars = _enveloped(series, found.document, request, part, bars, facts)
-    names = ("covers_start", "held_from", "held_through")
+    chosen = FORMATS[request.format]
+    envelope = _envelope(series, found, request)
+    columns = part.select(choose_columns(request.fields))
+    if chosen.has_envelope:
+        body = _enveloped(envelope, chosen.render(columns))
+    else:
+        # Arrow and parquet hold the rest of the reply in their metadata.
+        text = orjson.dumps(envelope, option=orjson.OPT_UTC_Z)
+        body = chosen.render(columns.replace_schema_metadata({REPLY_KEY: text}))
     said = orjson.loads(
-        orjson.dumps({name: facts[name] for name in names}, option=orjson.OPT_UTC_Z)
+        orjson.dumps({name: envelope[name] for name in _IN_HEADERS}, option=orjson.OPT_UTC_Z)
     )
     headers = tuple(
         (name.replace("_", "-").title(), value if isinstance(value, str) else str(value).lower())
         for name, value in said.items()
         if value is not None
     )
-    return ArchiveBody(bars, headers)
+    return ArchiveBody(body, headers)
 
 
-def covered_part(document: SeriesDocument, request: ArchiveRequest) -> dict[str, Any]:
+def _is_last_final(found: KnownBars) -> bool:
+    """Return whether the last bar is final; without the feed's word only a bar whose time was over is."""
+    final = found.last_bar_final
+    return is_final(found.facts) if final is None else final
+
+
+def covered_part(found: KnownBars, request: ArchiveRequest) -> dict[str, Any]:
     """Return what of the requested range is covered: the ends of the archive, and the holes in the range."""
+    document, first = found.document, found.held_from
     start, end = request.start, request.end
+    if request.n_bars is not None and found.rows.num_rows:
+        # Of the newest bars of a range, the holes before them are no matter.
+        oldest = found.rows["time"][0].as_py()
+        start = oldest if start is None else max(start, oldest)
     holes = [
         {"after": hole.after, "before": hole.before, "reason": hole.reason}
         for hole in document.holes
         if (start is None or hole.before > start) and (end is None or hole.after < end)
     ]
-    first = document.first_time
-    covers_start = None if start is None or first is None else first <= start
+    covers_start = None
+    if request.start is not None and first is not None:
+        covers_start = first <= request.start
     generation, why = document.generation, ""
     # Older bars exist and cannot stand beside the present ones.
     if not covers_start and generation.number > 1:
@@ -138,7 +143,7 @@ def covered_part(document: SeriesDocument, request: ArchiveRequest) -> dict[str,
     return {
         "covers_start": covers_start,
         "held_from": first,
-        "held_through": document.last_time,
+        "held_through": found.held_through,
         "holes": holes,
         "why_held_from": why,
     }
@@ -162,30 +167,25 @@ def gap_report(series: Series) -> GapReport:
     )
 
 
-def _enveloped(
-    series: Series,
-    document: SeriesDocument,
-    request: ArchiveRequest,
-    part: pa.Table,
-    bars: bytes,
-    facts: dict[str, Any],
-) -> bytes:
-    """Return the JSON reply: the keys of a dataset's reply, and those of the archive."""
-    is_known = part.num_rows and request.as_of is None
-    head = {name: getattr(series, name) for name in ("symbol", "exchange", "timeframe")}
-    tail = {
+def _envelope(series: Series, found: KnownBars, request: ArchiveRequest) -> dict[str, Any]:
+    """Return the reply without its bars: the keys of a dataset's reply, and those of the archive."""
+    document, part = found.document, found.rows.select(BAR_COLUMNS)
+    first = part["time"][0].as_py() if part.num_rows else None
+    return {
+        **{name: getattr(series, name) for name in ("symbol", "exchange", "timeframe")},
+        "count": part.num_rows,
         "source": series.source,
         "dataset": None,
         "cached": True,
         "stale": False,
-        "fetched_at": document.fetched_at,
-        "last_bar_final": part["time"][-1].as_py() not in document.forming if is_known else None,
+        "fetched_at": found.fetched_at,
+        "last_bar_final": _is_last_final(found) if part.num_rows else None,
         "n_bars": request.n_bars,
         "session": series.session,
         "adjustment": series.adjustment,
         "content_hash": content_hash(part),
         "is_limited": False,
-        **facts,
+        **covered_part(found, request),
         "doubts": {},
         "series": series.pk,
         "as_of": request.as_of,
@@ -193,11 +193,19 @@ def _enveloped(
         "rescaled": [
             {"before": piece.before, "factor": piece.basis.factor, "offset": piece.basis.offset}
             for piece in document.rescaled
+            if first is None or first < piece.before
         ],
         "instrument": document.instrument.as_dict(),
     }
+
+
+def _enveloped(envelope: dict[str, Any], bars: bytes) -> bytes:
+    """Return the JSON reply, with the bars after the first four keys."""
+    names = list(envelope)
+    head = {name: envelope[name] for name in names[:4]}
+    tail = {name: envelope[name] for name in names[4:]}
     return (
-        orjson.dumps({**head, "count": part.num_rows})[:-1]
+        orjson.dumps(head)[:-1]
         + b',"ohlc":'
         + bars
         + b","

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -14,6 +17,7 @@ from django.test import Client
 from datasets.archive import decisions
 from datasets.archive.arrivals import prepared_arrival
 from datasets.fetching import tasks
+from datasets.formats import REPLY_KEY
 from datasets.models import Dataset, Fetch, Series
 from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, scaled, without
 from tests.support.factories import a_key, fetched_bars
@@ -141,6 +145,35 @@ def test_a_bar_that_was_forming_at_that_instant_is_left_out(client: Client) -> N
     then = {"as_of": "2025-06-01T12:00:00Z"}
     assert get(client, path, **then)["count"] == 50
     assert get(client, path, **then, closed="true")["count"] == 49
+
+
+def test_a_reply_as_of_an_instant_says_what_was_held_then(client: Client) -> None:
+    arrive(plain_bars(range(20, 50)))
+    arrive(plain_bars(range(0, 60)), days=1)
+    series = arrive(plain_bars(range(50, 90)), days=2, last_bar_final=False)
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    then = get(client, path, as_of="2025-06-01T12:00:00Z", start=hour(10), n_bars=3)
+    now = get(client, path, n_bars=3)
+
+    assert [bar["time"] for bar in then["ohlc"]] == [hour(47), hour(48), hour(49)]
+    assert (then["covers_start"], then["held_from"], then["held_through"]) == (
+        False, hour(20), hour(49),
+    )  # fmt: skip
+    assert (then["fetched_at"], then["last_bar_final"]) == ("2025-06-01T00:00:00Z", True)
+    assert (now["held_from"], now["last_bar_final"]) == (hour(0), False)
+
+
+def test_a_file_of_bars_holds_the_rest_of_the_reply(client: Client) -> None:
+    series = arrive(plain_bars(range(0, 50)))
+
+    path = f"/api/tv/series/{series.pk}/bars"
+    file = pq.read_table(io.BytesIO(client.get(path, {"format": "parquet"}).content))
+
+    said = get(client, path)
+    del said["ohlc"]
+    assert json.loads(file.schema.metadata[REPLY_KEY]) == said
+    assert client.get(path, {"format": "csv"}).headers["Last-Bar-Final"] == "true"
 
 
 @pytest.mark.parametrize(

@@ -121,14 +121,20 @@ def facts_in(file: pq.ParquetFile, name: str) -> dict[str, Any]:
 
 
 def read_rows(
-    file: pq.ParquetFile, schema: pa.Schema, first_ms: int | None = None, last_ms: int | None = None
+    file: pq.ParquetFile,
+    schema: pa.Schema,
+    first_ms: int | None = None,
+    last_ms: int | None = None,
+    n_rows: int | None = None,
 ) -> pa.Table:
     """Return the file's rows that open from `first_ms` to `last_ms`, both inclusive, UNIX ms.
 
-    Only the row groups that can hold such rows are decoded; their checksums are verified.
-    Raises `FileCorrupt`.
+    With `n_rows` only the newest of them. Only the row groups that can hold such rows are
+    decoded; their checksums are verified. Raises `FileCorrupt`.
     """
     groups = _groups_between(file, first_ms, last_ms)
+    if n_rows is not None:
+        groups = _newest_groups(file, groups, n_rows, last_ms)
     try:
         rows = file.read_row_groups(
             groups, columns=schema.names, use_threads=len(groups) > _MOST_GROUPS_ALONE
@@ -136,12 +142,12 @@ def read_rows(
         rows = pa.Table.from_arrays(rows.columns, schema=schema)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise FileCorrupt("A file of the archive cannot be read to its end.") from error
-    if first_ms is None and last_ms is None:
-        return rows
-    times = times_of(rows)
-    start = 0 if first_ms is None else int(np.searchsorted(times, first_ms))
-    end = len(times) if last_ms is None else int(np.searchsorted(times, last_ms, "right"))
-    return rows.slice(start, max(0, end - start))
+    if first_ms is not None or last_ms is not None:
+        times = times_of(rows)
+        start = 0 if first_ms is None else int(np.searchsorted(times, first_ms))
+        end = len(times) if last_ms is None else int(np.searchsorted(times, last_ms, "right"))
+        rows = rows.slice(start, max(0, end - start))
+    return rows if n_rows is None else rows.slice(max(0, rows.num_rows - n_rows))
 
 
 def _groups_between(file: pq.ParquetFile, first_ms: int | None, last_ms: int | None) -> list[int]:
@@ -156,6 +162,20 @@ def _groups_between(file: pq.ParquetFile, first_ms: int | None, last_ms: int | N
         if not (is_late or is_early):
             found.append(number)
     return found
+
+
+def _newest_groups(
+    file: pq.ParquetFile, groups: list[int], n_rows: int, last_ms: int | None
+) -> list[int]:
+    """Return the last of the groups, enough for `n_rows` rows up to `last_ms`."""
+    first, n_found = len(groups), 0
+    while first and n_found < n_rows:
+        first -= 1
+        bounds = group_bounds(file, groups[first])
+        # Of a group that `last_ms` cuts, the number of rows is not known.
+        is_whole = last_ms is None or (bounds is not None and bounds[1] <= last_ms)
+        n_found += file.metadata.row_group(groups[first]).num_rows if is_whole else 0
+    return groups[first:]
 
 
 def group_bounds(file: pq.ParquetFile, number: int) -> tuple[int, int] | None:

@@ -160,15 +160,6 @@ class SeriesDocument:
             older.append(OlderBars(self.generation.number, before, step))
         return tuple(older)
 
-    def newest_files(self, n_bars: int) -> list[FileEntry]:
-        """Return the files with the newest `n_bars` bars, or all where there are fewer."""
-        chosen: list[FileEntry] = []
-        for entry in reversed(self.files):
-            if sum(each.n_rows for each in chosen) >= n_bars:
-                break
-            chosen.insert(0, entry)
-        return chosen
-
     def generation_at(self, as_of: datetime) -> Generation:
         """Return the generation of this instant; raise `FileMissing` for one before the archive's first fetch."""
         for generation in reversed(self.generations):
