@@ -1,16 +1,22 @@
 """When is a market open, when has a bar closed, and which bars should be there?"""
 
 from datasets.calendars.calendar import CALENDAR_FACTS, Calendar
-from datasets.calendars.close_bounds import NEVER
 from datasets.calendars.close_times import (
+    NEVER,
     Clock,
     close_instants,
     earliest_next,
 )
 from datasets.calendars.closing_bars import closing_bars
-from datasets.calendars.expected_bars import ExpectedBars, expected_bars, held_bars
+from datasets.calendars.expected_bars import (
+    ExpectedBars,
+    Timetable,
+    expected_bars,
+    held_bars,
+)
 from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind, Range
 from datasets.calendars.gaps import find_gaps
+from datasets.calendars.lag import Holding, Lag, find_lag, next_opening
 from datasets.calendars.opinions import Opinion, find_market, second_opinion
 from datasets.calendars.sessions import Sessions
 from datasets.calendars.spread import is_spread_out
@@ -36,14 +42,17 @@ __all__ = [
     "ExpectedBars",
     "Finding",
     "GapReport",
+    "Holding",
     "Integers",
     "Kind",
+    "Lag",
     "Opinion",
     "Range",
     "MINUTE_MS",
     "MISSING",
     "NEVER",
     "Sessions",
+    "Timetable",
     "Windows",
     "bar_days",
     "close_instants",
@@ -52,11 +61,13 @@ __all__ = [
     "find_windows",
     "expected_bars",
     "find_gaps",
+    "find_lag",
     "find_market",
     "from_wall",
     "held_bars",
     "second_opinion",
     "is_spread_out",
+    "next_opening",
     "parse_zone",
     "period_starts",
     "to_wall",

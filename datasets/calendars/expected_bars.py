@@ -1,17 +1,26 @@
-"""Expected bars: the bars that a series has if each of its intervals had trade."""
+"""Expected bars: the bars that a series has if each of its intervals had trade, listed or counted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from datasets.bars import BarLength
 from datasets.calendars.calendar import Calendar
+from datasets.calendars.close_times import NEVER
 from datasets.calendars.sessions import Sessions
 from datasets.calendars.trading_dates import bar_days, last_before, period_starts
 from datasets.calendars.zones import DAY_MS, MINUTE_MS, Booleans, Integers, parse_zone, to_wall
+
+# A month begins at most this long before the first instant, and a session over a holiday too.
+_LEAD_MS = 45 * DAY_MS
+# The next bar of a month ends within this time, also after a month that has just begun.
+_AHEAD_MS = 70 * DAY_MS
+# Stands for the length of a bar that ends with its last session.
+_UNTIL_END = 1 << 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,3 +173,101 @@ def held_bars(
         is_expected &= (times >= expected.opens[place]) & (times < expected.ends[place])
     held[place[is_expected]] = True
     return held, int(np.count_nonzero(~is_expected))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timetable:
+    """The expected bars of a series, numbered from 0, as runs of bars without a pause.
+
+    All arrays have one entry for each run, shape (k,); instants are UNIX milliseconds. `begins`
+    are the beginnings of the runs' first bars, `counts` their numbers of bars, and `limits` the
+    ends of the sessions: no bar closes later. `totals` are the numbers of bars up to each run's
+    end. `session_ends` are the numbers of bars up to the end of each trading day, or of each
+    week or month of longer bars, and `dates` are the first trading dates of these.
+    """
+
+    calendar: Calendar
+    length: BarLength
+    begins: Integers
+    counts: Integers
+    limits: Integers
+    totals: Integers
+    session_ends: Integers
+    dates: Integers
+
+    @classmethod
+    def around(
+        cls, calendar: Calendar, length: BarLength, start_ms: int, end_ms: int
+    ) -> Timetable | None:
+        """Return the timetable with all bars from the one at `start_ms` to the one after `end_ms`.
+
+        Returns None where the calendar has no session there, or its hours are not known. Series
+        of one market share a timetable.
+        """
+        return _timetable(calendar, length, start_ms // DAY_MS, end_ms // DAY_MS)
+
+    @property
+    def _length_ms(self) -> int:
+        return _UNTIL_END if self.length.minutes is None else self.length.minutes * MINUTE_MS
+
+    def n_closed(self, at_ms: int) -> int:
+        """Return the number of bars that close at `at_ms` or earlier."""
+        closed = np.clip((at_ms - self.begins) // self._length_ms, 0, self.counts)
+        return int(np.where(at_ms >= self.limits, self.counts, closed).sum())
+
+    def n_opened(self, opened_ms: int) -> int:
+        """Return the number of bars up to the bar that opens at `opened_ms`, itself included."""
+        if self.length.minutes is None:
+            # The stamp of a day can lie before its session, so the date decides.
+            opened = np.array([opened_ms], dtype=np.int64)
+            dates = bar_days(opened, self.calendar, self.length).dates
+            first, _ = period_starts(dates, self.length, self.calendar)
+            return int(np.searchsorted(self.dates, first[0], "right"))
+        places = (opened_ms - self.begins) // self._length_ms + 1
+        return int(np.clip(places, 0, self.counts).sum())
+
+    def close_of(self, number: int) -> int | None:
+        """Return the close of the bar with this number, UNIX ms; None outside the timetable."""
+        if not 0 <= number < self.totals[-1]:
+            return None
+        run = int(np.searchsorted(self.totals, number, "right"))
+        place = number - int(self.totals[run]) + int(self.counts[run]) + 1
+        end = int(self.begins[run]) + place * self._length_ms
+        return min(end, int(self.limits[run]))
+
+    def session_end(self, number: int) -> int:
+        """Return the number after the last bar of the session that holds the bar `number`."""
+        return int(self.session_ends[np.searchsorted(self.session_ends, number, "right")])
+
+    def n_in_ended_sessions(self, number: int) -> int:
+        """Return the number of bars in those sessions whose bars are all before the bar `number`."""
+        place = int(np.searchsorted(self.session_ends, number, "right"))
+        return int(self.session_ends[place - 1]) if place else 0
+
+
+@lru_cache(maxsize=256)
+def _timetable(
+    calendar: Calendar, length: BarLength, first_day: int, last_day: int
+) -> Timetable | None:
+    table = calendar.sessions(first_day * DAY_MS - _LEAD_MS, last_day * DAY_MS + _AHEAD_MS)
+    if not len(table):
+        return None
+    if length.minutes is None:
+        # Each day, week or month is a run of one bar.
+        dates, _ = period_starts(table.dates, length, calendar)
+        begin = np.flatnonzero(np.diff(dates, prepend=dates[:1] - 1))
+        end = np.append(begin, len(dates))[1:] - 1
+        begins, limits, dates = table.opens[begin], table.closes[end], dates[begin]
+        sessions, counts = np.arange(len(begin)), np.ones(len(begin), dtype=np.int64)
+    else:
+        length_ms = length.minutes * MINUTE_MS
+        grid = _Grid.of(table, length_ms)
+        has_bars = grid.last >= grid.first
+        first, sessions = grid.first[has_bars], table.period_rows[has_bars]
+        begins, counts = grid.anchors[has_bars] + first * length_ms, grid.last[has_bars] - first + 1
+        # A bar that reaches a break closes on the grid, at the latest after the break.
+        limits = np.where(table.period_is_last[has_bars], table.closes[sessions], NEVER)
+        dates = table.dates
+    totals = np.cumsum(counts)
+    session_ends = totals[np.append(np.diff(sessions) > 0, True)]
+    return Timetable(calendar, length, begins, counts, limits, totals, session_ends, dates)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
-from datasets.bars.freshness import stale_for
+from datasets.bars.age_limits import stale_for
 from datasets.errors import InvalidRequest
 from datasets.research.folders import check_source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.utils import timezone
 
-from datasets.bars import DatasetKey, freshness
+from datasets.bars import DatasetKey, age_limits
 from datasets.models import Dataset
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.candidates import candidates_on_disk
@@ -48,4 +48,4 @@ def stale_for_s(dataset: Dataset, max_age_s: int | None) -> float:
         if not settings.TV_CACHE_TTL_S or dataset.is_pinned:
             return 0.0
         max_age_s = settings.TV_CACHE_TTL_S
-    return freshness.stale_for(dataset.fetched_at, timezone.now(), max_age_s)
+    return age_limits.stale_for(dataset.fetched_at, timezone.now(), max_age_s)

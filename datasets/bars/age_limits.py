@@ -1,4 +1,4 @@
-"""Freshness of a dataset: one rule for the API, for cached reads and for the loader."""
+"""The age of a dataset: one rule for the API, for cached reads and for the loader, whatever the calendar says."""
 
 from __future__ import annotations
 

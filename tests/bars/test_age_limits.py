@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from datasets import serving
-from datasets.bars import Timeframe, freshness
+from datasets.bars import Timeframe, age_limits
 from datasets.models import Dataset
 from datasets.research.arguments import needs_fetch
 from datasets.serving.bars_request import BarsRequest
@@ -30,7 +30,7 @@ WEEK_S = 7 * 24 * 3600
 def test_what_was_fetched_in_the_future_is_stale_without_end(age_s: int, stale_for: float) -> None:
     fetched_at = NOW - timedelta(seconds=age_s)
 
-    assert freshness.stale_for(fetched_at, NOW, 60) == stale_for
+    assert age_limits.stale_for(fetched_at, NOW, 60) == stale_for
 
 
 @pytest.mark.parametrize("ttl_s", [0, WEEK_S], ids=["max_age", "TV_CACHE_TTL_S"])
