@@ -135,6 +135,7 @@ SETTINGS = {
         Setting("API_ACCESS", _choice("open", "login"), "open", "open or login"),
         Setting("API_READS_PER_MINUTE", _whole(0, 10**6), 6000, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_FETCHES_PER_MINUTE", _whole(0, 10**6), 120, "a whole number from 0 (no limit) to 1000000"),
+        Setting("API_FETCHES_PER_DAY", _whole(0, 10**6), 0, "a whole number from 0 (no limit) to 1000000"),
         Setting("API_SIGN_INS_PER_MINUTE", _whole(0, 10**6), 10, "a whole number from 0 (no limit) to 1000000"),
         Setting("MAX_QUEUED", _whole(0, 10**6), 10_000, "a whole number from 0 (no limit) to 1000000"),
         Setting("MAX_QUEUED_PER_CLIENT", _whole(0, 10**6), 1000, "a whole number from 0 (no limit) to 1000000"),

@@ -1,9 +1,11 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars and API tokens.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
 
 from datasets.admin import site
+from datasets.admin.account_admin import RecordedGroupAdmin, RecordedUserAdmin
+from datasets.admin.audit_admin import AuditEntryAdmin
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
@@ -14,9 +16,12 @@ from datasets.admin.worker_admin import WorkerAdmin
 
 __all__ = [
     "ApiTokenAdmin",
+    "AuditEntryAdmin",
     "CalendarVersionAdmin",
     "DatasetAdmin",
     "FetchAdmin",
+    "RecordedGroupAdmin",
+    "RecordedUserAdmin",
     "RevisionAdmin",
     "SeriesAdmin",
     "WorkerAdmin",

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from datasets import serving
 from datasets.admin.read_only_admin import ReadOnlyAdmin
 from datasets.errors import DatasetsError
-from datasets.fetching import fetch_queue
+from datasets.fetching import interventions
 from datasets.models import Fetch
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 
@@ -47,7 +47,8 @@ class FetchAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel queued fetches", permissions=["fetch"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Fetch]) -> None:
-        cancelled = [fetch for fetch in queryset if fetch_queue.cancel(fetch)]
+        by = request.user.get_username()
+        cancelled = [fetch for fetch in queryset if interventions.cancel(fetch, by=by, via="admin")]
         for fetch in cancelled:
             self.log_change(request, fetch, "Cancelled.")
         messages.success(request, f"{_fetches(len(cancelled))} cancelled.")

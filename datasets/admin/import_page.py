@@ -115,7 +115,7 @@ class ImportPage(ReadOnlyAdmin):
         if not form.is_valid():
             return self._page(request, form)
         try:
-            report = _import_file(form.cleaned_data)
+            report = _import_file(form.cleaned_data, by=_user(request).get_username())
         except DatasetsError as error:
             form.add_refusal(error)
             return self._page(request, form)
@@ -139,7 +139,7 @@ class ImportPage(ReadOnlyAdmin):
         )
 
 
-def _import_file(values: dict[str, Any]) -> ImportReport:
+def _import_file(values: dict[str, Any], *, by: str) -> ImportReport:
     """Import the file of a valid form. Raises as `run_import`, and `StoreFailed` for a full disk."""
     sent = values["file"]
     with NamedTemporaryFile() as file:
@@ -154,7 +154,7 @@ def _import_file(values: dict[str, Any]) -> ImportReport:
             columns=read_names(values["columns"].splitlines()),
             **{name: values[name] for name in names},
         )
-        return run_import(request, dry_run=values["dry_run"])
+        return run_import(request, dry_run=values["dry_run"], by=by, via="admin")
 
 
 def _user(request: HttpRequest) -> User:

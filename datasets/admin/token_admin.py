@@ -12,12 +12,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from datasets.admin.recorded_admin import RecordedAdmin
 from datasets.models import ApiToken
 from datasets.serving.permissions import Scope, may_hand_out
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(RecordedAdmin):
     """API tokens with user, scope and expiry; a superuser sees all, other users see their own."""
 
     list_display = ("name", "prefix", "user", "scope", "is_valid", "expires_at", "last_used_at")

@@ -20,7 +20,7 @@ from datasets.catalog import contradictions, invalidation
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import FileMissing, InvalidRequest
-from datasets.models import Dataset, Revision
+from datasets.models import AuditEntry, Dataset, Revision
 from datasets.storage import PreparedFile
 from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
 from datasets.storage.archives.archive_queries import read_newest, read_range, read_revisions
@@ -28,16 +28,16 @@ from datasets.storage.archives.revision_records import RevisionState, read_recor
 from datasets.storage.archives.series_writer import SeriesWriter
 
 
-def accept_new(revision: Revision, *, by: str) -> None:
+def accept_new(revision: Revision, *, by: str, via: str = "command") -> None:
     """Take the newer values of an open revision into the archive; `by` is the user's name.
 
     Disputed prices are replaced, vanished bars stay out, and after a step of the basis the older
     bars join again, rescaled. Errors as for `keep_old`.
     """
-    _decide(revision, RevisionState.ACCEPTED, by=by)
+    _decide(revision, RevisionState.ACCEPTED, by=by, via=via)
 
 
-def keep_old(revision: Revision, *, by: str) -> None:
+def keep_old(revision: Revision, *, by: str, via: str = "command") -> None:
     """Keep the older values of an open revision; `by` is the user's name.
 
     Disputed prices stay as they are, and vanished bars come back. Later fetches that repeat the
@@ -54,10 +54,10 @@ def keep_old(revision: Revision, *, by: str) -> None:
     StoreUnavailable
         The disk with the archive is not mounted.
     """
-    _decide(revision, RevisionState.KEPT_OLD, by=by)
+    _decide(revision, RevisionState.KEPT_OLD, by=by, via=via)
 
 
-def _decide(revision: Revision, state: RevisionState, *, by: str) -> None:
+def _decide(revision: Revision, state: RevisionState, *, by: str, via: str) -> None:
     key = revision.series.series_key
     require_folder(key.source)
 
@@ -92,6 +92,7 @@ def _decide(revision: Revision, state: RevisionState, *, by: str) -> None:
                     record_row(file.put_in_place(), series_id=series_id)
             for dataset in contradicted:
                 invalidation.supersede(get_store(), dataset)
+            AuditEntry.record(AuditEntry.Action(state.value), revision, by=by, via=via)
     revision.refresh_from_db()
 
 

@@ -6,6 +6,7 @@ Each file carries its own metadata. Where a file and its row differ, the file is
 from datasets.catalog.adoption import adopt_files, find_missing, require_folders
 from datasets.catalog.deletion import delete, remove
 from datasets.catalog.gap_reports import gap_report
+from datasets.catalog.pinning import set_pinned
 from datasets.catalog.retention import choose_prunable
 from datasets.catalog.verification import Finding, path_to_read, read, verify
 
@@ -20,5 +21,6 @@ __all__ = [
     "read",
     "remove",
     "require_folders",
+    "set_pinned",
     "verify",
 ]

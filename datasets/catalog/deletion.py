@@ -6,17 +6,17 @@ from django.db import transaction
 
 from datasets.catalog.outputs import get_store
 from datasets.errors import InvalidRequest
-from datasets.models import Dataset
+from datasets.models import AuditEntry, Dataset
 from datasets.storage import TRASH
 
 
-def delete(dataset: Dataset) -> None:
-    """Move the dataset's file to `trash/` and delete its row.
+def delete(dataset: Dataset, *, by: str = "", via: str = "command") -> None:
+    """Move the dataset's file to `trash/` and delete its row; `by` and `via` are for the audit.
 
     Raises `InvalidRequest` if the dataset is pinned or was fetched again after `dataset` was
     loaded, and `StoreFailed` if the file could not be moved.
     """
-    if remove(dataset, aside=TRASH):
+    if remove(dataset, aside=TRASH, by=by, via=via):
         return
     current = Dataset.objects.filter(pk=dataset.pk).first()
     if current is not None:
@@ -28,7 +28,7 @@ def delete(dataset: Dataset) -> None:
         raise InvalidRequest({"id": [f"{dataset} {reason}."]})
 
 
-def remove(dataset: Dataset, *, aside: str = "") -> bool:
+def remove(dataset: Dataset, *, aside: str = "", by: str = "", via: str = "command") -> bool:
     """Delete the dataset's file, then its row; return False if it is pinned or was fetched again.
 
     With `aside` the file is moved to that folder, where it stays until `manage.py tidy`.
@@ -44,5 +44,7 @@ def remove(dataset: Dataset, *, aside: str = "") -> bool:
         # Refused if a worker has already written a newer file and has not recorded it yet.
         if not get_store().delete(row.path, fetched_at=row.fetched_at, aside=aside):
             return False
+        action = AuditEntry.Action.DELETED if aside else AuditEntry.Action.PRUNED
+        AuditEntry.record(action, row, by=by, via=via, detail=row.path)
         row.delete()
     return True

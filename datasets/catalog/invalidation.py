@@ -9,11 +9,12 @@ from datasets.models import Dataset
 from datasets.storage import INVALIDATED, Store
 
 
-def invalidate(store: Store, dataset: Dataset) -> None:
+def invalidate(store: Store, dataset: Dataset) -> bool:
     """Move the dataset's file to `invalidated/` and mark its row; the next request fetches it again.
 
     A process that is killed between the two steps leaves a row whose file is missing; that
-    dataset is fetched again too. Does nothing if a later fetch has replaced the file meanwhile.
+    dataset is fetched again too. Returns False, and changes nothing, if a later fetch has replaced
+    the file meanwhile or the row is gone.
 
     Raises `InvalidRequest` if the dataset is pinned, `StoreFailed` if the file cannot be moved,
     and `StoreUnavailable` if the folder of its source is not there.
@@ -21,13 +22,15 @@ def invalidate(store: Store, dataset: Dataset) -> None:
     with transaction.atomic():
         row = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
         if row is None:
-            return
+            return False
         if row.is_pinned:
             raise InvalidRequest(
                 {"id": [f"{row} is pinned and is not replaced; unpin it in the admin first."]}
             )
-        if store.delete(row.path, fetched_at=row.fetched_at, aside=INVALIDATED):
-            Dataset.objects.filter(pk=row.pk).update(state=Dataset.State.INVALIDATED)
+        if not store.delete(row.path, fetched_at=row.fetched_at, aside=INVALIDATED):
+            return False
+        Dataset.objects.filter(pk=row.pk).update(state=Dataset.State.INVALIDATED)
+        return True
 
 
 def supersede(store: Store, dataset: Dataset) -> None:

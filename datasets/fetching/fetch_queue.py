@@ -16,13 +16,11 @@ from django.utils import timezone
 
 from datasets.bars import DatasetKey
 from datasets.errors import FetchError, QueueFull, StoreFailed, TooManyRequests, WorkerLost
-from datasets.fetching import leases
+from datasets.fetching import fetch_quotas, leases
 from datasets.models import Fetch, database
 
 # A fetch whose workers died in this many attempts ends as failed.
 MAX_CLAIMS = 8
-# Rows deleted by one statement; each statement blocks other writers of SQLite.
-_AT_A_TIME = 500
 # The order in which queued fetches begin.
 IN_TURN = ("turn", "pk")
 # The longest pause of any error; a later instant was written under a wrong clock.
@@ -33,7 +31,7 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
     """Return the key's queued or running fetch, and whether this call created it.
 
     Simultaneous calls for one key create one row and all return it. Raises `TooManyRequests`
-    when the client `by` has its share of the queue, and `QueueFull` when the queue is full.
+    when the client `by` has its share of the queue or of the day, and `QueueFull` when the queue is full.
     """
     by = by[:150]
     for _ in range(3):
@@ -49,6 +47,7 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
             turn = first_attempts.aggregate(turn=Min("turn"))["turn"] or 0
         # A simultaneous call may create the row first; the next round then finds it.
         with suppress(IntegrityError), transaction.atomic():
+            fetch_quotas.count(by)
             values = {"requested_via": via, "requested_by": by, "turn": turn}
             return Fetch.objects.create(**key.as_dict(), **values), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
@@ -158,12 +157,7 @@ def delete_ended(before: datetime, *, dry_run: bool = False) -> int:
     With `dry_run` the rows are only counted.
     """
     ended = Fetch.objects.exclude(state__in=Fetch.ACTIVE).filter(finished_at__lt=before)
-    if dry_run:
-        return ended.count()
-    n_deleted = 0
-    while some := list(ended.order_by("pk").values_list("pk", flat=True)[:_AT_A_TIME]):
-        n_deleted += Fetch.objects.filter(pk__in=some).delete()[0]
-    return n_deleted
+    return database.delete_in_steps(ended, dry_run=dry_run)
 
 
 def _active(key: DatasetKey) -> QuerySet[Fetch]:

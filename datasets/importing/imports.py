@@ -20,7 +20,7 @@ from datasets.catalog.outputs import get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import InvalidRequest, StoreFailed
 from datasets.importing.file_bars import doubts_of
-from datasets.models import Dataset, Series
+from datasets.models import AuditEntry, Dataset, Series
 from datasets.storage import relative_path
 from datasets.storage.archives.archive_queries import read_newest
 from datasets.storage.archives.revision_records import read_records
@@ -87,7 +87,14 @@ class ImportReport:
             yield f"Bars {plausibility.DOUBTS[code]}: {n_bars:,}. They are kept as they are."
 
 
-def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) -> ImportReport:
+def import_bars(
+    key: SeriesKey,
+    fetched: FetchedBars,
+    *,
+    dry_run: bool = False,
+    by: str = "",
+    via: str = "command",
+) -> ImportReport:
     """Merge checked bars into the archive of their series, and write the series' dataset.
 
     Parameters
@@ -98,6 +105,8 @@ def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) 
         The bars, as `file_bars.read_file` returns them.
     dry_run
         Only compare the bars with the archive; change nothing.
+    by, via
+        The user, and the way of the request, for the audit.
 
     The bars are merged like those of a fetch: the overlap is audited, and rows that leave the
     archive are kept in `_revisions`. Bars that are all held already change nothing. The dataset
@@ -128,7 +137,7 @@ def import_bars(key: SeriesKey, fetched: FetchedBars, *, dry_run: bool = False) 
         with prepared(archive_root(), key, fetched, is_whole_window=is_whole) as archive:
             plan = archive.plan
             if not dry_run and (plan.has_changes or not _is_recorded(key, plan)):
-                _put_in_place(key, fetched, archive)
+                _put_in_place(key, fetched, archive, by=by, via=via)
             return _report(key, fetched, plan, is_dry=dry_run)
     except WindowNeeded as changed:
         assert held is not None
@@ -146,7 +155,9 @@ def _is_recorded(key: SeriesKey, plan: MergePlan) -> bool:
     return is_current and dataset is not None and dataset.state == Dataset.State.READY
 
 
-def _put_in_place(key: SeriesKey, fetched: FetchedBars, archive: PreparedArchive) -> None:
+def _put_in_place(
+    key: SeriesKey, fetched: FetchedBars, archive: PreparedArchive, *, by: str, via: str
+) -> None:
     """Put the archive's new state and the dataset in place, and record both rows."""
     document, own = archive.document, key.dataset(MAX_ROWS)
     # Files of an import can lie years apart: unlike a fetch's dataset, this one has all of them.
@@ -166,6 +177,9 @@ def _put_in_place(key: SeriesKey, fetched: FetchedBars, archive: PreparedArchive
         archive.commit()
         series_id = record_series(document, records)
         record_row(file.put_in_place(), series_id=series_id)
+        series = Series.objects.get(pk=series_id)
+        detail = f"{fetched.table.num_rows:,} bars from a file"
+        AuditEntry.record(AuditEntry.Action.IMPORTED, series, by=by, via=via, detail=detail)
 
 
 def _report(

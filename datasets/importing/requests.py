@@ -34,7 +34,9 @@ class ImportRequest:
     name: str = ""
 
 
-def run_import(request: ImportRequest, *, dry_run: bool = False) -> ImportReport:
+def run_import(
+    request: ImportRequest, *, dry_run: bool = False, by: str = "", via: str = "command"
+) -> ImportReport:
     """Check the file and merge its bars; errors as for `read_file` and `import_bars`."""
     key = DatasetKey.parse(
         source=IMPORTED, symbol=request.symbol, timeframe=request.timeframe, n_bars=1,
@@ -54,4 +56,4 @@ def run_import(request: ImportRequest, *, dry_run: bool = False) -> ImportReport
         zone=zone,
         named_columns=request.columns,
     )
-    return import_bars(series, fetched, dry_run=dry_run)
+    return import_bars(series, fetched, dry_run=dry_run, by=by, via=via)

@@ -1,7 +1,9 @@
 """The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, workers, the sign-in and API tokens."""
 
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
+from datasets.models.audit_entry import AuditEntry
 from datasets.models.calendar_version import CalendarVersion
+from datasets.models.daily_fetches import DailyFetches
 from datasets.models.dataset import Dataset
 from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
@@ -16,7 +18,9 @@ from datasets.models.worker import Worker
 # Migration 0002 takes `in_ninety_days` from here.
 __all__ = [
     "ApiToken",
+    "AuditEntry",
     "CalendarVersion",
+    "DailyFetches",
     "Dataset",
     "DatasetGaps",
     "Fetch",

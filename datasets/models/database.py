@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
+
+# Rows deleted by one statement; each statement blocks other writers of SQLite.
+_AT_A_TIME = 500
 
 
 def now() -> datetime:
@@ -50,6 +55,17 @@ def without_waiting() -> Iterator[None]:
         with transaction.atomic():
             _execute("SET LOCAL lock_timeout = '50ms'")
             yield
+
+
+def delete_in_steps(rows: QuerySet[Any], *, dry_run: bool = False) -> int:
+    """Delete the rows, some hundred at a time, and return their number; with `dry_run` only count them."""
+    if dry_run:
+        return rows.count()
+    n_deleted = 0
+    while some := list(rows.order_by("pk").values_list("pk", flat=True)[:_AT_A_TIME]):
+        rows.model._default_manager.filter(pk__in=some).delete()
+        n_deleted += len(some)
+    return n_deleted
 
 
 def _execute(statement: str) -> None:

@@ -11,7 +11,7 @@ from datasets import errors
 from datasets.bars import DatasetKey
 from datasets.catalog import outputs
 from datasets.errors import DatasetsError, InvalidRequest, Refused, StoreError
-from datasets.fetching import fetch_queue, tasks
+from datasets.fetching import fetch_queue, fetch_quotas, tasks
 from datasets.models import Dataset, Fetch
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.dataset_choice import find_cached
@@ -30,6 +30,7 @@ def join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
             found = find_cached(request)
             if found is not None and not found.is_stale:
                 fetch.delete()
+                fetch_quotas.take_back(by)
                 return found
         if is_new:
             transaction.on_commit(lambda: tasks.enqueue(fetch.pk))

@@ -23,6 +23,7 @@ MAY_VERIFY = "datasets.verify_dataset"
 MAY_PIN = "datasets.pin_dataset"
 MAY_IMPORT = "datasets.add_dataset"
 MAY_DECIDE = "datasets.change_revision"
+MAY_SEE_AUDIT = "datasets.view_auditentry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.db import transaction
 
 from datasets.bars import IMPORTED, DatasetKey
 from datasets.catalog import invalidation, outputs
 from datasets.errors import InvalidRequest
-from datasets.models import Dataset, Fetch, Revision, Series
+from datasets.models import AuditEntry, Dataset, Fetch, Revision, Series
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.fetch_requests import join_or_start
 from datasets.serving.permissions import require_enabled
@@ -77,9 +78,11 @@ def _require_own_source(row: Dataset | Series) -> None:
         raise InvalidRequest({"source": [sentence]})
 
 
-def invalidate(dataset: Dataset) -> None:
+def invalidate(dataset: Dataset, *, by: str = "", via: str = "command") -> None:
     """Take the dataset out of the answers; the next request for its bars starts a fetch.
 
-    Raises what `catalog.invalidation.invalidate` raises.
+    `by` and `via` are for the audit. Raises what `catalog.invalidation.invalidate` raises.
     """
-    invalidation.invalidate(outputs.get_store(), dataset)
+    with transaction.atomic():
+        if invalidation.invalidate(outputs.get_store(), dataset):
+            AuditEntry.record(AuditEntry.Action.INVALIDATED, dataset, by=by, via=via)

@@ -54,7 +54,7 @@ ADVICE = {
     "disabled": Advice("Turned off"),
     "not_authenticated": Advice("Sign in first", "Sign in, then open this page again."),
     "forbidden": Advice("Not allowed", "Ask the operator of this service for access."),
-    "too_many_requests": Advice("Too many requests", _WAIT),
+    "too_many_requests": Advice("Too many requests", _KEPT),
     "queue_full": Advice("The queue is full", "Try again in a few minutes."),
     # `api.js` gives these two codes to a request that got no answer.
     "service_unreachable": Advice(

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from datasets.catalog import lists
 from datasets.errors import Unavailable
-from datasets.fetching import fetch_queue, throttle
+from datasets.fetching import fetch_queue, fetch_quotas, interventions, throttle
 from datasets.models import Dataset, Fetch
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Caller, Need, Scope, is_allowed
 from datasets.views import phrases
@@ -64,6 +64,7 @@ def fetches(request: HttpRequest) -> HttpResponse:
             raise PermissionDenied
         return _cancel(request)
     narrowed = FetchesFilter(request.GET)
+    quota = fetch_quotas.quota_of(Caller.of(request).name)
     page = lists.page_of(
         narrowed.rows(),
         order=["-requested_at", "-pk"],
@@ -88,6 +89,7 @@ def fetches(request: HttpRequest) -> HttpResponse:
         "previous": lists.address(request, page=page.number - 1),
         "next": lists.address(request, page=page.number + 1),
         "may_cancel": may_cancel,
+        "quota": phrases.quota_in_words(quota) if quota else "",
         "cool_down": _cool_down_in_words(),
         "may_end_cool_down": is_allowed(request.user, MAY_FETCH_AGAIN),
     }
@@ -112,7 +114,7 @@ def _cancel(request: HttpRequest) -> HttpResponse:
     found = Fetch.objects.filter(pk=primary_key(request.POST.get("cancel", ""))).first()
     if found is None:
         messages.error(request, "There is no such fetch.")
-    elif fetch_queue.cancel(found):
+    elif interventions.cancel(found, by=Caller.of(request).name, via="page"):
         messages.success(request, f"The fetch of {found} is cancelled.")
     else:
         found.refresh_from_db()
@@ -139,6 +141,6 @@ def _cool_down_in_words() -> Outcome | None:
 def _end_cool_down(request: HttpRequest) -> HttpResponse:
     if not is_allowed(request.user, MAY_FETCH_AGAIN):
         raise PermissionDenied
-    throttle.end_cool_down(by=request.user.get_username())
+    interventions.end_cool_down(by=request.user.get_username(), via="page")
     messages.success(request, "The pause is over; the next fetch calls TradingView again.")
     return HttpResponseRedirect(request.get_full_path())

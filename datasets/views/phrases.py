@@ -12,6 +12,7 @@ from django.utils import timezone
 from datasets.bars import IMPORTED, Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
 from datasets.calendars import MISSING
+from datasets.fetching.fetch_quotas import Quota
 from datasets.models import Dataset, DatasetGaps, Fetch, Revision, Series
 from datasets.views.advice import ADVICE, Advice
 
@@ -266,6 +267,13 @@ def progress_in_words(fetch: Fetch) -> str:
     if fetch.n_rows:
         return f"Received {fetch.n_rows:,} of {fetch.n_bars:,} bars{again}."
     return f"Asking the feed{again}."
+
+
+def quota_in_words(quota: Quota) -> str:
+    """Return how many fetches a person has begun today, the limit, and when the day ends."""
+    left = span_in_words((quota.ends_at - timezone.now()).total_seconds())
+    begun = f"You have begun {quota.n_begun:,} of {quota.limit:,} fetches today."
+    return f"{begun} The count starts again at {quota.ends_at:%H:%M} UTC, in {left}."
 
 
 def duration_in_words(fetch: Fetch) -> str:

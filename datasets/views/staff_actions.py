@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from datasets import catalog, serving
 from datasets.errors import DatasetsError, StoreUnavailable
-from datasets.models import Dataset
+from datasets.models import AuditEntry, Dataset
 from datasets.serving.permissions import (
     MAY_DELETE,
     MAY_FETCH_AGAIN,
@@ -84,13 +84,13 @@ def look_again(dataset: Dataset, user: User, via: str) -> Result:
 
 def invalidate(dataset: Dataset, user: User, via: str) -> Result:
     """Mark the dataset as invalidated."""
-    serving.invalidate(dataset)
+    serving.invalidate(dataset, by=user.get_username(), via=via)
     return Result("Invalidated.")
 
 
 def delete(dataset: Dataset, user: User, via: str) -> Result:
     """Move the file to the trash and remove the row."""
-    catalog.delete(dataset)
+    catalog.delete(dataset, by=user.get_username(), via=via)
     return Result(f"Deleted: {dataset.path} was moved to the trash.")
 
 
@@ -98,18 +98,21 @@ def verify(dataset: Dataset, user: User, via: str) -> Result:
     """Compare the file with the row."""
     finding = catalog.verify(dataset)
     text = f"{finding.outcome}. {finding.detail}".strip()
+    AuditEntry.record(
+        AuditEntry.Action.VERIFIED, dataset, by=user.get_username(), via=via, detail=finding.outcome
+    )
     return Result(f"Verified: {text}", is_problem=finding.outcome != "ok")
 
 
 def pin(dataset: Dataset, user: User, via: str) -> Result:
     """Keep the dataset from being pruned or replaced."""
-    Dataset.objects.filter(pk=dataset.pk).update(is_pinned=True)
+    catalog.set_pinned(dataset, True, by=user.get_username(), via=via)
     return Result("Pinned.")
 
 
 def unpin(dataset: Dataset, user: User, via: str) -> Result:
     """Allow the dataset to be pruned and replaced."""
-    Dataset.objects.filter(pk=dataset.pk).update(is_pinned=False)
+    catalog.set_pinned(dataset, False, by=user.get_username(), via=via)
     return Result("Unpinned.")
 
 

@@ -98,7 +98,7 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     @schema.invalidate_schema
     def destroy(self, request: Request, pk: str) -> Response:
         """Invalidate the dataset: the next request for its bars starts a fetch."""
-        serving.invalidate(self.get_object())
+        serving.invalidate(self.get_object(), by=caller_of(request).name, via="api")
         return Response(status=204)
 
     @schema.refresh_schema
@@ -169,5 +169,5 @@ class DatasetViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Dataset]):
     @file.mapping.delete
     def delete_file(self, request: Request, pk: str) -> Response:
         """Delete the dataset: its file is moved to the trash."""
-        catalog.delete(self.get_object())
+        catalog.delete(self.get_object(), by=caller_of(request).name, via="api")
         return Response(status=204)

@@ -25,7 +25,7 @@ from datasets.api.filtering import (
 from datasets.api.parameters import read_new_fetches
 from datasets.api.serializers import FetchSerializer, NewFetches, describe_outcomes
 from datasets.errors import InvalidRequest, Refused
-from datasets.fetching import fetch_queue
+from datasets.fetching import interventions
 from datasets.models import Fetch
 from datasets.serving.fetch_requests import request_fetches
 from datasets.serving.permissions import Scope
@@ -93,7 +93,7 @@ class FetchViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Fetch]):
     def destroy(self, request: Request, pk: str) -> Response:
         """Cancel the fetch; only a queued one can be cancelled."""
         fetch = self.get_object()
-        if not fetch_queue.cancel(fetch):
+        if not interventions.cancel(fetch, by=caller_of(request).name, via="api"):
             fetch.refresh_from_db()
             raise InvalidRequest(
                 {"id": [f"The fetch is {fetch.state} already; only a queued one can be cancelled."]}

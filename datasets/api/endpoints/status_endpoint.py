@@ -10,7 +10,7 @@ from rest_framework.viewsets import ViewSet
 from datasets.api import schema
 from datasets.api.access import READS, caller_of
 from datasets.api.filtering import StrictQueryMixin
-from datasets.fetching import throttle
+from datasets.fetching import interventions
 from datasets.serving import status
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
 
@@ -37,5 +37,5 @@ class StatusViewSet(StrictQueryMixin, ViewSet):
     )
     def cool_down(self, request: Request) -> Response:
         """End the cool-down that follows a refusal by TradingView."""
-        throttle.end_cool_down(by=caller_of(request).name)
+        interventions.end_cool_down(by=caller_of(request).name, via="api")
         return Response(status=204)

@@ -14,11 +14,12 @@ from datasets.catalog import outputs
 from datasets.errors import StoreFailed
 from datasets.fetching import fetch_queue
 from datasets.management.console import read_age
+from datasets.models import AuditEntry, database
 
 
 class Command(BaseCommand):
     help = (
-        "Delete old history: rows of fetches that ended long ago, files and replies set aside as unreadable "
+        "Delete old history: rows of fetches that ended long ago, old entries of the audit, files and replies set aside as unreadable "
         "long ago, deleted datasets in the trash, and expired sessions. Datasets of the catalog stay; "
         "`datasets prune` deletes those."
     )
@@ -35,16 +36,25 @@ class Command(BaseCommand):
         store = outputs.get_store()
         try:
             n_fetches = fetch_queue.delete_ended(before, dry_run=is_dry)
+            n_entries = database.delete_in_steps(
+                AuditEntry.objects.filter(at__lt=before), dry_run=is_dry
+            )
             n_files, n_bytes = store.purge_removed(before, dry_run=is_dry)
         except StoreFailed as error:
             raise CommandError(str(error)) from error
         if not is_dry:
             call_command("clearsessions")
         if options["json"]:
-            found = {"fetches": n_fetches, "files": n_files, "bytes": n_bytes, "dry_run": is_dry}
+            found = {
+                "fetches": n_fetches,
+                "audit_entries": n_entries,
+                "files": n_files,
+                "bytes": n_bytes,
+                "dry_run": is_dry,
+            }
             self.stdout.write(json.dumps(found))
             return
         verb = "would be deleted" if is_dry else "deleted"
         self.stdout.write(
-            f"{n_fetches} ended fetches and {n_files} files set aside ({n_bytes} bytes) {verb}."
+            f"{n_fetches} ended fetches, {n_entries} audit entries and {n_files} files set aside ({n_bytes} bytes) {verb}."
         )

@@ -16,13 +16,13 @@ from datasets.views.staff_actions import Action, Done, Result
 
 def accept_new(revision: Revision, user: User, via: str) -> Result:
     """Take the newer values into the archive."""
-    decisions.accept_new(revision, by=user.get_username())
+    decisions.accept_new(revision, by=user.get_username(), via=via)
     return Result("Accepted the newer values.")
 
 
 def keep_old(revision: Revision, user: User, via: str) -> Result:
     """Keep the older values in the archive."""
-    decisions.keep_old(revision, by=user.get_username())
+    decisions.keep_old(revision, by=user.get_username(), via=via)
     return Result("Kept the older values.")
 
 
