@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from datasets.bars.instants import parse_instant
+
 # Python's `int` also accepts `1_000`, digits of other scripts, and spaces.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?([0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})([eE][+-]?[0-9]{1,3})?")
-# Fewer digits may be a year or a date, and more are milliseconds.
-_UNIX_SECONDS = re.compile(r"-?[0-9]{9,11}(\.[0-9]{1,9})?")
 _INSTANT_LENGTH = 40
-_DIGITS_ALONE = re.compile(r"[-+]?[0-9.]+")
 
 
 class Choice(serializers.ChoiceField):
@@ -74,21 +73,3 @@ class Instant(serializers.Field[datetime, str, str, Any]):
             return parse_instant(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
-
-
-def parse_instant(text: str) -> datetime:
-    """Return the instant in UTC that `text` spells; raise `ValueError` with what is allowed."""
-    try:
-        if _UNIX_SECONDS.fullmatch(text):
-            return datetime.fromtimestamp(float(text), UTC)
-        if _DIGITS_ALONE.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        # An offset can lead out of the years 1 to 9999.
-        return aware.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(
-            f"{text!r} is no instant; write ISO 8601, such as 2025-01-31 or 2025-01-31T14:30:00Z, "
-            "or UNIX seconds with at least nine digits, such as 1738281600."
-        ) from None

@@ -21,8 +21,9 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSetMixin
 
 from datasets import serving
-from datasets.api.fields import WHOLE_NUMBER, parse_instant
+from datasets.api.fields import WHOLE_NUMBER
 from datasets.bars import Timeframe
+from datasets.bars.instants import parse_instant
 from datasets.errors import InvalidRequest
 
 # Parameters of paging and ordering, which no filter reads.

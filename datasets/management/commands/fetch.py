@@ -1,4 +1,4 @@
-"""`manage.py fetch NASDAQ:AAPL BINANCE:BTCUSDT -t 1h -n 5000`: fetch many symbols."""
+"""`manage.py fetch NASDAQ:AAPL BINANCE:BTCUSDT -t 1h -n 5000`: fetch many symbols, or a range with `--from`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from rich.table import Column, Table
 
 from datasets.bars import Adjustment, DatasetKey, Session
 from datasets.errors import DatasetsError, InvalidRequest
+from datasets.management.bar_ranges import BarRange, read_instant
 from datasets.management.console import open_console, whole_number
-from datasets.management.fetch_jobs import FetchJob, cancel_jobs, queue_jobs
+from datasets.management.fetch_jobs import FetchJob, cancel_jobs, job_for_range, queue_jobs
 from datasets.management.fetch_progress import FetchProgress
 from datasets.management.interruption import Interruption
 
@@ -24,6 +26,7 @@ class Command(BaseCommand):
     help = (
         "Fetch the newest bars of many symbols and store them. Cached datasets are not fetched again, "
         "so the same command continues after an interruption. "
+        "With --from, fetch what TradingView still gives of a range, and say what the archive holds of it. "
         "Exit status: 0 all fetched or cached, 1 some failed, 130 interrupted."
     )
 
@@ -37,8 +40,22 @@ class Command(BaseCommand):
             "-n",
             "--n-bars",
             type=whole_number,
-            default=5000,
             help="bars back from the newest (default 5000)",
+        )
+        instant = "such as 2024-01-01 or 2024-01-01T14:30; UTC without an offset"
+        parser.add_argument(
+            "--from",
+            dest="start",
+            type=read_instant,
+            metavar="TIME",
+            help=f"instead of -n: bars that open at this instant or later, {instant}",
+        )
+        parser.add_argument(
+            "--to",
+            dest="end",
+            type=read_instant,
+            metavar="TIME",
+            help="with --from: only bars that open before this instant (default: up to the newest bar)",
         )
         parser.add_argument(
             "--session", choices=[choice.value for choice in Session], default="regular"
@@ -54,7 +71,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        jobs = [FetchJob(key) for key in self._keys(options)]
+        wanted, keys = read_range_of(options), self._keys(options)
+        if wanted is None:
+            jobs = [FetchJob(key) for key in keys]
+        else:
+            jobs = [job_for_range(key, wanted, refresh=options["refresh"]) for key in keys]
         # Without this, Ctrl-C would end in a traceback instead of the report.
         interruption = Interruption()
         try:
@@ -70,7 +91,7 @@ class Command(BaseCommand):
         if interruption.happened:
             self.stderr.write("Interrupted. Run the same command again to continue.")
             sys.exit(130)
-        if any(job.outcome not in ("cached", "succeeded") for job in jobs):
+        if not all(job.is_good for job in jobs):
             sys.exit(1)
 
     def _keys(self, options: dict[str, Any]) -> list[DatasetKey]:
@@ -78,15 +99,20 @@ class Command(BaseCommand):
         symbols = [*options["symbols"], *read_symbols(options["file"])]
         if not symbols:
             raise CommandError("Name at least one EXCHANGE:SYMBOL, or a file of them with --file.")
-        if options["n_bars"] > settings.TV_MAX_BARS:
+        n_bars = 5000 if options["n_bars"] is None else options["n_bars"]
+        if options["start"] is not None:
+            # Only the series matters; the range decides the number of bars.
+            n_bars = settings.TV_MAX_BARS
+        if n_bars > settings.TV_MAX_BARS:
             raise CommandError(f"--n-bars is above TV_MAX_BARS, {settings.TV_MAX_BARS}.")
         wrong, keys = [], []
-        names = ("timeframe", "n_bars", "session", "adjustment")
-        parameters = {name: options[name] for name in names}
+        parameters = {name: options[name] for name in ("timeframe", "session", "adjustment")}
         for symbol in symbols:
             try:
                 keys.append(
-                    DatasetKey.parse(source=settings.TV_SOURCE, symbol=symbol, **parameters)
+                    DatasetKey.parse(
+                        source=settings.TV_SOURCE, symbol=symbol, n_bars=n_bars, **parameters
+                    )
                 )
             except InvalidRequest as error:
                 wrong.append(f"{symbol}: {error}")
@@ -95,21 +121,40 @@ class Command(BaseCommand):
         return list(dict.fromkeys(keys))
 
     def _report(self, jobs: list[FetchJob], *, as_json: bool) -> None:
+        for job in jobs:
+            job.read_range()
         if as_json:
             self.stdout.write(json.dumps([job.as_dict() for job in jobs], indent=1))
             return
         detail = Column("detail", overflow="fold")
         table = Table("symbol", "timeframe", "outcome", "bars", detail)
         for job in jobs:
-            row = job.as_dict()
+            row, report = job.as_dict(), job.report
+            held = "" if report is None else " ".join(report.sentences(is_all=job.is_good))
             table.add_row(
                 job.key.full_symbol,
                 job.key.timeframe.label,
                 row["code"] or job.outcome,
-                str(row["count"]),
-                row["detail"] or row["path"] or "",
+                str(row["count"] if report is None else report.n_bars),
+                " ".join(filter(None, [row["detail"], held])) or row["path"] or "",
             )
         open_console().print(table)
+
+
+def read_range_of(options: dict[str, Any]) -> BarRange | None:
+    """Return the range of the command line, or None; raise `CommandError` for a wrong one."""
+    start, end = options["start"], options["end"]
+    if start is None and end is None:
+        return None
+    if start is None:
+        raise CommandError("--to needs --from: say where the range begins.")
+    if options["n_bars"] is not None:
+        raise CommandError("--n-bars and --from exclude each other: a range has its own bars.")
+    if end is not None and end <= start:
+        raise CommandError("--to is not after --from, so that the range has no bars.")
+    if start > timezone.now():
+        raise CommandError("--from lies in the future, where no bar has opened yet.")
+    return BarRange(start, end)
 
 
 def read_symbols(path: Path | None) -> list[str]:
