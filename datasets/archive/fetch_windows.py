@@ -30,7 +30,8 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
     The whole window where the archive does not have all bars of the dataset, where bars are
     disputed, where a revision is open, or where the dataset is not ready: an invalidated dataset is fetched whole. All that
     the feed gives where a new basis of prices waits to be confirmed. Otherwise the bars since the
-    newest one, and 64 that are held.
+    newest one, and 64 that are held. They can be more than those of the dataset: bars that are not
+    requested now leave TradingView's window and cannot be had later.
     """
     whole = min(key.n_bars, max_bars)
     document = _document(SeriesKey.of(key))
@@ -38,19 +39,25 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
         return whole
     if document.awaiting and now >= document.generation.began_at + CONFIRMED_AFTER:
         return max_bars
+    # Without closed hours, so never too few.
+    n_new = (now - document.last_time) // length_of(key.timeframe) + 1
+    wanted = max(n_new, 0) + OVERLAP
+    since_newest = min(max_bars, next((step for step in _STEPS if step >= wanted), max_bars))
+    return since_newest if _is_settled(key, document) else max(whole, since_newest)
+
+
+def _is_settled(key: DatasetKey, document: SeriesDocument) -> bool:
+    """Return whether the archive has all bars of the dataset, and no bar of the series waits for a decision."""
     dataset = Dataset.find(key)
     is_ready = dataset is None or dataset.state == Dataset.State.READY
     is_complete = document.n_rows >= key.n_bars and not document.holes
     if not (is_ready and is_complete) or document.disputes or document.awaiting:
-        return whole
+        return False
     series = SeriesKey.of(key).as_dict()
     open_ones = Revision.objects.filter(state=Revision.State.OPEN)
-    if open_ones.filter(**{f"series__{name}": value for name, value in series.items()}).exists():
-        return whole
-    # Without closed hours, so never too few.
-    n_new = (now - document.last_time) // length_of(key.timeframe) + 1
-    wanted = max(n_new, 0) + OVERLAP
-    return min(whole, next((step for step in _STEPS if step >= wanted), whole))
+    return not open_ones.filter(
+        **{f"series__{name}": value for name, value in series.items()}
+    ).exists()
 
 
 def dataset_for_range(

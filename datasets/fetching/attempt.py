@@ -116,10 +116,10 @@ class Attempt:
         """Fetch the bars that the archive lacks for the dataset; return them, and the number requested."""
         n_asked = window_of(key, now=timezone.now(), max_bars=settings.TV_MAX_BARS)
         fetched = self.fetch_bars(replace(key, n_bars=n_asked))
-        if n_asked < key.n_bars and leaves_hole(key, fetched):
+        if n_asked < settings.TV_MAX_BARS and leaves_hole(key, fetched):
             # The feed sent fewer bars than requested.
-            n_asked = key.n_bars
-            fetched = self.fetch_bars(key)
+            n_asked = settings.TV_MAX_BARS
+            fetched = self.fetch_bars(replace(key, n_bars=n_asked))
         return fetched, n_asked
 
     def fetch_bars(self, key: DatasetKey) -> FetchedBars:

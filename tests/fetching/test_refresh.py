@@ -93,7 +93,7 @@ def test_a_pause_that_is_longer_than_the_overlap_requests_more_bars() -> None:
         return window_of(key, now=last + timedelta(hours=hours), max_bars=5000)
 
     assert [window_after(hours) for hours in (1, 63, 64, 200, 300, 5000)] == [
-        128, 128, 300, 300, 1000, 1000,
+        128, 128, 300, 300, 1000, 5000,
     ]  # fmt: skip
 
 

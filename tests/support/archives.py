@@ -118,18 +118,23 @@ class Archive:
 
     def kept(self) -> set[Row]:
         """Return every row that is anywhere in the folder: archive, revisions, earlier generations."""
-        tables = [self.bars(), read_revisions(self.folder).select(BAR_COLUMNS)]
-        for path in (self.folder.path / GENERATIONS).glob("*"):
-            with suppress(ValueError):
-                earlier = self.folder.earlier(int(path.name))
-                if earlier.document() is not None:
-                    tables.append(read_range(earlier).rows.select(BAR_COLUMNS))
-        return {row for table in tables for row in rows_of(table)}
+        return kept_rows(self.folder)
 
     def in_glob(self) -> list[Row]:
         """Return the rows that `archive/*/*/*.parquet` has, as a table for SQL."""
         paths = sorted(self.root.glob("*/*/*.parquet"))
         return [row for path in paths for row in rows_of(pq.read_table(path).select(BAR_COLUMNS))]
+
+
+def kept_rows(folder: SeriesFolder) -> set[Row]:
+    """Return every row that is anywhere in the folder: archive, revisions, earlier generations."""
+    tables = [read_range(folder).rows, read_revisions(folder)]
+    for path in (folder.path / GENERATIONS).glob("*"):
+        with suppress(ValueError):
+            earlier = folder.earlier(int(path.name))
+            if earlier.document() is not None:
+                tables.append(read_range(earlier).rows)
+    return {row for table in tables for row in rows_of(table.select(BAR_COLUMNS))}
 
 
 def rows_of(table: pa.Table) -> list[Row]:
