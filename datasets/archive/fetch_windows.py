@@ -24,7 +24,7 @@ _LENGTHS = {
 }
 
 
-def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
+def window_of(key: DatasetKey, *, now: datetime, max_bars: int, newest_only: bool = False) -> int:
     """Return how many bars to request for a fetch of the dataset, at most `max_bars`.
 
     The whole window where the archive does not have all bars of the dataset, where bars are
@@ -32,6 +32,9 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
     the feed gives where a new basis of prices waits to be confirmed. Otherwise the bars since the
     newest one, and 64 that are held. They can be more than those of the dataset: bars that are not
     requested now leave TradingView's window and cannot be had later.
+
+    With `newest_only` an archive that is shorter than the dataset, or has holes, counts as whole:
+    many listings are young, and a hole is older than what TradingView gives.
     """
     whole = min(key.n_bars, max_bars)
     document = _document(SeriesKey.of(key))
@@ -43,15 +46,16 @@ def window_of(key: DatasetKey, *, now: datetime, max_bars: int) -> int:
     n_new = (now - document.last_time) // length_of(key.timeframe) + 1
     wanted = max(n_new, 0) + OVERLAP
     since_newest = min(max_bars, next((step for step in _STEPS if step >= wanted), max_bars))
-    return since_newest if _is_settled(key, document) else max(whole, since_newest)
+    has_all = document.n_rows >= key.n_bars and not document.holes
+    is_enough = (newest_only or has_all) and _is_settled(key, document)
+    return since_newest if is_enough else max(whole, since_newest)
 
 
 def _is_settled(key: DatasetKey, document: SeriesDocument) -> bool:
-    """Return whether the archive has all bars of the dataset, and no bar of the series waits for a decision."""
+    """Return whether the dataset is ready or new, and no bar of the series waits for a decision."""
     dataset = Dataset.find(key)
     is_ready = dataset is None or dataset.state == Dataset.State.READY
-    is_complete = document.n_rows >= key.n_bars and not document.holes
-    if not (is_ready and is_complete) or document.disputes or document.awaiting:
+    if not is_ready or document.disputes or document.awaiting:
         return False
     series = SeriesKey.of(key).as_dict()
     open_ones = Revision.objects.filter(state=Revision.State.OPEN)

@@ -114,7 +114,12 @@ class Attempt:
 
     def fetch_window(self, key: DatasetKey) -> tuple[FetchedBars, int]:
         """Fetch the bars that the archive lacks for the dataset; return them, and the number requested."""
-        n_asked = window_of(key, now=timezone.now(), max_bars=settings.TV_MAX_BARS)
+        n_asked = window_of(
+            key,
+            now=timezone.now(),
+            max_bars=settings.TV_MAX_BARS,
+            newest_only=self.fetch.priority == Fetch.Priority.SCHEDULE,
+        )
         fetched = self.fetch_bars(replace(key, n_bars=n_asked))
         if n_asked < settings.TV_MAX_BARS and leaves_hole(key, fetched):
             # The feed sent fewer bars than requested.

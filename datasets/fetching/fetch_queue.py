@@ -27,16 +27,26 @@ IN_TURN = ("turn", "pk")
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
-def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]:
+def open_fetch(
+    key: DatasetKey,
+    *,
+    via: str,
+    by: str = "",
+    priority: Fetch.Priority = Fetch.Priority.PERSON,
+) -> tuple[Fetch, bool]:
     """Return the key's queued or running fetch, and whether this call created it.
 
-    Simultaneous calls for one key create one row and all return it. Raises `TooManyRequests`
-    when the client `by` has its share of the queue or of the day, and `QueueFull` when the queue is full.
+    Simultaneous calls for one key create one row and all return it; a row of a lower priority
+    gets that of the call. Raises `TooManyRequests` when the client `by` has its share of the
+    queue or of the day, and `QueueFull` when the queue is full.
     """
     by = by[:150]
     for _ in range(3):
         found = _active(key).first()
         if found is not None:
+            if found.priority > priority:
+                Fetch.objects.filter(pk=found.pk, priority__gt=priority).update(priority=priority)
+                found.priority = priority
             return found, False
         _require_room(by)
         # The turn after the client's last one; for a new client, the queue's current turn.
@@ -48,7 +58,7 @@ def open_fetch(key: DatasetKey, *, via: str, by: str = "") -> tuple[Fetch, bool]
         # A simultaneous call may create the row first; the next round then finds it.
         with suppress(IntegrityError), transaction.atomic():
             fetch_quotas.count(by)
-            values = {"requested_via": via, "requested_by": by, "turn": turn}
+            values = {"requested_via": via, "requested_by": by, "turn": turn, "priority": priority}
             return Fetch.objects.create(**key.as_dict(), **values), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 

@@ -20,7 +20,9 @@ from datasets import fetching
 from datasets.catalog import catalog_table, outputs
 from datasets.errors import FetchError, StoreFailed
 from datasets.fetching import fetch_queue, workers
+from datasets.fetching.schedule import sweep_schedules
 from datasets.fetching.wake_up import Waker
+from datasets.watchlists import update_schedules
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +114,9 @@ class Sweeper(bootsteps.StartStopStep):
     # Each update of the worker's row is a write.
     _NOTED_EVERY_S = 5.0
     _CATALOG_EVERY_S = 60.0
+    _SCHEDULES_EVERY_S = 2.0
+    # Corrects the schedules after a change of TV_SOURCE, and links those of series that others fetched.
+    _PLANNED_EVERY_S = 600.0
 
     def start(self, parent: Any) -> None:
         """Remove the temporary files of dead workers and start the sweep; `parent` is Celery's worker."""
@@ -126,7 +131,7 @@ class Sweeper(bootsteps.StartStopStep):
             logger.warning("temporary files of dead workers were not removed: %s", error)
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
-        self._catalog_looked = float("-inf")
+        self._catalog_looked = self._swept = self._planned = float("-inf")
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
         self._thread.start()
@@ -143,6 +148,7 @@ class Sweeper(bootsteps.StartStopStep):
                 if time.monotonic() >= self._noted + self._NOTED_EVERY_S:
                     workers.note_alive(self._name)
                     self._noted = time.monotonic()
+                self._sweep_schedules()
                 n_idle = max(0, self._n_threads - _busy.number)
                 for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
                     self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
@@ -160,6 +166,22 @@ class Sweeper(bootsteps.StartStopStep):
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()
+
+    def _sweep_schedules(self) -> None:
+        """Open the fetches of the watchlists' series that are due; the queue is read right after."""
+        now = time.monotonic()
+        try:
+            if now >= self._planned + self._PLANNED_EVERY_S:
+                self._planned = now
+                update_schedules()
+            if now >= self._swept + self._SCHEDULES_EVERY_S:
+                self._swept = now
+                sweep_schedules()
+        except Error as error:
+            logger.warning("the schedules were not read: %s", error)
+        except Exception:
+            # A fault here must not keep people's fetches from the workers.
+            logger.exception("the schedules were not read")
 
 
 def _fetch_next_in_pool() -> None:
