@@ -59,9 +59,10 @@ def no_look_at_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return fail
 
+    # Before the others: a thread's first use of the cache creates its folder.
+    monkeypatch.setattr(caches["counts"], "add", refusing("counts.add"))
     for name in ("stat", "open", "scandir"):
         monkeypatch.setattr(os, name, refusing(name))
-    monkeypatch.setattr(caches["counts"], "add", refusing("counts.add"))
 
 
 @pytest.mark.parametrize("headers", [{}, GZIP, {"Accept": "text/csv"}], ids=["plain", "gzip", "csv"])  # fmt: skip
