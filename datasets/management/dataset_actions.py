@@ -22,7 +22,8 @@ from datasets.management.dataset_printer import DatasetPrinter, count_of
 from datasets.management.dataset_selection import select_datasets, select_series
 from datasets.management.table_export import export_table
 from datasets.models import Dataset
-from datasets.research.lock_files import read_lock, verify_lock
+from datasets.research.archives.lock_checks import verify_lock
+from datasets.research.lock_files import read_lock
 
 Options = dict[str, Any]
 

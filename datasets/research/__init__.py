@@ -5,10 +5,11 @@ The package imports neither Django nor a database. docs/research/reference.md de
 
 from datasets.errors import DatasetNotFound, FolderUnavailable, LockMismatch, ServiceFailed
 from datasets.research.alignment import align
+from datasets.research.archives.lock_checks import verify_lock
 from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
 from datasets.research.dataframes import close_times
 from datasets.research.loader import catalog, load
-from datasets.research.lock_files import verify_lock, write_lock
+from datasets.research.lock_files import write_lock
 from datasets.research.market_hours import between, gaps, is_open, sessions, trading_day
 from datasets.research.panels import load_panel
 from datasets.research.resampling import resample

@@ -104,10 +104,11 @@ def _pandas_frame(bars: Bars, columns: tuple[str, ...], provenance: dict[str, An
     return frame
 
 
-def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
+def provenance_of(bars: Bars, path: str, as_of_ms: int | None = None) -> dict[str, Any]:
     """Return the origin of the bars, in plain values that JSON can hold: the frame's `attrs`.
 
-    `path` is the file's path below the datasets folder.
+    `path` is the file's path below the datasets folder, or the series' folder below the archive.
+    `as_of_ms` is the instant of the reading in UNIX ms.
     """
     facts, instrument = bars.facts, bars.facts["instrument"]
     key = facts["key"]
@@ -132,6 +133,7 @@ def provenance_of(bars: Bars, path: str) -> dict[str, Any]:
         **{name: instrument.get(name, "") for name in CALENDAR_FACTS},
         "delay_s": instrument.get("delay_s", 0),
         "path": path,
+        **({} if as_of_ms is None else {"as_of": _iso(as_of_ms)}),
         **{
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in bars.coverage.as_dict().items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import pandas as pd
 
 from datasets.bars import BarLength, DatasetKey
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
-from datasets.research import lock_files
-from datasets.research.archives.archive_reader import archive_of, begins_before, read_archived
+from datasets.research.archives.bar_origins import read_bars
 from datasets.research.arguments import (
     CLOSE_TIME,
     VALUE_COLUMNS,
@@ -39,12 +37,11 @@ from datasets.research.folders import (
     outputs_folder,
     require_present,
 )
-from datasets.research.last_bars import iso_to_ms
 from datasets.research.listings import list_folder
 from datasets.research.load_forms import provenance_of, render
-from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
+from datasets.research.reader import open_dataset
 from datasets.research.resampling import make_bars
-from datasets.research.service import Service, local_address
+from datasets.research.service import Service
 from datasets.storage import relative_path
 
 _COLUMNS = (
@@ -85,8 +82,9 @@ def load(
         that divides them; `attrs["made_from"]` names it. They are always whole.
     n_bars
         Number of bars back from the newest. Of the datasets with enough bars, the one that was
-        fetched last answers. None takes all bars of one dataset: the one fetched last of those
-        that were asked for with at least 5000 bars, else the one with the most bars.
+        fetched last answers; where no dataset has enough, the archive. None takes all bars of
+        one dataset: the one fetched last of those that were asked for with at least 5000 bars,
+        else the one with the most bars.
     start, end
         From `start` (inclusive) to `end` (exclusive), by the bar's opening. UTC unless the
         value carries a time zone. Without `n_bars` the archive answers where it has bars before
@@ -113,11 +111,11 @@ def load(
         Read from the service at this address, through a local cache of its files. `token` is an
         API token, or (user, password).
     lock
-        A file of `write_lock`: load the dataset that the file names, and refuse other content.
+        A file of `write_lock`: load the bars that the file names. Where the dataset has changed
+        since, the archive brings them back; other content is refused.
     as_of
-        The bars as they were known at this instant, from the archive in `folder`; not with
-        `url`, `lock`, `fetch`, or a timeframe that TradingView does not send. Such bars are not
-        part of a lock file: name the same `as_of` again.
+        The bars as they were known at this instant, from the archive; not with `lock` or
+        `fetch`.
 
     Returns
     -------
@@ -129,10 +127,12 @@ def load(
     ------
     DatasetNotFound
         No file answers; the message names close matches and the command that fetches.
+    FileMissing
+        Nothing was archived yet at `as_of`.
     FileCorrupt
         The file does not hold the bars that were written.
     LockMismatch
-        The dataset is not the one in the lock file.
+        The dataset is not the one in the lock file, and the archive cannot bring that one back.
     InvalidRequest
         An argument is wrong; the message names the argument and the allowed values.
     ServiceFailed
@@ -158,90 +158,33 @@ def load(
         session=session,
         adjustment=adjustment,
     )
-    if as_of is not None:
-        as_of_ms = to_instant(as_of, "as_of")
-        _check_as_of(origin, lock, length)
-        folder_found = archive_of(find_place(origin.folder, key.source), key)
-        bars = read_archived(folder_found, part, as_of_ms)
-        path = f"{key.source}/{folder_found.path.name}"
-        return render(bars, names, provenance_of(bars, path), as_, unit)
+    as_of_ms = to_instant(as_of, "as_of")
+    if as_of_ms is not None:
+        _check_as_of(origin, lock)
     if length.fetched is not None:
-        bars, path = _read(key, part, origin, lock)
-        return render(bars, names, provenance_of(bars, path), as_, unit)
+        bars, path = read_bars(key, part, origin, lock, as_of_ms)
+        return render(bars, names, provenance_of(bars, path, as_of_ms), as_, unit)
     try:
-        bars, path = _read(key, Part(), origin, lock)
+        bars, path = read_bars(key, Part(), origin, lock, as_of_ms)
     except DatasetNotFound as error:
         made = f"Bars of {length.value} are made of bars of {length.base.value}."
         raise type(error)(f"{made} {error}") from error
-    base = render(bars, VALUE_COLUMNS, provenance_of(bars, path), "pandas", unit)
+    base = render(bars, VALUE_COLUMNS, provenance_of(bars, path, as_of_ms), "pandas", unit)
     return make_bars(base, length, part, names, as_)
 
 
-def _read(key: DatasetKey, part: Part, origin: Origin, lock: str | Path | None) -> tuple[Bars, str]:
-    """Read a part of the dataset that answers; return its file's path below the datasets folder too."""
-    locked = lock_files.read_lock(lock) if lock is not None else None
-    if locked is not None:
-        key = locked.pin(key)
-    place, (key,) = prepare([key], origin, is_exact=locked is not None)
-    # A service has chosen already: the key is that of the file that was copied.
-    is_chosen = locked is not None or origin.url is not None
-    with open_dataset(place, key) if is_chosen else find_dataset(place, key) as opened:
-        if not is_chosen and not part.n_bars and part.start_ms is not None:
-            archive = archive_of(place, key)
-            held_from_ms = iso_to_ms(opened.facts["first_time"])
-            if part.start_ms < held_from_ms and begins_before(archive.document(), held_from_ms):
-                return read_archived(archive, part), f"{place.source}/{archive.path.name}"
-        if locked is not None:
-            opened = with_facts(opened, locked.locked_facts(opened.facts))
-        bars = read_part(opened, part)
-    lock_files.note(bars.facts)
-    return bars, f"{place.source}/{opened.name}"
-
-
-def _check_as_of(origin: Origin, lock: str | Path | None, length: BarLength) -> None:
+def _check_as_of(origin: Origin, lock: str | Path | None) -> None:
     """Raise `InvalidRequest` for arguments that `as_of` cannot be combined with."""
-    wrong = {
-        "url": origin.url is not None,
-        "fetch": origin.fetch != "never",
-        "lock": lock is not None,
-        "timeframe": length.fetched is None,
-    }
+    wrong = {"fetch": origin.fetch != "never", "lock": lock is not None}
     names = [name for name, is_given in wrong.items() if is_given]
     if names:
         raise InvalidRequest(
             {
                 "as_of": [
-                    f"as_of reads the archive in a folder; it cannot be combined with {names[0]}."
+                    f"as_of reads what the archive has already; it cannot be combined with {names[0]}."
                 ]
             }
         )
-
-
-def prepare(
-    keys: Sequence[DatasetKey], origin: Origin, *, is_exact: bool = False
-) -> tuple[Place, list[DatasetKey]]:
-    """Return the place and the keys of the files to read, after the needed fetches and copies.
-
-    With `is_exact` only the keys' own datasets count, not larger ones of the same series.
-    Raises the error of a fetch that failed, `ServiceFailed` or `DatasetNotFound`.
-    """
-    check_one_place(origin.folder, origin.url)
-    if origin.url is None and origin.fetch == "never":
-        return find_place(origin.folder, origin.source), list(keys)
-    url = local_address() if origin.url is None else origin.url
-    with Service(url, origin.token) as service:
-        if origin.url is not None:
-            return service.mirror(keys, fetch=origin.fetch, is_exact=is_exact)
-        known: dict[DatasetKey, dict[str, Any]] = {}
-        for key in keys:
-            # A missing or a broken file is fetched.
-            with (
-                suppress(DatasetNotFound, FileCorrupt),
-                find_dataset(find_place(origin.folder, origin.source), key) as opened,
-            ):
-                known[key] = opened.facts
-        service.fetch(keys, known, fetch=origin.fetch)
-    return find_place(origin.folder, origin.source), list(keys)
 
 
 def catalog(

@@ -11,12 +11,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey
+from datasets.bars import KEY_FIELDS, DatasetKey
 from datasets.bars.selection import Candidate, in_order
 from datasets.calendars import CALENDAR_FACTS
-from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
-from datasets.research.folders import Place, outputs_folder, require_present
-from datasets.research.reader import open_dataset, read_unverified, verify
+from datasets.errors import InvalidRequest, LockMismatch
 from datasets.storage import put
 
 LOCK_FORMAT = 1
@@ -125,10 +123,15 @@ class Lock:
         now = entry_of(facts)
         locked = self.entries.get(DatasetKey.from_dict(now))
         if locked is None:
-            raise LockMismatch(f"{_name(now)} is not in {self.path.name}.")
-        change = _change(locked, now)
+            raise LockMismatch(f"{name_of(now)} is not in {self.path.name}.")
+        change = difference(locked, now)
         if change:
             raise LockMismatch(f"{change} Locked in {self.path.name}.")
+        return self.with_locked(facts, locked)
+
+    @staticmethod
+    def with_locked(facts: dict[str, Any], locked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the facts of the locked bars: an entry's facts decide about rows and close times."""
         if _LAST_BAR not in locked:
             # A lock file of version 0.3.0.
             return facts
@@ -137,12 +140,12 @@ class Lock:
         return facts | decided | {"instrument": facts["instrument"] | clock}
 
 
-def _name(entry: Mapping[str, Any]) -> str:
+def name_of(entry: Mapping[str, Any]) -> str:
     return f"{DatasetKey.from_dict(entry)} ({entry['source']})"
 
 
-def _change(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return the differences in one sentence; an empty text for equal content."""
+def difference(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the differences of two entries of one dataset in one sentence; an empty text for equal content."""
     if locked["content_hash"] == now["content_hash"]:
         return ""
     words = {
@@ -159,7 +162,7 @@ def _change(locked: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if all(locked[name] == now[name] for name in ("n_rows", "first_time", "last_time")):
         changes.append("the same range of bars, other values in it")
     changes.append(f"content {locked['content_hash'][:12]} → {now['content_hash'][:12]}")
-    return f"{_name(now)} has changed: {'; '.join(changes)}."
+    return f"{name_of(now)} has changed: {'; '.join(changes)}."
 
 
 def read_lock(path: str | Path) -> Lock:
@@ -201,7 +204,7 @@ def write_lock(path: str | Path, *loaded: pd.DataFrame | pd.Series) -> int:
         before = by_key.get(DatasetKey.from_dict(entry), entry)
         # The frames of a study must agree; of a whole session the latest content counts.
         if loaded and before["content_hash"] != entry["content_hash"]:
-            message = f"It was loaded with two contents: {_change(before, entry)} Load it once."
+            message = f"It was loaded with two contents: {difference(before, entry)} Load it once."
             raise InvalidRequest({"loaded": [message]})
         by_key[DatasetKey.from_dict(entry)] = entry
     chosen = [by_key[key] for key in sorted(by_key, key=str)]
@@ -228,29 +231,3 @@ def _entries(loaded: Iterable[pd.DataFrame | pd.Series]) -> Iterable[dict[str, A
         else:
             message = "A frame does not say where it comes from: its attrs are gone."
             raise InvalidRequest({"loaded": [message]})
-
-
-def verify_lock(path: str | Path, *, folder: str | Path | None = None) -> list[str]:
-    """Compare all locked datasets with their files, bar by bar.
-
-    Returns one sentence for each dataset that differs; an empty list means that all are the same.
-    Raises `FolderUnavailable` where a source's folder is away, `InvalidRequest` for no lock file.
-    """
-    lock = read_lock(path)
-    datasets = outputs_folder(folder) / "datasets"
-    sentences = []
-    for source in {key.source for key in lock.entries}:
-        require_present(datasets, source)
-    for key, locked in lock.entries.items():
-        place = Place(datasets, key.source)
-        try:
-            with open_dataset(place, key) as opened:
-                change = _change(locked, entry_of(opened.facts))
-                verify(opened, read_unverified(opened, BAR_COLUMNS))
-        except DatasetNotFound:
-            change = f"{_name(locked)} is not there."
-        except FileCorrupt as error:
-            change = str(error)
-        if change:
-            sentences.append(change)
-    return sentences

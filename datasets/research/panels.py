@@ -11,6 +11,7 @@ import pandas as pd
 from datasets.bars import DatasetKey, Timeframe
 from datasets.errors import InvalidRequest
 from datasets.research import lock_files
+from datasets.research.archives.bar_origins import prepare
 from datasets.research.arguments import (
     VALUE_COLUMNS,
     Fetching,
@@ -23,7 +24,6 @@ from datasets.research.arguments import (
 )
 from datasets.research.dataframes import utc_index
 from datasets.research.folders import Place, find_place, state_folder
-from datasets.research.loader import prepare
 from datasets.research.panel_builder import PanelBuilder, Series, Shape
 from datasets.research.panel_cache import Members, Panel, PanelCache
 

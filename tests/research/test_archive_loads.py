@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from datasets.archive.arrivals import prepared_arrival
-from datasets.errors import FileMissing, InvalidRequest
+from datasets.errors import DatasetNotFound, FileMissing, InvalidRequest
 from datasets.research import load
 from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, without
 from tests.support.factories import a_key, fetched_bars
@@ -84,16 +84,103 @@ def test_a_bar_that_was_forming_then_is_left_out(here: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"url": "http://localhost:1"}, {"fetch": "missing"}, {"timeframe": "6h"}],
-    ids=lambda value: next(iter(value)),
+    "arguments", [{"fetch": "missing"}, {"lock": "study.lock"}], ids=lambda value: next(iter(value))
 )
 def test_as_of_is_refused_where_it_cannot_be_kept(
     here: dict[str, Any], arguments: dict[str, Any]
 ) -> None:
-    given = {name: value for name, value in here.items() if name not in arguments}
-    if "url" in arguments:
-        del given["folder"]
+    with pytest.raises(InvalidRequest, match="as_of reads what the archive has already"):
+        load(**{**here, **arguments}, as_of=FIRST)
 
-    with pytest.raises(InvalidRequest, match="as_of reads the archive"):
-        load(**{**given, **arguments}, as_of=FIRST)
+
+def test_longer_bars_are_made_of_those_that_were_known(here: dict[str, Any]) -> None:
+    arrive(changed(plain_bars(range(40, 85)), 5, volume=7.0), days=2)
+
+    made: dict[str, Any] = {"timeframe": "5h", "start": hour(44), "end": hour(48)}
+    then = load(**here, **made, as_of=FIRST + timedelta(days=1))
+    now = load(**here, **made)
+
+    # Five hours from midnight each: the last bar of a day has four.
+    total = sum(1000.0 + number for number in range(44, 48))
+    assert (then["volume"].tolist(), now["volume"].tolist()) == ([total], [total - 1038.0])
+
+
+def test_a_bar_that_was_not_known_to_be_over_is_left_out(here: dict[str, Any]) -> None:
+    """The fetch came 30 minutes after the last bar's opening, and no later fetch changed that bar."""
+    now = datetime.fromtimestamp(FIRST_HOUR + 3600 * 99 + 1800, UTC)
+    key = a_key(n_bars=50, symbol="MSFT", exchange="NASDAQ")
+    for moment, bars in [(now, range(60, 100)), (now + timedelta(days=1), range(80, 120))]:
+        fetched = fetched_bars(plain_bars(bars), instrument=ALWAYS_OPEN, fetched_at=moment)
+        with prepared_arrival(key, fetched, is_whole_window=True) as arrival:
+            arrival.put_in_place()
+
+    then = load(**{**here, "symbol": "NASDAQ:MSFT"}, as_of=now)
+
+    assert then.index[-1] == hour(98)
+    assert pd.Timestamp(then.attrs["fetched_at"]) == now
+
+
+def test_more_bars_than_any_dataset_has_come_from_the_archive(here: dict[str, Any]) -> None:
+    frame = load(**here, n_bars=70, closed=False)
+
+    assert (len(frame), frame.index[0], frame.index[-1]) == (70, hour(10), hour(79))
+    assert frame.attrs["held_from"] == hour(10).isoformat()
+    made = load(**here, timeframe="5h", n_bars=12)
+    assert (len(made), made.index[-1]) == (12, hour(72))
+    with pytest.raises(DatasetNotFound, match="The archive of the series has 80 bars, from 2024"):
+        load(**here, n_bars=81)
+    with pytest.raises(DatasetNotFound, match="Fetch it"):
+        load(**{**here, "symbol": "NASDAQ:MSFT"}, n_bars=10)
+
+
+def test_a_series_that_was_never_fetched_is_named(here: dict[str, Any]) -> None:
+    with pytest.raises(DatasetNotFound, match="Nothing of NASDAQ:MSFT 1h"):
+        load(**{**here, "symbol": "NASDAQ:MSFT"}, as_of=FIRST)
+
+
+# --- from a service ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def there(
+    transactional_db: None, here: dict[str, Any], live_server: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:  # fmt: skip
+    """The arguments for the same archive over HTTP."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return {"symbol": "NASDAQ:AAPL", "source": "sample", "url": live_server.url}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"as_of": FIRST + timedelta(hours=1)},
+        {"as_of": FIRST + timedelta(days=1), "closed": False},
+        {"as_of": FIRST + timedelta(days=1), "n_bars": 40},
+        {"as_of": FIRST + timedelta(days=1), "start": hour(10), "end": hour(30)},
+        {"as_of": FIRST + timedelta(days=1), "timeframe": "5h"},
+        {"start": hour(5)},
+        {"start": hour(5), "end": hour(40), "columns": ["close", "close_time"]},
+        {"n_bars": 70},
+        {"start": "2020-01-01", "end": "2020-02-01"},
+    ],
+    ids=str,
+)
+def test_a_service_gives_the_bars_and_facts_of_its_files(
+    here: dict[str, Any], there: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    arrive(changed(plain_bars(range(40, 85)), 5, volume=7.0), days=2, last_bar_final=False)
+
+    files, service = load(**here, **asked), load(**there, **asked)
+
+    pd.testing.assert_frame_equal(service, files)
+    assert service.attrs == files.attrs
+
+
+def test_a_service_raises_the_errors_of_its_files(there: dict[str, Any]) -> None:
+    with pytest.raises(FileMissing, match="its archive begins at"):
+        load(**there, as_of="2020-01-01")
+    with pytest.raises(DatasetNotFound, match="Nothing of NASDAQ:MSFT 1h"):
+        load(**{**there, "symbol": "NASDAQ:MSFT"}, as_of=FIRST)
+    with pytest.raises(DatasetNotFound, match="The archive of the series has 80 bars, from 2024"):
+        load(**there, n_bars=81)

@@ -52,13 +52,13 @@ class Service:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
         self._copies = caches / "tradingview-datasets" / name
-        self._connection = Connection(self.url, token, copies=self._copies)
+        self.connection = Connection(self.url, token, copies=self._copies)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._connection.close()
+        self.connection.close()
 
     # --- copies ---------------------------------------------------------------------------
 
@@ -113,21 +113,21 @@ class Service:
         offers: list[Offer] = []
         address = "/api/tv/datasets"
         while True:
-            page = self._connection.request_json("GET", address, "results", params=parameters)
-            offers += self._read(lambda: [Offer.read(row) for row in page["results"]])  # noqa: B023
+            page = self.connection.request_json("GET", address, "results", params=parameters)
+            offers += self.read(lambda: [Offer.read(row) for row in page["results"]])  # noqa: B023
             if not page.get("next"):
                 return offers
-            if len(offers) > _MAX_LISTED or self._connection.n_bytes > _MAX_LISTED_BYTES:
-                raise self._connection.unexpected("with a list that does not end")
+            if len(offers) > _MAX_LISTED or self.connection.n_bytes > _MAX_LISTED_BYTES:
+                raise self.connection.unexpected("with a list that does not end")
             # The service may have another host name for itself than we have: only the query counts.
             address, parameters = "/api/tv/datasets?" + str(page["next"]).partition("?")[2], {}
 
-    def _read(self, read: Callable[[], Read]) -> Read:
+    def read(self, read: Callable[[], Read]) -> Read:
         """Return the result of a reader of a reply; raise `ServiceFailed` for an unexpected reply."""
         try:
             return read()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._connection.unexpected(f"with {error}") from error
+            raise self.connection.unexpected(f"with {error}") from error
 
     def copy(self, offer: Offer, place: Place) -> None:
         """Bring the local copy of one file up to date."""
@@ -137,7 +137,7 @@ class Service:
         # Otherwise a copy that the disk has damaged stays until the service has a newer file.
         if headers and not is_intact(place, key):
             headers = {}
-        reply = self._connection.request(
+        reply = self.connection.request(
             "GET",
             f"/api/tv/datasets/{offer.number}/file",
             max_bytes=MAX_FILE_BYTES,
@@ -176,7 +176,7 @@ class Service:
 
     def _source(self) -> str:
         """Return the source of the bars that the service fetches."""
-        return str(self._connection.request_json("GET", "/api/tv/status", "source")["source"])
+        return str(self.connection.request_json("GET", "/api/tv/status", "source")["source"])
 
     # --- fetches --------------------------------------------------------------------------
 
@@ -239,28 +239,28 @@ class Service:
                 "adjustment": keys[0].adjustment.value,
                 **extra,
             }
-            reply = self._connection.request_json("POST", "/api/tv/fetches", "fetches", json=body)
-            numbers += self._read(lambda: [int(row["id"]) for row in reply["fetches"]])  # noqa: B023
-            pauses = self._read(lambda: _pauses_of(reply))  # noqa: B023
+            reply = self.connection.request_json("POST", "/api/tv/fetches", "fetches", json=body)
+            numbers += self.read(lambda: [int(row["id"]) for row in reply["fetches"]])  # noqa: B023
+            pauses = self.read(lambda: _pauses_of(reply))  # noqa: B023
             symbols = [symbol for symbol in symbols if symbol in pauses]
             if symbols:
-                self._connection.pause(max(pauses.values()))
+                self.connection.pause(max(pauses.values()))
         return numbers
 
     def wait_for(self, number: int) -> None:
         """Return once a fetch has succeeded; raise its error, or `ServiceFailed` after too long."""
         pause, longest = _POLL_S
         while True:
-            row = self._connection.request_json("GET", f"/api/tv/fetches/{number}", "state")
+            row = self.connection.request_json("GET", f"/api/tv/fetches/{number}", "state")
             if row["state"] == "succeeded":
                 return
             if row["state"] == "cancelled":
-                name = self._read(lambda: row["full_symbol"])  # noqa: B023
+                name = self.read(lambda: row["full_symbol"])  # noqa: B023
                 raise FetchCancelled(f"The fetch of {name} was cancelled.")
             if row["state"] == "failed":
-                code, detail = self._read(lambda: (row["error"]["code"], row["error"]["detail"]))  # noqa: B023
+                code, detail = self.read(lambda: (row["error"]["code"], row["error"]["detail"]))  # noqa: B023
                 raise error_of(str(code), str(detail))
-            if self._connection.is_late:
+            if self.connection.is_late:
                 raise ServiceFailed(
                     f"The fetch {number} of {row.get('full_symbol')} is still {row['state']} after "
                     f"{PATIENCE_S:g} s; is a worker running at {self.url}?"

@@ -11,7 +11,14 @@ import orjson
 import requests
 from urllib3.exceptions import HTTPError
 
-from datasets.errors import DatasetsError, FetchError, InvalidRequest, ServiceFailed, all_codes
+from datasets.errors import (
+    DatasetsError,
+    FetchError,
+    InvalidRequest,
+    ServiceFailed,
+    StoreError,
+    all_codes,
+)
 from datasets.storage.bounded_http import (
     BodyTooLarge,
     BodyUnreadable,
@@ -176,6 +183,6 @@ def _problem(reply: Reply, url: str) -> DatasetsError:
 
 
 def error_of(code: str, detail: str) -> DatasetsError:
-    """Return the error with this code where it is the error of a fetch; else `ServiceFailed`."""
+    """Return the error with this code where it is one of a fetch or of a file; else `ServiceFailed`."""
     kind = all_codes().get(code, ServiceFailed)
-    return kind(detail) if issubclass(kind, FetchError) else ServiceFailed(detail)
+    return kind(detail) if issubclass(kind, FetchError | StoreError) else ServiceFailed(detail)
