@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from datasets.archive.conversion import convert_datasets
+from datasets.archive.following.archive_views import keeps_bars, view_of
 from datasets.archive.preparation import PreparedArchive, prepared
-from datasets.archive.series_rows import archive_root, lock_datasets, record_series
-from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
+from datasets.archive.series_rows import lock_datasets, record_series, unrecorded
+from datasets.bars import DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import contradictions, gap_reports, invalidation
-from datasets.catalog.outputs import get_store
+from datasets.catalog.outputs import archive_root, get_store
 from datasets.catalog.records import record_row
 from datasets.errors import StoreFailed
 from datasets.models import Dataset
 from datasets.storage import PreparedFile
-from datasets.storage.archives.archive_files import times_of, to_ms
-from datasets.storage.archives.archive_queries import read_newest
+from datasets.storage.archives.revision_records import RevisionRecord
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class PreparedArrival:
     views: dict[int, PreparedFile]
     contradicted: list[Dataset]
     report: dict[str, Any]
+    # Records that an earlier write left without rows.
+    earlier: list[RevisionRecord]
 
     def put_in_place(self, *, fetch_id: int | None = None) -> RecordedArrival:
         """Put all files in place and record them.
@@ -58,7 +60,10 @@ class PreparedArrival:
         ready = {row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned}
         self.archive.commit()
         series_id = record_series(
-            self.archive.document, self.archive.plan.records, fetch_id=fetch_id
+            self.archive.document,
+            self.archive.plan.records,
+            fetch_id=fetch_id,
+            earlier=self.earlier,
         )
         stored = self.own.put_in_place()
         dataset_id = record_row(stored, self.report, series_id=series_id)
@@ -90,38 +95,17 @@ def prepared_arrival(
         others = Dataset.objects.filter(
             **series.as_dict(), state=Dataset.State.READY, is_pinned=False
         ).exclude(n_bars=key.n_bars)
-        own = view_of(archive, fetched, key.n_bars)
-        # A short fetch after a long pause leaves a hole before it; the larger datasets then stay
-        # as they are until they are fetched themselves.
-        has_hole = bool(archive.document.holes) and not archive.plan.begins_generation
+        folder, document = archive.folder, archive.document
+        own = view_of(folder, document, fetched, key.n_bars)
         views = {}
         for row in others:
-            view = view_of(archive, fetched, row.n_bars)
-            if not has_hole or view.table.num_rows >= min(row.n_bars, row.n_rows):
+            view = view_of(folder, document, fetched, row.n_bars)
+            if keeps_bars(document, view, row):
                 views[row.pk] = stack.enter_context(store.prepared(row.key, view))
         contradicted = contradictions.find_contradicted(
             store, key, own.table, own.last_bar_final, but_for=views
         )
         file = stack.enter_context(store.prepared(key, own))
         report = gap_reports.make_report(key, own.instrument, own.table, own.fetched_at)
-        yield PreparedArrival(key, archive, file, views, contradicted, report)
-
-
-def view_of(archive: PreparedArchive, fetched: FetchedBars, n_bars: int) -> FetchedBars:
-    """Return the newest `n_bars` bars of the archive, as a reply for a dataset's file.
-
-    Bars before the archive's last hole are left out: a dataset has no hole that it does not state.
-    """
-    document = archive.document
-    rows = read_newest(archive.folder, n_bars).rows
-    if document.holes:
-        rows = rows.filter(times_of(rows) >= to_ms(document.holes[-1].before))
-    is_newest = document.last_time == fetched.table["time"][-1].as_py()
-    return replace(
-        fetched,
-        table=rows.select(BAR_COLUMNS).combine_chunks(),
-        instrument=document.instrument,
-        fetched_at=max(document.fetched_at, fetched.fetched_at),
-        last_bar_final=fetched.last_bar_final if is_newest else document.is_last_final,
-        is_limited=fetched.is_limited and rows.num_rows < n_bars,
-    )
+        earlier = unrecorded(folder, document)
+        yield PreparedArrival(key, archive, file, views, contradicted, report, earlier)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from datasets.archive.preparation import prepared
-from datasets.archive.series_rows import archive_root, record_series
+from datasets.archive.series_rows import record_series
 from datasets.bars import FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import Finding
-from datasets.catalog.outputs import get_store
+from datasets.catalog.outputs import archive_root, get_store, require_archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset
 
@@ -22,12 +22,13 @@ def convert_datasets(key: SeriesKey | None = None) -> Iterator[Finding]:
     With `key` only the datasets of that series. The files of the datasets stay as they are. The
     conversion can be stopped and run again: datasets that have a series are left alone, and bars
     that are in an archive already are not added twice. The outcome of a dataset is `ok`,
-    `corrupt` or `unread`.
+    `corrupt` or `unread`. Raises `StoreUnavailable` while a disk is away.
     """
     waiting = Dataset.objects.filter(series=None, state__in=Dataset.ON_DISK)
     if key is not None:
         waiting = waiting.filter(**key.as_dict())
     for dataset in waiting.order_by("fetched_at", "pk"):
+        require_archives(dataset.source)
         try:
             table, stored = get_store().read(dataset.path)
             facts = stored.facts

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 from django.db import transaction
 from django.utils import timezone
 
-from datasets.archive.arrivals import view_of
 from datasets.archive.decision_plans import Decision, plan_decision
+from datasets.archive.following.archive_views import prepared_views
 from datasets.archive.plans import MergePlan
-from datasets.archive.preparation import PreparedArchive, prepared_plan, with_older_bars
-from datasets.archive.series_rows import archive_root, lock_datasets, record_series
+from datasets.archive.preparation import prepared_plan, with_older_bars
+from datasets.archive.series_rows import unrecorded
 from datasets.archive.spans import spans_of
-from datasets.bars import BAR_COLUMNS, FetchedBars
-from datasets.bars.series_keys import SeriesKey
-from datasets.catalog import contradictions, invalidation
-from datasets.catalog.outputs import get_store, require_folder
-from datasets.catalog.records import record_row
+from datasets.catalog.outputs import archive_root, require_folder
 from datasets.errors import FileMissing, InvalidRequest
-from datasets.models import AuditEntry, Dataset, Revision
-from datasets.storage import PreparedFile
+from datasets.models import AuditEntry, Revision
 from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
-from datasets.storage.archives.archive_queries import read_newest, read_range, read_revisions
+from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.revision_records import RevisionState, read_records
 from datasets.storage.archives.series_writer import SeriesWriter
 
@@ -64,34 +56,16 @@ def _decide(revision: Revision, state: RevisionState, *, by: str, via: str) -> N
     def make_plan(writer: SeriesWriter) -> MergePlan:
         return _plan(writer, revision.number, state, by=by)
 
+    # All files are written and synced before the transaction, as for a fetch.
     with (
         prepared_plan(archive_root(), key, make_plan) as archive,
-        _prepared_views(key, archive) as views,
+        prepared_views(archive.folder, archive.document) as views,
     ):
-        sizes = Dataset.objects.filter(**key.as_dict()).values_list("n_bars", flat=True)
-        n_bars = max(sizes, default=1)
-        table = read_newest(archive.folder, n_bars).rows.select(BAR_COLUMNS)
-        # No dataset has this key: the bars of all pinned ones are compared.
-        contradicted = contradictions.find_contradicted(
-            get_store(),
-            key.dataset(n_bars + 1),
-            table,
-            archive.document.is_last_final,
-            but_for=views,
-        )
-        # All files are written and synced before the transaction, as for a fetch.
+        earlier = unrecorded(archive.folder, archive.document)
         with transaction.atomic():
-            rows = lock_datasets(key)
-            ready = {
-                row.pk for row in rows if row.state == Dataset.State.READY and not row.is_pinned
-            }
+            ready = views.lock_ready()
             archive.commit()
-            series_id = record_series(archive.document, archive.plan.records)
-            for number, file in views.items():
-                if number in ready:
-                    record_row(file.put_in_place(), series_id=series_id)
-            for dataset in contradicted:
-                invalidation.supersede(get_store(), dataset)
+            views.put_in_place(ready, [*earlier, *archive.plan.records])
             AuditEntry.record(AuditEntry.Action(state.value), revision, by=by, via=via)
     revision.refresh_from_db()
 
@@ -119,29 +93,3 @@ def _plan(writer: SeriesWriter, number: int, state: RevisionState, *, by: str) -
     if not plan.confirmed:
         return plan
     return with_older_bars(folder, plan, spans_of(document), at)
-
-
-@contextmanager
-def _prepared_views(key: SeriesKey, archive: PreparedArchive) -> Iterator[dict[int, PreparedFile]]:
-    """Write the series' datasets as views of the new state, beside their places; yield them by primary key."""
-    document, store = archive.document, get_store()
-    newest = read_newest(archive.folder, 1).rows.select(BAR_COLUMNS)
-    with ExitStack() as stack:
-        yield {
-            row.pk: stack.enter_context(
-                store.prepared(
-                    row.key,
-                    view_of(
-                        archive,
-                        FetchedBars(
-                            newest, document.instrument, document.fetched_at, document.is_last_final,
-                            is_limited=row.is_limited, n_duplicates=row.n_duplicates, doubts=row.doubts,
-                        ),
-                        row.n_bars,
-                    ),
-                )
-            )
-            for row in Dataset.objects.filter(
-                **key.as_dict(), state=Dataset.State.READY, is_pinned=False
-            )
-        }  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from django.conf import settings
+from django.db import transaction
 
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import Finding
+from datasets.catalog.outputs import archive_root, require_archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset, Revision, Series
 from datasets.storage.archives.archive_paths import relative_folder
@@ -17,21 +17,37 @@ from datasets.storage.archives.series_document import DOCUMENT_NAME, SeriesDocum
 from datasets.storage.archives.series_folder import SeriesFolder
 
 
-def archive_root() -> Path:
-    """Return the folder with all archives."""
-    root: Path = settings.OUTPUTS_DIR / "archive"
-    return root
+class _PresentFolder(SeriesFolder):
+    """The folder of a series, on a disk that can be away."""
+
+    def __init__(self, key: SeriesKey) -> None:
+        super().__init__(archive_root() / relative_folder(key))
+        self._source = key.source
+
+    def document(self) -> SeriesDocument | None:
+        """Return the state of the series, as `SeriesFolder` does; raise `StoreUnavailable` without its disk."""
+        found = super().document()
+        if found is None:
+            require_archives(self._source)
+        return found
 
 
 def folder_of(key: SeriesKey) -> SeriesFolder:
-    """Return the folder of the series' archive."""
-    return SeriesFolder(archive_root() / relative_folder(key))
+    """Return the folder of the series' archive; its readers raise `StoreUnavailable` while its disk is away."""
+    return _PresentFolder(key)
 
 
 def record_series(
-    document: SeriesDocument, records: Iterable[RevisionRecord] = (), *, fetch_id: int | None = None
+    document: SeriesDocument,
+    records: Iterable[RevisionRecord] = (),
+    *,
+    fetch_id: int | None = None,
+    earlier: Iterable[RevisionRecord] = (),
 ) -> int:
-    """Add or update the row of the series and those of the revisions; return the series' primary key."""
+    """Add or update the row of the series and those of the revisions; return the series' primary key.
+
+    `records` came with the fetch `fetch_id`, `earlier` are of writes before it.
+    """
     first, last = document.first_time, document.last_time
     assert first is not None
     assert last is not None
@@ -53,9 +69,21 @@ def record_series(
     Series.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=list(key), update_fields=list(values)
     )
+    for record in earlier:
+        Revision.record(row.pk, record)
     for record in records:
         Revision.record(row.pk, record, fetch_id=fetch_id)
     return row.pk
+
+
+def unrecorded(folder: SeriesFolder, document: SeriesDocument) -> list[RevisionRecord]:
+    """Return the records of the state `document` if the catalog lacks the write before it; else none.
+
+    A process can die after it has put a state of an archive in force and before it writes the rows.
+    """
+    series = Series.objects.filter(**document.key.as_dict())
+    recorded = series.values_list("sequence", flat=True).first() or 0
+    return read_records(folder) if recorded != document.sequence - 1 else []
 
 
 def lock_datasets(key: SeriesKey) -> list[Dataset]:
@@ -71,23 +99,37 @@ def adopt_series() -> Iterator[Finding]:
     """Add or update the rows of every archive on disk, and yield the results.
 
     With an empty catalog this rebuilds the rows of series and revisions from the files alone.
-    Datasets of a series get their reference to it.
+    Datasets of a series get their reference to it. The outcome of a series whose archive was
+    deleted is `missing`; its row stays.
     """
     for path in sorted(archive_root().glob(f"*/*/{DOCUMENT_NAME}")):
         folder, name = SeriesFolder(path.parent), path.parent.relative_to(archive_root()).as_posix()
         try:
-            document = folder.document()
-            if document is None or relative_folder(document.key) != name:
-                yield Finding(name, "corrupt")
-                continue
-            found = Series.find(document.key)
-            series_id = record_series(document, read_records(folder))
+            yield _adopt(folder, name)
         except StoreError as error:
             yield Finding(name, "corrupt", str(error))
         except StoreFailed as error:
             yield Finding(name, "unread", str(error))
-        else:
+    for series in Series.objects.all():
+        name = relative_folder(series.series_key)
+        if not (archive_root() / name / DOCUMENT_NAME).exists():
+            yield Finding(name, "missing", f"{series} has no archive any more.")
+
+
+def _adopt(folder: SeriesFolder, name: str) -> Finding:
+    document = folder.document()
+    found = None if document is None else Series.find(document.key)
+    while document is not None and relative_folder(document.key) == name:
+        records = read_records(folder)
+        with transaction.atomic():
+            # Locked as by every writer, by ascending primary key.
+            lock_datasets(document.key)
+            series_id = record_series(document, records)
             waiting = Dataset.objects.filter(**document.key.as_dict(), series=None)
             waiting.update(series_id=series_id)
+        recorded, document = document, folder.document()
+        # Otherwise a worker has merged bars meanwhile, and its rows must not be older than its files.
+        if document is not None and document.sequence == recorded.sequence:
             is_current = found is not None and found.sequence == document.sequence
-            yield Finding(name, "ok" if is_current else "adopted")
+            return Finding(name, "ok" if is_current else "adopted")
+    return Finding(name, "corrupt")

@@ -15,23 +15,23 @@ from datasets.catalog.reconciliation import (
 )
 from datasets.catalog.verification import Finding
 from datasets.errors import FileCorrupt, StoreError, StoreFailed, StoreUnavailable
-from datasets.models import Dataset
+from datasets.models import Dataset, Series
 from datasets.storage import Store
 
 
 def require_folders(*, accept_empty: bool = False) -> None:
-    """Raise `StoreUnavailable` if a source has datasets in the catalog and its folder is not there.
+    """Raise `StoreUnavailable` if a source has datasets or series in the catalog and their folder is not there.
 
-    With `accept_empty` such a folder is accepted as it is, and its datasets are then missing.
+    With `accept_empty` such folders are accepted as they are, and their files are then missing.
     """
-    ready = Dataset.objects.filter(state=Dataset.State.READY).order_by()
-    for source in ready.values_list("source", flat=True).distinct():
+    ready = Dataset.objects.filter(state=Dataset.State.READY).order_by().values_list("source")
+    for (source,) in ready.union(Series.objects.order_by().values_list("source")):
         try:
             outputs.require_folder(source)
         except StoreUnavailable:
             if not accept_empty:
                 raise
-            outputs.get_store().accept(source)
+            outputs.accept_folders(source)
 
 
 def adopt_files() -> Iterator[Finding]:

@@ -20,8 +20,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from datasets import catalog
-from datasets.catalog import Finding, catalog_dump, outputs
-from datasets.errors import BackupFailed, DatasetsError
+from datasets.catalog import Finding, adoption, catalog_dump, outputs
+from datasets.errors import BackupFailed, DatasetsError, StoreUnavailable
 from datasets.models import Dataset
 from datasets.storage import Store, put
 from datasets.storage.archives.series_copies import copy_archives
@@ -53,6 +53,8 @@ def back_up(folder: Path) -> Outcome:
         raise BackupFailed(f"{folder} is not empty; name a new folder for each backup.")
     outcome = Outcome()
     try:
+        # Else a backup while a disk is away would lack its files and count as complete.
+        adoption.require_folders()
         (folder / _STATE).mkdir(parents=True, mode=0o700)
         # Catalog first: a copied file may then be newer than its row, which a restore corrects.
         # A row without its file would be a loss.
@@ -60,7 +62,7 @@ def back_up(folder: Path) -> Outcome:
         with suppress(FileNotFoundError):
             shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
         hashes = _copy_datasets(outputs.get_store().folder, folder / _DATASETS, outcome)
-        _copy_archives(_archives(), folder / _ARCHIVES, outcome, is_in_use=True)
+        _copy_archives(outputs.archive_root(), folder / _ARCHIVES, outcome, is_in_use=True)
         os.sync()
         manifest = {
             "format": _FORMAT,
@@ -69,6 +71,8 @@ def back_up(folder: Path) -> Outcome:
             "files": hashes,
         }
         put(folder / _MANIFEST, json.dumps(manifest, indent=1).encode(), is_synced=True)
+    except StoreUnavailable as error:
+        raise BackupFailed(f"Nothing was backed up. {error}") from error
     except OSError as error:
         raise BackupFailed(
             f"The backup could not be written: {error}. It is incomplete."
@@ -97,7 +101,7 @@ def restore(folder: Path, *, force: bool) -> Outcome:
     _make_room(force=force)
     try:
         _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
-        _copy_archives(folder / _ARCHIVES, _archives(), outcome, is_in_use=False)
+        _copy_archives(folder / _ARCHIVES, outputs.archive_root(), outcome, is_in_use=False)
         with suppress(FileNotFoundError):
             shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
         outcome.hints += catalog_dump.load(folder / _STATE)
@@ -143,11 +147,6 @@ def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, st
     return hashes
 
 
-def _archives() -> Path:
-    archives: Path = settings.OUTPUTS_DIR / _ARCHIVES
-    return archives
-
-
 def _copy_archives(source: Path, target: Path, outcome: Outcome, *, is_in_use: bool) -> None:
     n_files, faults = copy_archives(source, target, is_in_use=is_in_use)
     outcome.n_files += n_files
@@ -159,8 +158,8 @@ def _make_room(*, force: bool) -> None:
     database = catalog_dump.sqlite_path()
     datasets = outputs.get_store().folder
     taken = [datasets] if any(path.is_file() for path in datasets.glob("*/*")) else []
-    if _archives().exists():
-        taken.append(_archives())
+    if outputs.archive_root().exists():
+        taken.append(outputs.archive_root())
     if database is not None and database.exists() and database.stat().st_size > 0:
         taken.append(database)
     names = [str(path) for path in taken]

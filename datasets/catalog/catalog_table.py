@@ -15,7 +15,9 @@ from django.conf import settings
 from django.db.models import Count, Max, Sum
 
 from datasets.bars import join_symbol
+from datasets.catalog.adoption import require_folders
 from datasets.models import Dataset, Series
+from datasets.storage import atomic_write
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.atomic_write import store_failures, temporary_file
 
@@ -71,8 +73,8 @@ def write_if_changed() -> bool:
     """Write `catalog.parquet` unless it has the present rows; return whether it was written.
 
     Several workers look once a minute each, so a file that one of them has just written stays.
-    A reader sees the old file or the new file, never a part. Raises `StoreFailed`, and errors of
-    the database.
+    A reader sees the old file or the new file, never a part. Raises `StoreFailed`,
+    `StoreUnavailable` while the disk with the outputs is away, and errors of the database.
     """
     path: Path = settings.OUTPUTS_DIR / NAME
     with suppress(OSError):
@@ -84,6 +86,8 @@ def write_if_changed() -> bool:
     with suppress(OSError, pa.ArrowException):
         if (pq.read_schema(path).metadata or {}).get(_STATE_KEY) == state:
             return False
+    # Otherwise the file would be written to the mount point of a disk that is away.
+    require_folders()
     schema = SCHEMA.with_metadata({_STATE_KEY: state})
     with store_failures(path), temporary_file(path.parent) as (temporary, file):
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -92,6 +96,11 @@ def write_if_changed() -> bool:
         file.flush()
         temporary.replace(path)
     return True
+
+
+def remove_strays() -> None:
+    """Remove temporary files of dead writers beside `catalog.parquet`. Raises `OSError`."""
+    atomic_write.remove_strays(settings.OUTPUTS_DIR.glob(".*.tmp"))
 
 
 def _state() -> bytes:

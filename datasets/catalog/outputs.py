@@ -1,13 +1,16 @@
-"""The store of the configured outputs folder."""
+"""The store and the archives of the configured outputs folder."""
 
 from __future__ import annotations
 
 from functools import cache as remember
+from pathlib import Path
 
 from django.conf import settings
 
-from datasets.models import Dataset
-from datasets.storage import Store
+from datasets.errors import StoreUnavailable
+from datasets.models import Dataset, Series
+from datasets.storage import Store, has_archives, mark
+from datasets.storage.atomic_write import store_failures
 
 # One store for each folder.
 _store_of = remember(Store)
@@ -18,14 +21,38 @@ def get_store() -> Store:
     return _store_of(settings.OUTPUTS_DIR / "datasets")
 
 
+def archive_root() -> Path:
+    """Return the folder with all archives."""
+    root: Path = settings.OUTPUTS_DIR / "archive"
+    return root
+
+
 def require_folder(source: str) -> None:
-    """Raise `StoreUnavailable` if the catalog has datasets of the source and their folder is not there.
+    """Raise `StoreUnavailable` if a folder of the source is not there and the catalog has rows of its files.
 
     Without this check a fetch would create an empty folder, and all other datasets of the source
-    would count as missing.
+    would count as missing, or a second archive would begin beside the real one.
     """
+    require_archives(source)
     store = get_store()
     if store.is_present(source):
         return
     if Dataset.objects.filter(source=source, state=Dataset.State.READY).exists():
         raise store.unavailable(source)
+
+
+def accept_folders(source: str) -> None:
+    """Accept the folders of the source as they are, also empty ones, and make missing ones. Raises `StoreFailed`."""
+    get_store().accept(source)
+    with store_failures(archive_root() / source):
+        mark(archive_root() / source)
+
+
+def require_archives(source: str) -> None:
+    """Raise `StoreUnavailable` if the folder of the source's archives is not there and the catalog has series of it."""
+    if not has_archives(archive_root() / source) and Series.objects.filter(source=source).exists():
+        raise StoreUnavailable(
+            f"The folder archive/{source} is absent or empty, but the catalog has series in it: its disk may not be "
+            "mounted. Nothing was changed, and no archive was begun. Mount the disk and try again. If the files were deleted on purpose, "
+            "run `manage.py datasets rebuild --accept-empty`."
+        )

@@ -22,8 +22,10 @@ from django.utils import timezone
 
 from datasets.archive.arrivals import prepared_arrival
 from datasets.archive.fetch_windows import leaves_hole, window_of
+from datasets.archive.following.recovery import recover_series
 from datasets.archive.merging import WindowNeeded
 from datasets.bars import DatasetKey, FetchedBars
+from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
 from datasets.fetching import credentials, leases, throttle
@@ -97,6 +99,9 @@ class Attempt:
         key = self.fetch.key
         try:
             require_folder(key.source)
+            if self.fetch.attempts > 1:
+                # The attempt before can have died after the archive had its bars and before the rows did.
+                recover_series(SeriesKey.of(key))
             started, waited_ms = time.monotonic(), self.fetch.waited_ms
             fetched, n_asked = self.fetch_window(key)
             self.fetch.fetched_ms = _ms_since(started) - (self.fetch.waited_ms - waited_ms)

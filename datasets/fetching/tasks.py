@@ -17,8 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, close_old_connections
 
 from datasets import fetching
+from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
-from datasets.errors import FetchError, StoreFailed
+from datasets.errors import FetchError, StoreFailed, StoreUnavailable
 from datasets.fetching import fetch_queue, workers
 from datasets.fetching.schedule import sweep_schedules
 from datasets.fetching.wake_up import Waker
@@ -78,6 +79,18 @@ def attempt(fetch_id: int) -> bool:
         return True
 
 
+def clear_up() -> None:
+    """Remove the temporary files of dead workers, and finish or undo their writes of archives."""
+    try:
+        outputs.get_store().remove_strays()
+        catalog_table.remove_strays()
+        for key in recover_archives():
+            logger.warning("%s: a worker died in its last write, which is finished now", key)
+    except OSError as error:
+        # Each fetch reports a disk that cannot be written to; the worker still starts.
+        logger.warning("temporary files of dead workers were not removed: %s", error)
+
+
 class _Busy:
     """Counter of this process's threads that run a fetch or are about to."""
 
@@ -119,16 +132,11 @@ class Sweeper(bootsteps.StartStopStep):
     _PLANNED_EVERY_S = 600.0
 
     def start(self, parent: Any) -> None:
-        """Remove the temporary files of dead workers and start the sweep; `parent` is Celery's worker."""
+        """Start the sweep, which first removes the traces of dead workers; `parent` is Celery's worker."""
         if not isinstance(parent.pool, TaskPool):
             raise ImproperlyConfigured(
                 "This worker runs its fetches in threads; start it without --pool."
             )
-        try:
-            outputs.get_store().remove_strays()
-        except OSError as error:
-            # Each fetch reports a disk that cannot be written to; the worker still starts.
-            logger.warning("temporary files of dead workers were not removed: %s", error)
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
         self._catalog_looked = self._swept = self._planned = float("-inf")
@@ -142,6 +150,7 @@ class Sweeper(bootsteps.StartStopStep):
         self._thread.join()
 
     def _sweep_on(self) -> None:
+        self._clear_up()
         while not self._is_stopping.wait(self._EVERY_S):
             close_old_connections()
             try:
@@ -155,7 +164,7 @@ class Sweeper(bootsteps.StartStopStep):
                 if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:
                     self._catalog_looked = time.monotonic()
                     catalog_table.write_if_changed()
-            except StoreFailed as error:
+            except (StoreFailed, StoreUnavailable) as error:
                 logger.warning("the table of the catalog was not written: %s", error)
             except Error as error:
                 # The database is busy or away; the next sweep finds the same rows.
@@ -182,6 +191,16 @@ class Sweeper(bootsteps.StartStopStep):
         except Exception:
             # A fault here must not keep people's fetches from the workers.
             logger.exception("the schedules were not read")
+
+    @staticmethod
+    def _clear_up() -> None:
+        try:
+            clear_up()
+        except Error as error:
+            logger.warning("the traces of dead workers were not removed: %s", error)
+        except Exception:
+            # Without this catch the thread would end before its first sweep.
+            logger.exception("the traces of dead workers were not removed")
 
 
 def _fetch_next_in_pool() -> None:

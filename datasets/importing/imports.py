@@ -13,10 +13,10 @@ from datasets.archive.audit import Finding
 from datasets.archive.merging import WindowNeeded
 from datasets.archive.plans import MergePlan
 from datasets.archive.preparation import PreparedArchive, prepared
-from datasets.archive.series_rows import archive_root, folder_of, record_series
+from datasets.archive.series_rows import folder_of, record_series
 from datasets.bars import BAR_COLUMNS, IMPORTED, FetchedBars, count_inconsistent, plausibility
 from datasets.bars.series_keys import SeriesKey
-from datasets.catalog.outputs import get_store, require_folder
+from datasets.catalog.outputs import archive_root, get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import InvalidRequest, StoreFailed
 from datasets.importing.file_bars import doubts_of

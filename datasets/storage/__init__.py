@@ -18,7 +18,7 @@ from datasets.storage.paths import (
     key_of,
     relative_path,
 )
-from datasets.storage.presence import MARKER, is_present
+from datasets.storage.presence import MARKER, has_archives, is_empty_mount, is_present, mark
 from datasets.storage.removals import INVALIDATED, TRASH
 from datasets.storage.store import Store
 
@@ -41,7 +41,10 @@ __all__ = [
     "TRASH",
     "file_names",
     "folder_of",
+    "has_archives",
+    "mark",
     "from_document",
+    "is_empty_mount",
     "is_hashed",
     "is_present",
     "key_of",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from uuid import uuid4
@@ -77,6 +78,20 @@ def temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
                     return
         finally:
             path.unlink(missing_ok=True)
+
+
+def remove_strays(paths: Iterable[Path]) -> int:
+    """Remove those of the temporary files whose writers have died; return their number."""
+    n_removed = 0
+    for path in paths:
+        # Opening a pipe would block.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            continue
+        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            n_removed += 1
+    return n_removed
 
 
 def make_durably(folder: Path) -> None:

@@ -141,16 +141,7 @@ class Store:
 
     def remove_strays(self) -> int:
         """Remove temporary files of dead writers; return their number."""
-        n_removed = 0
-        for path in self.folder.glob("*/.*.tmp"):
-            # Opening a pipe would block.
-            if not stat.S_ISREG(path.lstat().st_mode):
-                continue
-            with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-                n_removed += 1
-        return n_removed
+        return atomic_write.remove_strays(self.folder.glob("*/.*.tmp"))
 
     def free_bytes(self) -> int:
         """Return the free bytes of the datasets' disk."""

@@ -12,10 +12,11 @@ import pytest
 from django.core.management import call_command
 
 from datasets.archive.arrivals import prepared_arrival
-from datasets.archive.series_rows import archive_root, folder_of
+from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import records
+from datasets.catalog.outputs import archive_root
 from datasets.errors import StoreFailed
 from datasets.models import Dataset, Revision, Series
 from datasets.storage import Store, relative_path

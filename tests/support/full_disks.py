@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog import outputs
 from datasets.errors import FetchError
 from datasets.fetching import fetch_queue, tasks
 from datasets.storage import dataset_file, store
+from tests.support import disks
 from tests.support.factories import fetched_bars
 from tests.support.kill_points import (
     Outcome,
@@ -139,29 +139,14 @@ def _limit(kind: int, value: int) -> Iterator[None]:
 
 @contextmanager
 def _full_disk(task: Outcome) -> Iterator[None]:
-    filler = folder() / "filler"
-    with filler.open("wb", buffering=0) as file:
-        with suppress(OSError):
-            while file.write(b"\0" * 4096):
-                pass
-        file.truncate(file.tell() - task["left"])
-    try:
+    with disks.full(folder(), left=task["left"]):
         yield
-    finally:
-        filler.unlink()
 
 
 @contextmanager
 def _read_only_disk(task: Outcome) -> Iterator[None]:
-    _remount("ro")
-    try:
+    with disks.read_only(folder()):
         yield
-    finally:
-        _remount("rw")
-
-
-def _remount(how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", str(folder())], check=True)
 
 
 @contextmanager

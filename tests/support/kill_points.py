@@ -395,12 +395,19 @@ def _check_archive(task: Outcome) -> None:
 
 
 def _lost() -> int:
-    """End the lease of the fetch, so that a sweep finds it; return its primary key."""
+    fetch_id = lost_fetch()
+    assert fetch_id is not None
+    return fetch_id
+
+
+def lost_fetch() -> int | None:
+    """End the lease of the fetch, so that a sweep finds it; return its primary key, if there is one."""
     past = timezone.now() - timedelta(minutes=5)
     Fetch.objects.filter(state=Fetch.State.RUNNING).update(lease_until=past)
     Fetch.objects.filter(state=Fetch.State.QUEUED).update(next_attempt_at=None)
-    (fetch_id,) = fetch_queue.next_fetches(at_most=10)
-    return fetch_id
+    found = fetch_queue.next_fetches(at_most=10)
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 def _check_ready_rows() -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from datasets.errors import StoreFailed
 from datasets.storage import MARKER, Store, relative_path
+from tests.support.disks import small_disk
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.kill_points import STEPS
 from tests.support.stacks import ROOT, Feed, Stack
@@ -94,13 +95,13 @@ def crasher_on_postgresql(
 
 
 @pytest.fixture(scope="module")
-def crasher_on_a_small_disk(
+def crasher_on_asmall_disk(
     frozen_feed: Feed, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crasher]:
     """A crasher whose datasets, and nothing else, are on a disk of 512 KB."""
     stack = Stack(tmp_path_factory.mktemp("small"), frozen_feed)
     stack.datasets_folder.mkdir()
-    with _small_disk(stack.datasets_folder, "512k"), _crasher(stack) as running:
+    with small_disk(stack.datasets_folder, "512k"), _crasher(stack) as running:
         yield running
 
 
@@ -280,7 +281,7 @@ def test_a_full_or_read_only_disk_is_store_failed_and_the_old_dataset_is_served_
 def test_where_the_catalogs_disk_is_full_too_bars_are_served_and_the_fetch_is_done_later(
     frozen_feed: Feed, tmp_path: Path
 ) -> None:
-    with _small_disk(tmp_path, "8m"):
+    with small_disk(tmp_path, "8m"):
         stack = Stack(tmp_path, frozen_feed)
         with _crasher(stack) as crasher:
             for left in range(0, 60_000, 6_000):
@@ -338,16 +339,3 @@ def _crasher(stack: Stack) -> Iterator[Crasher]:
         yield running
     finally:
         running.stop()
-
-
-@contextmanager
-def _small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a disk of `size` at `folder`; skip the test where that is not allowed."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a disk")
-    try:
-        yield
-    finally:
-        # Also while a log on it is still open.
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)

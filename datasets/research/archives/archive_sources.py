@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.bars.series_keys import SeriesKey
-from datasets.errors import DatasetNotFound
+from datasets.errors import DatasetNotFound, FolderUnavailable
 from datasets.research.folders import Place
 from datasets.research.last_bars import is_final
+from datasets.storage import is_empty_mount
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.known_bars import read_known
 from datasets.storage.archives.revision_records import RevisionRecord, read_records
@@ -79,15 +80,15 @@ class FolderArchive:
         self._series = series
 
     def extent(self) -> ArchiveExtent:
-        """Return how many bars the archive has; 0 without an archive."""
-        document = self.folder.document()
+        """Return how many bars the archive has; 0 without an archive. Raises `FolderUnavailable`."""
+        document = self._found()
         if document is None:
             return ArchiveExtent(0, None)
         return ArchiveExtent(document.n_rows, document.first_time)
 
     def document(self) -> SeriesDocument:
         """Return the state of the series; raise `DatasetNotFound` where nothing was archived."""
-        document = self.folder.document()
+        document = self._found()
         if document is None:
             raise not_archived(self._series, str(self.folder.path.parent))
         return document
@@ -112,6 +113,16 @@ class FolderArchive:
         """Return the newest record of each revision; errors as for `read`."""
         self.document()
         return read_records(self.folder)
+
+    def _found(self) -> SeriesDocument | None:
+        document = self.folder.document()
+        archives = self.folder.path.parent
+        if document is None and is_empty_mount(archives):
+            raise FolderUnavailable(
+                f"There is no archive at all in {archives}: its disk is not mounted. Mount the disk and try again. "
+                "If its archives were deleted on purpose, run `manage.py datasets rebuild --accept-empty`."
+            )
+        return document
 
 
 def not_archived(series: SeriesKey, place: str) -> DatasetNotFound:

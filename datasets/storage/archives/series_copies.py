@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
-from datasets.errors import StoreError
-from datasets.storage.archives.archive_paths import STAGED
+from datasets.errors import StoreError, StoreFailed
 from datasets.storage.archives.archive_queries import read_range
 from datasets.storage.archives.series_document import DOCUMENT_NAME
 from datasets.storage.archives.series_folder import SeriesFolder
@@ -24,14 +24,16 @@ def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, li
     for document in sorted(root.glob(f"*/*/{DOCUMENT_NAME}")):
         series = document.parent
         try:
-            with writing(series) if is_in_use else nullcontext():
+            # No process writes to a disk that is read-only, and a lock cannot be taken there.
+            is_writable = is_in_use and os.access(series, os.W_OK)
+            with writing(series) if is_writable else nullcontext():
                 for path in sorted(series.rglob("*")):
                     name = path.relative_to(root)
-                    if path.is_file() and path.name != LOCK and STAGED not in name.parts:
+                    if path.is_file() and path.name != LOCK:
                         (target / name).parent.mkdir(parents=True, exist_ok=True)
                         link_or_copy(path, target / name)
                         n_files += 1
             read_range(SeriesFolder(target / series.relative_to(root)))
-        except StoreError as error:
+        except (StoreError, StoreFailed) as error:
             faults.append(f"{series.relative_to(root)}: {error}")
     return n_files, faults

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from datasets.storage.atomic_write import (
     sync_folder,
 )
 from datasets.storage.paths import SUFFIX
+from datasets.storage.presence import is_marked, mark
 
 LOCK = ".lock"
 _NEW_DOCUMENT = f".{DOCUMENT_NAME}.tmp"
@@ -146,11 +147,15 @@ def writing(path: Path) -> Iterator[SeriesWriter]:
     write is finished where it had replaced `series.json`, and undone where it had not. Raises
     `StoreFailed`, and `FileCorrupt` for a folder whose `series.json` is missing or unreadable.
     """
-    if not (path / STAGED).is_dir():
+    with ExitStack() as stack:
         with store_failures(path):
-            make_durably(path / STAGED)
-    with (path / LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_marked(path.parent):
+                make_durably(path.parent)
+                mark(path.parent)
+            if not (path / STAGED).is_dir():
+                make_durably(path / STAGED)
+            lock = stack.enter_context((path / LOCK).open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         folder = SeriesFolder(path)
         settle(folder)
         try:
@@ -158,6 +163,18 @@ def writing(path: Path) -> Iterator[SeriesWriter]:
         finally:
             # Also after an error: the state on disk says whether the write is finished or undone.
             settle(folder)
+
+
+def is_settled(folder: SeriesFolder) -> bool:
+    """Return whether the folder has no unfinished write, of a writer at work or of a killed one.
+
+    Raises `FileCorrupt` and `StoreFailed`.
+    """
+    document, path = folder.document(), folder.path
+    staged = path / STAGED
+    if (path / _NEW_DOCUMENT).exists() or (staged.is_dir() and any(staged.iterdir())):
+        return False
+    return document is None or not folder.earlier(document.generation.number).path.exists()
 
 
 def settle(folder: SeriesFolder) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from datasets.archive.series_rows import folder_of
 from datasets.archive.spans import clipped, spans_of
 from datasets.bars import IMPORTED
-from datasets.errors import StoreError, StoreFailed
+from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Series
 from datasets.storage.archives.series_document import OlderBars, SeriesDocument
 from datasets.storage.archives.year_counts import YearCounts, count_years
@@ -113,7 +113,7 @@ def archive_facts(found: Series) -> dict[str, Any]:
     """Return what the files of the archive say; `problem` in place of all where they cannot be read."""
     try:
         counts = count_years(folder_of(found.series_key))
-    except (StoreError, StoreFailed) as error:
+    except (StoreError, StoreFailed, StoreUnavailable) as error:
         return {"problem": str(error)}
     document = counts.document
     return {

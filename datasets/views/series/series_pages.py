@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from datasets import serving
 from datasets.archive.series_rows import folder_of
 from datasets.catalog import lists
-from datasets.errors import DatasetsError, StoreError, StoreFailed
+from datasets.errors import DatasetsError, StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Series
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 from datasets.views import phrases
@@ -98,7 +98,7 @@ def series_file(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
         if name not in names:
             raise Http404
         file = (folder.path / name).open("rb")
-    except (StoreError, StoreFailed, FileNotFoundError) as error:
+    except (StoreError, StoreFailed, StoreUnavailable, FileNotFoundError) as error:
         raise Http404 from error
     return FileResponse(file, as_attachment=True, filename=f"{folder.path.name}_{name}")
 

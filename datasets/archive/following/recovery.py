@@ -1,0 +1,86 @@
+"""Repair after a killed write of an archive: its files, the rows of its series, and its datasets.
+
+A process can die after it has put a new state in force and before the catalog shows it. The
+archive is then right, and its rows and datasets are brought to the same state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.db import transaction
+
+from datasets.archive.following.archive_views import prepared_views
+from datasets.bars.series_keys import SERIES_FIELDS, SeriesKey
+from datasets.catalog.outputs import archive_root
+from datasets.errors import StoreError, StoreFailed
+from datasets.models import Series
+from datasets.storage.archives.archive_paths import relative_folder
+from datasets.storage.archives.revision_records import read_records
+from datasets.storage.archives.series_document import SeriesDocument
+from datasets.storage.archives.series_folder import SeriesFolder
+from datasets.storage.archives.series_writer import is_settled, writing
+
+logger = logging.getLogger(__name__)
+
+
+def recover_archives() -> Iterator[SeriesKey]:
+    """Repair every archive with traces of a killed write, and yield the series.
+
+    An archive that cannot be read or written is named in the log; the others are repaired.
+    """
+    rows = Series.objects.values_list(*SERIES_FIELDS, "sequence")
+    sequences = {
+        relative_folder(SeriesKey.from_dict(dict(zip(SERIES_FIELDS, row[:-1], strict=True)))): row[
+            -1
+        ]
+        for row in rows
+    }
+    root = archive_root()
+    for path in sorted(each for each in root.glob("*/*") if each.is_dir()):
+        folder, name = SeriesFolder(path), path.relative_to(root).as_posix()
+        try:
+            document = folder.document()
+            is_behind = document is not None and document.sequence != sequences.get(name)
+            if (is_behind or not is_settled(folder)) and (key := _recover(folder)) is not None:
+                yield key
+        except (StoreError, StoreFailed) as error:
+            logger.warning("archive %s was not repaired: %s", name, error)
+
+
+def recover_series(key: SeriesKey) -> None:
+    """Repair the archive of one series if a killed write left traces.
+
+    Raises `StoreFailed` and `StoreError`.
+    """
+    folder = SeriesFolder(archive_root() / relative_folder(key))
+    document, found = folder.document(), Series.find(key)
+    sequences = (document and document.sequence, found and found.sequence)
+    if sequences[0] != sequences[1] or not is_settled(folder):
+        _recover(folder)
+
+
+def _recover(folder: SeriesFolder) -> SeriesKey | None:
+    """Finish or undo the write of the folder; return its series if its rows were behind."""
+    if not folder.path.is_dir():
+        return None
+    # The lock's holder finishes or undoes what a killed writer left.
+    with writing(folder.path) as writer:
+        document = writer.document
+        if document is None or not _is_own(folder.path, document):
+            return None
+        found = Series.find(document.key)
+        # Another worker can have repaired the series meanwhile.
+        if found is not None and found.sequence == document.sequence:
+            return None
+        records = read_records(folder)
+        with prepared_views(folder, document) as views, transaction.atomic():
+            views.put_in_place(views.lock_ready(), records)
+        return document.key
+
+
+def _is_own(path: Path, document: SeriesDocument) -> bool:
+    """Return whether the document lies in the folder of its series: a copy by hand is no archive."""
+    return path == archive_root() / relative_folder(document.key)
