@@ -173,12 +173,13 @@ def test_no_table_of_the_catalog_is_written_while_the_disk_is_away(
 def test_the_loader_says_that_the_archives_disk_is_away(
     arrivals: Arrivals, own_outputs: Path, place: str
 ) -> None:
-    query = {"symbol": "NASDAQ:AAPL", "source": "sample", "folder": own_outputs}
+    query: Any = {"symbol": "NASDAQ:AAPL", "source": "sample", "folder": own_outputs}
     assert len(load(**query, start=BEFORE)) == 99
     shutil.rmtree(own_outputs / place)
     (own_outputs / place).mkdir()
 
-    for part in ({"start": BEFORE}, {"as_of": arrivals.now}):
+    parts: list[Any] = [{"start": BEFORE}, {"as_of": arrivals.now}]
+    for part in parts:
         with pytest.raises(FolderUnavailable, match="its disk is not mounted"):
             load(**query, **part)
     assert len(load(**query)) == 60

@@ -56,8 +56,9 @@ class _Listing:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        # The feed caches bars by this name and their times; another version has other prices.
-        self.full_symbol = f"{history.symbol}#{history.version}"
+        self.full_symbol = history.symbol
+        # Another version has other prices for the same times.
+        self.cache_key = (history.symbol, history.version)
 
     def supports(self, timeframe: Timeframe) -> bool:
         return True
@@ -88,7 +89,7 @@ class _Listing:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _HistoryClock(Clock):
     folder: Path = Path()
 
