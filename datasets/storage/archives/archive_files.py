@@ -90,6 +90,7 @@ def write_revisions(path: Path, rows: pa.Table, facts: Mapping[str, Any]) -> int
 
 def _write(path: Path, rows: pa.Table, facts: Mapping[str, Any], *, with_dictionary: Any) -> int:
     document = _document({"format": METADATA_FORMAT, **facts})
+    instants = [each.name for each in rows.schema if pa.types.is_timestamp(each.type)]
     with path.open("wb") as file:
         pq.write_table(
             rows.replace_schema_metadata({METADATA_KEY: document}),
@@ -97,6 +98,10 @@ def _write(path: Path, rows: pa.Table, facts: Mapping[str, Any], *, with_diction
             compression="zstd",
             use_dictionary=with_dictionary,
             row_group_size=ROWS_PER_GROUP,
+            # Evenly spaced instants take a tenth of the room, and less time both ways.
+            column_encoding=dict.fromkeys(instants, "DELTA_BINARY_PACKED"),
+            # Queries skip row groups by these columns; prices of one series rarely narrow a search.
+            write_statistics=[*instants, *with_dictionary],
             write_page_checksum=True,
         )
         file.flush()
