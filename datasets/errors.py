@@ -5,6 +5,7 @@
   x NotFound                     the catalog has no such dataset or fetch
     + DatasetNotFound            no file holds the bars that a study asked for
       - FolderUnavailable        · retryable; also a StoreUnavailable
+      - BarNotFound              the archive of the series has never had this bar
   x Disabled                     the operator has turned fetching and the API off
   x Refused                      the caller may not do it, or not now
     + Forbidden
@@ -80,6 +81,10 @@ class NotFound(DatasetsError):
 
 class DatasetNotFound(NotFound):
     """No file holds these bars; the message names close matches and the command that fetches."""
+
+
+class BarNotFound(DatasetNotFound):
+    """No fetch of the series has brought a bar that opens at this instant."""
 
 
 class Disabled(DatasetsError):

@@ -3,8 +3,15 @@
 The package imports neither Django nor a database. docs/research/reference.md describes each function.
 """
 
-from datasets.errors import DatasetNotFound, FolderUnavailable, LockMismatch, ServiceFailed
+from datasets.errors import (
+    BarNotFound,
+    DatasetNotFound,
+    FolderUnavailable,
+    LockMismatch,
+    ServiceFailed,
+)
 from datasets.research.alignment import align
+from datasets.research.archives.bar_history import adjustments, history
 from datasets.research.archives.lock_checks import verify_lock
 from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
 from datasets.research.dataframes import close_times
@@ -15,15 +22,18 @@ from datasets.research.panels import load_panel
 from datasets.research.resampling import resample
 
 __all__ = [
+    "BarNotFound",
     "DatasetNotFound",
     "FolderUnavailable",
     "LockMismatch",
     "ServiceFailed",
+    "adjustments",
     "align",
     "between",
     "catalog",
     "close_times",
     "gaps",
+    "history",
     "is_open",
     "load",
     "load_panel",
