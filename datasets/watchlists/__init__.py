@@ -9,6 +9,7 @@ from datasets.watchlists.list_changes import (
     pause,
     remove_symbols,
     resume,
+    save_watchlist,
 )
 from datasets.watchlists.series_plans import (
     keys_of,
@@ -16,6 +17,7 @@ from datasets.watchlists.series_plans import (
     update_schedules,
     watchlists_of,
 )
+from datasets.watchlists.series_states import SeriesState, counts_of, freshness_of, states_of
 from datasets.watchlists.symbol_texts import (
     SymbolEntry,
     read_file,
@@ -24,19 +26,24 @@ from datasets.watchlists.symbol_texts import (
 )
 
 __all__ = [
+    "SeriesState",
     "SymbolEntry",
     "add_symbols",
     "change_watchlist",
+    "counts_of",
     "create_watchlist",
     "delete_watchlist",
     "find_watchlist",
+    "freshness_of",
     "keys_of",
     "pause",
     "read_file",
     "read_symbols",
     "remove_symbols",
     "resume",
+    "save_watchlist",
     "schedules_of",
+    "states_of",
     "update_schedules",
     "watchlists_of",
     "write_symbols",

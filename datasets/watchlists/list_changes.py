@@ -1,23 +1,25 @@
-"""Changes of watchlists; each change also updates the schedules of the list's series."""
+"""Changes of watchlists; each change also updates the schedules of the list's series.
+
+`by` and `via` are for the audit: a user, token or address, and `api`, `page`, `admin` or `command`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from datasets.bars import Adjustment, Session, Timeframe
 from datasets.errors import InvalidRequest, NotFound
-from datasets.models import WatchedSymbol, Watchlist
+from datasets.models import AuditEntry, WatchedSymbol, Watchlist
+from datasets.watchlists.list_values import checked_values
 from datasets.watchlists.series_plans import resume as resume_schedules
 from datasets.watchlists.series_plans import schedules_of, update_schedules
 from datasets.watchlists.symbol_texts import MOST_SYMBOLS, SymbolEntry
 
-MOST_SETTLE_S = 3600
-_MOST_NAME = 100
+Action = AuditEntry.Action
 
 
 def find_watchlist(name: str) -> Watchlist:
@@ -40,7 +42,8 @@ def create_watchlist(
     adjustment: str = "splits",
     first_bars: int | None = None,
     settle_s: int = 5,
-    owner: str = "",
+    by: str = "",
+    via: str = "command",
 ) -> Watchlist:
     """Return a new watchlist without symbols.
 
@@ -57,8 +60,8 @@ def create_watchlist(
         `TV_MAX_BARS`, whichever is less.
     settle_s
         Seconds between the close of a bar, with the feed's delay, and its fetch.
-    owner
-        The user who makes the list; empty for the operator's commands.
+    by, via
+        The user who makes the list, who is its owner then; empty for the operator's commands.
 
     Raises
     ------
@@ -73,36 +76,72 @@ def create_watchlist(
         "first_bars": min(5000, settings.TV_MAX_BARS) if first_bars is None else first_bars,
         "settle_s": settle_s,
     }
-    watchlist = Watchlist(**checked_values(values), owner=owner[:150])
-    _save(watchlist)
+    watchlist = Watchlist(**checked_values(values), owner=by[:150])
+    with transaction.atomic():
+        _save(watchlist)
+        _record(Action.CREATED, watchlist, by, via)
     return watchlist
 
 
-def change_watchlist(watchlist: Watchlist, **changes: Any) -> None:
+def save_watchlist(
+    name: str,
+    entries: Sequence[SymbolEntry],
+    *,
+    problems: Mapping[SymbolEntry, str] | None = None,
+    by: str = "",
+    via: str = "command",
+    **values: Any,
+) -> tuple[Watchlist, list[WatchedSymbol]]:
+    """Make the list of this name or change its values, and add symbols: all of it or nothing.
+
+    Returns the list and its new rows. `values` and errors as for `create_watchlist` and
+    `add_symbols`.
+    """
+    with transaction.atomic():
+        watchlist = Watchlist.objects.filter(name=name.strip()).first()
+        if watchlist is None:
+            watchlist = create_watchlist(name, by=by, via=via, **values)
+        elif values:
+            change_watchlist(watchlist, by=by, via=via, **values)
+        return watchlist, add_symbols(watchlist, entries, problems=problems, by=by, via=via)
+
+
+def change_watchlist(
+    watchlist: Watchlist, *, by: str = "", via: str = "command", **changes: Any
+) -> None:
     """Change values of a list: those of `create_watchlist`, and `is_paused`; errors as there."""
-    for name, value in checked_values(changes).items():
+    values = checked_values(changes)
+    other = {name: value for name, value in values.items() if getattr(watchlist, name) != value}
+    for name, value in other.items():
         setattr(watchlist, name, value)
+    pausing = {True: Action.PAUSED, False: Action.RESUMED}.get(other.pop("is_paused", None))
     with transaction.atomic():
         _save(watchlist)
+        if pausing is not None:
+            _record(pausing, watchlist, by, via)
+        if other:
+            detail = ", ".join(f"{name}: {value}" for name, value in other.items())
+            _record(Action.CHANGED, watchlist, by, via, detail)
         update_schedules()
 
 
-def delete_watchlist(watchlist: Watchlist) -> None:
+def delete_watchlist(watchlist: Watchlist, *, by: str = "", via: str = "command") -> None:
     """Delete a list; series that are in no other list are not fetched any more, and their bars stay."""
     with transaction.atomic():
+        _record(Action.DELETED, watchlist, by, via)
         watchlist.delete()
         update_schedules()
 
 
-def pause(watchlist: Watchlist) -> None:
+def pause(watchlist: Watchlist, *, by: str = "", via: str = "command") -> None:
     """Stop the fetches of the list's series, except those that another list has too."""
-    change_watchlist(watchlist, is_paused=True)
+    change_watchlist(watchlist, by=by, via=via, is_paused=True)
 
 
-def resume(watchlist: Watchlist) -> None:
+def resume(watchlist: Watchlist, *, by: str = "", via: str = "command") -> None:
     """Fetch the list's series again, also those that were paused after failures."""
     with transaction.atomic():
-        change_watchlist(watchlist, is_paused=False)
+        change_watchlist(watchlist, by=by, via=via, is_paused=False)
         resume_schedules(schedules_of(watchlist))
 
 
@@ -111,6 +150,8 @@ def add_symbols(
     entries: Sequence[SymbolEntry],
     *,
     problems: Mapping[SymbolEntry, str] | None = None,
+    by: str = "",
+    via: str = "command",
 ) -> list[WatchedSymbol]:
     """Add symbols at the end of the list, and return the new rows; symbols that it has already stay.
 
@@ -139,11 +180,14 @@ def add_symbols(
             for position, each in enumerate(new, start=begin)
         ]
         WatchedSymbol.objects.bulk_create(rows)
+        _record_symbols("added", new, watchlist, by, via)
         update_schedules()
     return rows
 
 
-def remove_symbols(watchlist: Watchlist, entries: Sequence[SymbolEntry]) -> int:
+def remove_symbols(
+    watchlist: Watchlist, entries: Sequence[SymbolEntry], *, by: str = "", via: str = "command"
+) -> int:
     """Remove symbols, and return their number; raise `InvalidRequest` when one is not in the list."""
     with transaction.atomic():
         Watchlist.objects.select_for_update().get(pk=watchlist.pk)
@@ -159,6 +203,7 @@ def remove_symbols(watchlist: Watchlist, entries: Sequence[SymbolEntry]) -> int:
                 }
             )
         chosen = [rows[each.exchange, each.symbol] for each in entries]
+        _record_symbols("removed", entries, watchlist, by, via)
         n_removed = watchlist.symbols.filter(pk__in=chosen).delete()[0]
         update_schedules()
     return n_removed
@@ -170,18 +215,18 @@ def note_problem(exchange: str, symbol: str, problem: str) -> None:
     rows.exclude(problem=problem).update(problem=problem)
 
 
-def checked_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a list in their one spelling; raise `InvalidRequest`, which names each wrong one."""
-    errors: dict[str, list[str]] = {}
-    checked = dict(values)
-    for name, value in values.items():
-        try:
-            checked[name] = _CHECKS[name](value)
-        except InvalidRequest as error:
-            errors[name] = [sentence for each in error.errors.values() for sentence in each]
-    if errors:
-        raise InvalidRequest(errors)
-    return checked
+def _record(
+    action: AuditEntry.Action, watchlist: Watchlist, by: str, via: str, detail: str = ""
+) -> None:
+    AuditEntry.record(action, watchlist, by=by, via=via, kind="watchlist", detail=detail)
+
+
+def _record_symbols(
+    verb: str, entries: Sequence[SymbolEntry], watchlist: Watchlist, by: str, via: str
+) -> None:
+    if entries:
+        names = ", ".join(each.full_symbol for each in entries)
+        _record(Action.CHANGED, watchlist, by, via, f"{len(entries)} symbols {verb}: {names}")
 
 
 def _save(watchlist: Watchlist) -> None:
@@ -192,52 +237,3 @@ def _save(watchlist: Watchlist) -> None:
     except IntegrityError as error:
         message = f"Another watchlist has the name {watchlist.name!r}; choose another name."
         raise InvalidRequest({"name": [message]}) from error
-
-
-def _check_name(name: object) -> str:
-    text = " ".join(name.split()) if isinstance(name, str) else ""
-    if not (1 <= len(text) <= _MOST_NAME and text.isprintable()):
-        raise InvalidRequest({"name": [f"A name has 1 to {_MOST_NAME} printable characters."]})
-    return text
-
-
-def _check_timeframes(texts: object) -> list[str]:
-    given = [texts] if isinstance(texts, str) else texts
-    parts = [
-        part for text in (given if isinstance(given, Collection) else ())
-        for part in str(text).replace(",", " ").split()
-    ]  # fmt: skip
-    if not parts:
-        allowed = ", ".join(Timeframe)
-        raise InvalidRequest({"timeframes": [f"Name at least one of {allowed}."]})
-    chosen = {Timeframe.parse(part) for part in parts}
-    return [each.value for each in Timeframe if each in chosen]
-
-
-def _check_choice(kind: type[Session] | type[Adjustment], value: object) -> str:
-    if value not in list(kind):
-        raise InvalidRequest({"": [f"{value!r} is not one of {', '.join(kind)}."]})
-    return str(value)
-
-
-def _check_number(value: object, lowest: int, highest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise InvalidRequest({"": [f"{value!r} is no whole number from {lowest} to {highest}."]})
-    return value
-
-
-def _check_flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidRequest({"": [f"{value!r} is neither true nor false."]})
-    return value
-
-
-_CHECKS = {
-    "name": _check_name,
-    "timeframes": _check_timeframes,
-    "session": lambda value: _check_choice(Session, value),
-    "adjustment": lambda value: _check_choice(Adjustment, value),
-    "first_bars": lambda value: _check_number(value, 1, settings.TV_MAX_BARS),
-    "settle_s": lambda value: _check_number(value, 0, MOST_SETTLE_S),
-    "is_paused": _check_flag,
-}

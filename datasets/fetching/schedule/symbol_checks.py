@@ -18,7 +18,12 @@ _LATER = "The first fetch shows whether it exists."
 
 
 def watch_symbols(
-    watchlist: Watchlist, entries: Sequence[SymbolEntry], *, check: bool = True
+    watchlist: Watchlist,
+    entries: Sequence[SymbolEntry],
+    *,
+    check: bool = True,
+    by: str = "",
+    via: str = "command",
 ) -> list[WatchedSymbol]:
     """Check symbols and add them to the list; return the new rows.
 
@@ -27,7 +32,7 @@ def watch_symbols(
     `check=False` no symbol is checked.
     """
     problems = check_symbols(entries) if check else {}
-    return add_symbols(watchlist, entries, problems=problems)
+    return add_symbols(watchlist, entries, problems=problems, by=by, via=via)
 
 
 def check_symbols(entries: Sequence[SymbolEntry]) -> dict[SymbolEntry, str]:
