@@ -20,8 +20,12 @@ Booleans = npt.NDArray[np.bool_]
 _EQUAL = 1e-9
 # The share of rows that a step of the basis has to explain, and the share of the rows before its
 # date that it has to change; a small step leaves some rounded prices as they were.
-_EXPLAINED = 0.995
+_EXPLAINED = 0.95
 _CHANGED = 0.5
+# Splits have at most as many parts, such as 3:2 or 21:20.
+_LARGEST_PART = 20
+# Bars after a step's date that can have been revised in the same time.
+_LATER_REVISED = 3
 # Fewer changed rows prove a step only where they are all rows that could have changed.
 _LEAST_ROWS = 3
 _DECIMALS = range(9)
@@ -64,47 +68,93 @@ class Side:
 def find_step(old: Side, new: Side) -> tuple[Basis | None, bool]:
     """Return the step of the basis that explains the changed prices, and whether it is a split."""
     is_changed = np.any(~equal_values(old.prices, new.prices), axis=1)
-    if not is_changed.any():
-        return None, False
-    # A corporate action changes the bars before its date and no later one.
-    end = int(np.flatnonzero(is_changed)[-1]) + 1
-    is_changed, before, after = is_changed[:end], old.prices[:end], new.prices[:end]
-    n_changed = int(np.count_nonzero(is_changed))
+    # A corporate action changes the bars before its date and no later one. A few later bars can have
+    # been revised in the same time.
+    ends = np.flatnonzero(is_changed)[::-1] + 1
+    for end in ends[: _LATER_REVISED + 1].tolist():
+        step = _step_before(old, new, is_changed, end)
+        if step is not None:
+            is_split = step.offset == 0 and _is_split(old, new, end, step.factor)
+            return replace(step, volume_factor=1 / step.factor if is_split else 1.0), is_split
+    return None, False
+
+
+def _step_before(old: Side, new: Side, is_changed: Booleans, end: int) -> Basis | None:
+    """Return the step that explains the changes of the first `end` bars."""
+    n_changed = int(np.count_nonzero(is_changed[:end]))
     if n_changed <= _CHANGED * end or n_changed < min(_LEAST_ROWS, len(old.times)):
-        return None, False
+        return None
+    before, after = old.prices[:end], new.prices[:end]
     ticks = (tick_of(old.prices, old.instrument), tick_of(new.prices, new.instrument))
-    steps = [Basis(offset=float(np.median(after - before)))]
-    if (before > 0).all() and (after > 0).all():
-        # With coarse ticks both explain the prices; only futures are adjusted by differences.
-        is_future = new.instrument.type == "futures"
-        steps.insert(int(is_future), Basis(factor=float(np.median(after / before))))
-    step = next((each for each in steps if _is_explained(before, after, each, ticks)), None)
-    if step is None:
-        return None, False
-    is_split = False
+    has_ratio = bool((before > 0).all() and (after > 0).all())
+    # With coarse ticks both explain the prices; only futures are adjusted by differences.
+    kinds = [_ratio_of, _offset_of] if has_ratio else [_offset_of]
+    if new.instrument.type == "futures":
+        kinds.reverse()
+    # Traded prices are exact, and only adjusted ones were rounded.
+    for old_tick in (0.0, ticks[0]):
+        for kind in kinds:
+            tolerance, step = kind(before, after, old_tick, ticks[1])
+            if _is_explained(before, after, step, tolerance):
+                return step
+    return None
+
+
+def _ratio_of(
+    before: Floats, after: Floats, old_tick: float, new_tick: float
+) -> tuple[Floats, Basis]:
+    """Return half a tick of each side's rounding, and the factor that explains the most prices within it."""
+    factor = float(np.median(after / before))
+    tolerance = 0.5 * (new_tick + factor * old_tick) + _EQUAL * np.abs(after)
+    low, high = _most_common((after - tolerance) / before, (after + tolerance) / before)
+    # The factor of a split is a simple fraction.
+    fractions = (round((low + high) / 2 * parts) / parts for parts in range(1, _LARGEST_PART + 1))
+    simple = (each for each in fractions if low <= each <= high)
+    return tolerance, Basis(factor=next(simple, (low + high) / 2))
+
+
+def _offset_of(
+    before: Floats, after: Floats, old_tick: float, new_tick: float
+) -> tuple[Floats, Basis]:
+    """Return half a tick of each side's rounding, and the difference that explains the most prices within it."""
+    tolerance = 0.5 * (new_tick + old_tick) + _EQUAL * np.abs(after)
+    low, high = _most_common(after - before - tolerance, after - before + tolerance)
+    return tolerance, Basis(offset=(low + high) / 2)
+
+
+def _most_common(lows: Floats, highs: Floats) -> tuple[float, float]:
+    """Return the range of values that lie in the most of the ranges from `lows` to `highs`."""
+    bounds = np.concatenate([lows.ravel(), highs.ravel()])
+    steps = np.repeat([1, -1], lows.size)
+    # Of equal bounds the lower ones come first.
+    order = np.lexsort((-steps, bounds))
+    place = int(np.argmax(np.cumsum(steps[order])))
+    return float(bounds[order[place]]), float(bounds[order[place + 1]])
+
+
+def _is_split(old: Side, new: Side, end: int, factor: float) -> bool:
+    """Return whether the volumes changed by the inverse of the prices' factor, as at a split."""
     is_traded = (old.volumes[:end] > 0) & (new.volumes[:end] > 0)
-    if step.offset == 0 and is_traded.any():
-        # At a split the volumes change by the inverse of the prices' factor.
-        ratios = new.volumes[:end][is_traded] / old.volumes[:end][is_traded]
-        change = float(np.median(np.log(ratios)))
-        is_split = abs(change + float(np.log(step.factor))) < abs(change)
-    return replace(step, volume_factor=1 / step.factor if is_split else 1.0), is_split
+    if not is_traded.any():
+        return False
+    ratios = new.volumes[:end][is_traded] / old.volumes[:end][is_traded]
+    change = float(np.median(np.log(ratios)))
+    return abs(change + float(np.log(factor))) < abs(change)
 
 
-def _is_explained(before: Floats, after: Floats, basis: Basis, ticks: tuple[float, float]) -> bool:
-    """Return whether the step gives the new prices within half a tick of each side's rounding."""
+def _is_explained(before: Floats, after: Floats, basis: Basis, tolerance: Floats) -> bool:
+    """Return whether the step gives the new prices within the tolerance, and is larger than it."""
     expected = before * basis.factor + basis.offset
-    tolerance = 0.5 * (ticks[1] + abs(basis.factor) * ticks[0]) + _EQUAL * np.abs(after)
-    is_near = (np.abs(after - expected) <= tolerance).all(axis=1)
+    is_near = (np.abs(after - expected) <= tolerance + _EQUAL * np.abs(after)).all(axis=1)
     # A step below the rounding would explain any small change.
     is_step = bool((np.abs(expected - before) > tolerance).any())
     return is_step and float(is_near.mean()) >= _EXPLAINED
 
 
 def tick_of(prices: Floats, instrument: Instrument) -> float:
-    """Return the step of the prices: the instrument's where all prices keep to it, else a power of ten.
+    """Return the step of the prices: the instrument's where the prices keep to it, else a power of ten.
 
-    Prices before a split have more decimals than the instrument states.
+    Prices before a split have more decimals than the instrument states. Single prices do not count.
     """
     if instrument.pricescale and instrument.minmov:
         stated = instrument.minmov / instrument.pricescale
@@ -117,7 +167,8 @@ def tick_of(prices: Floats, instrument: Instrument) -> float:
 def _are_multiples(prices: Floats, step: float) -> bool:
     multiples = prices / step
     tolerance = np.minimum(0.01, 1e-7 * np.maximum(1, np.abs(multiples)))
-    return bool((np.abs(multiples - np.rint(multiples)) <= tolerance).all())
+    is_multiple = np.abs(multiples - np.rint(multiples)) <= tolerance
+    return bool(is_multiple.mean() >= _EXPLAINED)
 
 
 def equal_values(one: Floats, other: Floats) -> Booleans:

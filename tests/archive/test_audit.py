@@ -7,41 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets.archive.audit import Audit, Finding, compare
-from datasets.archive.sides import Side, tick_of
+from datasets.archive.audit import Finding, compare
+from datasets.archive.sides import tick_of
 from datasets.bars import Instrument
 from tests.support.archives import AAPL, without
-
-N_BARS = 600
-DAY_MS = 86_400_000
-NO_FACTS = Instrument()
-
-
-def walk(seed: int, level: float, decimals: int) -> Any:
-    """Return daily prices, shape (600, 4), and volumes of a made-up share."""
-    random = np.random.default_rng(seed)
-    closes = level * np.exp(np.cumsum(random.normal(0, 0.015, N_BARS)))
-    opens = np.concatenate([[level], closes[:-1]]) * (1 + random.normal(0, 0.003, N_BARS))
-    highs = np.maximum(opens, closes) * (1 + np.abs(random.normal(0, 0.004, N_BARS)))
-    lows = np.minimum(opens, closes) * (1 - np.abs(random.normal(0, 0.004, N_BARS)))
-    prices = np.round(np.column_stack([opens, highs, lows, closes]), decimals)
-    return prices, np.round(random.lognormal(15, 1, N_BARS))
-
-
-def side(prices: Any, volumes: Any, instrument: Instrument = NO_FACTS, **values: Any) -> Side:
-    n_bars = len(prices)
-    given: dict[str, Any] = {
-        "times": np.arange(n_bars) * DAY_MS,
-        "prices": np.asarray(prices, dtype=float),
-        "volumes": np.asarray(volumes, dtype=float),
-        "is_final": np.ones(n_bars, dtype=bool),
-        "instrument": instrument,
-    }
-    return Side(**(given | values))
-
-
-def audited(old: Side, new: Side) -> Audit:
-    return compare(old, new, held_at_ms=N_BARS * DAY_MS)
+from tests.support.audited_sides import DAY_MS, N_BARS, audited, side, walk
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.5, 1 / 3, 0.1, 10], ids="x{:.3g}".format)
@@ -112,6 +82,64 @@ def test_single_revised_prices_are_unexplained(seed: int) -> None:
     assert audit.basis is None
     assert (audit.changed // DAY_MS).tolist() == [40, 41, 300 + seed]
     assert audit.largest_change == pytest.approx(0.5 / prices[40, 3])
+
+
+@pytest.mark.parametrize("revised", [[100], [20, 21, 119], [127], [90, 126, 127]])
+def test_a_split_beside_a_few_revised_bars_is_a_ratio(revised: list[int]) -> None:
+    prices, volumes = (each[:128] for each in walk(2, 200, 2))
+    later = prices.copy()
+    later[:120] = np.round(prices[:120] / 4, 6)
+    later[revised, 3] += 0.04
+
+    audit = audited(side(prices, volumes), side(later, volumes))
+
+    assert audit.finding is Finding.RATIO
+    assert audit.basis is not None
+    assert audit.basis.factor == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("factor", [0.25, 0.1, 1 / 3, 10])
+@pytest.mark.parametrize(("level", "decimals"), [(200, 2), (1, 2), (30_000, 0)])
+def test_a_split_is_found_where_prices_are_rounded_to_coarse_ticks(
+    level: float, decimals: int, factor: float
+) -> None:
+    for seed in range(12):
+        prices, volumes = (each[:128] for each in walk(seed, level, decimals))
+        later = np.round(prices * factor, decimals)
+
+        audit = audited(side(prices, volumes), side(later, np.round(volumes / factor)))
+
+        assert audit.finding is Finding.RATIO, seed
+        assert audit.basis is not None
+        assert audit.basis.factor == pytest.approx(factor, rel=0.02)
+
+
+def test_the_factor_of_a_split_is_the_exact_fraction() -> None:
+    prices, volumes = walk(3, 200, 2)
+
+    audit = audited(side(prices, volumes), side(np.round(prices / 3, 2), volumes * 3))
+
+    assert audit.basis is not None
+    assert audit.basis.factor == 1 / 3
+
+
+def test_a_dividend_below_the_tick_is_found_where_adjusted_prices_have_more_decimals() -> None:
+    prices, volumes = walk(3, 1, 2)
+
+    audit = audited(side(prices, volumes), side(np.round(prices * 0.997, 6), volumes))
+
+    assert audit.finding is Finding.RATIO
+    assert audit.basis is not None
+    assert audit.basis.factor == pytest.approx(0.997)
+
+
+def test_many_revised_bars_of_no_common_factor_are_unexplained() -> None:
+    prices, volumes = (each[:128] for each in walk(2, 200, 2))
+    later = prices.copy()
+    later[:120] = np.round(prices[:120] / 4, 6)
+    later[60:100, 3] += 0.04
+
+    assert audited(side(prices, volumes), side(later, volumes)).finding is Finding.UNEXPLAINED
 
 
 def test_the_oldest_bar_alone_is_revised_and_no_split() -> None:

@@ -97,10 +97,10 @@ def _splits() -> list[Change]:
         ("split", {"symbol": symbol, "at": f"{day}T00:30Z", "ratio": float(ratio)})
         for symbol, day, ratio in lines
     ]
-    # Half adjusted until the next day, so that a refresh finds a part of the old prices.
-    half = {"half_until": "2025-03-17T23:00Z", "half_s": 259_200}
+    # Half adjusted at the refresh of that evening, and whole an hour later.
+    half = {"half_until": "2025-03-19T22:35Z", "half_s": 259_200}
     splits.append(
-        ("split", {"symbol": "NASDAQ:TSLA", "at": "2025-03-17T12:00Z", "ratio": 3, **half})
+        ("split", {"symbol": "NASDAQ:TSLA", "at": "2025-03-19T12:00Z", "ratio": 3, **half})
     )
     return splits
 
@@ -137,7 +137,7 @@ def _revisions() -> list[Change]:
         at = instant(day + timedelta(days=1), 12).isoformat()
         prices.append(("price_revision", {"symbol": symbol, "at": at, "ticks": 3 + number, **bars}))
     # On the day of a split.
-    bars = {"first": "2025-03-14T00:00Z", "last": "2025-03-15T00:00Z"}
+    bars = {"first": "2025-03-11T00:00Z", "last": "2025-03-12T00:00Z"}
     prices.append(
         ("price_revision", {"symbol": "NASDAQ:QCOM", "at": "2025-03-18T00:30Z", "ticks": 4, **bars})
     )
