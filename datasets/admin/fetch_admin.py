@@ -19,11 +19,11 @@ class FetchAdmin(ReadOnlyAdmin):
     """Lists fetches with their outcomes; failed ones are requested again, queued ones cancelled."""
 
     list_display = (
-        "requested_at", "exchange", "symbol", "timeframe", "n_bars", "state", "error_code", "attempts",
+        "requested_at", "exchange", "symbol", "timeframe", "n_bars", "state", "priority", "error_code", "attempts",
         "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
     )  # fmt: skip
     list_display_links = ("symbol",)
-    list_filter = ("state", "error_code", "requested_via", "source", "timeframe")
+    list_filter = ("state", "priority", "error_code", "requested_via", "source", "timeframe")
     search_fields = ("symbol", "exchange", "requested_by")
     actions = ("ask_again", "cancel")
     exclude = ("owner", "lease_until", "turn", "failures")

@@ -12,7 +12,7 @@ from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
 from datasets.bars.series_keys import SERIES_FIELDS
-from datasets.fetching import workers
+from datasets.fetching import fetch_queue, workers
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.serving.fetch_requests import Outcome
 
@@ -92,6 +92,11 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
     dataset = serializers.IntegerField(source="dataset_id", read_only=True, allow_null=True)
     error = serializers.SerializerMethodField()
     ahead = serializers.SerializerMethodField(help_text="Fetches queued before this one.")
+    priority = serializers.CharField(
+        source="get_priority_display", read_only=True,
+        help_text="`person`, `API`, `schedule` or `backfill`: the better one begins first.",
+    )  # fmt: skip
+    priority_reason = serializers.SerializerMethodField(help_text="Why it has this priority.")
     notice = serializers.SerializerMethodField(
         help_text="A sentence while it is queued and no worker has been seen for 30 s; else empty."
     )
@@ -101,7 +106,7 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
         fields = [
             "id", "full_symbol", *KEY_FIELDS, "state", "count", "ahead", "notice", "dataset", "error", "attempts",
             "waited_ms", "fetched_ms", "stored_ms", "requested_at", "started_at", "finished_at",
-            "next_attempt_at", "allowed_at", "requested_via",
+            "next_attempt_at", "allowed_at", "requested_via", "priority", "priority_reason",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -118,7 +123,10 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
     def get_ahead(self, fetch: Fetch) -> int:
         if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):
             return 0
-        return Fetch.objects.filter(state=Fetch.State.QUEUED, pk__lt=fetch.pk).count()
+        return fetch_queue.n_ahead(fetch)
+
+    def get_priority_reason(self, fetch: Fetch) -> str:
+        return fetch_queue.priority_reason(fetch)
 
     def get_notice(self, fetch: Fetch) -> str:
         if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):

@@ -28,7 +28,7 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
-from datasets.fetching import credentials, leases, throttle
+from datasets.fetching import credentials, fetch_queue, leases, throttle
 from datasets.fetching.leases import Lease
 from datasets.models import Fetch, database
 
@@ -47,11 +47,15 @@ class LeaseLost(Exception):
     """Another worker has taken the fetch over; this attempt must not write any more."""
 
 
+class GaveWay(Exception):
+    """The attempt has called nothing, and its fetch is queued again: a better fetch can begin."""
+
+
 def run_fetch(fetch_id: int) -> bool:
     """Run one attempt at the queued fetch `fetch_id`; its row holds the result.
 
     Returns False, and changes nothing, when the row is no longer queued or belongs to another
-    source. Raises the `FetchError` that ended this attempt; the caller then calls
+    source. Raises `GaveWay` when the caller must look for the next fetch at once, and the `FetchError` that ended this attempt; the caller then calls
     `fetch_queue.retry_later` or `fetch_queue.give_up`.
     """
     claimed = leases.claim(fetch_id)
@@ -61,6 +65,9 @@ def run_fetch(fetch_id: int) -> bool:
     try:
         with lease:
             Attempt(fetch, lease).run()
+    except GaveWay:
+        fetch_queue.give_way(fetch_id, lease.owner)
+        raise
     except LeaseLost:
         logger.warning("fetch %s: taken over by another worker", fetch_id)
     except FetchError as error:
@@ -93,6 +100,7 @@ class Attempt:
         self.fetch = fetch
         self.lease = lease
         self._noted = time.monotonic()
+        self._has_called = False
 
     def run(self) -> None:
         """Fetch the bars, write the file and record it; raises `FetchError` or `LeaseLost`."""
@@ -168,14 +176,33 @@ class Attempt:
     def wait_for_call(self) -> None:
         """Wait until the throttle allows one call; the row shows the time waited meanwhile."""
         before_ms, started = self.fetch.waited_ms, time.monotonic()
+        is_late = self.fetch.priority >= Fetch.Priority.SCHEDULE
         try:
             throttle.wait_for_call(
-                lambda seconds: self.note_wait(before_ms + _ms_since(started), seconds)
+                lambda seconds: self.note_wait(before_ms + _ms_since(started), seconds),
+                gives_way=self.gives_way if is_late else None,
             )
+            self._has_called = True
         finally:
             self.fetch.waited_ms = before_ms + _ms_since(started)
             if self.fetch.allowed_at is not None:
                 self._note(allowed_at=None, waited_ms=self.fetch.waited_ms)
+
+    def gives_way(self) -> bool:
+        """Return whether a fetch of a better priority waits for the throttle too.
+
+        Raises `GaveWay` when such a fetch is queued, unless this attempt has called the feed
+        already: the bars of that call would be lost.
+        """
+        found = self._own_row().values_list("priority", flat=True).first()
+        # A person may have requested this fetch meanwhile.
+        self.fetch.priority = self.fetch.priority if found is None else found
+        try:
+            if not self._has_called and fetch_queue.is_better_queued(self.fetch):
+                raise GaveWay
+            return fetch_queue.is_better_waiting(self.fetch)
+        finally:
+            database.give_connection_back()
 
     def note_wait(self, waited_ms: int, seconds: float) -> None:
         """Show on the row the time waited so far and the instant at which the call may begin."""

@@ -50,8 +50,11 @@ class Note(NamedTuple):
 class CallLog(Protocol):
     """Log of calls by purpose; each purpose has windows of its own. Raises the errors of its store."""
 
-    def take(self, purpose: str) -> Look:
-        """Log a call if it may begin now; `wait_ms` is then 0."""
+    def take(self, purpose: str, *, next_within_ms: int = 0) -> Look:
+        """Log a call if it may begin now; `wait_ms` is then 0.
+
+        With `next_within_ms` it may begin only if another call may begin at most that much later.
+        """
 
     def look(self, purpose: str) -> Look:
         """Return the result of `take` without logging a call."""
@@ -82,10 +85,10 @@ class FileLog:
         self._path = path
         self._windows = windows
 
-    def take(self, purpose: str) -> Look:
+    def take(self, purpose: str, *, next_within_ms: int = 0) -> Look:
         with self._opened() as database:
             now = _now_ms()
-            found = self._look(database, purpose, now)
+            found = self._look(database, purpose, now, next_within_ms)
             if not found.wait_ms:
                 database.execute("INSERT INTO calls VALUES (?, ?)", (purpose, now))
         return found
@@ -125,7 +128,9 @@ class FileLog:
             yield database
             database.execute("COMMIT")
 
-    def _look(self, database: sqlite3.Connection, purpose: str, now: int) -> Look:
+    def _look(
+        self, database: sqlite3.Connection, purpose: str, now: int, next_within_ms: int = 0
+    ) -> Look:
         oldest = now - max((window.ms for window in self._windows), default=0)
         database.execute("DELETE FROM calls WHERE at_ms <= ?", (oldest,))
         newest_first = "SELECT at_ms FROM calls WHERE purpose = ? ORDER BY at_ms DESC"
@@ -136,6 +141,9 @@ class FileLog:
             if n_calls >= window.n_calls:
                 # Wait until the oldest of the last `n_calls` calls has left the window.
                 wait_ms = max(wait_ms, calls[window.n_calls - 1] + window.ms - now)
+            if next_within_ms and 0 <= window.n_calls - 2 < len(calls):
+                leaves_at = calls[window.n_calls - 2] + window.ms
+                wait_ms = max(wait_ms, leaves_at - next_within_ms - now)
             n_left = min(n_left, max(0, window.n_calls - n_calls))
         return Look(wait_ms, n_left)
 
@@ -144,24 +152,28 @@ def _now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-# `FileLog.take` and `look` as a script. KEYS: the log. ARGV: the call's name or "", then the two
-# numbers of each window.
+# `FileLog.take` and `look` as a script. KEYS: the log. ARGV: the call's name or "", the time
+# within which another call may begin or 0, then the two numbers of each window.
 _TAKE = """
-local log, name = KEYS[1], ARGV[1]
+local log, name, within = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, call in ipairs(redis.call('ZRANGEBYSCORE', log, '(' .. now, '+inf')) do
     redis.call('ZADD', log, now, call)
 end
 local longest, wait, left = 0, 0, math.huge
-for i = 2, #ARGV, 2 do longest = math.max(longest, tonumber(ARGV[i + 1])) end
+for i = 3, #ARGV, 2 do longest = math.max(longest, tonumber(ARGV[i + 1])) end
 redis.call('ZREMRANGEBYSCORE', log, '-inf', now - longest)
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
     local limit, ms = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
     local n = redis.call('ZCOUNT', log, '(' .. (now - ms), '+inf')
     if n >= limit then
         local filling = redis.call('ZREVRANGE', log, limit - 1, limit - 1, 'WITHSCORES')
         wait = math.max(wait, tonumber(filling[2]) + ms - now)
+    end
+    if within > 0 and limit > 1 then
+        local leaving = redis.call('ZREVRANGE', log, limit - 2, limit - 2, 'WITHSCORES')
+        if leaving[2] then wait = math.max(wait, tonumber(leaving[2]) + ms - within - now) end
     end
     left = math.min(left, math.max(0, limit - n))
 end
@@ -189,8 +201,8 @@ class RedisLog:
         # The client sends the script again to a server that has lost it.
         self._take = self._redis.register_script(_TAKE)
 
-    def take(self, purpose: str) -> Look:
-        return self._run(purpose, uuid4().hex)
+    def take(self, purpose: str, *, next_within_ms: int = 0) -> Look:
+        return self._run(purpose, uuid4().hex, next_within_ms)
 
     def look(self, purpose: str) -> Look:
         return self._run(purpose, "")
@@ -205,8 +217,9 @@ class RedisLog:
     def drop(self, name: str) -> None:
         self._redis.delete(_key(name))
 
-    def _run(self, purpose: str, name: str) -> Look:
-        wait_ms, n_left = self._take(keys=[_key(purpose)], args=[name, *self._numbers])
+    def _run(self, purpose: str, name: str, next_within_ms: int = 0) -> Look:
+        args: list[str | int | float] = [name, next_within_ms, *self._numbers]
+        wait_ms, n_left = self._take(keys=[_key(purpose)], args=args)
         return Look(int(wait_ms), int(n_left))
 
 

@@ -21,6 +21,7 @@ from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
 from datasets.errors import FetchError, StoreFailed, StoreUnavailable
 from datasets.fetching import fetch_queue, workers
+from datasets.fetching.attempt import GaveWay
 from datasets.fetching.schedule import sweep_schedules
 from datasets.fetching.wake_up import Waker
 from datasets.watchlists import update_schedules
@@ -51,10 +52,15 @@ def enqueue(fetch_id: int) -> None:
 
 
 def fetch_next() -> bool:
-    """Run the next fetch of the queue; return whether there was one."""
+    """Run the best fetch of the queue; return whether there was one.
+
+    A fetch that gives way to a better one does not count: this thread runs the better one.
+    """
     try:
-        waiting = fetch_queue.next_fetches(at_most=_CANDIDATES)
-        return any(attempt(fetch_id) for fetch_id in waiting)
+        while True:
+            with suppress(GaveWay):
+                waiting = fetch_queue.next_fetches(at_most=_CANDIDATES)
+                return any(attempt(fetch_id) for fetch_id in waiting)
     except Error as error:
         # The row stays queued; a sweep finds the row once the database is back.
         logger.warning("the queue of fetches was not read: %s", error)

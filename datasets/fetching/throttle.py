@@ -36,20 +36,27 @@ def wait_for_call(
     *,
     purpose: str = "fetches",
     at_most_s: float = float("inf"),
+    gives_way: Callable[[], bool] | None = None,
 ) -> float:
     """Wait until one call to TradingView is allowed, and count it; return the seconds waited.
 
     Over all processes, at most `TV_RATE_PER_MINUTE` calls of one purpose begin in any minute,
     and at most `TV_BURST` of them close together. `on_wait` is called a few times a second
-    with the expected seconds still to wait; it may raise to end the wait. Raises `RateLimited`
+    with the expected seconds still to wait; it may raise to end the wait. With `gives_way`
+    a call begins only if another one may begin at most `spacing_ms` later, and not while
+    `gives_way` returns True; it may raise too. Raises `RateLimited`
     during a cool-down, and when no call is allowed within `at_most_s` seconds; raises
     `Unavailable` when the log of calls cannot be read.
     """
     started = time.monotonic()
     require_no_cool_down()
+    within_ms = 0 if gives_way is None else spacing_ms()
     while settings.TV_RATE_PER_MINUTE:
-        with named_outages():
-            wait_s = _log().take(purpose).wait_ms / 1000
+        if gives_way is not None and gives_way():
+            wait_s = _NAP_S
+        else:
+            with named_outages():
+                wait_s = _log().take(purpose, next_within_ms=within_ms).wait_ms / 1000
         if not wait_s:
             break
         on_wait(wait_s)
@@ -62,6 +69,14 @@ def wait_for_call(
         time.sleep(min(max(wait_s, 0.005), _NAP_S))
         require_no_cool_down()
     return time.monotonic() - started
+
+
+def spacing_ms() -> int:
+    """Return the milliseconds between two calls at an even pace; 0 without a limit."""
+    if not settings.TV_RATE_PER_MINUTE:
+        return 0
+    burst, even_ms = _even(settings.TV_RATE_PER_MINUTE, settings.TV_BURST)
+    return math.ceil(even_ms / burst)
 
 
 def cool_down(error: RateLimited) -> float:
@@ -129,11 +144,15 @@ def _log_at(location: str, per_minute: int, burst: int) -> CallLog:
     """Open the log with two windows: one for a burst at an even pace, one for a minute."""
     windows = []
     if per_minute:
-        burst = min(burst, per_minute)
-        even_ms = burst * 60_000 / per_minute
-        # TradingView counts arrivals, and two calls can arrive closer together than they began.
-        stretch = (even_ms + _ON_ITS_WAY_MS) / even_ms
-        windows.append(Window(burst, math.floor(even_ms * stretch)))
+        burst, even_ms = _even(per_minute, burst)
+        windows.append(Window(burst, even_ms))
         if burst < per_minute:
-            windows.append(Window(per_minute, math.ceil(60_000 * stretch)))
+            windows.append(Window(per_minute, math.ceil(even_ms * per_minute / burst)))
     return RedisLog(location, windows) if "://" in location else FileLog(Path(location), windows)
+
+
+def _even(per_minute: int, burst: int) -> tuple[int, int]:
+    """Return the calls of a burst, and the milliseconds in which they begin at an even pace."""
+    burst = min(burst, per_minute)
+    # TradingView counts arrivals, and two calls can arrive closer together than they began.
+    return burst, math.floor(burst * 60_000 / per_minute) + _ON_ITS_WAY_MS

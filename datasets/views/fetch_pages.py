@@ -105,6 +105,8 @@ def _row(fetch: Fetch, places: dict[int, int], there: set[int]) -> dict[str, Any
         "outcome": phrases.outcome_of(fetch, ahead=places.get(fetch.pk, len(places))),
         "chart": chart_address(fetch),
         "dataset": fetch.dataset_id if fetch.dataset_id in there else None,
+        "priority": fetch.get_priority_display(),
+        "priority_reason": fetch_queue.priority_reason(fetch),
         "is_queued": fetch.state == Fetch.State.QUEUED,
         "can_be_fetched_again": fetch.state in (Fetch.State.CANCELLED, Fetch.State.FAILED),
     }

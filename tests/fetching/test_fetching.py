@@ -183,7 +183,7 @@ def test_the_call_with_a_fresh_token_waits_for_the_throttle_too(
 ) -> None:
     settings.TV_USERNAME, settings.TV_PASSWORD = "staletoken", "lovelace"
     calls: list[float] = []
-    monkeypatch.setattr(throttle, "wait_for_call", lambda on_wait: calls.append(0.0))
+    monkeypatch.setattr(throttle, "wait_for_call", lambda *on_wait, **how: calls.append(0.0))
 
     assert run(queue()).state == "succeeded"
     assert len(calls) == 2
