@@ -11,6 +11,7 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from datasets.api.fields import Choice, Instant, Number, WholeNumber, YesOrNo
+from datasets.archive.archive_bodies import MOST_BARS
 from datasets.bars import (
     BAR_COLUMNS,
     MAX_SYMBOL_LENGTH,
@@ -181,6 +182,10 @@ class OhlcParameters(BarsParameters, SeriesParameters):
             ("blank", "max_length", "null"), f"Use one of {', '.join(Timeframe)}. {_OTHER_LENGTHS}"
         ),
     )
+    n_bars = WholeNumber(
+        min_value=1, max_value=MOST_BARS, default=5000,
+        help_text="Bars back from the newest; above `TV_MAX_BARS` only where the archive holds that many.",
+    )  # fmt: skip
     symbol = serializers.CharField(
         max_length=MAX_FULL_SYMBOL, help_text="`BTCUSDT`, or `BINANCE:BTCUSDT` without `exchange`."
     )
@@ -209,6 +214,10 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         default=30.0,
         help_text="Seconds to wait for a fetch before a 202.",
     )
+
+    def validate_n_bars(self, value: int) -> int:
+        # The archive may hold more bars than one fetch gives.
+        return value
 
     def validate_timeframe(self, value: str) -> str:
         try:
@@ -268,7 +277,14 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
     parameters.is_valid(raise_exception=True)
     values = parameters.validated_data
     length, series = BarLength.parse(values["timeframe"]), parameters.series()
-    made = None
+    made = n_archived = None
+    is_above = "n_bars" in parameters.initial_data and values["n_bars"] > max_bars
+    if length.fetched is not None and is_above:
+        n_archived, series = values["n_bars"], series | {"n_bars": max_bars}
+    elif is_above:
+        raise serializers.ValidationError(
+            {"n_bars": [f"{values['n_bars']} is above {max_bars}, the most for bars that are made of others (TV_MAX_BARS)."]}
+        )  # fmt: skip
     if length.fetched is None:
         made = MadeBars(length, values["n_bars"])
         n_base_bars = min(length.n_base_bars(made.n_bars), max_bars)
@@ -284,5 +300,6 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
         wait_s=values["wait"],
         as_of=values["as_of"],
         has_no_number="n_bars" not in parameters.initial_data,
+        n_archived=n_archived,
         **parameters.part(),
     )

@@ -45,6 +45,8 @@ class ArchiveRequest:
         Only these columns; empty: all columns.
     format
         A name of `formats.FORMATS`.
+    is_cached, is_stale
+        Whether the reply came without a fetch, and whether a newer fetch is on its way.
     """
 
     start: datetime | None = None
@@ -54,6 +56,8 @@ class ArchiveRequest:
     closed: bool = False
     fields: tuple[str, ...] = ()
     format: str = "json"
+    is_cached: bool = True
+    is_stale: bool = False
 
     def read(self, folder: SeriesFolder) -> KnownBars:
         """Return the bars of the archive, all columns; errors as for `render_archive`."""
@@ -176,8 +180,8 @@ def _envelope(series: Series, found: KnownBars, request: ArchiveRequest) -> dict
         "count": part.num_rows,
         "source": series.source,
         "dataset": None,
-        "cached": True,
-        "stale": False,
+        "cached": request.is_cached,
+        "stale": request.is_stale,
         "fetched_at": found.fetched_at,
         "last_bar_final": _is_last_final(found) if part.num_rows else None,
         "n_bars": request.n_bars,

@@ -46,6 +46,9 @@ class BarsRequest:
         The bars as they were known at this instant, from the archive.
     has_no_number
         `n_bars` was not given: with `start` or `end` the archive answers at any depth.
+    n_archived
+        More bars than one fetch gives (`TV_MAX_BARS`): the archive answers, and `key` is the
+        largest dataset that can be fetched. None: no more than that.
     """
 
     key: DatasetKey
@@ -61,6 +64,7 @@ class BarsRequest:
     made: MadeBars | None = None
     as_of: datetime | None = None
     has_no_number: bool = False
+    n_archived: int | None = None
 
     @property
     def reads_range(self) -> bool:
@@ -71,7 +75,7 @@ class BarsRequest:
     @property
     def reads_archive(self) -> bool:
         """Whether the archive can answer where no dataset holds all of the bars."""
-        return self.as_of is not None or self.reads_range
+        return self.as_of is not None or self.reads_range or self.n_archived is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,17 @@ from datasets.archive import decisions
 from datasets.archive.arrivals import prepared_arrival
 from datasets.fetching import tasks
 from datasets.formats import REPLY_KEY
-from datasets.models import Dataset, Fetch, Series
-from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, scaled, without
+from datasets.models import ApiToken, Dataset, Fetch, Series
+from tests.support.archives import (
+    AAPL,
+    FIRST_HOUR,
+    bars_of,
+    changed,
+    plain_bar,
+    plain_bars,
+    scaled,
+    without,
+)
 from tests.support.factories import a_key, fetched_bars
 
 pytestmark = pytest.mark.django_db
@@ -238,6 +247,73 @@ def test_a_range_without_a_number_is_answered_at_any_depth_and_fetches_nothing(
     assert both["ohlc"][-1]["time"] == hour(5099)
     assert (new["count"], new["dataset"]) == (100, dataset.pk)
     assert Fetch.objects.count() == 0
+
+
+def test_a_range_before_the_archive_is_fetched_where_tradingview_still_has_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(tasks, "enqueue", lambda fetch_id: None)
+    settings.TV_MAX_BARS = 10_000
+    first = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=200)
+    arrive(bars_of({n: plain_bar(n) for n in range(150)}, first=int(first.timestamp())))
+    early = f"{OHLC}&start={first - timedelta(hours=7000):%Y-%m-%dT%H:%M}&end={first + timedelta(hours=5):%Y-%m-%dT%H:%M}"
+
+    token = ApiToken(name="reader", user=User.objects.create_user("ada"), scope="read")
+    secret = token.renew()
+    token.save()
+    refused = client.get(early, headers={"Authorization": f"Bearer {secret}"}).json()
+    reply = client.get(early)
+
+    # Without the permission to fetch the archive answers, and says that it begins later.
+    assert (refused["count"], refused["covers_start"]) == (5, False)
+    assert reply.status_code == 202
+    assert reply.json()["n_bars"] == 10_000
+    settings.TV_MAX_BARS = 150
+    assert get(client, early)["covers_start"] is False
+    assert Fetch.objects.count() == 1
+
+
+def test_more_bars_than_one_fetch_gives_come_from_the_archive(
+    client: Client, settings: Any
+) -> None:
+    settings.TV_MAX_BARS = 60
+    arrive(plain_bars(range(0, 60)))
+    series = arrive(plain_bars(range(30, 80)), days=1, last_bar_final=False)
+
+    body = get(client, f"{OHLC}&n_bars=70")
+    closed = get(client, f"{OHLC}&n_bars=70&closed=true&fields=time")
+
+    assert (body["count"], body["n_bars"], body["dataset"], body["series"]) == (
+        70,
+        70,
+        None,
+        series.pk,
+    )
+    assert (body["ohlc"][0]["time"], body["last_bar_final"]) == (hour(10), False)
+    assert (closed["count"], closed["ohlc"][-1]["time"]) == (69, hour(78))
+    assert get(client, f"{OHLC}&n_bars=50")["dataset"] is not None
+    assert Fetch.objects.count() == 0
+
+
+def test_more_bars_than_the_archive_holds_are_refused_with_what_there_is(
+    client: Client, settings: Any
+) -> None:
+    settings.TV_MAX_BARS = 60
+    arrive(plain_bars(range(0, 60)))
+    arrive(plain_bars(range(30, 80)), days=1)
+
+    def said(query: str) -> str:
+        reply = client.get(OHLC.replace("&timeframe=1h", "") + query)
+        assert (reply.status_code, reply.json()["code"]) == (400, "invalid_request")
+        return str(reply.json()["errors"]["n_bars"][0])
+
+    assert said("&n_bars=81") == (
+        "81 is above 60, the most that TradingView gives in one fetch (TV_MAX_BARS), and the archive of NASDAQ:AAPL 1h "
+        "holds 80 bars, from 2024-12-30T00:00:00+00:00. Ask for at most 80; the archive grows with each fetch."
+    )
+    assert "nothing of NASDAQ:AAPL 1D was archived yet" in said("&n_bars=61&timeframe=1D")
+    assert "made of others" in said("&n_bars=61&timeframe=7h")
+    assert "1000000" in said("&n_bars=1000001")
 
 
 def test_a_range_with_a_number_stays_within_the_dataset(client: Client) -> None:

@@ -17,7 +17,7 @@ from datasets.archive.archive_bodies import ArchiveRequest, render_archive
 from datasets.models import Fetch, Series
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.reply_bodies import bodies
-from datasets.serving.reply_bodies.body_cache import Rendered
+from datasets.serving.reply_bodies.body_cache import Rendered, with_mark
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.paths import SUFFIX
 
@@ -52,6 +52,8 @@ def render_archived(request: HttpRequest, series: Series, wanted: ArchiveRequest
     """Return the reply with bars of the series' archive; errors as for `render_archive`."""
     body, headers = render_archive(series, wanted)
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if not wanted.is_cached:
+        tag = with_mark(tag)
     rendered = Rendered(body, tag, is_gzip=False, headers=headers)
     path = relative_folder(series.series_key) + SUFFIX
     return bars_reply(request, rendered, format=wanted.format, dataset_path=path)

@@ -28,10 +28,10 @@ from datasets.api.filtering import StrictQueryMixin
 from datasets.api.parameters import read_ohlc_request
 from datasets.api.replies import accepts_gzip, choose_format
 from datasets.archive.archive_bodies import ArchiveRequest
-from datasets.errors import InvalidRequest, StoreError
+from datasets.errors import InvalidRequest, Refused, StoreError
 from datasets.models import Fetch
 from datasets.serving import answers, clients
-from datasets.serving.bars_request import BarsRequest
+from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.permissions import Caller, Need
 from datasets.serving.trust import distrust_all
 
@@ -88,12 +88,22 @@ def _reply(
     series = answers.find_series(wanted)
     if series is not None:
         return render_archived(request, series, _of_archive(wanted))
-    answer = serving.find_answer(wanted, via=via, by=caller.name, before_fetch=caller.require_fetch)
+    if wanted.reads_archive:
+        wanted = answers.for_fetch(wanted)
+    try:
+        answer = serving.find_answer(
+            wanted, via=via, by=caller.name, before_fetch=caller.require_fetch
+        )
+    except Refused:
+        series = answers.find_held(wanted)
+        if series is None:
+            raise
+        return render_archived(request, series, _of_archive(wanted))
     if isinstance(answer, Fetch):
         return accepted_reply(answer)
     series = answers.find_series(wanted, answer)
     if series is not None:
-        return render_archived(request, series, _of_archive(wanted))
+        return render_archived(request, series, _of_archive(wanted, answer))
     try:
         return render_bars(request, answer, wanted, is_gzip=is_gzip)
     except StoreError:
@@ -103,16 +113,19 @@ def _reply(
         return _reply(request, caller, wanted, is_gzip=is_gzip)
 
 
-def _of_archive(wanted: BarsRequest) -> ArchiveRequest:
-    """Return the request as one to an archive."""
+def _of_archive(wanted: BarsRequest, answer: Answer | None = None) -> ArchiveRequest:
+    """Return the request as one to an archive; `answer` is the dataset that was found or fetched first."""
+    n_bars = None if wanted.reads_range else wanted.n_archived or wanted.key.n_bars
     return ArchiveRequest(
         start=wanted.start,
         end=wanted.end,
-        n_bars=None if wanted.reads_range else wanted.key.n_bars,
+        n_bars=n_bars,
         as_of=wanted.as_of,
         closed=wanted.closed,
         fields=wanted.fields,
         format=wanted.format,
+        is_cached=answer is None or answer.is_cached,
+        is_stale=answer is not None and answer.is_stale,
     )
 
 
