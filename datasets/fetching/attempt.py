@@ -27,7 +27,7 @@ from datasets.archive.merging import WindowNeeded
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
-from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreFailed
+from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreError, StoreFailed
 from datasets.fetching import credentials, fetch_queue, leases, throttle
 from datasets.fetching.leases import Lease
 from datasets.models import Fetch, database
@@ -117,6 +117,12 @@ class Attempt:
                 # A quicker fetch ends before anybody reads the row.
                 self._note(n_rows=fetched.table.num_rows, fetched_ms=self.fetch.fetched_ms)
             self.store_bars(key, fetched, n_asked=n_asked)
+        except StoreError as error:
+            # Another fetch does not repair an archive: its older bars cannot be fetched any more.
+            raise StoreFailed(
+                f"The archive of the series is damaged. {error} Nothing was stored. Bring the file back from a backup, "
+                "then fetch again."
+            ) from error
         except OSError as error:
             # A file of the cache or of a package, or a socket, could not be opened.
             reason = os.strerror(error.errno) if error.errno else type(error).__name__

@@ -14,8 +14,8 @@ from datasets.archive.fetch_windows import window_of
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
-from datasets.fetching import attempt, fetch_queue
-from datasets.models import Dataset, Series
+from datasets.fetching import attempt, fetch_queue, tasks
+from datasets.models import Dataset, Fetch, Series
 from datasets.storage import Store, relative_path
 from datasets.storage.archives.archive_queries import read_range
 from datasets.tradingview.client import FeedClient
@@ -99,3 +99,28 @@ def test_a_pause_that_is_longer_than_the_overlap_requests_more_bars() -> None:
 
 def test_the_maximum_of_one_fetch_holds_for_larger_datasets_too() -> None:
     assert window_of(a_key(n_bars=90_000), now=timezone.now(), max_bars=5000) == 5000
+
+
+@pytest.mark.parametrize("damage", ["no document", "a damaged document", "a damaged year"])
+def test_a_fetch_into_a_damaged_archive_ends_with_a_sentence_and_is_not_tried_again(
+    damage: str,
+) -> None:
+    fetch(300)
+    folder = folder_of(SeriesKey.of(a_key()))
+    if damage == "a damaged year":
+        for path in folder.path.glob("*.parquet"):
+            path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "no document":
+        (folder.path / "series.json").unlink()
+    else:
+        (folder.path / "series.json").write_text("{")
+    before = {path: path.read_bytes() for path in folder.path.glob("*.*")}
+
+    number = fetch_queue.open_fetch(a_key(n_bars=300), via="api")[0].pk
+    tasks.attempt(number)
+
+    ended = Fetch.objects.get(pk=number)
+    assert (ended.state, ended.error_code, ended.retryable) == ("failed", "store_failed", False)
+    assert "series.json" in ended.error_message or "archive" in ended.error_message
+    assert "Nothing was stored" in ended.error_message
+    assert {path: path.read_bytes() for path in folder.path.glob("*.*")} == before

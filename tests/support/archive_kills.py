@@ -11,6 +11,7 @@ import json
 import random
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,8 +172,9 @@ def _kill(
 
 
 def _fetch(key: DatasetKey, now: datetime, received: Path, tell: int, *, again: bool) -> None:
-    _set_clock(now)
-    _note_received(received)
+    set_clock(lambda: now)
+    timezone.now = lambda: now
+    note_received(received)
     real_prepared = store.Store.prepared
 
     def prepared(self: store.Store, key: DatasetKey, fetched: FetchedBars) -> Any:
@@ -191,17 +193,18 @@ def _fetch(key: DatasetKey, now: datetime, received: Path, tell: int, *, again: 
     tasks.attempt(fetch_id)
 
 
-def _set_clock(now: datetime) -> None:
+def set_clock(feed_now: Callable[[], datetime]) -> None:
+    """Give the fetches of this process another time, at which the feed answers."""
+
     class Clock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
-            return now
+            return feed_now()
 
     conversation.datetime = Clock  # type: ignore[attr-defined]
-    timezone.now = lambda: now
 
 
-def _note_received(folder: Path) -> None:
+def note_received(folder: Path) -> None:
     """Keep the bars of each reply in a file, named by the fetch and its attempt."""
     real = attempt.Attempt.fetch_bars
 
@@ -221,14 +224,15 @@ def _note_received(folder: Path) -> None:
 
 def _restart(key: DatasetKey, now: datetime, received: Path, end: str) -> Outcome:
     """Start the service again, bring the fetch to its end, and check everything."""
-    _set_clock(now)
-    _note_received(received)
+    set_clock(lambda: now)
+    timezone.now = lambda: now
+    note_received(received)
     counts: Counter[str] = Counter()
     tasks.clear_up()
     fetch = Fetch.objects.latest("pk")
     counts[f"left {fetch.state}"] += 1
     if not fetch.is_finished:
-        _check(key, received, fetch)
+        check_series(key, received)
         lost = lost_fetch()
         assert lost == fetch.pk
         if end == "cancelled":
@@ -239,13 +243,13 @@ def _restart(key: DatasetKey, now: datetime, received: Path, end: str) -> Outcom
         counts[end] += 1
     expected = Fetch.State.SUCCEEDED if end == "taken over" else fetch.state
     assert fetch.state == expected, (fetch.state, fetch.error_code, fetch.error_message)
-    counts.update(_check(key, received, fetch))
+    counts.update(check_series(key, received))
     attempt.feed_client().close()
     connection.close()
     return {"counts": counts}
 
 
-def _check(key: DatasetKey, received: Path, fetch: Fetch) -> Counter[str]:
+def check_series(key: DatasetKey, received: Path) -> Counter[str]:
     """Check that no bar is lost, and that files, documents and rows agree."""
     series = SeriesKey.of(key)
     folder = folder_of(series)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from samplefeed.instruments import find_instrument
 from samplefeed.noise import Floats
 from samplefeed.server import SOCKET_PATH, Server
 from samplefeed.timeframes import Timeframe
+from tests.support.stacks import ROOT
+from tests.support.stacks import Feed as RunningFeed
 
 _FILE = "history.json"
 
@@ -104,6 +107,24 @@ class _ChangingFeed(Feed):
     def find(self, full_symbol: str) -> _Listing | None:
         history = read_history(self.folder)
         return _Listing(history) if history.symbol == full_symbol else None
+
+
+class ChangingFeed(RunningFeed):
+    """The sample feed with a history that changes, in its own process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.changing_feed", str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        self.addresses = json.loads(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 async def _serve(folder: Path) -> None:

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
+from tests.support.changing_feed import ChangingFeed
 from tests.support.stacks import ROOT, Stack
 
 # Hundreds of rounds: ARCHIVE_KILLS=300 pytest -m slow tests/system/test_archive_kills.py -rP
@@ -29,25 +29,6 @@ archive_kills.main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), Path(s
 pytestmark = pytest.mark.slow
 
 
-class ChangingFeed:
-    """The sample feed with a history that changes, in its own process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.changing_feed", str(folder)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdout is not None
-        places = json.loads(self._process.stdout.readline())
-        self.env = {f"TV_{name.upper()}": address for name, address in places.items()}
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
 @pytest.fixture
 def changing_feed(tmp_path: Path) -> Iterator[ChangingFeed]:
     (tmp_path / "feed").mkdir()
@@ -56,12 +37,12 @@ def changing_feed(tmp_path: Path) -> Iterator[ChangingFeed]:
     running.stop()
 
 
-def test_killed_fetches_lose_no_bar_on_sqlite(changing_feed: Any, tmp_path: Path) -> None:
+def test_killed_fetches_lose_no_bar_on_sqlite(changing_feed: ChangingFeed, tmp_path: Path) -> None:
     kill_fetches(Stack(tmp_path, changing_feed, TV_MAX_BARS="600"), changing_feed.folder)
 
 
 def test_killed_fetches_lose_no_bar_on_postgresql(
-    changing_feed: Any, postgresql_url: str, tmp_path: Path
+    changing_feed: ChangingFeed, postgresql_url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE archive_kills")

@@ -117,11 +117,16 @@ def test_a_fetch_killed_at_a_step_leaves_the_old_dataset_or_the_new_one_and_is_t
         _kill_at(step, crasher, has_old=has_old)
 
 
+@pytest.mark.parametrize(
+    "has_old",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["replacing", "first"],
+)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_fetch_killed_at_a_step_is_taken_over_on_postgresql_too(
-    crasher_on_postgresql: Crasher, step: str
+    crasher_on_postgresql: Crasher, step: str, has_old: bool
 ) -> None:
-    _kill_at(step, crasher_on_postgresql, has_old=True)
+    _kill_at(step, crasher_on_postgresql, has_old=has_old)
 
 
 def _kill_at(step: str, crasher: Crasher, *, has_old: bool) -> None:

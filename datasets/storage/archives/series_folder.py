@@ -53,11 +53,15 @@ class SeriesFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreFailed(f"{path} could not be read: {error.strerror}.") from error
+            raise StoreFailed(
+                f"{path.parent.name}/{path.name} could not be read: {error.strerror}."
+            ) from error
         try:
             return from_json(text)
         except (KeyError, TypeError, ValueError) as error:
-            raise FileCorrupt(f"{path} is no readable document of a series.") from error
+            raise FileCorrupt(
+                f"{path.parent.name}/{path.name} is no readable document of a series."
+            ) from error
 
     def earlier(self, generation: int) -> SeriesFolder:
         """Return the folder of an earlier generation."""
@@ -103,7 +107,9 @@ class SeriesFolder:
             is_named = facts.get("content_hash") == entry.content_hash
             if is_named and file.metadata.num_rows == entry.n_rows:
                 return file
-            problem = FileCorrupt(f"{own} does not hold the bars that {DOCUMENT_NAME} names.")
+            problem = FileCorrupt(
+                f"{self.path.name}/{entry.name} does not hold the bars that {DOCUMENT_NAME} names."
+            )
         assert problem is not None
         raise problem
 

@@ -185,7 +185,7 @@ def settle(folder: SeriesFolder) -> None:
     document, path = folder.document(), folder.path
     if document is None and any(path.glob(f"*{SUFFIX}")):
         raise FileCorrupt(
-            f"{path} has files of bars and no {DOCUMENT_NAME}. Nothing was written; bring it back "
+            f"{path.name} has files of bars and no {DOCUMENT_NAME}. Nothing was written; bring it back "
             "from a backup, or move the folder away to begin a new archive."
         )
     entries = () if document is None else (*document.files, *document.revision_files)
