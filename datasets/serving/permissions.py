@@ -22,6 +22,7 @@ MAY_DELETE = "datasets.delete_dataset"
 MAY_VERIFY = "datasets.verify_dataset"
 MAY_PIN = "datasets.pin_dataset"
 MAY_IMPORT = "datasets.add_dataset"
+MAY_WATCH = "datasets.change_watchlist"
 MAY_DECIDE = "datasets.change_revision"
 MAY_SEE_AUDIT = "datasets.view_auditentry"
 

@@ -8,6 +8,7 @@ from datasets.watchlists.list_changes import (
     find_watchlist,
     pause,
     remove_symbols,
+    require_new_name,
     resume,
     save_watchlist,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "read_file",
     "read_symbols",
     "remove_symbols",
+    "require_new_name",
     "resume",
     "save_watchlist",
     "schedules_of",

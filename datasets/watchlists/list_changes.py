@@ -34,6 +34,12 @@ def find_watchlist(name: str) -> Watchlist:
     return found
 
 
+def require_new_name(name: str) -> None:
+    """Raise `InvalidRequest` when a list has this name, before slower checks are made."""
+    if Watchlist.objects.filter(name=checked_values({"name": name})["name"]).exists():
+        raise _name_is_taken(name)
+
+
 def create_watchlist(
     name: str,
     *,
@@ -88,6 +94,7 @@ def save_watchlist(
     entries: Sequence[SymbolEntry],
     *,
     problems: Mapping[SymbolEntry, str] | None = None,
+    is_new: bool = False,
     by: str = "",
     via: str = "command",
     **values: Any,
@@ -95,10 +102,10 @@ def save_watchlist(
     """Make the list of this name or change its values, and add symbols: all of it or nothing.
 
     Returns the list and its new rows. `values` and errors as for `create_watchlist` and
-    `add_symbols`.
+    `add_symbols`; with `is_new` a list of this name is an error too.
     """
     with transaction.atomic():
-        watchlist = Watchlist.objects.filter(name=name.strip()).first()
+        watchlist = None if is_new else Watchlist.objects.filter(name=name.strip()).first()
         if watchlist is None:
             watchlist = create_watchlist(name, by=by, via=via, **values)
         elif values:
@@ -162,9 +169,15 @@ def add_symbols(
         # The lock makes two simultaneous changes of one list come one after the other.
         Watchlist.objects.select_for_update().get(pk=watchlist.pk)
         held = set(watchlist.symbols.values_list("exchange", "symbol"))
-        new = [each for each in entries if (each.exchange, each.symbol) not in held]
-        if len(held) + len(new) > MOST_SYMBOLS:
-            message = f"The list would have {len(held) + len(new)} symbols, and at most {MOST_SYMBOLS} are possible."
+        new = []
+        for each in entries:
+            if (each.exchange, each.symbol) not in held:
+                held.add((each.exchange, each.symbol))
+                new.append(each)
+        if len(held) > MOST_SYMBOLS:
+            message = (
+                f"The list would have {len(held)} symbols, and at most {MOST_SYMBOLS} are possible."
+            )
             raise InvalidRequest({"symbols": [message]})
         last = watchlist.symbols.aggregate(last=Max("position"))["last"]
         begin = 0 if last is None else last + 1
@@ -235,5 +248,9 @@ def _save(watchlist: Watchlist) -> None:
         with transaction.atomic():
             watchlist.save()
     except IntegrityError as error:
-        message = f"Another watchlist has the name {watchlist.name!r}; choose another name."
-        raise InvalidRequest({"name": [message]}) from error
+        raise _name_is_taken(watchlist.name) from error
+
+
+def _name_is_taken(name: str) -> InvalidRequest:
+    message = f"Another watchlist has the name {name!r}; choose another name."
+    return InvalidRequest({"name": [message]})

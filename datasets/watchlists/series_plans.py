@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from datasets.bars.series_keys import SeriesKey
@@ -118,8 +118,8 @@ def plan_series() -> dict[SeriesKey, SeriesPlan]:
 
 
 def resume(schedules: QuerySet[Schedule]) -> int:
-    """Let paused series be fetched again, at once; return their number."""
-    return schedules.filter(is_paused=True).update(
+    """Let series that are paused or whose fetches failed be fetched again, at once; return their number."""
+    return schedules.filter(Q(is_paused=True) | Q(failures__gt=0)).update(
         is_paused=False, pause_reason="", failures=0, due_at=timezone.now()
     )
 

@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 from datasets.api import endpoints
 from datasets.api.access import READS, Scopes
 from datasets.archive.conversion import convert_datasets
-from datasets.models import ApiToken, Dataset, Fetch
+from datasets.models import ApiToken, Dataset, Fetch, Watchlist
 from datasets.serving.permissions import Caller, Need, Scope
 
 MakeDataset = Callable[..., Dataset]
@@ -52,6 +52,7 @@ FETCH = (EVERYONE - {"read"}, SIGNED_IN - {"read"})
 REFRESH = (MANAGERS | {"may_fetch"}, MANAGERS | {"may_fetch"})
 INVALIDATE = (MANAGERS | {"may_invalidate"}, MANAGERS | {"may_invalidate"})
 DELETE = (MANAGERS | {"may_delete"}, MANAGERS | {"may_delete"})
+WATCH = (MANAGERS, MANAGERS)
 # Invalidating on a page.
 ACT = ({"may_invalidate", "superuser"}, {"may_invalidate", "superuser"})
 # Fetching again on a page.
@@ -73,6 +74,10 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-series-gaps": {"GET": READ},
     "api-series-revisions": {"GET": READ},
     "api-series-refresh": {"POST": REFRESH},
+    "api-watchlist-list": {"GET": READ, "POST": WATCH},
+    "api-watchlist-detail": {"GET": READ, "PATCH": WATCH, "DELETE": WATCH},
+    "api-watchlist-symbols": {"GET": READ, "POST": WATCH, "DELETE": WATCH},
+    "api-watchlist-series": {"GET": READ},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},
@@ -157,6 +162,10 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
         **dict.fromkeys(
             ("api-series-detail", "api-series-bars", "api-series-gaps", "api-series-revisions", "api-series-refresh", "series"),
             [dataset.series_id],
+        ),
+        **dict.fromkeys(
+            ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series"),
+            [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
         "series-file": [dataset.series_id, "2025.parquet"],
     }  # fmt: skip

@@ -6,6 +6,7 @@ from datasets.api.endpoints.ohlc_endpoint import OhlcViewSet
 from datasets.api.endpoints.series_endpoints import SeriesViewSet
 from datasets.api.endpoints.status_endpoint import StatusViewSet
 from datasets.api.endpoints.symbol_endpoint import SymbolViewSet
+from datasets.api.endpoints.watchlist_endpoints import WatchlistViewSet
 
 __all__ = [
     "DatasetViewSet",
@@ -14,4 +15,5 @@ __all__ = [
     "SeriesViewSet",
     "StatusViewSet",
     "SymbolViewSet",
+    "WatchlistViewSet",
 ]

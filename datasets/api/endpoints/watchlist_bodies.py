@@ -1,0 +1,131 @@
+"""Bodies of the endpoints of watchlists: what a client sends, and what it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from datasets.api.fields import Choice, WholeNumber, YesOrNo
+from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, StrictSerializer
+from datasets.bars import Adjustment, Session, Timeframe
+from datasets.models import WatchedSymbol, Watchlist
+from datasets.watchlists import SymbolEntry, read_symbols
+from datasets.watchlists.freshness import FreshnessState
+from datasets.watchlists.symbol_texts import MOST_BYTES
+
+
+class SymbolsBody(StrictSerializer):
+    """Symbols to add: a list, a text in the format of TradingView's export, or both."""
+
+    symbols = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_FULL_SYMBOL),
+        max_length=MAX_SYMBOLS,
+        default=list,
+        help_text="`EXCHANGE:SYMBOL` each.",
+    )
+    text = serializers.CharField(
+        default="", allow_blank=True, trim_whitespace=False, max_length=MOST_BYTES,
+        help_text="One symbol a line or commas between them; `###Name` begins a section.",
+    )  # fmt: skip
+    check_symbols = YesOrNo(
+        default=True, help_text="`false` adds also symbols that the symbol search does not have."
+    )
+
+    def entries(self) -> list[SymbolEntry]:
+        """Return the symbols of the checked body; raise `InvalidRequest` for a wrong one."""
+        values = self.validated_data
+        return [*read_symbols("\n".join(values["symbols"])), *read_symbols(values["text"])]
+
+
+class WatchlistValues(StrictSerializer):
+    """The values of a list; one that is left out stays as it is, or has its default."""
+
+    name = serializers.CharField(max_length=100, required=False)
+    timeframes = serializers.ListField(
+        child=serializers.CharField(max_length=8), min_length=1, max_length=50, required=False,
+        help_text=f"Lengths of bars, of {', '.join(Timeframe)} (`1D`).",
+    )  # fmt: skip
+    session = Choice(Session, required=False, help_text="Trading hours covered (`regular`).")
+    adjustment = Choice(
+        Adjustment, required=False, help_text="Corporate actions adjusted for (`splits`)."
+    )
+    first_bars = WholeNumber(
+        min_value=1, required=False, help_text="Bars of the first fetch, at most `TV_MAX_BARS` (5000)."
+    )  # fmt: skip
+    settle_s = WholeNumber(
+        min_value=0, max_value=3600, required=False, help_text="Seconds from a close to its fetch (5)."
+    )  # fmt: skip
+
+
+class NewWatchlist(WatchlistValues, SymbolsBody):
+    """The body of `POST /api/tv/watchlists`: a name, and optionally values and symbols."""
+
+    name = serializers.CharField(max_length=100)
+
+
+class WatchlistChanges(WatchlistValues):
+    """The body of `PATCH /api/tv/watchlists/{id}`."""
+
+    is_paused = YesOrNo(
+        required=False,
+        help_text="`false` also fetches again the series that were paused after failures.",
+    )
+
+
+class WatchlistSerializer(serializers.ModelSerializer[Watchlist]):
+    """One watchlist and its values."""
+
+    timeframes = serializers.ListField(child=serializers.CharField(), read_only=True)
+    n_symbols = serializers.IntegerField(source="symbols.count", read_only=True)
+
+    class Meta:
+        model = Watchlist
+        fields = [
+            "id", "name", "timeframes", "session", "adjustment", "first_bars", "settle_s", "is_paused",
+            "n_symbols", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class WatchedSymbolSerializer(serializers.ModelSerializer[WatchedSymbol]):
+    """One symbol of a watchlist."""
+
+    full_symbol = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = WatchedSymbol
+        fields = ["id", "full_symbol", "exchange", "symbol", "section", "problem"]
+        read_only_fields = fields
+
+
+class SeriesStateSerializer(serializers.Serializer[Any]):
+    """The state of one series of a watchlist; instants are UTC."""
+
+    id = serializers.IntegerField(help_text="Number of its schedule.")
+    full_symbol = serializers.CharField()
+    timeframe = serializers.CharField()
+    series = serializers.IntegerField(allow_null=True, help_text="Null until it has bars.")
+    count = serializers.IntegerField(help_text="Bars held.")
+    n_holes = serializers.IntegerField()
+    state = serializers.ChoiceField([state.value for state in FreshnessState])
+    lag_bars = serializers.IntegerField(
+        allow_null=True, help_text="Closed bars that are not held; null where that is not known."
+    )
+    expected_through = serializers.DateTimeField(allow_null=True)
+    held_through = serializers.DateTimeField(allow_null=True)
+    next_run_at = serializers.DateTimeField(
+        allow_null=True, help_text="Start of the next fetch; null where none is planned."
+    )
+    opens_at = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+    is_backfilled = serializers.BooleanField(help_text="Whether it has its whole first window.")
+    last_ok_at = serializers.DateTimeField(allow_null=True)
+    failures = serializers.IntegerField()
+    last_error = serializers.CharField(allow_blank=True)
+
+
+class SymbolQuery(StrictSerializer):
+    """The query of `DELETE /api/tv/watchlists/{id}/symbols`."""
+
+    symbol = serializers.CharField(max_length=MAX_FULL_SYMBOL, help_text="`EXCHANGE:SYMBOL`.")
