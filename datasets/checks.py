@@ -41,6 +41,20 @@ def check_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 
 @register()
+def check_webhook(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Require a secret for the webhook: without one a receiver cannot know the sender."""
+    if not settings.INCIDENT_WEBHOOK_URL or len(settings.INCIDENT_WEBHOOK_SECRET) >= 16:
+        return []
+    return [
+        Error(
+            "INCIDENT_WEBHOOK_URL is set, and INCIDENT_WEBHOOK_SECRET is missing or short.",
+            hint="Set INCIDENT_WEBHOOK_SECRET to sixteen or more random characters, which the receiver has too.",
+            id="datasets.E003",
+        )
+    ]
+
+
+@register()
 def check_state_is_private(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

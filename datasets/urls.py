@@ -10,6 +10,7 @@ from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
 from datasets.views import dataset_pages, fetch_pages
+from datasets.views.incidents import incident_page
 from datasets.views.people import account_page, audit_page
 from datasets.views.series import series_pages
 from datasets.views.sign_in_forms import SignInForm
@@ -41,6 +42,7 @@ urlpatterns = [
     path("series/<int:pk>/", series_pages.series, name="series"),
     path("series/<int:pk>/files/<str:name>", series_pages.series_file, name="series-file"),
     path("fetches/", fetch_pages.fetches, name="fetches"),
+    path("incidents/", incident_page.incidents, name="incidents"),
     path("account/", account_page.account, name="account"),
     path("audit/", audit_page.audit, name="audit"),
     path("login/", login, name="login"),

@@ -29,6 +29,7 @@ PACKAGES = [
     "importing",
     "watchlists",
     "fetching",
+    "incidents",
     "serving",
     "api",
     "views",
@@ -46,8 +47,8 @@ WITHOUT_DJANGO = ["errors", "bars", "calendars", "storage", "formats", "tradingv
 EDGES = {
     "tvDatafeed": {"tradingview"},
     "websocket": {"tradingview"},
-    "requests": {"tradingview", "research", "storage"},
-    "celery": {"fetching"},
+    "requests": {"tradingview", "research", "storage", "incidents"},
+    "celery": {"fetching", "incidents"},
     "exchange_calendars": {"calendars"},
     "rest_framework": {"api", "urls"},
 }

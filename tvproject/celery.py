@@ -15,12 +15,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["datasets.fetching"])
 
 
-def add_sweeper(**named: object) -> None:
-    """Add the sweeper to the worker's steps."""
+def add_steps(**named: object) -> None:
+    """Add the sweeper and the watch over incidents to the worker's steps."""
     # Imported here: the tasks need Django's settings, and Django imports this module first.
     from datasets.fetching.tasks import Sweeper
+    from datasets.incidents.incident_watch import IncidentWatch
 
-    app.steps["worker"].add(Sweeper)
+    app.steps["worker"].update([Sweeper, IncidentWatch])
 
 
-app.on_after_finalize.connect(add_sweeper, weak=False)
+app.on_after_finalize.connect(add_steps, weak=False)

@@ -112,6 +112,16 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(r"[^\s@,<>]+@[^\s@,<>]+", text):
+        raise ValueError(text)
+    return text
+
+
+def _mailboxes(text: str) -> list[str]:
+    return [_mailbox(name) for name in _names(text)]
+
+
 SETTINGS = {
     setting.name: setting
     for setting in [
@@ -139,6 +149,17 @@ SETTINGS = {
         Setting("API_SIGN_INS_PER_MINUTE", _whole(0, 10**6), 10, "a whole number from 0 (no limit) to 1000000"),
         Setting("MAX_QUEUED", _whole(0, 10**6), 10_000, "a whole number from 0 (no limit) to 1000000"),
         Setting("MAX_QUEUED_PER_CLIENT", _whole(0, 10**6), 1000, "a whole number from 0 (no limit) to 1000000"),
+        Setting("INCIDENT_FAILURES", _whole(0, 1000), 3, "a whole number from 0 (never) to 1000"),
+        Setting("INCIDENT_LAG_BARS", _whole(0, 10**6), 10, "a whole number from 0 (never) to 1000000"),
+        Setting("INCIDENT_WEBHOOK_URL", _url("http", "https"), "", "an http:// or https:// address", is_secret=True),
+        Setting("INCIDENT_WEBHOOK_SECRET", _text, "", "sixteen or more random characters", is_secret=True),
+        Setting("INCIDENT_MAIL_TO", _mailboxes, [], "mail addresses, separated by commas"),
+        Setting("EMAIL_HOST", _text, "", "the name of a mail server"),
+        Setting("EMAIL_PORT", _whole(1, 65535), 587, "a port from 1 to 65535"),
+        Setting("EMAIL_HOST_USER", _text, "", "a user of the mail server"),
+        Setting("EMAIL_HOST_PASSWORD", _text, "", "that user's password", is_secret=True),
+        Setting("EMAIL_SECURITY", _choice("starttls", "tls", "none"), "starttls", "starttls, tls or none"),
+        Setting("EMAIL_FROM", _mailbox, "datasets@localhost", "a mail address"),
         Setting("CORS_ALLOWED_ORIGINS", _origins, [], "addresses such as https://app.example.com, separated by commas"),
         Setting("X_ACCEL_PREFIX", _prefix, "", "a path such as /stored/"),
         Setting("TRUSTED_PROXIES", _whole(0, 10), 0, "a whole number from 0 to 10"),

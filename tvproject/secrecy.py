@@ -14,6 +14,8 @@ from tvproject.env import SETTINGS
 STARS = "********************"
 # Shorter secrets occur by chance in ordinary text.
 _SHORTEST = 4
+# Shorter paths, such as /hooks, are no credentials.
+_SHORTEST_PATH = 12
 
 
 def without_secrets(text: str, more: Iterable[str] = ()) -> str:
@@ -38,14 +40,17 @@ def _of_settings() -> Iterator[str]:
     yield settings.SECRET_KEY
     for name, value in settings.ENV.items():
         if SETTINGS[name].is_secret and value:
-            # Only the password of an address is secret; its host helps the reader.
-            yield from _passwords_of(value) if name.endswith("_URL") else (value,)
+            # Only a part of an address is secret; its host helps the reader.
+            yield from _secrets_of_address(value) if name.endswith("_URL") else (value,)
 
 
-def _passwords_of(address: str) -> Iterator[str]:
-    password = urlsplit(address).password
-    if password:
-        yield from (password, unquote(password))
+def _secrets_of_address(address: str) -> Iterator[str]:
+    """Yield the password; of a webhook also path and query, which are its credentials."""
+    parts = urlsplit(address)
+    if parts.password:
+        yield from (parts.password, unquote(parts.password))
+    if parts.scheme in ("http", "https"):
+        yield from (part for part in (parts.path, parts.query) if len(part) >= _SHORTEST_PATH)
 
 
 def _spellings(secret: str) -> set[str]:

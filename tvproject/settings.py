@@ -266,6 +266,25 @@ WEB_READER_TIMEOUT_S: int = ENV["WEB_READER_TIMEOUT_S"]
 WEB_CACHE_MB: int = ENV["WEB_CACHE_MB"]
 WEB_CACHE_DISK_MB: int = ENV["WEB_CACHE_DISK_MB"]
 
+# --- Incidents ---------------------------------------------------------------------------
+
+INCIDENT_FAILURES: int = ENV["INCIDENT_FAILURES"]
+INCIDENT_LAG_BARS: int = ENV["INCIDENT_LAG_BARS"]
+INCIDENT_WEBHOOK_URL: str = ENV["INCIDENT_WEBHOOK_URL"]
+INCIDENT_WEBHOOK_SECRET: str = ENV["INCIDENT_WEBHOOK_SECRET"]
+INCIDENT_MAIL_TO: list[str] = ENV["INCIDENT_MAIL_TO"]
+# Without a mail server the worker's log shows the mails.
+_mailer = "smtp" if ENV["EMAIL_HOST"] else "console"
+EMAIL_BACKEND = f"django.core.mail.backends.{_mailer}.EmailBackend"
+EMAIL_HOST: str = ENV["EMAIL_HOST"]
+EMAIL_PORT: int = ENV["EMAIL_PORT"]
+EMAIL_HOST_USER: str = ENV["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD: str = ENV["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = ENV["EMAIL_SECURITY"] == "starttls"
+EMAIL_USE_SSL = ENV["EMAIL_SECURITY"] == "tls"
+EMAIL_TIMEOUT = 10  # seconds of silence
+DEFAULT_FROM_EMAIL: str = ENV["EMAIL_FROM"]
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "TradingView dataset service",
     "DESCRIPTION": (

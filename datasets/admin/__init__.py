@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars, accounts and the audit.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars, incidents, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
@@ -9,6 +9,7 @@ from datasets.admin.audit_admin import AuditEntryAdmin
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
+from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin
 from datasets.admin.revision_admin import RevisionAdmin
 from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
@@ -20,6 +21,8 @@ __all__ = [
     "CalendarVersionAdmin",
     "DatasetAdmin",
     "FetchAdmin",
+    "IncidentAdmin",
+    "IncidentMessageAdmin",
     "RecordedGroupAdmin",
     "RecordedUserAdmin",
     "RevisionAdmin",

@@ -13,6 +13,7 @@ from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParamete
 from datasets.bars import KEY_FIELDS
 from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.fetching import fetch_queue, workers
+from datasets.incidents import is_worker_seen
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.serving.fetch_requests import Outcome
 
@@ -131,7 +132,7 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
     def get_notice(self, fetch: Fetch) -> str:
         if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):
             return ""
-        return "" if workers.is_any_alive(fetch.source) else workers.NONE_SEEN
+        return "" if is_worker_seen(fetch.source) else workers.NONE_SEEN
 
 
 class NewFetches(SeriesParameters):

@@ -105,6 +105,17 @@ def sign_in_state() -> dict[str, str | None]:
     }
 
 
+def last_refusal() -> tuple[str, str] | None:
+    """Return code and sentence of the last refused sign-in; None when a later one succeeded.
+
+    Also after the cool-down: the refusal lasts until a sign-in succeeds or the credentials change.
+    """
+    row = SignIn.objects.filter(
+        pk=SignIn.SINGLETON, fingerprint=_fingerprint(credentials())
+    ).first()
+    return (row.refused_code, row.refused_message) if row and row.refused_code else None
+
+
 def _sign_in_once(wanted: Credentials, fingerprint: str, refused: str) -> str:
     """Sign in and keep the auth token; the lock's last holder may already have done both."""
     kept = _kept_auth_token(fingerprint, refused)

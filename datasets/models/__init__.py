@@ -7,6 +7,7 @@ from datasets.models.daily_fetches import DailyFetches
 from datasets.models.dataset import Dataset
 from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
+from datasets.models.incident import Incident, IncidentMessage
 from datasets.models.key_columns import KeyedModel
 from datasets.models.revision import Revision
 from datasets.models.schedule import Schedule
@@ -24,6 +25,8 @@ __all__ = [
     "Dataset",
     "DatasetGaps",
     "Fetch",
+    "Incident",
+    "IncidentMessage",
     "KeyedModel",
     "NOTED_FOR",
     "Revision",

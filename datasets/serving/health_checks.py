@@ -14,6 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
 from datasets.fetching import workers
+from datasets.incidents import is_worker_seen
 
 # All checks run in parallel and share this time limit.
 LIMIT_S = 1.5
@@ -70,7 +71,7 @@ def _migrations() -> frozenset[tuple[str, str]]:
 
 def check_worker() -> None:
     """Raise `Problem` when no worker of the source has been seen lately."""
-    if not workers.is_any_alive(settings.TV_SOURCE):
+    if not is_worker_seen(settings.TV_SOURCE):
         raise Problem(workers.NONE_SEEN)
 
 

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from datasets.bars import BarLength, Timeframe
 from datasets.views import phrases
 from datasets.views.advice import ADVICE
+from datasets.views.incidents.incident_page import open_incidents
 from datasets.views.studies import STUDIES
 
 # Timeframes that the page offers beside those that TradingView sends. An address may name any other.
@@ -33,8 +34,13 @@ _UNITS = {
 
 
 def feed(request: HttpRequest) -> dict[str, Any]:
-    """Add the name of the bars' source to the context of every template (a context processor)."""
-    return {"feed_source": settings.TV_SOURCE, "feed_is_sample": settings.TV_SOURCE == "sample"}
+    """Add the bars' source, and the open incidents, to the context of every template (a context processor)."""
+    return {
+        "feed_source": settings.TV_SOURCE,
+        "feed_is_sample": settings.TV_SOURCE == "sample",
+        # A function, so that only a page for staff makes its query.
+        "open_incidents": open_incidents,
+    }
 
 
 @cache

@@ -356,14 +356,21 @@ def test_tidy_deletes_old_ended_fetches_and_nothing_else(
     run: Run, history: dict[str, Fetch]
 ) -> None:
     dry = json.loads(run("tidy", "--older-than", "90d", "--dry-run", "--json")[1])
-    assert dry == {"fetches": 3, "audit_entries": 0, "files": 0, "bytes": 0, "dry_run": True}
+    assert dry == {
+        "fetches": 3,
+        "audit_entries": 0,
+        "incidents": 0,
+        "files": 0,
+        "bytes": 0,
+        "dry_run": True,
+    }
     assert Fetch.objects.count() == len(history)
 
     status, printed = run("tidy", "--older-than", "90d")
 
     assert (status, printed) == (
         0,
-        "3 ended fetches, 0 audit entries and 0 files set aside (0 bytes) deleted.\n",
+        "3 ended fetches, 0 audit entries, 0 incidents and 0 files set aside (0 bytes) deleted.\n",
     )
     left = {history[name].pk for name in ("queued", "running", "new")}
     assert set(Fetch.objects.values_list("pk", flat=True)) == left

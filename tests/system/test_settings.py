@@ -55,6 +55,7 @@ def test_nothing_has_to_be_set(read: Read) -> None:
         ("OUTPUTS_URL", "data", Path("data").absolute()),
         ("SITE_URL", "https://bars.example.com/", "https://bars.example.com"),
         ("ALLOWED_HOSTS", "a.example, b.example,", ["a.example", "b.example"]),
+        ("INCIDENT_MAIL_TO", "a@b.example, c@d.example", ["a@b.example", "c@d.example"]),
         ("PORT", " 9000 ", 9000),
         ("PORT", "", 8000),
     ],
@@ -85,6 +86,9 @@ def test_a_right_value_is_read(read: Read, name: str, text: str, value: Any) -> 
         ("PORT", "http"),
         ("SITE_URL", "bars.example.com"),
         ("SITE_URL", "https://bars.example.com/charts"),
+        ("INCIDENT_MAIL_TO", "a@b.example; c@d.example"),
+        ("EMAIL_FROM", "Ada <a@b.example>\nBcc: x@y.example"),
+        ("EMAIL_SECURITY", "ssl"),
         ("WEB_WORKERS", "0"),
         ("TV_USERNAME", "two\nlines"),
     ],
@@ -122,7 +126,10 @@ def test_a_wrong_secret_is_named_and_not_shown(tmp_path: Path, name: str, text: 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_can_come_from_a_file(read: Read, tmp_path: Path, name: str) -> None:
     value = "redis://:hunter2@localhost" if name.endswith("_URL") else "hunter2"
-    value = "sqlite:///hunter2" if name == "DATABASE_URL" else value
+    value = {
+        "DATABASE_URL": "sqlite:///hunter2",
+        "INCIDENT_WEBHOOK_URL": "https://alerts.example.com/hunter2",
+    }.get(name, value)
     (tmp_path / "secret").write_text(f"{value}\n")
 
     assert read(**{f"{name}_FILE": str(tmp_path / "secret")})[name] == value

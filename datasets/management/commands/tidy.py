@@ -14,12 +14,12 @@ from datasets.catalog import outputs
 from datasets.errors import StoreFailed
 from datasets.fetching import fetch_queue
 from datasets.management.console import read_age
-from datasets.models import AuditEntry, database
+from datasets.models import AuditEntry, Incident, IncidentMessage, database
 
 
 class Command(BaseCommand):
     help = (
-        "Delete old history: rows of fetches that ended long ago, old entries of the audit, files and replies set aside as unreadable "
+        "Delete old history: rows of fetches that ended long ago, old entries of the audit, incidents that ended long ago, files and replies set aside as unreadable "
         "long ago, deleted datasets in the trash, and expired sessions. Datasets of the catalog stay; "
         "`datasets prune` deletes those."
     )
@@ -39,15 +39,21 @@ class Command(BaseCommand):
             n_entries = database.delete_in_steps(
                 AuditEntry.objects.filter(at__lt=before), dry_run=is_dry
             )
+            n_incidents = database.delete_in_steps(
+                Incident.objects.filter(closed_at__lt=before), dry_run=is_dry
+            )
             n_files, n_bytes = store.purge_removed(before, dry_run=is_dry)
         except StoreFailed as error:
             raise CommandError(str(error)) from error
         if not is_dry:
+            # Messages are of no use without their incidents.
+            IncidentMessage.objects.filter(incidents=None).delete()
             call_command("clearsessions")
         if options["json"]:
             found = {
                 "fetches": n_fetches,
                 "audit_entries": n_entries,
+                "incidents": n_incidents,
                 "files": n_files,
                 "bytes": n_bytes,
                 "dry_run": is_dry,
@@ -56,5 +62,5 @@ class Command(BaseCommand):
             return
         verb = "would be deleted" if is_dry else "deleted"
         self.stdout.write(
-            f"{n_fetches} ended fetches, {n_entries} audit entries and {n_files} files set aside ({n_bytes} bytes) {verb}."
+            f"{n_fetches} ended fetches, {n_entries} audit entries, {n_incidents} incidents and {n_files} files set aside ({n_bytes} bytes) {verb}."
         )

@@ -1,0 +1,1 @@
+"""The page of incidents, and the hint that one is open."""
