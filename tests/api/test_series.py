@@ -115,6 +115,7 @@ def test_bars_are_given_as_they_were_known(client: Client) -> None:
     assert (revision["first_time"], revision["found_at"]) == (hour(15), "2025-06-02T00:00:00Z")
     too_early = client.get(path, {"as_of": "2020-01-01"})
     assert (too_early.status_code, too_early.json()["code"]) == (500, "file_missing")
+    assert too_early.json()["retryable"] is False
 
 
 def test_a_reply_says_why_older_bars_are_not_in_it(client: Client) -> None:

@@ -127,7 +127,9 @@ def test_more_bars_than_any_dataset_has_come_from_the_archive(here: dict[str, An
     assert frame.attrs["held_from"] == hour(10).isoformat()
     made = load(**here, timeframe="5h", n_bars=12)
     assert (len(made), made.index[-1]) == (12, hour(72))
-    with pytest.raises(DatasetNotFound, match="The archive of the series has 80 bars, from 2024"):
+    with pytest.raises(
+        DatasetNotFound, match="The archive of NASDAQ:AAPL 1h has 80 bars, from 2024"
+    ):
         load(**here, n_bars=81)
     with pytest.raises(DatasetNotFound, match="Fetch it"):
         load(**{**here, "symbol": "NASDAQ:MSFT"}, n_bars=10)
@@ -182,5 +184,7 @@ def test_a_service_raises_the_errors_of_its_files(there: dict[str, Any]) -> None
         load(**there, as_of="2020-01-01")
     with pytest.raises(DatasetNotFound, match="Nothing of NASDAQ:MSFT 1h"):
         load(**{**there, "symbol": "NASDAQ:MSFT"}, as_of=FIRST)
-    with pytest.raises(DatasetNotFound, match="The archive of the series has 80 bars, from 2024"):
+    with pytest.raises(
+        DatasetNotFound, match="The archive of NASDAQ:AAPL 1h has 80 bars, from 2024"
+    ):
         load(**there, n_bars=81)

@@ -239,6 +239,15 @@ def test_our_own_error_during_a_reply_is_raised_and_a_part_is_never_returned(
     assert caplog.records == []
 
 
+def test_two_fetches_of_one_second_have_different_times_in_whole_milliseconds() -> None:
+    stream = stream_of([update([bar(60)]), completed(data_completed="limit")])
+
+    moments = [receive(stream).fetched_at for _ in range(5)]
+
+    assert all(moment.microsecond % 1000 == 0 for moment in moments)
+    assert any(moment.microsecond for moment in moments)
+
+
 def test_heartbeats_are_answered_with_the_identical_frame() -> None:
     sent: list[str] = []
 

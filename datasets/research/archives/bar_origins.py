@@ -85,8 +85,9 @@ def _read_instead(
     if extent.first_time is None:
         raise error
     raise DatasetNotFound(
-        f"{error} The archive of the series has {extent.n_rows} bars, from {extent.first_time.isoformat()}; "
-        "ask for at most that many, or for a range by start= and end=."
+        f"The archive of {key.full_symbol} {key.timeframe.label} has {extent.n_rows} bars, from "
+        f"{extent.first_time.isoformat()}, and not {key.n_bars}. Ask for at most that many, or for a range by start= "
+        f"and end=. {error}"
     ) from error
 
 

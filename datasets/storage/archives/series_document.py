@@ -166,10 +166,13 @@ class SeriesDocument:
             if generation.began_at <= as_of:
                 return generation
         began_at = self.generations[0].began_at
-        raise FileMissing(
+        error = FileMissing(
             f"Nothing of {self.key} was archived at {as_of.isoformat()}; its archive begins at "
             f"{began_at.isoformat()}. Ask for a later instant."
         )
+        # No fetch brings back the past.
+        error.retryable = False
+        raise error
 
     @property
     def file_facts(self) -> dict[str, Any]:
