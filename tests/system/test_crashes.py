@@ -95,7 +95,7 @@ def crasher_on_postgresql(
 
 
 @pytest.fixture(scope="module")
-def crasher_on_asmall_disk(
+def crasher_on_a_small_disk(
     frozen_feed: Feed, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crasher]:
     """A crasher whose datasets, and nothing else, are on a disk of 512 KB."""
