@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, workers, calendars, incidents, accounts and the audit.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
@@ -13,6 +13,7 @@ from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin
 from datasets.admin.revision_admin import RevisionAdmin
 from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
+from datasets.admin.watchlist_admin import ScheduleAdmin, WatchlistAdmin
 from datasets.admin.worker_admin import WorkerAdmin
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "RecordedGroupAdmin",
     "RecordedUserAdmin",
     "RevisionAdmin",
+    "ScheduleAdmin",
     "SeriesAdmin",
+    "WatchlistAdmin",
     "WorkerAdmin",
     "site",
 ]
