@@ -14,6 +14,7 @@ from datasets.views.incidents import incident_page
 from datasets.views.people import account_page, audit_page
 from datasets.views.series import series_pages
 from datasets.views.sign_in_forms import SignInForm
+from datasets.views.watchlists import watchlist_pages
 
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", endpoints.OhlcViewSet, basename="api-ohlc")
@@ -41,6 +42,10 @@ urlpatterns = [
     path("series/", series_pages.series_of_archive, name="series-list"),
     path("series/<int:pk>/", series_pages.series, name="series"),
     path("series/<int:pk>/files/<str:name>", series_pages.series_file, name="series-file"),
+    path("watchlists/", watchlist_pages.watchlists, name="watchlists"),
+    path("watchlists/add/", watchlist_pages.symbol_form, name="watchlist-symbol"),
+    path("watchlists/<int:pk>/", watchlist_pages.watchlist, name="watchlist"),
+    path("watchlists/<int:pk>/symbols.txt", watchlist_pages.watchlist_file, name="watchlist-file"),
     path("fetches/", fetch_pages.fetches, name="fetches"),
     path("incidents/", incident_page.incidents, name="incidents"),
     path("account/", account_page.account, name="account"),

@@ -1,0 +1,132 @@
+"""What the pages show of watchlists and of their series, in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from datasets import watchlists
+from datasets.bars import Timeframe
+from datasets.models import Dataset, WatchedSymbol, Watchlist
+from datasets.views import phrases
+from datasets.views.snippets import chart_address
+from datasets.watchlists import SeriesState
+from datasets.watchlists.freshness import FreshnessState
+
+STATES = {
+    FreshnessState.CURRENT: "Current",
+    FreshnessState.BEHIND: "Behind",
+    FreshnessState.CLOSED: "Market closed",
+    FreshnessState.PAUSED: "Paused",
+    FreshnessState.FAILING: "Failing",
+    FreshnessState.UNKNOWN: "Hours unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many series of a list are in one state of freshness."""
+
+    state: str
+    label: str
+    number: int
+
+
+def counts_in_words(states: list[SeriesState]) -> list[StateCount]:
+    """Return the numbers of the states that some series has, in a fixed order."""
+    counts = watchlists.counts_of(states)
+    return [
+        StateCount(state.value, label, counts[state.value])
+        for state, label in STATES.items()
+        if counts[state.value]
+    ]
+
+
+def list_row(watchlist: Watchlist, now: datetime) -> dict[str, Any]:
+    """Return what the list of watchlists shows of one."""
+    states = watchlists.states_of(watchlist, now)
+    runs = [each.freshness.next_run_at for each in states if each.freshness.next_run_at is not None]
+    return {
+        "watchlist": watchlist,
+        "n_symbols": f"{watchlist.symbols.count():,}",
+        "n_series": f"{len(states):,}",
+        "counts": counts_in_words(states),
+        "next_run_at": min(runs, default=None),
+    }
+
+
+def series_rows(
+    states: list[SeriesState], symbols: Iterable[WatchedSymbol]
+) -> list[dict[str, Any]]:
+    """Return what the page of a list shows of these series."""
+    largest = _largest_datasets(states)
+    rows_of = {(each.exchange, each.symbol): each for each in symbols}
+    return [_series_row(each, rows_of, largest) for each in states]
+
+
+def _series_row(
+    state: SeriesState, symbols: dict[tuple[str, str], WatchedSymbol], largest: dict[int, Dataset]
+) -> dict[str, Any]:
+    schedule, fresh = state.schedule, state.freshness
+    series, symbol = schedule.series, symbols.get((schedule.exchange, schedule.symbol))
+    dataset = None if series is None else largest.get(series.pk)
+    n_bars = schedule.n_bars if dataset is None else dataset.n_bars
+    return {
+        "full_symbol": state.full_symbol,
+        "description": "" if series is None else series.instrument.get("description", ""),
+        "timeframe": Timeframe(schedule.timeframe).label,
+        "series": series,
+        "section": "" if symbol is None else symbol.section,
+        "problem": "" if symbol is None else symbol.problem,
+        "symbol": symbol,
+        "state": fresh.state.value,
+        "label": state_in_words(state),
+        "reason": fresh.reason,
+        "held_through": fresh.held_through,
+        "bars": "none yet" if series is None else phrases.bars_in_words(series.n_rows),
+        "next_run_at": fresh.next_run_at,
+        "outcome": outcome_in_words(state),
+        "gaps": _gaps_in_words(state, dataset),
+        "chart": chart_address(schedule.series_key.dataset(n_bars)),
+    }
+
+
+def state_in_words(state: SeriesState) -> str:
+    """Return the state of a series in a few words: `Current`, `6 bars behind`, `Failing`."""
+    fresh = state.freshness
+    if state.schedule.series is None and fresh.state == FreshnessState.BEHIND:
+        return "No bars yet"
+    if fresh.state in (FreshnessState.BEHIND, FreshnessState.FAILING) and fresh.lag_bars:
+        behind = f"{phrases.bars_in_words(fresh.lag_bars)} behind"
+        return behind if fresh.state == FreshnessState.BEHIND else f"Failing, {behind}"
+    return STATES[fresh.state]
+
+
+def outcome_in_words(state: SeriesState) -> str:
+    """Return how the last fetch of the schedule ended."""
+    schedule = state.schedule
+    if schedule.failures:
+        return schedule.last_error
+    if schedule.last_ok_at is not None:
+        return f"Succeeded {schedule.last_ok_at:%Y-%m-%d %H:%M} UTC"
+    return "None yet"
+
+
+def _gaps_in_words(state: SeriesState, dataset: Dataset | None) -> str:
+    series = state.schedule.series
+    if series is None:
+        return ""
+    found = [] if dataset is None else phrases.missing_in_words(dataset)
+    if series.n_holes:
+        found.append(f"{series.n_holes:,} {'hole' if series.n_holes == 1 else 'holes'}")
+    return ", ".join(found)
+
+
+def _largest_datasets(states: list[SeriesState]) -> dict[int, Dataset]:
+    """Return the largest dataset of each series, by the series' primary key, in one query."""
+    numbers = [each.schedule.series_id for each in states if each.schedule.series_id is not None]
+    found = Dataset.objects.filter(series__in=numbers, state=Dataset.State.READY)
+    rows = found.defer("instrument").order_by("n_bars")
+    return {row.series_id: row for row in rows if row.series_id is not None}
