@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from datasets.serving.permissions import MAY_WATCH, Scope, is_allowed, strangers_may
 from datasets.views import phrases, studies
 from datasets.views.downloads import FORMAT_LINKS
 from datasets.views.page_data import script_data, timeframes
@@ -59,6 +60,8 @@ def chart(request: HttpRequest) -> HttpResponse:
         "ranges": _RANGES,
         "studies": menu,
         "shortcuts": _SHORTCUTS,
+        "may_watch": is_allowed(request.user, MAY_WATCH),
+        "needs_token": not strangers_may(Scope.READ),
         "modules": imported_scripts("main.js"),
         "script_data": script_data(),
     }

@@ -8,7 +8,7 @@ export const ZONES = ["utc", "exchange", "local"];
 
 // The parameters that identify the bars, with the values that an address may leave out.
 export const SERIES_DEFAULTS = {
-  symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", session: "regular", adjustment: "splits",
+  symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", start: "", end: "", session: "regular", adjustment: "splits",
 };
 export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, gaps: false, compare: "", range: null };
 
@@ -22,12 +22,18 @@ export function readAddress(search = location.search) {
   return { series, view: readView(parameters) };
 }
 
+/** Return the parameters of the API that name the bars: a range has no number of bars. */
+export function queryOf(series) {
+  const isRange = series.start || series.end;
+  return Object.fromEntries(Object.entries(series).filter(([name, value]) => value && !(isRange && name === "n_bars")));
+}
+
 /** Return the query string for `series` and `view`. */
 export function formatAddress(series, view) {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(series)) {
+  for (const [name, value] of Object.entries(queryOf(series))) {
     const isAlways = ["symbol", "exchange", "timeframe", "n_bars"].includes(name);
-    if (value && (isAlways || value !== SERIES_DEFAULTS[name])) parameters.set(name, value);
+    if (isAlways || value !== SERIES_DEFAULTS[name]) parameters.set(name, value);
   }
   for (const name of ["type", "scale", "zone"]) {
     if (view[name] !== VIEW_DEFAULTS[name]) parameters.set(name, view[name]);

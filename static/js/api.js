@@ -1,5 +1,7 @@
 // Client of the API. Every failure is a `Problem` with a sentence for the user.
 
+import { queryOf } from "./address.js";
+
 // Most fetches end within this time. A slower fetch is polled after it, so that its progress is shown.
 const FIRST_WAIT_S = 1.5;
 const POLL_MS = 400;
@@ -53,7 +55,7 @@ export async function loadKept(url, signal) {
 
 /** Return the address of the bars of `query`. */
 export function barsUrl(url, query, { isFresh = false, maxAgeS = null, waitS = null, format = "columns" } = {}) {
-  const parameters = new URLSearchParams({ ...query, format });
+  const parameters = new URLSearchParams({ ...queryOf(query), format });
   if (isFresh) parameters.set("use_cache", "false");
   if (maxAgeS !== null) parameters.set("max_age", maxAgeS);
   if (waitS !== null) parameters.set("wait", waitS);

@@ -36,9 +36,8 @@ export class Archive {
     const { shown } = this.#chart;
     const { signal } = this.#request;
     try {
-      const { results } = await loadKept(`${this.#url}?${keyOf(shown)}`, signal);
-      if (!results.length) return;
-      const archive = `${this.#url}/${results[0].id}`;
+      const archive = await findArchive(this.#url, shown, signal);
+      if (!archive) return;
       const revisions = await loadKept(`${archive}/revisions?page_size=${MOST_MARKS}`, signal);
       shown.revisions = revisions.results;
       this.#chart.refreshMarks();
@@ -65,9 +64,7 @@ export class Archive {
     const first = this.#chart.shown.bars.time[0];
     this.#isBusy = true;
     try {
-      // With the first drawn bar: its price shows that the older bars have the same basis.
-      const query = new URLSearchParams({ end: new Date(first * 1000 + 1000).toISOString(), n_bars: AT_ONCE + 1, format: "columns" });
-      this.#add(barsOf(await loadKept(`${this.#address}/bars?${query}`, signal)));
+      this.#add(await loadThrough(this.#address, first, { n_bars: AT_ONCE + 1 }, signal));
     } catch (error) {
       this.#failed(error);
     }
@@ -95,6 +92,18 @@ export class Archive {
     this.#say(error.message);
     if (!("code" in error)) throw error;
   }
+}
+
+/** Load the bars of an archive through the one that opened at `time`, whose price shows that the older bars have the same basis. */
+export async function loadThrough(archive, time, query, signal) {
+  const parameters = new URLSearchParams({ ...query, end: new Date(time * 1000 + 1000).toISOString(), format: "columns" });
+  return barsOf(await loadKept(`${archive}/bars?${parameters}`, signal));
+}
+
+/** Return the address of the archive of `shown`, a reply or the bars that are drawn; null where none is held. */
+export async function findArchive(url, shown, signal) {
+  const { results } = await loadKept(`${url}?${keyOf(shown)}`, signal);
+  return results.length ? `${url}/${results[0].id}` : null;
 }
 
 function keyOf(shown) {

@@ -2,8 +2,11 @@
 
 import { splitSymbol } from "./address.js";
 import { isAbort, loadBars } from "./api.js";
-import { barsOf, pricesOf } from "./bars.js";
+import { findArchive, loadThrough } from "./archive.js";
+import { barsOf, joined, pricesOf } from "./bars.js";
+import { secondsOf } from "./timeframes.js";
 
+const DAY_S = 86400;
 const problem = document.getElementById("compare-problem");
 
 /** Draws a second symbol on `chart`; a newer request replaces an older one. */
@@ -12,10 +15,13 @@ export class Comparison {
   #url;
   #onChange;
   #request = null;
+  #archivesUrl;
+  #other = null; // the other symbol that is drawn, with its bars
+  #archive = null; // the promise of the address of its archive; of null where none is held
 
   /** `onChange` is called whenever the other symbol's line or note has changed. */
-  constructor(chart, { url, onChange }) {
-    [this.#chart, this.#url, this.#onChange] = [chart, url, onChange];
+  constructor(chart, { url, archivesUrl, onChange }) {
+    [this.#chart, this.#url, this.#archivesUrl, this.#onChange] = [chart, url, archivesUrl, onChange];
   }
 
   /** Draw the symbol `name` over the bars of `series`, which are shown; an empty name removes the line. */
@@ -25,14 +31,17 @@ export class Comparison {
     const { shown } = this.#chart;
     problem.hidden = true;
     const draw = (other) => {
-      if (signal.aborted || this.#chart.shown !== shown) return;
-      this.#chart.compare(other);
-      this.#onChange();
+      if (!signal.aborted && this.#chart.shown === shown) this.#draw(other);
     };
     draw(name ? { fullSymbol: name, note: "loading …" } : null);
     if (!name) return;
     try {
-      draw(await loadOther(name, { url: this.#url, series, bars: shown.bars, signal }));
+      const other = await loadOther(name, { url: this.#url, series, signal });
+      // Older bars may have been added meanwhile.
+      if (signal.aborted) return;
+      [this.#other, this.#archive] = [other, null];
+      draw({ ...other, values: asOf(shown.bars.time, other.bars) });
+      await this.extend();
     } catch (error) {
       if (isAbort(error)) return;
       draw({ fullSymbol: name, note: error.message });
@@ -41,19 +50,57 @@ export class Comparison {
     }
   }
 
+  /** Load the other symbol's bars for the older bars that were added to the chart. */
+  async extend() {
+    const { signal } = this.#request ?? {};
+    const { shown } = this.#chart;
+    const other = this.#other;
+    if (!other || signal.aborted) return;
+    const first = shown.bars.time[0];
+    try {
+      const older = other.bars.time[0] > first ? await this.#older(other, first, signal) : other.bars;
+      // Another call may have loaded still older ones meanwhile.
+      if (older.time[0] < other.bars.time[0]) other.bars = older;
+    } catch (error) {
+      // The newer part of the line stays.
+      if (!isAbort(error) && !("code" in error)) throw error;
+    }
+    if (signal.aborted || this.#chart.shown !== shown) return;
+    this.#draw({ ...other, values: asOf(shown.bars.time, other.bars) });
+  }
+
   /** Stop loading the other symbol. */
   stop() {
     this.#request?.abort();
+    this.#other = null;
+  }
+
+  #draw(other) {
+    this.#chart.compare(other);
+    this.#onChange();
+  }
+
+  /** Return the other symbol's bars with older ones of its archive, from before `first` on. */
+  async #older({ reply, bars }, first, signal) {
+    this.#archive ??= findArchive(this.#archivesUrl, reply, signal);
+    const archive = await this.#archive;
+    if (!archive) return bars;
+    // The bar before the first one has the price at its time; a market may be closed for days.
+    const start = new Date((first - 7 * DAY_S - secondsOf(reply.timeframe)) * 1000).toISOString();
+    const found = await loadThrough(archive, bars.time[0], { start }, signal);
+    const last = found.length - 1;
+    const isSame = found.time[last] === bars.time[0] && found.close[last] === bars.close[0];
+    return isSame ? joined(found, last, bars) : bars;
   }
 }
 
-/** Load the other symbol's bars like those of `series`; resolves to its name, its closes and its price format. */
-async function loadOther(name, { url, series, bars, signal }) {
+/** Load the other symbol's bars like those of `series`; resolves to its name, its bars and its price format. */
+async function loadOther(name, { url, series, signal }) {
   const [exchange, symbol] = splitSymbol(name);
   const reply = await loadBars(url, { ...series, symbol, exchange }, { signal });
   const fullSymbol = reply.exchange ? `${reply.exchange}:${reply.symbol}` : reply.symbol;
   const others = barsOf(reply);
-  return { fullSymbol, values: asOf(bars.time, others), ...pricesOf(reply.instrument, others) };
+  return { fullSymbol, bars: others, reply, ...pricesOf(reply.instrument, others) };
 }
 
 /**

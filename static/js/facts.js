@@ -3,7 +3,9 @@
 import { barsUrl } from "./api.js";
 import { unfinished } from "./newest.js";
 import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
+import { coverageInWords } from "./coverage.js";
 import { adjustments, sources } from "./page-data.js";
+import { hideLines, showLines } from "./snippets.js";
 import { labelOf } from "./timeframes.js";
 import { utcMinute } from "./times.js";
 
@@ -19,12 +21,22 @@ export function showFacts(shown, { url, query }) {
   element("facts-list").replaceChildren(...factsOf(shown).map(fact));
   keepAge(shown.fetchedAt);
   element("facts-actions").hidden = false;
-  element("details").href = element("details").dataset.address.replace("/0/", `/${shown.dataset}/`);
+  // Bars of an archive belong to no dataset, so their details are those of the series.
+  const { address, archiveAddress } = element("details").dataset;
+  element("details").href = (shown.dataset ? address : archiveAddress).replace("/0/", `/${shown.dataset ?? shown.archive}/`);
+  linkToWatchlists(shown);
+  showLines(shown, { url, query });
   for (const link of element("downloads").querySelectorAll("a")) {
     link.href = barsUrl(url, query, { format: link.dataset.format });
   }
   element("newest").hidden = false;
   if (element("newest").open) showRows(shown);
+}
+
+/** Lead to the form that adds the symbol to a watchlist; only users who may change one have the link. */
+function linkToWatchlists({ fullSymbol, timeframe, madeFrom }) {
+  const link = element("watch");
+  if (link) link.href = `${link.dataset.address}?${new URLSearchParams({ symbol: fullSymbol, timeframe: madeFrom || timeframe })}`;
 }
 
 /** Return the origin of the bars in words: a new fetch, or the cache. */
@@ -38,6 +50,7 @@ export function clearFacts() {
   clearInterval(ageTimer);
   element("facts-list").replaceChildren(fact(["Shown", "Nothing"]));
   element("facts-actions").hidden = element("newest").hidden = true;
+  hideLines();
 }
 
 /** Fill the table with the newest bars, newest first. */
@@ -59,6 +72,7 @@ function factsOf(shown) {
     ["Made from", shown.madeFrom && labelOf(shown.madeFrom), "TradingView does not send this timeframe. The bars are made of shorter ones, and are whole."],
     ["Bars", barsHeld(shown)],
     ["Range", `${utcMinute(bars.time[0])} – ${utcMinute(bars.time.at(-1))} UTC`],
+    ["Covered", coverageInWords(shown)],
     ["Fetched", [`${fetchedAt.slice(0, 19).replace("T", " ")} UTC, `, age]],
     ["From", originOf(shown)],
     ["Last bar", lastBar(shown)],

@@ -7,6 +7,8 @@ import { Archive } from "./archive.js";
 import { BarChart } from "./chart.js";
 import { watchColors } from "./colors.js";
 import { Comparison } from "./compare.js";
+import { watchCopyButtons } from "./copy.js";
+import { emptyRange, hasRange } from "./coverage.js";
 import { CoolDown } from "./cooldown.js";
 import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
@@ -38,7 +40,7 @@ let view = { ...VIEW_DEFAULTS };
 let scaleAlone = view.scale; // the price scale without a second symbol
 let retry = null; // repeats the request that failed
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
-const comparison = new Comparison(chart, { url: ohlcUrl, onChange: () => mover.refresh() });
+const comparison = new Comparison(chart, { url: ohlcUrl, archivesUrl: seriesUrl, onChange: () => mover.refresh() });
 const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
 const loader = new Loader({ url: ohlcUrl, csrfToken, say, onStep: ({ error }) => error?.code === "rate_limited" && coolDown.look() });
@@ -48,7 +50,7 @@ const symbolBox = new SymbolBox({
   onChoose: choose, onAsTyped: () => ask(readForm()), say,
 });
 const mover = new Mover(chart, { onRange: keepRange, say });
-const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps)], say });
+const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -74,8 +76,10 @@ async function open(wanted, { isFresh = false, isNewest = false, isNewEntry = fa
   markFields([]);
   writeAddress({ isNewEntry });
   try {
-    draw(await loader.load(wanted, { name: nameOf(wanted), isFresh }));
-    if (isNewest) await renew();
+    const reply = await loader.load(wanted, { name: nameOf(wanted), isFresh });
+    if (!reply.count && hasRange(wanted)) throw emptyRange(reply, wanted);
+    draw(reply);
+    if (isNewest && !wanted.end) await renew();
   } catch (error) {
     if (!isAbort(error)) fail(error, { isFresh, isNewest });
   }
@@ -208,7 +212,7 @@ function address() {
 
 function remember(reply) {
   keepRecent({ symbol: reply.symbol, exchange: reply.exchange, description: reply.instrument?.description ?? "" });
-  const { symbol, exchange, ...choices } = series;
+  const { symbol, exchange, start, end, ...choices } = series;
   keep("series", choices);
 }
 
@@ -247,6 +251,7 @@ function watchPage() {
   element("save-png").addEventListener("click", () => savePicture(chart));
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
   watchFullScreen();
+  watchCopyButtons();
   mover.watch(element("chart"), element("ranges"));
   archive.watch(element("chart"));
   watchKeys(KEYS);

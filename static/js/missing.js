@@ -4,7 +4,7 @@ import { loadKept } from "./api.js";
 import { placeGaps } from "./gaps.js";
 import { wholeNumber } from "./numbers.js";
 
-const { gapsUrl } = document.getElementById("gaps").dataset;
+const { gapsUrl, archiveGapsUrl } = document.getElementById("gaps").dataset;
 
 /** Shows the missing bars on `chart`: one request for each dataset and fetch. */
 export class MissingBars {
@@ -44,10 +44,11 @@ export class MissingBars {
     this.#onChange();
   }
 
-  #reportOf({ dataset, contentHash, fetchedAt }) {
+  #reportOf({ dataset, archive, contentHash, fetchedAt }) {
     // A fetch that leaves the bars as they were may still confirm what is missing.
-    const key = [dataset, contentHash, fetchedAt].join();
-    if (key !== this.#key) [this.#key, this.#report] = [key, loadKept(gapsUrl.replace("/0/", `/${dataset}/`))];
+    const key = [dataset, archive, contentHash, fetchedAt].join();
+    const address = dataset ? gapsUrl.replace("/0/", `/${dataset}/`) : archiveGapsUrl.replace("/0/", `/${archive}/`);
+    if (key !== this.#key) [this.#key, this.#report] = [key, loadKept(address)];
     return this.#report;
   }
 }

@@ -5,18 +5,23 @@ import { recall } from "./memory.js";
 import { labelOf } from "./timeframes.js";
 
 const form = document.getElementById("fetch-form");
+// A link may have a time of the day, which a field for dates cannot show.
+const IS_DATE = /^(\d{4}-\d{2}-\d{2})?$/;
 const dot = document.querySelector("#options-open .dot");
 
 /** Return the values of the form, by the names of the API's parameters. */
 export function readForm() {
   const data = Object.fromEntries(new FormData(form));
   const [exchange, symbol] = splitSymbol(data.symbol, data.exchange);
-  return { ...data, symbol, exchange, n_bars: data.n_bars.trim() };
+  // A disabled field is not among the data: a range has no number of bars.
+  const { n_bars: nBars } = form.elements;
+  return { ...data, symbol, exchange, n_bars: nBars.value.trim(), start: data.start.trim(), end: data.end.trim() };
 }
 
 /** Fill the form with `series`; missing values are the last choice, or the default. */
 export function fillForm(series) {
   const wanted = { ...SERIES_DEFAULTS, n_bars: String(Math.min(SERIES_DEFAULTS.n_bars, form.dataset.maxBars)), ...recall("series", {}), ...series };
+  for (const name of ["start", "end"]) form.elements[name].type = IS_DATE.test(wanted[name]) ? "date" : "text";
   for (const name of Object.keys(SERIES_DEFAULTS)) form.elements[name].value = wanted[name];
   form.elements.symbol.dataset.shown = wanted.symbol;
   showChosen();
@@ -92,4 +97,5 @@ function showChosen() {
 function showOptions() {
   const isUsual = ["session", "adjustment"].every((name) => form.elements[name].value === SERIES_DEFAULTS[name]);
   dot.hidden = isUsual;
+  form.elements.n_bars.disabled = form.elements.start.value !== "" || form.elements.end.value !== "";
 }

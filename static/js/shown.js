@@ -27,7 +27,16 @@ export function shownOf(reply, { series }) {
     session: reply.session ?? series.session,
     adjustment: reply.adjustment ?? series.adjustment,
     contentHash: reply.content_hash,
-    nBars: Number(series.n_bars),
+    // A range has no number of bars.
+    nBars: series.start || series.end ? 0 : Number(series.n_bars),
+    range: series.start || series.end ? { start: series.start, end: series.end } : null,
+    // Of a range: which bars are held, and which times no fetch has covered.
+    archive: reply.series ?? null,
+    coversStart: reply.covers_start,
+    heldFrom: reply.held_from,
+    heldThrough: reply.held_through,
+    holes: reply.holes ?? [],
+    why: reply.why_held_from ?? "",
     symbol: reply.symbol,
     exchange: reply.exchange,
   };

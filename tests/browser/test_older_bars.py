@@ -20,10 +20,11 @@ BARS = re.compile(r"/api/tv/series/\d+/bars\?")
 
 @pytest.fixture(scope="module")
 def archived(site: str, browser: Browser) -> str:
-    """The site, with a series of 5,000 bars and a dataset of its newest 300."""
+    """The site, with two series of 5,000 bars and a dataset of the newest 300 of each."""
     context = browser.new_context()
-    for n_bars in (5000, 300):
-        assert context.request.get(f"{site}/api/tv/ohlc?{DEEP}&n_bars={n_bars}&wait=60").ok
+    for series in (DEEP, DEEP.replace("ETH", "LTC")):
+        for n_bars in (5000, 300):
+            assert context.request.get(f"{site}/api/tv/ohlc?{series}&n_bars={n_bars}&wait=60").ok
     context.close()
     return site
 
@@ -114,6 +115,44 @@ def test_bands_of_missing_bars_stay_with_their_bars(page: Page, archived: str) -
 
     assert before
     assert band_pixels(page) == before
+
+
+def test_a_compared_symbol_gets_older_bars_too(page: Page, archived: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{archived}/?{DEEP}&n_bars=300&compare=BINANCE:LTCUSDT")
+    expect_bars(page, "BINANCE:ETHUSDT")
+    expect(page.locator("#legend-studies")).to_contain_text(re.compile(r"BINANCE:LTCUSDT\s*[\d.]+"))
+    assert not [url for url in asked if BARS.search(url)]
+    scroll_until_drawn(page, 2300)
+
+    page.locator("#chart").press("Home")
+    page.mouse.move(60, 400)
+
+    # Of the oldest bar, and so of the time before the other symbol's newest 300 bars.
+    expect(page.locator("#legend-studies")).to_contain_text(re.compile(r"BINANCE:LTCUSDT\s*[\d.]+"))
+    numbers = [found[1] for url in asked if (found := re.search(r"/series/(\d+)/bars", url))]
+    assert len(set(numbers)) == 2
+
+
+def test_the_bars_stay_in_their_place_beside_a_compared_symbol(page: Page, archived: str) -> None:
+    held: list[Route] = []
+    page.route(BARS, lambda route: held.append(route))
+    page.goto(f"{archived}/?{DEEP}&n_bars=300&compare=BINANCE:LTCUSDT")
+    expect_bars(page, "BINANCE:ETHUSDT")
+    expect(page.locator("#legend-studies")).to_contain_text(re.compile(r"BINANCE:LTCUSDT\s*[\d.]+"))
+    with page.expect_request(BARS):
+        scroll_left(page, 700)
+    before = bar_at(page, 900)
+
+    with page.expect_request(BARS):
+        held[0].continue_()
+    assert bar_at(page, 900) == before
+    with page.expect_response(BARS):
+        held[1].continue_()
+
+    assert bar_at(page, 900) == before
+    expect_drawn(page, 2300)
 
 
 def test_an_archive_of_another_basis_is_not_mixed_in(page: Page, archived: str) -> None:
