@@ -128,8 +128,7 @@ def covered_part(found: KnownBars, request: ArchiveRequest) -> dict[str, Any]:
         start = oldest if start is None else max(start, oldest)
     holes = [
         {"after": hole.after, "before": hole.before, "reason": hole.reason}
-        for hole in document.holes
-        if (start is None or hole.before > start) and (end is None or hole.after < end)
+        for hole in found.holes_in(start, end)
     ]
     covers_start = None
     if request.start is not None and first is not None:
@@ -174,7 +173,6 @@ def gap_report(series: Series) -> GapReport:
 def _envelope(series: Series, found: KnownBars, request: ArchiveRequest) -> dict[str, Any]:
     """Return the reply without its bars: the keys of a dataset's reply, and those of the archive."""
     document, part = found.document, found.rows.select(BAR_COLUMNS)
-    first = part["time"][0].as_py() if part.num_rows else None
     return {
         **{name: getattr(series, name) for name in ("symbol", "exchange", "timeframe")},
         "count": part.num_rows,
@@ -196,8 +194,7 @@ def _envelope(series: Series, found: KnownBars, request: ArchiveRequest) -> dict
         "generation": document.generation.number,
         "rescaled": [
             {"before": piece.before, "factor": piece.basis.factor, "offset": piece.basis.offset}
-            for piece in document.rescaled
-            if first is None or first < piece.before
+            for piece in found.rescaled
         ],
         "instrument": document.instrument.as_dict(),
     }

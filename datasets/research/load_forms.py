@@ -134,6 +134,8 @@ def provenance_of(bars: Bars, path: str, as_of_ms: int | None = None) -> dict[st
         "delay_s": instrument.get("delay_s", 0),
         "path": path,
         **({} if as_of_ms is None else {"as_of": _iso(as_of_ms)}),
+        # Only of bars that were read from an archive.
+        **facts.get("archive", {}),
         **{
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in bars.coverage.as_dict().items()

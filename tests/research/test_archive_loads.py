@@ -13,7 +13,7 @@ import pytest
 from datasets.archive.arrivals import prepared_arrival
 from datasets.errors import DatasetNotFound, FileMissing, InvalidRequest
 from datasets.research import load
-from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, without
+from tests.support.archives import AAPL, FIRST_HOUR, changed, plain_bars, scaled, without
 from tests.support.factories import a_key, fetched_bars
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +135,28 @@ def test_more_bars_than_any_dataset_has_come_from_the_archive(here: dict[str, An
         load(**{**here, "symbol": "NASDAQ:MSFT"}, n_bars=10)
 
 
+def test_bars_on_both_sides_of_a_hole_name_the_hole(here: dict[str, Any]) -> None:
+    arrive(plain_bars(range(100, 150)), days=2)
+
+    over, after = load(**here, n_bars=60), load(**here, start=hour(5), end=hour(70))
+
+    hole = {"after": hour(79).isoformat(), "before": hour(100).isoformat(), "reason": "window_slid"}
+    assert (len(over), over.attrs["holes"]) == (60, [hole])
+    assert (len(after), after.attrs["holes"], after.attrs["rescaled"]) == (65, [], [])
+
+
+def test_rescaled_bars_name_their_factor(here: dict[str, Any]) -> None:
+    split = scaled(plain_bars(range(40, 90)), 0.25, volume_factor=4)
+    for days in (2, 3):
+        arrive(split, days=days)
+
+    bars = load(**here, start=hour(5))
+
+    step = {"before": hour(40).isoformat(), "factor": 0.25, "offset": 0.0}
+    assert bars.attrs["rescaled"] == [step]
+    assert bars["close"].iloc[0] == plain_bars(range(5, 6))["close"][0].as_py() / 4
+
+
 def test_a_series_that_was_never_fetched_is_named(here: dict[str, Any]) -> None:
     with pytest.raises(DatasetNotFound, match="Nothing of NASDAQ:MSFT 1h"):
         load(**{**here, "symbol": "NASDAQ:MSFT"}, as_of=FIRST)
@@ -172,6 +194,10 @@ def test_a_service_gives_the_bars_and_facts_of_its_files(
     here: dict[str, Any], there: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     arrive(changed(plain_bars(range(40, 85)), 5, volume=7.0), days=2, last_bar_final=False)
+    arrive(plain_bars(range(90, 140)), days=3)
+    split = scaled(plain_bars(range(100, 150)), 0.25, volume_factor=4)
+    for days in (4, 5):
+        arrive(split, days=days)
 
     files, service = load(**here, **asked), load(**there, **asked)
 

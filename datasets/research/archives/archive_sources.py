@@ -26,7 +26,8 @@ class ArchivePart:
     """Some bars of an archive.
 
     `rows` has `BAR_SCHEMA`, oldest bar first. `facts` are those that a dataset's file with these
-    rows would state. `held_from` and `held_through` are the openings of the oldest and of the
+    rows would state, and under `archive` those of the archive: `holes` among the bars, and
+    `rescaled`, the steps by which older bars were brought to the present basis. `held_from` and `held_through` are the openings of the oldest and of the
     newest bar in the archive, at the instant of the reading.
     """
 
@@ -107,6 +108,19 @@ class FolderArchive:
         rows, facts = found.rows.select(BAR_COLUMNS).combine_chunks(), found.facts
         if rows.num_rows:
             facts["last_bar_final"] = is_final(facts)
+            if n_bars is not None:
+                oldest = rows["time"][0].as_py()
+                start = oldest if start is None else max(start, oldest)
+        facts["archive"] = {
+            "holes": [
+                {"after": hole.after.isoformat(), "before": hole.before.isoformat(), "reason": hole.reason}
+                for hole in found.holes_in(start, end)
+            ],
+            "rescaled": [
+                {"before": each.before.isoformat(), "factor": each.basis.factor, "offset": each.basis.offset}
+                for each in found.rescaled
+            ],
+        }  # fmt: skip
         return ArchivePart(rows, facts, found.held_from, found.held_through)
 
     def records(self) -> list[RevisionRecord]:

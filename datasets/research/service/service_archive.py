@@ -124,11 +124,20 @@ class ServiceArchive:
             "instrument": dict(said["instrument"]),
             "is_limited": False,
             "doubts": {},
+            "archive": {
+                "holes": [_with_instants(hole, "after", "before") for hole in said["holes"]],
+                "rescaled": [_with_instants(step, "before") for step in said["rescaled"]],
+            },
         }
         held = (said["held_from"], said["held_through"])
         return ArchivePart(
             rows, facts, *(None if at is None else datetime.fromisoformat(at) for at in held)
         )
+
+
+def _with_instants(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the values of a reply with their instants as the archive's files spell them."""
+    return values | {name: datetime.fromisoformat(values[name]).isoformat() for name in names}
 
 
 def _record_of(row: dict[str, Any]) -> RevisionRecord:

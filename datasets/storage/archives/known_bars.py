@@ -11,7 +11,7 @@ import pyarrow as pa
 from datasets.bars import BAR_COLUMNS, content_hash
 from datasets.storage.archives.archive_files import from_ms, times_of, to_ms
 from datasets.storage.archives.archive_queries import forming_at, read_newest, read_range
-from datasets.storage.archives.series_document import SeriesDocument
+from datasets.storage.archives.series_document import Hole, OlderBars, SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
 
 # The newest bars among which the last fetch before an instant is looked for.
@@ -52,6 +52,22 @@ class KnownBars:
         if to_ms(last) in self.forming:
             return False
         return None if self.as_of is not None and last == self.held_through else True
+
+    def holes_in(self, start: datetime | None, end: datetime | None) -> list[Hole]:
+        """Return the holes between `start` and `end`; None for the ends of the archive."""
+        return [
+            hole
+            for hole in self.document.holes
+            if (start is None or hole.before > start) and (end is None or hole.after < end)
+        ]
+
+    @property
+    def rescaled(self) -> list[OlderBars]:
+        """The steps by which some of the rows were brought to the present basis."""
+        first = self.rows["time"][0].as_py() if self.rows.num_rows else None
+        return [
+            piece for piece in self.document.rescaled if first is not None and first < piece.before
+        ]
 
     @property
     def facts(self) -> dict[str, Any]:
