@@ -1,12 +1,17 @@
-"""Serializers of replies with bars, and of reports on missing bars, for the schema."""
+"""Serializers of replies with bars, of the series that they belong to, and of reports on missing bars."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import Kind
+from datasets.models import Dataset, Revision, Series
+from datasets.watchlists.freshness import Freshness, FreshnessState, series_freshness
 
 
 class BarSerializer(serializers.Serializer[Any]):
@@ -53,6 +58,10 @@ class OhlcSerializer(serializers.Serializer[Any]):
     stale = serializers.BooleanField()
     fetched_at = serializers.DateTimeField()
     last_bar_final = serializers.BooleanField(allow_null=True)
+    complete_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="From this instant on TradingView can give newer bars; null where the hours are not known.",
+    )
     n_bars = serializers.IntegerField(
         allow_null=True, help_text="null for a range of the archive, which has no number of bars."
     )
@@ -166,3 +175,73 @@ class SeriesGapReportSerializer(GapReportSerializer):
 
     dataset = None  # type: ignore[assignment]
     series = serializers.IntegerField()
+
+
+class FreshnessSerializer(serializers.Serializer[Freshness]):
+    """How fresh the bars of a series are at the time of the reply."""
+
+    state = serializers.ChoiceField(choices=[(each.value, each.value) for each in FreshnessState])
+    lag_bars = serializers.IntegerField(
+        allow_null=True, help_text="Closed bars that are not held; null for unknown hours."
+    )
+    expected_through = serializers.DateTimeField(
+        allow_null=True, help_text="Close of the newest bar that the feed can give by now."
+    )
+    held_through = serializers.DateTimeField(
+        allow_null=True, help_text="Close up to which the held bars are complete."
+    )
+    complete_until = serializers.DateTimeField(
+        allow_null=True, help_text="From this instant on the feed can give newer bars."
+    )
+    opens_at = serializers.DateTimeField(
+        allow_null=True, help_text="Next beginning of trade, while the market is closed."
+    )
+    next_run_at = serializers.DateTimeField(
+        allow_null=True, help_text="Start of the next scheduled fetch; null without one."
+    )
+    reason = serializers.CharField(help_text="All this in words.")
+
+
+class SeriesSerializer(serializers.ModelSerializer[Series]):
+    """One series: its key, and the facts of its archive."""
+
+    full_symbol = serializers.CharField(source="series_key.full_symbol", read_only=True)
+    count = serializers.IntegerField(source="n_rows", read_only=True, help_text="Bars held.")
+    datasets = serializers.PrimaryKeyRelatedField[Dataset](many=True, read_only=True)
+    freshness = serializers.SerializerMethodField(
+        help_text="How far the bars reach, how many closed ones are missing, and why."
+    )
+
+    class Meta:
+        model = Series
+        fields = [
+            "id", "full_symbol", *SERIES_FIELDS, "count", "first_time", "last_time", "last_bar_final", "fetched_at",
+            "generation", "is_awaiting", "n_holes", "bytes", "instrument", "datasets", "freshness",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(FreshnessSerializer)
+    def get_freshness(self, series: Series) -> dict[str, Any]:
+        return FreshnessSerializer(series_freshness(series, timezone.now())).data
+
+
+class RevisionSerializer(serializers.ModelSerializer[Revision]):
+    """One difference between two fetches of a series."""
+
+    count = serializers.IntegerField(source="n_bars", read_only=True, help_text="Bars that differ.")
+    fetch = serializers.IntegerField(source="fetch_id", read_only=True, allow_null=True)
+    decided_by = serializers.SerializerMethodField(
+        help_text="`fetch` for a second fetch, `person` for a user, else empty."
+    )
+
+    class Meta:
+        model = Revision
+        fields = [
+            "id", "number", "finding", "state", "found_at", "count", "first_time", "last_time", "factor", "offset",
+            "is_split", "largest_change", "generation", "fetch", "decided_at", "decided_by",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_decided_by(self, revision: Revision) -> str:
+        # Only the admin and staff on the pages see the names of users.
+        return revision.decided_by if revision.decided_by in ("", "fetch") else "person"

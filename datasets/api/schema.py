@@ -22,7 +22,9 @@ from datasets.api.bar_serializers import (
     GapReportSerializer,
     OhlcColumnsSerializer,
     OhlcSerializer,
+    RevisionSerializer,
     SeriesGapReportSerializer,
+    SeriesSerializer,
 )
 from datasets.api.parameters import (
     ArchiveParameters,
@@ -36,8 +38,6 @@ from datasets.api.serializers import (
     FetchSerializer,
     NewFetches,
     NewFetchesReply,
-    RevisionSerializer,
-    SeriesSerializer,
     StatusSerializer,
     SymbolPageSerializer,
 )
@@ -109,7 +109,7 @@ _EXAMPLE = {
     "symbol": "BTCUSDT", "exchange": "BINANCE", "timeframe": "1h", "count": 1,
     "ohlc": [{"time": "2025-01-01T00:00:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 0.0}],
     "source": "tradingview", "dataset": 17, "cached": True, "stale": False, "fetched_at": "2025-01-01T00:00:03Z",
-    "last_bar_final": True, "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
+    "last_bar_final": True, "complete_until": "2025-01-01T01:00:00Z", "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
     "is_limited": False, "covers_start": None, "held_from": "2025-01-01T00:00:00Z",
     "held_through": "2025-01-01T00:00:00Z", "doubts": {}, "instrument": {"pro_name": "BINANCE:BTCUSDT"},
 }  # fmt: skip

@@ -11,10 +11,9 @@ from rest_framework import serializers
 from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS
-from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.fetching import fetch_queue, workers
 from datasets.incidents import is_worker_seen
-from datasets.models import Dataset, Fetch, Revision, Series
+from datasets.models import Dataset, Fetch
 from datasets.serving.fetch_requests import Outcome
 
 _ERROR = {
@@ -43,44 +42,6 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "hits", "last_served_at",
         ]  # fmt: skip
         read_only_fields = fields
-
-
-class SeriesSerializer(serializers.ModelSerializer[Series]):
-    """One series: its key, and the facts of its archive."""
-
-    full_symbol = serializers.CharField(source="series_key.full_symbol", read_only=True)
-    count = serializers.IntegerField(source="n_rows", read_only=True, help_text="Bars held.")
-    datasets = serializers.PrimaryKeyRelatedField[Dataset](many=True, read_only=True)
-
-    class Meta:
-        model = Series
-        fields = [
-            "id", "full_symbol", *SERIES_FIELDS, "count", "first_time", "last_time", "last_bar_final", "fetched_at",
-            "generation", "is_awaiting", "n_holes", "bytes", "instrument", "datasets",
-        ]  # fmt: skip
-        read_only_fields = fields
-
-
-class RevisionSerializer(serializers.ModelSerializer[Revision]):
-    """One difference between two fetches of a series."""
-
-    count = serializers.IntegerField(source="n_bars", read_only=True, help_text="Bars that differ.")
-    fetch = serializers.IntegerField(source="fetch_id", read_only=True, allow_null=True)
-    decided_by = serializers.SerializerMethodField(
-        help_text="`fetch` for a second fetch, `person` for a user, else empty."
-    )
-
-    class Meta:
-        model = Revision
-        fields = [
-            "id", "number", "finding", "state", "found_at", "count", "first_time", "last_time", "factor", "offset",
-            "is_split", "largest_change", "generation", "fetch", "decided_at", "decided_by",
-        ]  # fmt: skip
-        read_only_fields = fields
-
-    def get_decided_by(self, revision: Revision) -> str:
-        # Only the admin and staff on the pages see the names of users.
-        return revision.decided_by if revision.decided_by in ("", "fetch") else "person"
 
 
 class FetchSerializer(serializers.ModelSerializer[Fetch]):

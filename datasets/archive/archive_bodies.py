@@ -13,6 +13,7 @@ import pyarrow as pa
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, BarLength, content_hash
 from datasets.calendars import Calendar, GapReport, find_gaps, find_market, second_opinion
+from datasets.catalog.holdings import complete_until
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS, REPLY_KEY, choose_columns
 from datasets.models import Series
@@ -182,6 +183,7 @@ def _envelope(series: Series, found: KnownBars, request: ArchiveRequest) -> dict
         "stale": request.is_stale,
         "fetched_at": found.fetched_at,
         "last_bar_final": _is_last_final(found) if part.num_rows else None,
+        "complete_until": complete_until(series) if request.as_of is None else None,
         "n_bars": request.n_bars,
         "session": series.session,
         "adjustment": series.adjustment,

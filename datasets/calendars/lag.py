@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Self
 
 import numpy as np
 
 from datasets.bars import BarLength
 from datasets.calendars.calendar import Calendar
 from datasets.calendars.expected_bars import Timetable
-from datasets.calendars.gap_findings import to_instant
+from datasets.calendars.gap_findings import to_instant, to_ms
 
 # The feed can send a bar this long after the bar's close.
 SETTLE_MS = 5000
@@ -31,6 +33,32 @@ class Holding:
     is_final: bool | None
     fetched_ms: int
     delay_ms: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        timeframe: str,
+        instrument: Mapping[str, Any],
+        *,
+        last_time: datetime,
+        is_final: bool | None,
+        fetched_at: datetime,
+    ) -> Self:
+        """Return the holding of a row, of a file's facts or of a document; instants are aware."""
+        return cls(
+            BarLength.parse(timeframe),
+            Calendar.of(instrument),
+            to_ms(last_time),
+            is_final,
+            to_ms(fetched_at),
+            1000 * int(instrument.get("delay_s") or 0),
+        )
+
+    @property
+    def complete_until(self) -> datetime | None:
+        """From this instant on the feed can give newer bars; None where the calendar does not say."""
+        lag = find_lag(self, self.fetched_ms)
+        return None if lag is None else lag.instants[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ schedule says when the next fetch comes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from datasets.bars import IMPORTED, BarLength
-from datasets.calendars import Calendar, Holding, Lag, find_lag, next_opening
+from datasets.bars import IMPORTED
+from datasets.calendars import Calendar, find_lag, next_opening
 from datasets.calendars.gap_findings import to_instant, to_ms
+from datasets.catalog.holdings import holding_of
 from datasets.models import Dataset, Schedule, Series
 
 
@@ -65,34 +66,63 @@ class Freshness:
     next_run_at: datetime | None
     reason: str
 
+    @property
+    def summary(self) -> str:
+        """The state in a few words, such as `6 bars behind` or `closed until Mon 6 Jan 14:30 UTC`."""
+        lag = self.lag_bars
+        behind = f"{lag:,} {'bar' if lag == 1 else 'bars'} behind" if lag else ""
+        if self.state in (FreshnessState.PAUSED, FreshnessState.FAILING):
+            return ", ".join(filter(None, [self.state.value, behind]))
+        if self.state is FreshnessState.CLOSED and self.opens_at is not None:
+            return f"closed until {self.opens_at:%a %-d %b %H:%M} UTC"
+        return behind or ("hours unknown" if lag is None else "up to date")
 
-def series_freshness(series: Series | Dataset, now: datetime) -> Freshness:
-    """Return how fresh the bars of a series, or of one of its datasets, are at `now`.
 
-    Makes no query where `schedule` of the series was selected with it; with a dataset, where
-    `series__schedule` was.
+def series_freshness(series: Series, now: datetime) -> Freshness:
+    """Return how fresh the bars of a series are at `now`, and when its schedule fetches next.
+
+    Makes no query where `schedule` was selected with the series.
 
     Parameters
     ----------
     series
-        The row of a series. Or a dataset: then its own newest bar counts, which is older than
-        the series' newest one where the dataset is pinned.
+        The row of a series; a series of no watchlist has no schedule.
     now
         An aware instant.
     """
-    calendar, now_ms = Calendar.of(series.instrument), to_ms(now)
-    lag = None if series.source == IMPORTED else find_lag(_holding_of(series, calendar), now_ms)
-    opening = next_opening(calendar, now_ms)
+    found = bars_freshness(series, now)
+    # The other side of a one-to-one relation raises where there is no row.
+    schedule: Schedule | None = getattr(series, "schedule", None)
+    sentences = [found.reason, _of_schedule(schedule)]
+    found = replace(found, reason=" ".join(filter(None, sentences)))
+    if schedule is None:
+        return found
+    if schedule.is_paused:
+        return replace(found, state=FreshnessState.PAUSED)
+    is_lacking = found.state in (FreshnessState.BEHIND, FreshnessState.UNKNOWN)
+    state = FreshnessState.FAILING if schedule.failures and is_lacking else found.state
+    return replace(found, state=state, next_run_at=schedule.due_at)
+
+
+def bars_freshness(row: Series | Dataset, now: datetime) -> Freshness:
+    """Return how fresh the bars of one row are at `now`, by the calendar alone; makes no query.
+
+    The newest bar of a pinned dataset can be older than that of its series. The state is
+    `current`, `behind`, `closed` or `unknown`.
+    """
+    held = holding_of(row)
+    now_ms = to_ms(now)
+    lag = None if row.source == IMPORTED else find_lag(held, now_ms)
+    opening = next_opening(held.calendar, now_ms)
     opens_at = to_instant(opening) if opening is not None and opening > now_ms else None
-    schedule = _schedule_of(series)
-    state = _state_of(lag, schedule, is_closed=opens_at is not None)
-    next_run_at = None if schedule is None or schedule.is_paused else schedule.due_at
-    sentences = [
-        _why_unknown(series, calendar) if lag is None else lag.sentence,
-        f"The market is closed until {_in_words(opens_at)}." if opens_at is not None else "",
-        _of_schedule(schedule, next_run_at),
-    ]
+    reason = _why_unknown(row, held.calendar) if lag is None else lag.sentence
+    if opens_at is not None:
+        reason += f" The market is closed until {_in_words(opens_at)}."
     expected_through, held_through, complete_until = lag.instants if lag else (None, None, None)
+    state = FreshnessState.UNKNOWN
+    if lag is not None:
+        is_complete = FreshnessState.CURRENT if opens_at is None else FreshnessState.CLOSED
+        state = FreshnessState.BEHIND if lag.n_bars else is_complete
     return Freshness(
         state,
         lag_bars=None if lag is None else lag.n_bars,
@@ -100,39 +130,9 @@ def series_freshness(series: Series | Dataset, now: datetime) -> Freshness:
         held_through=held_through,
         complete_until=complete_until,
         opens_at=opens_at,
-        next_run_at=next_run_at,
-        reason=" ".join(filter(None, sentences)),
+        next_run_at=None,
+        reason=reason,
     )
-
-
-def _holding_of(row: Series | Dataset, calendar: Calendar) -> Holding:
-    return Holding(
-        BarLength.parse(row.timeframe),
-        calendar,
-        last_ms=to_ms(row.last_time),
-        is_final=row.last_bar_final,
-        fetched_ms=to_ms(row.fetched_at),
-        delay_ms=1000 * int(row.instrument.get("delay_s") or 0),
-    )
-
-
-def _schedule_of(row: Series | Dataset) -> Schedule | None:
-    series = row if isinstance(row, Series) else row.series
-    # The row of the other side of a one-to-one relation raises where there is none.
-    return getattr(series, "schedule", None)
-
-
-def _state_of(lag: Lag | None, schedule: Schedule | None, *, is_closed: bool) -> FreshnessState:
-    is_lacking = lag is None or lag.n_bars > 0
-    if schedule is not None and schedule.is_paused:
-        return FreshnessState.PAUSED
-    if schedule is not None and schedule.failures and is_lacking:
-        return FreshnessState.FAILING
-    if lag is None:
-        return FreshnessState.UNKNOWN
-    if is_lacking:
-        return FreshnessState.BEHIND
-    return FreshnessState.CLOSED if is_closed else FreshnessState.CURRENT
 
 
 def _why_unknown(row: Series | Dataset, calendar: Calendar) -> str:
@@ -142,13 +142,13 @@ def _why_unknown(row: Series | Dataset, calendar: Calendar) -> str:
     return f"{why} So nothing can be said about missing bars."
 
 
-def _of_schedule(schedule: Schedule | None, next_run_at: datetime | None) -> str:
+def _of_schedule(schedule: Schedule | None) -> str:
     """Return what the schedule says of the next bars, in a sentence or two."""
     if schedule is None:
         return "No watchlist has the series: its bars come when somebody requests them."
     if schedule.is_paused:
         return f"Its schedule is paused: {schedule.pause_reason or 'a person paused it.'}"
-    sentence = f"The next fetch is due at {_in_words(next_run_at)}." if next_run_at else ""
+    sentence = f"The next fetch is due at {_in_words(schedule.due_at)}." if schedule.due_at else ""
     if not schedule.failures:
         return sentence
     times = "once" if schedule.failures == 1 else f"{schedule.failures} times in a row"

@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from datasets.api.replies import bars_reply
 from datasets.api.serializers import FetchSerializer
 from datasets.archive.archive_bodies import ArchiveRequest, render_archive
-from datasets.models import Fetch, Series
+from datasets.models import Dataset, Fetch, Series
 from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.freshness_headers import freshness_headers
 from datasets.serving.reply_bodies import bodies
 from datasets.serving.reply_bodies.body_cache import Rendered, with_mark
 from datasets.storage.archives.archive_paths import relative_folder
@@ -45,7 +46,9 @@ def render_bars(
     Raises `StoreError` when the file has become unreadable since the answer was found.
     """
     rendered = bodies.render(answer, wanted, accepts_gzip=is_gzip)
-    return bars_reply(request, rendered, format=wanted.format, dataset_path=answer.dataset.path)
+    path = answer.dataset.path
+    reply = bars_reply(request, rendered, format=wanted.format, dataset_path=path)
+    return _with_freshness(reply, answer.dataset)
 
 
 def render_archived(request: HttpRequest, series: Series, wanted: ArchiveRequest) -> HttpResponse:
@@ -56,7 +59,14 @@ def render_archived(request: HttpRequest, series: Series, wanted: ArchiveRequest
         tag = with_mark(tag)
     rendered = Rendered(body, tag, is_gzip=False, headers=headers)
     path = relative_folder(series.series_key) + SUFFIX
-    return bars_reply(request, rendered, format=wanted.format, dataset_path=path)
+    reply = bars_reply(request, rendered, format=wanted.format, dataset_path=path)
+    return reply if wanted.as_of is not None else _with_freshness(reply, series)
+
+
+def _with_freshness(reply: HttpResponse, row: Dataset | Series) -> HttpResponse:
+    for name, value in freshness_headers(row).items():
+        reply[name] = value
+    return reply
 
 
 def accepted_reply(fetch: Fetch) -> HttpResponse:

@@ -13,6 +13,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from datasets import serving
 from datasets.api import schema
 from datasets.api.access import Scopes, caller_of
+from datasets.api.bar_serializers import RevisionSerializer, SeriesSerializer
 from datasets.api.endpoints.bar_replies import OwnNegotiation, accepted_reply, render_archived
 from datasets.api.filtering import (
     CursorOrdering,
@@ -25,7 +26,6 @@ from datasets.api.filtering import (
 )
 from datasets.api.parameters import ArchiveParameters
 from datasets.api.replies import choose_format
-from datasets.api.serializers import RevisionSerializer, SeriesSerializer
 from datasets.archive.archive_bodies import ArchiveRequest, gap_report
 from datasets.models import Series
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
@@ -58,7 +58,7 @@ class SeriesViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Series]):
     required_scopes: Scopes = {"GET": Scope.READ}
     required_permission = MAY_FETCH_AGAIN
     reads_query = frozenset({"list", "bars", "revisions"})
-    queryset = Series.objects.prefetch_related("datasets")
+    queryset = Series.objects.select_related("schedule").prefetch_related("datasets")
     serializer_class = SeriesSerializer
     pagination_class = SeriesPages
     filterset_class = SeriesFilter

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from datasets.bars.coverage import Coverage
+from datasets.catalog.holdings import complete_until
 from datasets.serving.bars_request import Answer, MadeBars
 
 
@@ -34,6 +35,7 @@ def enveloped(
         "stale": answer.is_stale,
         "fetched_at": dataset.fetched_at,
         "last_bar_final": last_bar_final,
+        "complete_until": complete_until(dataset),
         "n_bars": dataset.n_bars,
         **({} if made is None else {"made_from": dataset.timeframe}),
         "session": dataset.session,

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import serving
@@ -22,6 +23,7 @@ from datasets.views import phrases
 from datasets.views.form_values import primary_key
 from datasets.views.series import revision_actions, series_facts, series_list
 from datasets.views.snippets import chart_address
+from datasets.watchlists.freshness import series_freshness
 
 
 @require_safe
@@ -31,7 +33,7 @@ def series_of_archive(request: HttpRequest) -> HttpResponse:
     columns = series_list.COLUMNS
     sort = columns.sort_of(request)
     page = lists.page_of(
-        narrowed.rows(),
+        narrowed.rows().select_related("schedule"),
         order=columns.order_by(sort),
         number=lists.page_number(request.GET.get("page", "")),
     )
@@ -137,11 +139,13 @@ def _say(request: HttpRequest, sentence: str, problems: list[str]) -> None:
 def _row(found: Series, counts: series_list.Counts) -> dict[str, Any]:
     largest = counts.largest.get(found.pk, min(found.n_rows, settings.TV_MAX_BARS))
     n_open = counts.open_revisions.get(found.pk, 0)
+    freshness = series_freshness(found, timezone.now())
     return series_facts.facts_of(found) | {
         "series": found,
         "older": series_facts.older_in_words(found, settings.TV_MAX_BARS),
         "n_open": n_open,
         "flaws": phrases.flaws_of_series(found, n_open),
+        "freshness": freshness,
         "n_datasets": counts.datasets.get(found.pk, 0),
         "chart": chart_address(found.series_key.dataset(largest)),
     }
