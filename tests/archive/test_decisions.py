@@ -219,3 +219,17 @@ def test_a_pinned_dataset_stays_as_it_is_and_no_longer_answers(
     pinned = Dataset.objects.get()
     assert pinned.state == "superseded"
     assert stored_bars(pinned).equals(plain_bars(range(100)))
+
+
+def test_a_decision_leaves_the_bars_before_a_hole_to_the_larger_dataset(arrivals: Arrivals) -> None:
+    arrivals.arrive(plain_bars(range(100)), n_bars=100)
+    later = plain_bars(range(150, 200))
+    arrivals.arrive(later, n_bars=20)
+    arrivals.arrive(changed(later, 40, close=177.7, high=180.0), n_bars=20)
+    assert Dataset.objects.get(n_bars=100).n_rows == 100
+
+    decisions.accept_new(arrivals.revision("unexplained"), by="ann")
+
+    assert Dataset.objects.get(n_bars=100).n_rows == 100
+    newest = get_store().read(Dataset.objects.get(n_bars=20).path)[0]
+    assert newest["close"][10].as_py() == 177.7
