@@ -116,7 +116,10 @@ def test_a_file_is_uploaded(editor: Client) -> None:
 def test_a_list_is_renamed_paused_resumed_and_deleted_after_a_question(editor: Client) -> None:
     made = make()
 
-    editor.post(address_of(made), VALUES | {"action": "change", "name": "Yours"})
+    reply = editor.post(
+        address_of(made), VALUES | {"action": "change", "name": "Yours"}, follow=True
+    )
+    assert "The list Yours is changed." in text_of(reply)
     assert Watchlist.objects.get().name == "Yours"
     reply = editor.post(address_of(made), {"action": "pause"}, follow=True)
     assert "paused" in text_of(reply)

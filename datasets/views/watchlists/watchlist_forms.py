@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
@@ -10,25 +11,35 @@ from django.conf import settings
 from datasets import watchlists
 from datasets.bars import Timeframe
 from datasets.errors import DatasetsError, InvalidRequest
-from datasets.models import Watchlist
+from datasets.fetching.schedule import check_symbols, watch_symbols
+from datasets.models import WatchedSymbol, Watchlist
 from datasets.views import phrases
 from datasets.watchlists.list_values import MOST_SETTLE_S
 from datasets.watchlists.symbol_texts import MOST_BYTES
 
+Result = TypeVar("Result")
+
 _VALUES = ("name", "timeframes", "session", "adjustment", "first_bars", "settle_s")
 
 
-class RefusalForm(forms.Form):
-    """A form that shows the errors of a change at the fields that they name."""
+class ChangeForm(forms.Form):
+    """A form that makes a change, and shows the errors of a refused one at the fields that they name."""
 
-    def add_refusal(self, error: DatasetsError) -> None:
-        """Show each sentence of the error, above the form where no field has its name."""
-        found = error.errors if isinstance(error, InvalidRequest) else {"": [str(error)]}
-        for field, sentences in found.items():
-            self.add_error(field if field in self.fields else None, sentences)
+    def apply(self, change: Callable[[dict[str, Any]], Result]) -> Result | None:
+        """Return the result of `change`, which gets the form's values; None where the form has errors now."""
+        if not self.is_valid():
+            return None
+        try:
+            return change(self.cleaned_data)
+        except InvalidRequest as error:
+            for field, sentences in error.errors.items():
+                self.add_error(field if field in self.fields else None, sentences)
+        except DatasetsError as error:
+            self.add_error(None, str(error))
+        return None
 
 
-class WatchlistForm(RefusalForm):
+class WatchlistForm(ChangeForm):
     """The values of a watchlist. The functions of `datasets.watchlists` check them."""
 
     name = forms.CharField(max_length=100)
@@ -64,7 +75,7 @@ class WatchlistForm(RefusalForm):
         return [(each.value, each.label, each.value in chosen) for each in Timeframe]
 
 
-class SymbolsForm(RefusalForm):
+class SymbolsForm(ChangeForm):
     """Symbols to add: pasted text, or a file in the format in which TradingView exports a list."""
 
     symbols = forms.CharField(
@@ -88,7 +99,7 @@ class SymbolsForm(RefusalForm):
         return list({(each.exchange, each.symbol): each for each in found}.values())
 
 
-class OneSymbolForm(RefusalForm):
+class OneSymbolForm(ChangeForm):
     """One symbol at one timeframe, and the list that it enters: one that exists, or a new one."""
 
     symbol = forms.CharField(max_length=200)
@@ -101,4 +112,20 @@ class OneSymbolForm(RefusalForm):
         names = [(each.name, each.name) for each in Watchlist.objects.all()]
         self.fields["watchlist"] = forms.ChoiceField(
             required=False, choices=[*names, ("", "A new list")], label="Watchlist"
+        )
+
+    def add(self, *, by: str, via: str) -> tuple[Watchlist, list[WatchedSymbol]]:
+        """Add the symbol; return the list and its new rows. Errors as for `save_watchlist`."""
+        values = self.cleaned_data
+        entries = watchlists.read_symbols(values["symbol"])
+        if values["watchlist"]:
+            found = watchlists.find_watchlist(values["watchlist"])
+            return found, watch_symbols(found, entries, by=by, via=via)
+        return watchlists.save_watchlist(
+            values["new_name"],
+            entries,
+            problems=check_symbols(entries),
+            timeframes=[values["timeframe"] or "1D"],
+            by=by,
+            via=via,
         )

@@ -14,9 +14,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import watchlists as lists_of_symbols
 from datasets.catalog import lists
-from datasets.errors import DatasetsError
-from datasets.fetching.schedule import check_symbols, watch_symbols
-from datasets.models import Watchlist
+from datasets.fetching.schedule import watch_symbols
+from datasets.models import WatchedSymbol, Watchlist
 from datasets.serving.permissions import MAY_WATCH, is_allowed
 from datasets.views.form_values import primary_key
 from datasets.views.watchlists import watchlist_rows
@@ -30,19 +29,22 @@ def watchlists(request: HttpRequest) -> HttpResponse:
     """Show all watchlists; a POST makes a new one."""
     form = WatchlistForm.empty()
     if request.method == "POST":
+        _require_change(request)
         form = WatchlistForm(request.POST)
-        made = _create(request, form)
+        made = form.apply(
+            lambda values: lists_of_symbols.create_watchlist(**values, **_actor(request))
+        )
         if made is not None:
+            messages.success(request, f"The list {made.name} is made. Add its symbols now.")
             return redirect("watchlist", made.pk)
     page = lists.page_of(
         Watchlist.objects.all(),
         order=["name"],
         number=lists.page_number(request.GET.get("page", "")),
     )
-    now = timezone.now()
     context = {
         "page": page,
-        "rows": [watchlist_rows.list_row(each, now) for each in page.rows],
+        "rows": watchlist_rows.list_rows(page.rows, timezone.now()),
         "form": form,
         "may_change": is_allowed(request.user, MAY_WATCH),
         "previous": lists.address(request, page=page.number - 1),
@@ -58,23 +60,31 @@ def watchlist(request: HttpRequest, pk: int) -> HttpResponse:
         found = get_object_or_404(Watchlist, pk=pk)
     except (Http404, OverflowError):
         return render(request, "watchlist_missing.html", {"number": pk}, status=404)
-    values, symbols = WatchlistForm.of(found), SymbolsForm()
-    if request.method == "POST":
-        _require_change(request)
-        match request.POST.get("action", ""):
-            case "add":
-                symbols = SymbolsForm(request.POST, request.FILES)
-                reply = _add(request, found, symbols)
-            case "change":
-                values = WatchlistForm(request.POST)
-                reply = _change(request, found, values)
-            case action:
-                reply = _act(request, found, action)
-        if reply is not None:
-            return reply
-        # A refused change leaves its values in the row that was read.
-        found.refresh_from_db()
-    return _page(request, found, values, symbols)
+    if request.method != "POST":
+        return _page(request, found, WatchlistForm.of(found), SymbolsForm())
+    _require_change(request)
+    match request.POST.get("action", ""):
+        case "add":
+            symbols = SymbolsForm(request.POST, request.FILES)
+            new = symbols.apply(
+                lambda _: watch_symbols(found, symbols.entries(), **_actor(request))
+            )
+            if new is None:
+                return _page(request, found, WatchlistForm.of(found), symbols)
+            _say_added(request, found, new)
+        case "change":
+            values = WatchlistForm(request.POST)
+            values.apply(
+                lambda given: lists_of_symbols.change_watchlist(found, **given, **_actor(request))
+            )
+            if values.errors:
+                # The refused values are in the row that was read.
+                found.refresh_from_db()
+                return _page(request, found, values, SymbolsForm())
+            messages.success(request, f"The list {found.name} is changed.")
+        case action:
+            return _act(request, found, action)
+    return HttpResponseRedirect(request.get_full_path())
 
 
 @require_safe
@@ -93,17 +103,17 @@ def watchlist_file(request: HttpRequest, pk: int) -> HttpResponse:
 def symbol_form(request: HttpRequest) -> HttpResponse:
     """Show the form that adds the symbol of the address to a list; a POST adds it."""
     _require_change(request)
-    form = OneSymbolForm(
-        initial={name: request.GET.get(name, "") for name in ("symbol", "timeframe")}
-    )
+    names = ("symbol", "timeframe")
+    form = OneSymbolForm(initial={name: request.GET.get(name, "") for name in names})
     if request.method == "POST":
         form = OneSymbolForm(request.POST)
-        reply = _add_one(request, form)
-        if reply is not None:
-            return reply
-    return render(
-        request, "watchlist_symbol.html", {"form": form}, status=400 if form.errors else 200
-    )
+        done = form.apply(lambda values: form.add(**_actor(request)))
+        if done is not None:
+            found, new = done
+            _say_added(request, found, new)
+            return redirect("watchlist", found.pk)
+    status = 400 if form.errors else 200
+    return render(request, "watchlist_symbol.html", {"form": form}, status=status)
 
 
 def _page(
@@ -138,46 +148,6 @@ def _page(
     return render(request, "watchlist.html", context, status=400 if is_refused else 200)
 
 
-def _create(request: HttpRequest, form: WatchlistForm) -> Watchlist | None:
-    """Make the list of a valid form; None where the form has errors."""
-    _require_change(request)
-    if form.is_valid():
-        try:
-            made = lists_of_symbols.create_watchlist(**form.cleaned_data, **_actor(request))
-        except DatasetsError as error:
-            form.add_refusal(error)
-        else:
-            messages.success(request, f"The list {made.name} is made. Add its symbols now.")
-            return made
-    return None
-
-
-def _add(request: HttpRequest, found: Watchlist, form: SymbolsForm) -> HttpResponse | None:
-    """Add the symbols of the form; None where the form has errors."""
-    if form.is_valid():
-        try:
-            new = watch_symbols(found, form.entries(), **_actor(request))
-        except DatasetsError as error:
-            form.add_refusal(error)
-        else:
-            _say_added(request, found, len(new), n_unchecked=sum(bool(row.problem) for row in new))
-            return HttpResponseRedirect(request.get_full_path())
-    return None
-
-
-def _change(request: HttpRequest, found: Watchlist, form: WatchlistForm) -> HttpResponse | None:
-    """Change the values of the list; None where the form has errors."""
-    if form.is_valid():
-        try:
-            lists_of_symbols.change_watchlist(found, **form.cleaned_data, **_actor(request))
-        except DatasetsError as error:
-            form.add_refusal(error)
-        else:
-            messages.success(request, f"The list {found.name} is changed.")
-            return HttpResponseRedirect(request.get_full_path())
-    return None
-
-
 def _act(request: HttpRequest, found: Watchlist, action: str) -> HttpResponse:
     """Do an action that has no form of its own: pause, resume, remove a symbol, delete."""
     actor = _actor(request)
@@ -189,7 +159,13 @@ def _act(request: HttpRequest, found: Watchlist, action: str) -> HttpResponse:
             lists_of_symbols.resume(found, **actor)
             messages.success(request, f"The list {found.name} is fetched again.")
         case "remove":
-            _remove(request, found, primary_key(request.POST.get("symbol", "")))
+            row = found.symbols.filter(pk=primary_key(request.POST.get("symbol", ""))).first()
+            if row is None:
+                messages.warning(request, "That symbol is not in the list any more.")
+            else:
+                entry = lists_of_symbols.SymbolEntry(row.exchange, row.symbol)
+                lists_of_symbols.remove_symbols(found, [entry], **actor)
+                messages.success(request, f"{row} is removed from the list; its bars stay.")
         case "delete" if "confirmed" not in request.POST:
             return render(request, "watchlist_delete.html", {"watchlist": found})
         case "delete":
@@ -201,45 +177,13 @@ def _act(request: HttpRequest, found: Watchlist, action: str) -> HttpResponse:
     return HttpResponseRedirect(request.get_full_path())
 
 
-def _remove(request: HttpRequest, found: Watchlist, number: int) -> None:
-    row = found.symbols.filter(pk=number).first()
-    if row is None:
-        messages.warning(request, "That symbol is not in the list any more.")
-        return
-    entry = lists_of_symbols.SymbolEntry(row.exchange, row.symbol)
-    lists_of_symbols.remove_symbols(found, [entry], **_actor(request))
-    messages.success(request, f"{row} is removed from the list; its bars stay.")
-
-
-def _add_one(request: HttpRequest, form: OneSymbolForm) -> HttpResponse | None:
-    """Add the symbol to the chosen list, or to a new one; None where the form has errors."""
-    if not form.is_valid():
-        return None
-    values = form.cleaned_data
-    name, timeframe = values["watchlist"] or values["new_name"], values["timeframe"] or "1D"
-    try:
-        entries = lists_of_symbols.read_symbols(values["symbol"])
-        if values["watchlist"]:
-            found = lists_of_symbols.find_watchlist(name)
-            new = watch_symbols(found, entries, **_actor(request))
-        else:
-            problems = check_symbols(entries)
-            found, new = lists_of_symbols.save_watchlist(
-                name, entries, problems=problems, timeframes=[timeframe], **_actor(request)
-            )
-    except DatasetsError as error:
-        form.add_refusal(error)
-        return None
-    _say_added(request, found, len(new), n_unchecked=sum(bool(row.problem) for row in new))
-    return redirect("watchlist", found.pk)
-
-
-def _say_added(request: HttpRequest, found: Watchlist, number: int, *, n_unchecked: int) -> None:
-    if not number:
+def _say_added(request: HttpRequest, found: Watchlist, new: list[WatchedSymbol]) -> None:
+    if not new:
         messages.warning(request, f"The list {found.name} has these symbols already.")
         return
-    symbols = "1 symbol is" if number == 1 else f"{number:,} symbols are"
+    symbols = "1 symbol is" if len(new) == 1 else f"{len(new):,} symbols are"
     messages.success(request, f"{symbols} added to {found.name}.")
+    n_unchecked = sum(bool(row.problem) for row in new)
     if n_unchecked:
         messages.warning(
             request,

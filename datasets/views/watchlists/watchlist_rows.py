@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Min
+
 from datasets import watchlists
 from datasets.bars import Timeframe
 from datasets.models import Dataset, WatchedSymbol, Watchlist
@@ -23,6 +25,10 @@ STATES = {
     FreshnessState.FAILING: "Failing",
     FreshnessState.UNKNOWN: "Hours unknown",
 }
+
+
+# Under a millisecond each.
+_MOST_STATES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +50,59 @@ def counts_in_words(states: list[SeriesState]) -> list[StateCount]:
     ]
 
 
-def list_row(watchlist: Watchlist, now: datetime) -> dict[str, Any]:
-    """Return what the list of watchlists shows of one."""
-    states = watchlists.states_of(watchlist, now)
-    runs = [each.freshness.next_run_at for each in states if each.freshness.next_run_at is not None]
-    return {
-        "watchlist": watchlist,
-        "n_symbols": f"{watchlist.symbols.count():,}",
-        "n_series": f"{len(states):,}",
-        "counts": counts_in_words(states),
-        "next_run_at": min(runs, default=None),
-    }
+def list_rows(found: Iterable[Watchlist], now: datetime) -> list[dict[str, Any]]:
+    """Return what the list of watchlists shows of each.
+
+    The states are computed for `_MOST_STATES` series in all; longer lists show them on their page.
+    """
+    rows, left = [], _MOST_STATES
+    for watchlist in found:
+        schedules = watchlists.schedules_of(watchlist)
+        n_series = schedules.count()
+        has_states = n_series <= left
+        left -= n_series if has_states else 0
+        next_run = schedules.filter(is_paused=False).aggregate(at=Min("due_at"))["at"]
+        rows.append(
+            {
+                "watchlist": watchlist,
+                "n_symbols": f"{watchlist.symbols.count():,}",
+                "n_series": f"{n_series:,}",
+                "counts": counts_in_words(watchlists.states_of(watchlist, now))
+                if has_states
+                else [],
+                "next_run_at": next_run,
+            }
+        )
+    return rows
 
 
 def series_rows(
     states: list[SeriesState], symbols: Iterable[WatchedSymbol]
 ) -> list[dict[str, Any]]:
     """Return what the page of a list shows of these series."""
-    largest = _largest_datasets(states)
+    numbers = [each.schedule.series_id for each in states]
+    found = Dataset.objects.filter(series__in=numbers, state=Dataset.State.READY)
+    # Of several datasets of a series the largest one is left.
+    largest = {row.series_id: row for row in found.defer("instrument").order_by("n_bars")}
     rows_of = {(each.exchange, each.symbol): each for each in symbols}
-    return [_series_row(each, rows_of, largest) for each in states]
+    return [
+        series_row(
+            each,
+            rows_of.get((each.schedule.exchange, each.schedule.symbol)),
+            largest.get(each.schedule.series_id),
+        )
+        for each in states
+    ]
 
 
-def _series_row(
-    state: SeriesState, symbols: dict[tuple[str, str], WatchedSymbol], largest: dict[int, Dataset]
+def series_row(
+    state: SeriesState, symbol: WatchedSymbol | None, dataset: Dataset | None
 ) -> dict[str, Any]:
-    schedule, fresh = state.schedule, state.freshness
-    series, symbol = schedule.series, symbols.get((schedule.exchange, schedule.symbol))
-    dataset = None if series is None else largest.get(series.pk)
+    """Return what the page of a list shows of one series; `dataset` is its largest one."""
+    schedule, fresh, series = state.schedule, state.freshness, state.schedule.series
+    gaps = [] if dataset is None else phrases.missing_in_words(dataset)
+    if series is not None and series.n_holes:
+        gaps.append(f"{series.n_holes:,} {'hole' if series.n_holes == 1 else 'holes'}")
     n_bars = schedule.n_bars if dataset is None else dataset.n_bars
     return {
         "full_symbol": state.full_symbol,
@@ -88,7 +119,7 @@ def _series_row(
         "bars": "none yet" if series is None else phrases.bars_in_words(series.n_rows),
         "next_run_at": fresh.next_run_at,
         "outcome": outcome_in_words(state),
-        "gaps": _gaps_in_words(state, dataset),
+        "gaps": ", ".join(gaps),
         "chart": chart_address(schedule.series_key.dataset(n_bars)),
     }
 
@@ -112,21 +143,3 @@ def outcome_in_words(state: SeriesState) -> str:
     if schedule.last_ok_at is not None:
         return f"Succeeded {schedule.last_ok_at:%Y-%m-%d %H:%M} UTC"
     return "None yet"
-
-
-def _gaps_in_words(state: SeriesState, dataset: Dataset | None) -> str:
-    series = state.schedule.series
-    if series is None:
-        return ""
-    found = [] if dataset is None else phrases.missing_in_words(dataset)
-    if series.n_holes:
-        found.append(f"{series.n_holes:,} {'hole' if series.n_holes == 1 else 'holes'}")
-    return ", ".join(found)
-
-
-def _largest_datasets(states: list[SeriesState]) -> dict[int, Dataset]:
-    """Return the largest dataset of each series, by the series' primary key, in one query."""
-    numbers = [each.schedule.series_id for each in states if each.schedule.series_id is not None]
-    found = Dataset.objects.filter(series__in=numbers, state=Dataset.State.READY)
-    rows = found.defer("instrument").order_by("n_bars")
-    return {row.series_id: row for row in rows if row.series_id is not None}
