@@ -95,13 +95,6 @@ class SeriesParameters(StrictSerializer):
         except InvalidRequest as error:
             raise serializers.ValidationError(error.errors["timeframe"]) from error
 
-    def validate_n_bars(self, value: int) -> int:
-        if value > settings.TV_MAX_BARS:
-            raise serializers.ValidationError(
-                f"{value} is above {settings.TV_MAX_BARS}, the most that one fetch may ask for (TV_MAX_BARS)."
-            )
-        return value
-
     def series(self) -> dict[str, Any]:
         """Return the checked values of these four fields."""
         return {
@@ -214,10 +207,6 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         default=30.0,
         help_text="Seconds to wait for a fetch before a 202.",
     )
-
-    def validate_n_bars(self, value: int) -> int:
-        # The archive may hold more bars than one fetch gives.
-        return value
 
     def validate_timeframe(self, value: str) -> str:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -110,6 +111,13 @@ class NewFetches(SeriesParameters):
     use_cache = YesOrNo(
         default=True, help_text="`false` fetches again also what is cached and fresh."
     )
+
+    def validate_n_bars(self, value: int) -> int:
+        if value > settings.TV_MAX_BARS:
+            raise serializers.ValidationError(
+                f"{value} is above {settings.TV_MAX_BARS}, the most that one fetch may ask for (TV_MAX_BARS)."
+            )
+        return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if bool(attrs["symbol"]) == bool(attrs["symbols"]):

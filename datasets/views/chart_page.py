@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from datasets.archive.archive_bodies import MOST_BARS
 from datasets.serving.permissions import MAY_WATCH, Scope, is_allowed, strangers_may
 from datasets.views import phrases, studies
 from datasets.views.downloads import FORMAT_LINKS
@@ -53,6 +54,8 @@ def chart(request: HttpRequest) -> HttpResponse:
     context = {
         "timeframes": timeframes(),
         "max_bars": settings.TV_MAX_BARS,
+        # The archive may hold more bars than one fetch gives.
+        "most_bars": MOST_BARS,
         "default_bars": min(5000, settings.TV_MAX_BARS),
         "sessions": phrases.SESSIONS.items(),
         "adjustments": phrases.ADJUSTMENTS.items(),

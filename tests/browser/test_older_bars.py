@@ -230,3 +230,16 @@ def scroll_until_drawn(page: Page, n_bars: int) -> None:
         scroll_left(page)
         page.evaluate("new Promise(requestAnimationFrame)")
     expect_drawn(page, n_bars)
+
+
+def test_more_bars_than_the_archive_holds_are_refused_with_what_there_is(
+    page: Page, archived: str
+) -> None:
+    page.goto(f"{archived}/?{DEEP}&n_bars=300")
+    expect_bars(page, "BINANCE:ETHUSDT")
+
+    page.locator("#n_bars").fill("60000")
+    page.locator("#n_bars").press("Enter")
+
+    expect(page.locator("#problem-code")).to_have_text("invalid_request")
+    expect(page.locator("#problem-detail")).to_contain_text("holds 5000 bars, from")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datasets.bars import BAR_COLUMNS, DatasetKey, Timeframe
+from datasets.bars import BAR_COLUMNS, Timeframe
 from datasets.errors import BarNotFound, DatasetNotFound, InvalidRequest
 from datasets.research.archives.archive_sources import Archive, FolderArchive
 from datasets.research.archives.bar_origins import opened_archive
@@ -18,7 +18,7 @@ from datasets.research.folders import find_place
 from datasets.storage.archives.archive_files import from_ms, times_of
 from datasets.storage.archives.archive_queries import read_range
 from datasets.storage.archives.bar_values import read_values
-from datasets.storage.archives.revision_records import RevisionRecord, RevisionState
+from datasets.storage.archives.revision_records import RevisionState
 
 _INSTANT = "datetime64[ms, UTC]"
 _HISTORY = {
@@ -30,6 +30,13 @@ _ADJUSTMENTS = {
     "volume_factor": "float64", "first_time": _INSTANT, "last_time": _INSTANT, "n_bars": "int64",
     "generation": "int64", "is_confirmed": "bool", "confirmed_at": _INSTANT, "revision": "int64",
 }  # fmt: skip
+
+# By the finding of the audit, and whether the volumes changed by the inverse of the prices.
+_KINDS = {
+    ("ratio", True): "split",
+    ("ratio", False): "dividend",
+    ("offset", False): "offset",
+}
 
 
 def history(
@@ -85,7 +92,13 @@ def history(
     archive = FolderArchive(find_place(folder, key.source), key)
     values = read_values(archive.folder, archive.document(), from_ms(at_ms))
     if not values:
-        raise _bar_not_found(archive, key, at_ms)
+        # The bar before the instant shows which openings there are.
+        before = times_of(read_range(archive.folder, None, from_ms(at_ms), n_bars=1).rows)
+        hint = f" The bar before it opens at {from_ms(int(before[0])).isoformat()}." if len(before) else ""  # fmt: skip
+        raise BarNotFound(
+            f"No fetch has brought a bar of {key.full_symbol} {key.timeframe.label} that opens at "
+            f"{from_ms(at_ms).isoformat()}.{hint} `at` is a bar's opening, UTC."
+        )
     rows = [
         (
             each.seen_at, each.until, *each.values, each.finding, each.revision, each.generation,
@@ -94,18 +107,6 @@ def history(
         for each in values
     ]  # fmt: skip
     return _table(rows, _HISTORY)
-
-
-def _bar_not_found(archive: FolderArchive, key: DatasetKey, at_ms: int) -> BarNotFound:
-    """Return the error that names the bars next to the instant."""
-    at = from_ms(at_ms)
-    before = times_of(read_range(archive.folder, None, at, n_bars=1).rows)
-    document = archive.document()
-    message = f"No fetch has brought a bar of {key.full_symbol} {key.timeframe.label} that opens at {at.isoformat()}."
-    if len(before):
-        message += f" The bar before it opens at {from_ms(int(before[0])).isoformat()}."
-    held = f"{document.first_time} to {document.last_time}"
-    return BarNotFound(f"{message} The archive has bars from {held}; `at` is a bar's opening, UTC.")
 
 
 def adjustments(
@@ -189,21 +190,14 @@ def _steps(archive: Archive, length: Timeframe) -> list[tuple[object, ...]]:
     """Return the rows of one series."""
     return [
         (
-            length.value, record.found_at, kind, record.factor, record.offset,
+            length.value, record.found_at, _KINDS[record.finding, record.is_split], record.factor, record.offset,
             1 / record.factor if record.is_split else 1.0, record.first_time, record.last_time,
             record.n_bars, record.generation + 1, record.state is RevisionState.ACCEPTED,
             record.decided_at, record.number,
         )
         for record in archive.records()
-        if (kind := _kind_of(record))
+        if (record.finding, record.is_split) in _KINDS
     ]  # fmt: skip
-
-
-def _kind_of(record: RevisionRecord) -> str:
-    """Return the kind of a step of the basis; an empty text for another revision."""
-    if record.finding == "ratio":
-        return "split" if record.is_split else "dividend"
-    return "offset" if record.finding == "offset" else ""
 
 
 def _table(rows: Sequence[tuple[object, ...]], kinds: dict[str, str]) -> pd.DataFrame:
