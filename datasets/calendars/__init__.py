@@ -7,7 +7,6 @@ from datasets.calendars.close_times import (
     close_instants,
     earliest_next,
 )
-from datasets.calendars.closing_bars import closing_bars
 from datasets.calendars.expected_bars import (
     ExpectedBars,
     Timetable,
@@ -56,7 +55,6 @@ __all__ = [
     "Windows",
     "bar_days",
     "close_instants",
-    "closing_bars",
     "earliest_next",
     "find_windows",
     "expected_bars",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,9 @@ def test_a_stopped_backfill_continues_where_it_was(watchlist: Watchlist) -> None
 
 
 def test_a_step_that_fails_comes_back_after_a_pause(watchlist: Watchlist) -> None:
-    failed = {"state": Fetch.State.FAILED, "error_code": "feed_timeout", "error_message": "Slow."}
+    failed: dict[str, Any] = {
+        "state": Fetch.State.FAILED, "error_code": "feed_timeout", "error_message": "Slow.",
+    }  # fmt: skip
     watchlists.remove_symbols(watchlist, watchlists.read_symbols("NYSE:B"))
     sweep_schedules(NOW)
     end_fetches(NOW, **failed)

@@ -132,6 +132,21 @@ def test_a_bar_that_a_person_has_fetched_needs_no_call() -> None:
     assert len(sweep_schedules(schedule.due_at)) == 1
 
 
+def test_a_days_bar_that_is_late_is_fetched_again_after_doubled_pauses() -> None:
+    schedule = watched(begin=at("2026-11-25 21:00"), settle_s=0)
+    lag = timedelta(milliseconds=lag_of(schedule))
+    close = at("2026-11-25 21:00")
+
+    opened = play(close + lag, close + timedelta(hours=20), brings_bars=False)
+
+    ages = [each - close for each in opened]
+    assert ages[0] == lag
+    assert all(after >= 1.99 * before for before, after in zip(ages, ages[1:], strict=False))
+    assert timedelta(hours=3) < ages[-1] < timedelta(hours=6)
+    schedule.refresh_from_db()
+    assert schedule.due_at == at("2026-11-27 18:00") + lag
+
+
 def test_a_scheduled_fetch_says_where_it_comes_from() -> None:
     schedule = watched(begin=at("2026-11-25 12:00"))
 

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from datasets import watchlists
-from datasets.calendars import CALENDAR_FACTS
+from datasets.bars import BarLength
+from datasets.calendars import CALENDAR_FACTS, DAY_MS, Calendar, Timetable, expected_bars
+from datasets.calendars.gap_findings import to_instant, to_ms
 from datasets.fetching.schedule import sweep_schedules
 from datasets.models import Fetch, Schedule, Series
 
@@ -59,12 +61,29 @@ def watched(
     return schedule
 
 
-def end_fetches(now: datetime, **values: Any) -> None:
-    """End all fetches of the queue; by default they succeed."""
+def end_fetches(now: datetime, *, brings_bars: bool = True, **values: Any) -> None:
+    """End all fetches of the queue; by default they succeed and bring the newest bars."""
     ended = {"state": Fetch.State.SUCCEEDED, "finished_at": now} | values
     for fetch in Fetch.objects.filter(state__in=Fetch.ACTIVE):
         series = Series.find(fetch.series_key)
         Fetch.objects.filter(pk=fetch.pk).update(**ended, series=series)
+        if series is not None and brings_bars and ended["state"] == Fetch.State.SUCCEEDED:
+            series.fetched_at = now
+            series.last_time, series.last_bar_final = newest_bar(series, now)
+            series.save()
+
+
+def newest_bar(series: Series, now: datetime) -> tuple[datetime, bool]:
+    """Return the opening of the newest bar that has begun, and whether it has closed."""
+    calendar, now_ms = Calendar.of(series.instrument), to_ms(now)
+    calendar = calendar if calendar.is_known else Calendar("24x7", "Etc/UTC")
+    length = BarLength.parse(series.timeframe)
+    opens = expected_bars(calendar, length, now_ms - 80 * DAY_MS, now_ms + 80 * DAY_MS).opens
+    opened = int(opens[opens <= now_ms][-1])
+    table = Timetable.around(calendar, length, opened, now_ms)
+    close = None if table is None else table.close_of(table.n_opened(opened) - 1)
+    assert close is not None
+    return to_instant(opened), close <= now_ms
 
 
 def play(begin: datetime, end: datetime, **values: Any) -> list[datetime]:

@@ -9,64 +9,75 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
-from datasets.bars import BarLength
+from datasets.bars import BarLength, Timeframe
 from datasets.bars.series_keys import SeriesKey
-from datasets.calendars import DAY_MS, Calendar, closing_bars
+from datasets.calendars import Calendar, Timetable
 from datasets.calendars.gap_findings import to_instant, to_ms
 from datasets.models import Schedule
+from datasets.watchlists.freshness import series_freshness
 
 # The longest jitter: a part of an intraday bar, and of it at most this.
 _JITTER_PART = 0.2
-_LONGEST_JITTER_MS = 600_000
+_LONGEST_JITTER = timedelta(minutes=10)
 # Hundreds of daily series close at one instant, and TradingView allows few calls a minute.
-_DAILY_JITTER_MS = 2_700_000
-# How far ahead the next close is searched for, in steps, because most series close soon.
-_AHEAD_DAYS = (2, 16, 120, 500)
+_LONGEST_DAILY_JITTER = timedelta(minutes=45)
+_MILLISECOND = timedelta(milliseconds=1)
+# A market whose hours are not known may be open at any time.
+_ALWAYS_OPEN = Calendar(hours="24x7", timezone="Etc/UTC")
 # For a calendar without any later session.
 _WITHOUT_CLOSE = timedelta(days=1)
+_FIRST_LOOK = timedelta(minutes=10)
+_LATEST_LOOK = timedelta(hours=3)
 FIRST_BACK_OFF = timedelta(minutes=2)
 LONGEST_BACK_OFF = timedelta(hours=24)
 
 
 def next_due(schedule: Schedule, now: datetime) -> datetime:
     """Return the first instant after `now` at which a bar of the series can be fetched; aware, UTC."""
+    calendar = Calendar.of(_facts_of(schedule))
     lag_ms = lag_of(schedule)
     after = to_ms(now) - lag_ms
-    for days in _AHEAD_DAYS:
-        _, closes = _closing(schedule, after, after + days * DAY_MS)
-        if len(closes):
-            return to_instant(int(closes[0]) + lag_ms)
-    return now + _WITHOUT_CLOSE
+    table = Timetable.around(
+        calendar if calendar.is_known else _ALWAYS_OPEN,
+        BarLength.parse(schedule.timeframe),
+        after,
+        after,
+    )
+    close = None if table is None else table.close_of(table.n_closed(after))
+    return now + _WITHOUT_CLOSE if close is None else to_instant(close + lag_ms)
 
 
 def is_held(schedule: Schedule, now: datetime) -> bool:
-    """Return whether the archive already has the newest bar that can be fetched by now, closed.
+    """Return whether the archive already has all bars that the schedule fetches by now.
 
-    A fetch of a person may have brought the bar; the schedule then needs no call.
+    A fetch of a person may have brought them; the schedule then needs no call.
     """
-    series = schedule.series
-    if series is None:
+    if schedule.series is None:
         return False
-    after = to_ms(now) - lag_of(schedule)
-    for days in _AHEAD_DAYS:
-        opens, _ = _closing(schedule, after - days * DAY_MS, after)
-        if len(opens):
-            last, newest = to_ms(series.last_time), int(opens[-1])
-            return last > newest or (last == newest and series.last_bar_final)
-    return False
+    return series_freshness(schedule.series, now - _wait_of(schedule)).lag_bars == 0
+
+
+def look_again_at(schedule: Schedule, now: datetime) -> datetime | None:
+    """Return when to fetch once more after a fetch that did not bring the newest bar; None for not.
+
+    A feed can be late with a day's bar, and the next regular fetch is a day away. The pauses
+    double, and end three hours after the close. An intraday bar comes with the next one.
+    """
+    if schedule.series is None or Timeframe(schedule.timeframe).is_intraday:
+        return None
+    fresh = series_freshness(schedule.series, now - _wait_of(schedule))
+    if not fresh.lag_bars or fresh.expected_through is None:
+        return None
+    age = now - fresh.expected_through
+    return None if age > _LATEST_LOOK else now + max(age, _FIRST_LOOK)
 
 
 def lag_of(schedule: Schedule) -> int:
     """Return the milliseconds between a bar's close and its fetch: delay, wait and jitter."""
-    facts = {} if schedule.series is None else schedule.series.instrument
-    delay_s = int(facts.get("delay_s") or 0)
-    length = BarLength.parse(schedule.timeframe)
-    longest_ms: float = _DAILY_JITTER_MS
-    if length.minutes is not None:
-        longest_ms = min(_JITTER_PART * length.minutes * 60_000, _LONGEST_JITTER_MS)
-    jitter_ms = int(jitter_of(schedule.series_key) * longest_ms)
-    return 1000 * (delay_s + schedule.settle_s) + jitter_ms
+    delay_s = int(_facts_of(schedule).get("delay_s") or 0)
+    return 1000 * delay_s + _wait_of(schedule) // _MILLISECOND
 
 
 def back_off(schedule: Schedule, failures: int) -> timedelta:
@@ -82,8 +93,17 @@ def jitter_of(key: SeriesKey) -> float:
     return int.from_bytes(hashlib.sha256(spelled.encode()).digest()[:4]) / 2**32
 
 
-def _closing(schedule: Schedule, after_ms: int, through_ms: int) -> tuple[list[int], list[int]]:
-    facts = {} if schedule.series is None else schedule.series.instrument
+def _wait_of(schedule: Schedule) -> timedelta:
+    """Return the wait of the list and the jitter, after the feed's delay."""
     length = BarLength.parse(schedule.timeframe)
-    opens, closes = closing_bars(Calendar.of(facts), length, after_ms, through_ms)
-    return opens.tolist(), closes.tolist()
+    longest = _LONGEST_DAILY_JITTER
+    if length.minutes is not None:
+        longest = min(_JITTER_PART * timedelta(minutes=length.minutes), _LONGEST_JITTER)
+    wait = timedelta(seconds=schedule.settle_s) + jitter_of(schedule.series_key) * longest
+    # In whole milliseconds, as the closes are: at its due time a bar has closed.
+    return wait - wait % _MILLISECOND
+
+
+def _facts_of(schedule: Schedule) -> dict[str, Any]:
+    facts: dict[str, Any] = {} if schedule.series is None else schedule.series.instrument
+    return facts

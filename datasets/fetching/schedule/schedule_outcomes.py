@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datasets.errors import SymbolNotFound
-from datasets.fetching.schedule.due_times import back_off, next_due
+from datasets.fetching.schedule.due_times import back_off, look_again_at, next_due
 from datasets.models import Fetch, Schedule
 from datasets.watchlists.list_changes import note_problem
 
@@ -42,7 +42,7 @@ def settle_ended(now: datetime) -> list[ScheduleOutcome]:
     ended = (
         Schedule.objects.filter(source=settings.TV_SOURCE, fetch__isnull=False)
         .exclude(fetch__state__in=Fetch.ACTIVE)
-        .select_related("series", "fetch__series")
+        .select_related("series__schedule", "fetch__series__schedule")
     )
     outcomes = []
     for schedule in ended:
@@ -82,6 +82,8 @@ def _values_after(schedule: Schedule, fetch: Fetch, now: datetime) -> dict[str, 
             is_whole = fetch.n_bars >= schedule.n_bars
             values["backfilled_at"] = values["last_ok_at"] if is_whole else None
             values["due_at"] = next_due(schedule, now) if is_whole else now
+        elif (again_at := look_again_at(schedule, now)) is not None:
+            values["due_at"] = min(again_at, next_due(schedule, now))
         return values
     if fetch.state != Fetch.State.FAILED:
         # A person cancelled it; the next bar is fetched as planned.

@@ -46,7 +46,7 @@ def open_due(now: datetime) -> list[Fetch]:
         is_paused=False, fetch=None, due_at__lte=now, backfilled_at__isnull=False
     )
     n_room = MOST_QUEUED - queued.count()
-    chosen = due.select_related("series").order_by("due_at", "pk")
+    chosen = due.select_related("series__schedule").order_by("due_at", "pk")
     opened = []
     with suppress(QueueFull):
         for schedule in chosen[:n_room] if n_room > 0 else ():
