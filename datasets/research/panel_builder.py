@@ -23,6 +23,7 @@ from datasets.research.listings import Listing, Numbered, list_folder
 from datasets.research.lock_files import Lock
 from datasets.research.panel_cache import Panel, PanelCache
 from datasets.research.reader import (
+    Bars,
     Identity,
     OpenFile,
     open_best,
@@ -169,17 +170,28 @@ class PanelBuilder:
             values: Floats = column.to_numpy()
         if self._lock is not None:
             opened = with_facts(opened, self._lock.locked_facts(opened.facts))
-        facts, shape = opened.facts, self._shape
-        first = max(0, len(times) - shape.n_bars) if shape.n_bars else 0
-        last = len(times) - (shape.closed and not is_final(facts))
-        kind: tuple[Hashable, ...] = (digest, first, last)
-        if shape.index == "close_time":
-            is_known = bool(len(times)) and is_final(facts)
-            closed = closed_by(facts) if is_known else NEVER
-            times = close_instants(times, clock_of(facts), closed_by_ms=closed)
-            kind = (*kind, clock_of(facts), int(times[-1]))
-        grid.add(row, kind, times[first:last], values[first:last])
+        grid.add_column(row, self._shape, opened.facts, digest, times, values)
         return _Member(opened.document, (opened.identity, *opened.others))
+
+
+def panel_of(members: Sequence[Bars], shape: Shape) -> Panel:
+    """Return the panel of these bars, all bars of one dataset each."""
+    grid = _Grid(len(members), max(len(bars.times) for bars in members))
+    for row, bars in enumerate(members):
+        digest = hashlib.blake2b(bars.times.tobytes(), digest_size=16).digest()
+        values: Floats = bars.table[shape.field].to_numpy()
+        grid.add_column(row, shape, bars.facts, digest, bars.times, values)
+    times, merged = grid.merged(shape.join)
+    documents = [json.dumps(bars.facts).encode() for bars in members]
+    contents = [hashlib.sha256(document).hexdigest() for document in documents]
+    keys = [DatasetKey.from_dict(bars.facts["key"]) for bars in members]
+    return Panel(
+        name=_digest([contents, astuple(shape)]),
+        times=times,
+        values=merged,
+        symbols=[key.full_symbol for key in keys],
+        members=b"[" + b",".join(documents) + b"]",
+    )
 
 
 def _members(listing: Listing, keys: Sequence[DatasetKey]) -> str:
@@ -217,6 +229,26 @@ class _Grid:
             times = times_of(read_unverified(opened, ["time"]))
             self._decoded[digest] = times
         return digest, times
+
+    def add_column(
+        self,
+        row: int,
+        shape: Shape,
+        facts: dict[str, Any],
+        digest: bytes,
+        times: Integers,
+        values: Floats,
+    ) -> None:
+        """Add the part of a dataset's bars that the panel holds; `digest` is that of the times."""
+        first = max(0, len(times) - shape.n_bars) if shape.n_bars else 0
+        last = len(times) - (shape.closed and not is_final(facts))
+        kind: tuple[Hashable, ...] = (digest, first, last)
+        if shape.index == "close_time":
+            is_known = bool(len(times)) and is_final(facts)
+            closed = closed_by(facts) if is_known else NEVER
+            times = close_instants(times, clock_of(facts), closed_by_ms=closed)
+            kind = (*kind, clock_of(facts), int(times[-1]))
+        self.add(row, kind, times[first:last], values[first:last])
 
     def add(self, row: int, kind: Hashable, times: Integers, values: Floats) -> None:
         """Add a column as the row `row`."""

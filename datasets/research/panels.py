@@ -9,14 +9,15 @@ from typing import Literal, get_args
 import pandas as pd
 
 from datasets.bars import DatasetKey, Timeframe
-from datasets.errors import InvalidRequest
+from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research import lock_files
-from datasets.research.archives.bar_origins import prepare
+from datasets.research.archives.bar_origins import prepare, read_pinned
 from datasets.research.arguments import (
     VALUE_COLUMNS,
     Fetching,
     Instant,
     Origin,
+    Part,
     check_choice,
     parse_key,
     to_instant,
@@ -24,7 +25,7 @@ from datasets.research.arguments import (
 )
 from datasets.research.dataframes import utc_index
 from datasets.research.folders import Place, find_place, state_folder
-from datasets.research.panel_builder import PanelBuilder, Series, Shape
+from datasets.research.panel_builder import PanelBuilder, Series, Shape, panel_of
 from datasets.research.panel_cache import Members, Panel, PanelCache
 
 Join = Literal["outer", "inner"]
@@ -131,11 +132,18 @@ def _build(
     if locked is not None:
         keys = [locked.pin(key) for key in keys]
     is_locked = locked is not None
-    place, keys = prepare(keys, origin, is_exact=is_locked)
-    builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None, locked)
-    # A lock is about the bars themselves, so the files' own hashes are not trusted.
-    is_exact = is_locked or origin.url is not None
-    return builder.build(keys, series, is_exact=is_exact, is_verified=verify or is_locked)
+    try:
+        place, found = prepare(keys, origin, is_exact=is_locked)
+        builder = PanelBuilder(place, shape, _panel_cache(place, cache) if keep else None, locked)
+        # A lock is about the bars themselves, so the files' own hashes are not trusted.
+        is_exact = is_locked or origin.url is not None
+        return builder.build(found, series, is_exact=is_exact, is_verified=verify or is_locked)
+    except (DatasetNotFound, FileCorrupt, LockMismatch):
+        if locked is None:
+            raise
+        # Members that have changed since come from their archives.
+        whole = Part(columns=("time", shape.field), closed=False)
+        return panel_of([read_pinned(locked, key, whole, origin)[0] for key in keys], shape)
 
 
 def _parse_keys(series: Series, source: str | None) -> list[DatasetKey]:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 
 from datasets.archive import decisions
 from datasets.errors import LockMismatch
-from datasets.research import load, verify_lock, write_lock
+from datasets.research import load, load_panel, verify_lock, write_lock
 from tests.support.archives import AAPL, changed, plain_bars, scaled, without
 from tests.support.arrivals import Arrivals
 
@@ -183,3 +183,27 @@ def test_a_lock_from_before_the_archive_says_when_the_archive_begins(
 
     with pytest.raises(LockMismatch, match=r"its archive begins at 2025-06-02"):
         load(**here, lock=lock)
+
+
+@pytest.mark.parametrize("index", ["time", "close_time"])
+def test_a_lock_brings_back_a_panel(
+    arrivals: Arrivals, own_outputs: Path, tmp_path: Path, index: str
+) -> None:
+    others = Arrivals(symbol="MSFT")
+    others.arrive(plain_bars(range(5, 40)), n_bars=50, instrument=ALWAYS_OPEN)
+    asked: dict[str, Any] = {
+        "symbols": ["NASDAQ:AAPL", "NASDAQ:MSFT"], "source": "sample", "folder": own_outputs, "index": index,
+    }  # fmt: skip
+    panel = load_panel(**asked)
+    lock = tmp_path / "study.lock"
+    write_lock(lock, panel)
+    refreshed(arrivals)
+    assert not load_panel(**asked).equals(panel)
+
+    again = load_panel(**asked, lock=lock)
+
+    pd.testing.assert_frame_equal(again, panel)
+    write_lock(tmp_path / "second.lock", again)
+    assert (tmp_path / "second.lock").read_text() == lock.read_text()
+    latest = load_panel(**asked, lock=lock, n_bars=10)
+    assert latest["NASDAQ:MSFT"].dropna().equals(panel["NASDAQ:MSFT"].dropna().iloc[-10:])

@@ -102,7 +102,11 @@ def read_locked(lock: Lock, key: DatasetKey, part: Part, origin: Origin) -> tupl
     The dataset's own file answers while it has the locked bars, else the archive brings them
     back. Raises `LockMismatch` where neither can, and names the difference.
     """
-    key = lock.pin(key)
+    return read_pinned(lock, lock.pin(key), part, origin)
+
+
+def read_pinned(lock: Lock, key: DatasetKey, part: Part, origin: Origin) -> tuple[Bars, str]:
+    """Read a part of the bars of a key in the lock file; otherwise as `read_locked`."""
     try:
         place, (key,) = prepare([key], origin, is_exact=True)
         with open_dataset(place, key) as opened:
