@@ -16,7 +16,7 @@ from datasets.watchlists.series_plans import LISTS_PAUSED, own_schedules
 
 SIGN_IN_TOPIC = "sign_in"
 NO_WORKER_TOPIC = "no_worker"
-_SIGN_IN = "sign-in to TradingView"
+_SIGN_IN = "TradingView"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,14 +55,15 @@ def is_worker_seen(source: str) -> bool:
     if queued.filter(requested_at__lt=long_ago).exists():
         topic = {"source": source, "topic": NO_WORKER_TOPIC, "closed_at": None}
         if not Incident.objects.filter(**topic).exists():
-            _open([_no_worker()], source=source)
+            _open([_no_worker(source)], source=source)
         delivery.deliver_in_background()
     return False
 
 
-def _no_worker() -> Condition:
+def _no_worker(source: str) -> Condition:
+    subject = f"fetches from {source}"
     return Condition(
-        Incident.Kind.NO_WORKER, NO_WORKER_TOPIC, "workers", error_message=workers.NONE_SEEN
+        Incident.Kind.NO_WORKER, NO_WORKER_TOPIC, subject, error_message=workers.NONE_SEEN
     )
 
 

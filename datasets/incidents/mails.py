@@ -13,6 +13,8 @@ from datasets.models import Incident, IncidentMessage
 
 def send(message: IncidentMessage, incidents: list[Incident]) -> None:
     """Send the message to `INCIDENT_MAIL_TO`; raise `DeliveryFailed` when the server does not take it."""
+    if not settings.INCIDENT_MAIL_TO:
+        raise DeliveryFailed("INCIDENT_MAIL_TO is not set any more.")
     mail = EmailMessage(
         subject_of(message, incidents),
         body_of(message, incidents),

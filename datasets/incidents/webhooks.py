@@ -36,6 +36,8 @@ _BASE64_PREFIX = "whsec_"
 
 def send(message: IncidentMessage, incidents: list[Incident]) -> None:
     """POST the message to `INCIDENT_WEBHOOK_URL`; raise `DeliveryFailed` unless the reply is 2xx."""
+    if not settings.INCIDENT_WEBHOOK_URL:
+        raise DeliveryFailed("INCIDENT_WEBHOOK_URL is not set any more.")
     body = body_of(message, incidents)
     headers = headers_of(message, body, settings.INCIDENT_WEBHOOK_SECRET)
     limit = TimeLimit(DEADLINE_S)

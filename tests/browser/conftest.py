@@ -65,9 +65,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the service."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, site_folder: Path) -> Iterator[str]:
     """Start the whole service on a free port, in its own folder, after the browser."""
-    folder = tmp_path_factory.mktemp("stack")
+    folder = site_folder
     port = free_port()
     log = folder / "log.txt"
     with log.open("wb") as output:

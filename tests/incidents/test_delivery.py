@@ -227,6 +227,17 @@ def test_a_mail_server_that_does_not_work_gets_the_mail_later(
     assert len(mailbox.mails) == 1
 
 
+@pytest.mark.parametrize("way", ["webhook", "mail"])
+def test_a_message_waits_while_its_way_is_not_set_up_any_more(way: str, failing: Schedule) -> None:
+    message = IncidentMessage.objects.create(event="opened", way=way)
+
+    assert deliver_due() == 0
+
+    message.refresh_from_db()
+    assert message.state == "waiting"
+    assert message.last_error.endswith("is not set any more.")
+
+
 def test_without_a_webhook_and_a_mail_address_nothing_is_queued(failing: Schedule) -> None:
     update_incidents()
 

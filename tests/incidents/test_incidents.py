@@ -115,7 +115,7 @@ def test_a_refused_sign_in_is_one_incident_and_not_one_for_each_series(
     update_incidents()
 
     assert opened() == [
-        ("sign_in", "sign-in to TradingView"),
+        ("sign_in", "TradingView"),
         ("series_failing", "BINANCE:OTHER 1h"),
     ]
     settings.TV_PASSWORD = "right"
@@ -130,7 +130,7 @@ def test_an_auth_token_that_expired_is_noticed_by_the_newest_fetch(db: None) -> 
 
     update_incidents()
 
-    assert opened() == [("sign_in", "sign-in to TradingView")]
+    assert opened() == [("sign_in", "TradingView")]
     Fetch.objects.create(**a_key().as_dict(), state="succeeded")
     update_incidents()
     assert opened() == []
@@ -183,7 +183,7 @@ def test_a_web_process_tells_that_no_worker_is_alive(
     client.get("/readyz")
     client.get(f"/api/tv/fetches/{fetch.pk}")
 
-    assert opened() == [("no_worker", "workers")]
+    assert opened() == [("no_worker", "fetches from sample")]
     wait_until(lambda: webhook.received, what="the webhook of a web process")
     wait_until(lambda: IncidentMessage.objects.get().state == "sent", what="the note on its row")
     workers.note_alive("a worker")

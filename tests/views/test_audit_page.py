@@ -157,8 +157,8 @@ def test_the_page_is_filtered_and_paged(operator: Client) -> None:
     first = operator.get("/audit/").content.decode()
     second = operator.get("/audit/?page=2").content.decode()
     by_bob = operator.get("/audit/?q=nightly+aapl").content.decode()
-    pinned = operator.get("/audit/?action=invalidated").content.decode()
-    wrong = operator.get("/audit/?action=sold").content.decode()
+    pinned = operator.get("/audit/?change=invalidated").content.decode()
+    wrong = operator.get("/audit/?change=sold").content.decode()
 
     assert first.count('class="entry"') == lists.PER_PAGE
     assert second.count('class="entry"') == 1

@@ -28,7 +28,8 @@ class AuditFilter(forms.Form):
     show = forms.ChoiceField(
         required=False, choices=[("", "Changes"), ("fetches", "Requested fetches")]
     )
-    action = forms.ChoiceField(
+    # Not `action`: in scripts the form's own address would be hidden behind the field.
+    change = forms.ChoiceField(
         required=False, choices=[("", "Any"), *((a.value, a.label) for a in AuditEntry.Action)]
     )
 
@@ -46,7 +47,7 @@ class AuditFilter(forms.Form):
             rows, columns = Fetch.objects.filter(requested_via__in=_ASKED_VIA), _FETCH_COLUMNS
         else:
             rows, columns = AuditEntry.objects.all(), _ENTRY_COLUMNS
-            if action := self.cleaned_data["action"]:
+            if action := self.cleaned_data["change"]:
                 rows = rows.filter(action=action)
         for word in self.cleaned_data["q"].split():
             is_in_any = Q()
