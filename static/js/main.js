@@ -13,6 +13,7 @@ import { CoolDown } from "./cooldown.js";
 import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { SymbolFinder } from "./finder.js";
+import { Freshness } from "./freshness.js";
 import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
 import { Loader } from "./loading.js";
@@ -51,6 +52,8 @@ const symbolBox = new SymbolBox({
 });
 const mover = new Mover(chart, { onRange: keepRange, say });
 const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
+
+const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -99,6 +102,16 @@ async function renew() {
   }
 }
 
+/** Load the bars up to the newest one; `needsFetch` says that the service does not hold them yet. */
+async function update({ needsFetch }) {
+  if (!needsFetch) return open(drawn);
+  try {
+    draw(await loader.load(drawn, { name: nameOf(drawn), maxAgeS: 0 }));
+  } catch (error) {
+    if (!isAbort(error)) fail(error, {});
+  }
+}
+
 function draw(reply) {
   // In the API's spelling, so that two spellings of one symbol give one link.
   series = { ...series, symbol: reply.symbol, exchange: reply.exchange, timeframe: reply.timeframe };
@@ -113,6 +126,7 @@ function draw(reply) {
   showNothing();
   showView();
   watchEnd(chart.shown, () => [chart.refreshMarks(), showView()]);
+  freshness.follow(chart.shown);
   enableFor(chart.shown.bars);
   mover.reset();
   writeAddress();
@@ -156,6 +170,7 @@ function backToDrawn() {
 function clear() {
   for (const loading of [comparison, archive]) loading.stop();
   watchEnd(null);
+  freshness.follow(null);
   drawn = null;
   chart.clear();
   hideLegend();

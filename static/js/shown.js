@@ -22,6 +22,9 @@ export function shownOf(reply, { series }) {
     tookMs: reply.tookMs,
     isStale: reply.stale === true,
     isForming: reply.last_bar_final === false,
+    // Closed bars that are not held, as of this reply; and from when on there are newer ones.
+    lagBars: reply.lagBars,
+    completeUntil: reply.complete_until,
     isLimited: reply.is_limited === true,
     lastBarFinal: reply.last_bar_final,
     session: reply.session ?? series.session,

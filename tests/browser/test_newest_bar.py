@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.browser.conftest import serious_findings
 from tests.support.chart_reader import expect_bars, facts_of
 
 HOUR = timedelta(hours=1)
@@ -62,6 +63,48 @@ def test_the_newest_bar_shows_its_time_of_fetch_and_its_end(page: Page, site: st
     expect(page.locator(".badge-forming")).to_have_text(re.compile(r"^incomplete, as of \d"))
     assert re.match(r"incomplete, as of \d", facts_of(page)["Last bar"])
     expect(page.locator(".badge-forming")).to_have_attribute("title", re.compile("has ended"))
+
+
+def test_the_chart_says_how_many_bars_it_is_behind_and_updates(page: Page, site: str) -> None:
+    def old(route: Route) -> None:
+        reply = route.fetch().json()
+        reply["ohlc"] = {name: values[:-6] for name, values in reply["ohlc"].items()}
+        reply["last_bar_final"] = True
+        headers = {"cache-status": "datasets; hit", "freshness": "behind", "lag-bars": "6"}
+        route.fulfill(json=reply, headers=headers)
+
+    page.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60")
+    page.route(re.compile(r"/api/tv/ohlc\?(?!.*max_age)"), old)
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    button = page.get_by_role("button", name="6 bars behind · Update")
+    expect(button).to_be_visible()
+    assert serious_findings(page) == []
+    asked = watch(page)
+    page.unroute_all()
+
+    button.click()
+
+    expect(page.locator("#chart")).to_have_attribute("aria-label", re.compile(r", 260 bars"))
+    expect(page.locator("#behind")).to_be_hidden()
+    assert asked[0]["max_age"] == ["0"]
+
+
+def test_an_open_chart_says_when_newer_bars_exist(page: Page, site: str) -> None:
+    page.clock.install(time=datetime.now(UTC))
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    expect(page.locator("#behind")).to_be_hidden()
+
+    def late(route: Route) -> None:
+        reply = route.fetch().json()
+        reply["freshness"]["lag_bars"] = 1
+        route.fulfill(json=reply)
+
+    page.route(re.compile(r"/api/tv/series/\d+$"), late)
+    page.clock.fast_forward(2 * 3600_000)
+
+    expect(page.locator("#behind")).to_have_text("1 bar behind · Update")
 
 
 def test_the_button_fetches_newer_bars_if_they_must_exist(page: Page, site: str) -> None:
