@@ -53,6 +53,9 @@ REFRESH = (MANAGERS | {"may_fetch"}, MANAGERS | {"may_fetch"})
 INVALIDATE = (MANAGERS | {"may_invalidate"}, MANAGERS | {"may_invalidate"})
 DELETE = (MANAGERS | {"may_delete"}, MANAGERS | {"may_delete"})
 WATCH = (MANAGERS, MANAGERS)
+# A page about the user, and what needs a permission that no caller below has.
+OWN_PAGE = (PEOPLE, PEOPLE)
+SUPERUSERS = ({"superuser"}, {"superuser"})
 # Invalidating on a page.
 ACT = ({"may_invalidate", "superuser"}, {"may_invalidate", "superuser"})
 # Fetching again on a page.
@@ -93,7 +96,14 @@ TABLE: dict[str, dict[str, Who]] = {
     "series-list": {"GET": PAGE},
     "series": {"GET": PAGE, "POST": FETCH_ON_PAGE},
     "series-file": {"GET": PAGE},
+    "watchlists": {"GET": PAGE, "POST": SUPERUSERS},
+    "watchlist": {"GET": PAGE, "POST": SUPERUSERS},
+    "watchlist-file": {"GET": PAGE},
+    "watchlist-symbol": {"GET": SUPERUSERS, "POST": SUPERUSERS},
     "fetches": {"GET": PAGE, "POST": PAGE},
+    "incidents": {"GET": PAGE},
+    "account": {"GET": OWN_PAGE, "POST": OWN_PAGE},
+    "audit": {"GET": SUPERUSERS},
     "login": {"GET": ALWAYS, "POST": ALWAYS},
     "logout": {"POST": PAGE},
     "healthz": {"GET": ALWAYS},
@@ -164,7 +174,7 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             [dataset.series_id],
         ),
         **dict.fromkeys(
-            ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series"),
+            ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series", "watchlist", "watchlist-file"),
             [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
         "series-file": [dataset.series_id, "2025.parquet"],
@@ -176,7 +186,8 @@ def is_let_in(client: Client, method: str, address: str) -> bool:
     """Send the request, undo what it did, and return whether its sender was let in."""
     with transaction.atomic():
         # What the pages' forms send; the API takes no form.
-        action = "refresh" if address.startswith("/series/") else "invalidate"
+        actions = {"series": "refresh", "watchlists": "pause"}
+        action = actions.get(address.split("/")[1], "invalidate")
         body = f"action={action}" if method == "POST" else ""
         response = client.generic(method, address, body, "application/x-www-form-urlencoded")
         # To its end, so that a file is closed.
