@@ -43,6 +43,7 @@
     + FileMissing
     + FileCorrupt
     + LockMismatch               a dataset differs from the one in a study's lock file
+  x NotCurrent                   · retryable; closed bars are missing; only the loader raises it
   x ServiceFailed                the loader got no usable reply from the service
 
 `code` is stable: it is in the replies of the API, on the `Fetch` row and in docs/api.md.
@@ -53,6 +54,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 class DatasetsError(Exception):
@@ -334,6 +336,24 @@ class FileCorrupt(StoreError):
 
 class LockMismatch(StoreError):
     """A dataset differs from the one in the lock file; the message names the difference."""
+
+
+class NotCurrent(DatasetsError):
+    """Closed bars of a series are missing, or nobody can say so; the message gives the reason.
+
+    `available_at` is the instant, aware, UTC, at which the missing bars are expected to be there;
+    None where nothing fetches them. `lag_bars` is the number of missing bars; None for unknown hours.
+    """
+
+    code = "not_current"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, lag_bars: int | None = None, available_at: datetime | None = None
+    ) -> None:
+        self.lag_bars = lag_bars
+        self.available_at = available_at
+        super().__init__(message)
 
 
 class ServiceFailed(DatasetsError):

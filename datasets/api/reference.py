@@ -13,7 +13,7 @@ from datasets.api.exceptions import status_of
 
 # Base classes, which are never raised themselves.
 _NEVER_IN_A_REPLY = {
-    *("error", "refused", "fetch_failed", "store_unreadable", "backup_failed"),
+    *("error", "refused", "fetch_failed", "store_unreadable", "backup_failed", "not_current"),
 }
 
 

@@ -15,7 +15,14 @@ from datasets.calendars.expected_bars import (
 )
 from datasets.calendars.gap_findings import MISSING, Finding, GapReport, Kind, Range
 from datasets.calendars.gaps import find_gaps
-from datasets.calendars.lag import Holding, Lag, find_lag, next_opening
+from datasets.calendars.lag import (
+    Holding,
+    Lag,
+    find_lag,
+    longest_fetch_delay,
+    longest_jitter,
+    next_opening,
+)
 from datasets.calendars.opinions import Opinion, find_market, second_opinion
 from datasets.calendars.sessions import Sessions
 from datasets.calendars.spread import is_spread_out
@@ -65,6 +72,8 @@ __all__ = [
     "held_bars",
     "second_opinion",
     "is_spread_out",
+    "longest_fetch_delay",
+    "longest_jitter",
     "next_opening",
     "parse_zone",
     "period_starts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,11 @@ from datasets.calendars.gap_findings import to_instant, to_ms
 
 # The feed can send a bar this long after the bar's close.
 SETTLE_MS = 5000
+# A scheduled fetch comes later than the close by a part of the bar, which differs by series; for
+# days and longer bars, because hundreds of series close at one instant, by up to 45 minutes.
+_JITTER_PART = 0.2
+_LONGEST_JITTER = timedelta(minutes=10)
+_DAILY_JITTER = timedelta(minutes=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Lag:
         None where the calendar does not reach so far.
     n_absent
         How many of them are bars of whole sessions that the feed did not send in the last fetch.
+    n_unread
+        How many of them have closed since the last fetch: these a new fetch can bring.
     """
 
     n_bars: int
@@ -87,6 +94,7 @@ class Lag:
     held_through_ms: int
     complete_until_ms: int | None
     n_absent: int
+    n_unread: int
 
     @property
     def instants(self) -> tuple[datetime, datetime, datetime | None]:
@@ -149,7 +157,20 @@ def find_lag(held: Holding, now_ms: int) -> Lag | None:
         held_through,
         complete_until_ms=None if until is None else until + held.delay_ms,
         n_absent=n_absent,
+        n_unread=n_due - max(n_held, n_looked),
     )
+
+
+def longest_jitter(length: BarLength) -> timedelta:
+    """Return the longest time by which a scheduled fetch is put off, to spread the series."""
+    if length.minutes is None:
+        return _DAILY_JITTER
+    return min(_JITTER_PART * timedelta(minutes=length.minutes), _LONGEST_JITTER)
+
+
+def longest_fetch_delay(length: BarLength) -> timedelta:
+    """Return the time after a close, and the feed's delay, in which a schedule fetches the bar."""
+    return longest_jitter(length) + timedelta(milliseconds=SETTLE_MS)
 
 
 def next_opening(calendar: Calendar, at_ms: int) -> int | None:

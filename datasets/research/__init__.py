@@ -8,6 +8,7 @@ from datasets.errors import (
     DatasetNotFound,
     FolderUnavailable,
     LockMismatch,
+    NotCurrent,
     ServiceFailed,
 )
 from datasets.research.alignment import align
@@ -26,6 +27,7 @@ __all__ = [
     "DatasetNotFound",
     "FolderUnavailable",
     "LockMismatch",
+    "NotCurrent",
     "ServiceFailed",
     "adjustments",
     "align",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,16 @@ import pandas as pd
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.bars.age_limits import stale_for
+from datasets.calendars import find_lag
+from datasets.calendars.gap_findings import to_ms
 from datasets.errors import InvalidRequest
 from datasets.research.folders import check_source
+from datasets.research.last_bars import holding_in
 
 Instant = str | date | datetime | pd.Timestamp
 Form = Literal["pandas", "arrow", "polars", "numpy"]
 Fetching = Literal["never", "missing", "stale"]
+Requirement = Literal["current"]
 Unit = Literal["ms", "us", "ns"]
 
 VALUE_COLUMNS = BAR_COLUMNS[1:]
@@ -81,16 +86,20 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
 def needs_fetch(key: DatasetKey, known: Mapping[str, Any] | None, fetch: Fetching) -> bool:
     """Return whether a dataset must be fetched by the argument `fetch` of `load`.
 
-    `known` holds `fetched_at` of the dataset that exists, None where there is none. A dataset is
-    stale once the time of one bar has passed since its fetch.
+    `known` holds the facts of the dataset that exists, None where there is none. A dataset is
+    stale when a bar has closed since its fetch; where the hours are not known, once the time of
+    one bar has passed since its fetch.
     """
     if fetch == "never":
         return False
     if known is None or fetch == "missing":
         return known is None
     minutes = key.timeframe.minutes or _DAYS[key.timeframe.value] * 1440
-    fetched_at = datetime.fromisoformat(known["fetched_at"])
-    return stale_for(fetched_at, datetime.now(UTC), minutes * 60) >= 0
+    now = datetime.now(UTC)
+    overdue_s = stale_for(datetime.fromisoformat(known["fetched_at"]), now, minutes * 60)
+    lag = find_lag(holding_in(known), to_ms(now)) if known.get("last_time") else None
+    # A dataset from the future was dated by a wrong clock.
+    return overdue_s >= 0 if lag is None or math.isinf(overdue_s) else lag.n_unread > 0
 
 
 def check_form(form: str, unit: str) -> None:

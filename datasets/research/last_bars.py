@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from datasets.calendars import Calendar, Clock, close_instants
+from datasets.calendars import Calendar, Clock, Holding, close_instants
 
 # Largest error that we expect of a machine's clock.
 CLOCK_ERROR_MS = 3_600_000
@@ -16,6 +17,18 @@ CLOCK_ERROR_MS = 3_600_000
 def clock_of(facts: dict[str, Any]) -> Clock:
     """Return timeframe and calendar, which decide when a bar of this dataset closes."""
     return Clock(facts["key"]["timeframe"], Calendar.of(facts["instrument"]))
+
+
+def holding_in(facts: Mapping[str, Any]) -> Holding:
+    """Return what a dataset's file, an archive or a row of a service's list holds of the newest bar."""
+    key = facts.get("key", facts)
+    return Holding.of(
+        key["timeframe"],
+        facts["instrument"],
+        last_time=datetime.fromisoformat(facts["last_time"]),
+        is_final=facts["last_bar_final"],
+        fetched_at=datetime.fromisoformat(facts["fetched_at"]),
+    )
 
 
 def is_final(facts: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from datasets.bars import BarLength, DatasetKey
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research.archives.bar_origins import read_bars
+from datasets.research.archives.current_bars import require_current
 from datasets.research.arguments import (
     CLOSE_TIME,
     VALUE_COLUMNS,
@@ -20,7 +21,9 @@ from datasets.research.arguments import (
     Instant,
     Origin,
     Part,
+    Requirement,
     Unit,
+    check_choice,
     check_form,
     check_one_place,
     choose_columns,
@@ -71,6 +74,7 @@ def load(
     token: str | tuple[str, str] | None = None,
     lock: str | Path | None = None,
     as_of: Instant | None = None,
+    require: Requirement | None = None,
 ) -> Any:
     """Load the bars of one dataset from its file, or a range at any depth from the archive.
 
@@ -116,6 +120,9 @@ def load(
     as_of
         The bars as they were known at this instant, from the archive; not with `lock` or
         `fetch`.
+    require
+        `current`: the bars must have every bar that has closed by now, by the calendar that the
+        feed has sent; not with `end`, `lock` or `as_of`.
 
     Returns
     -------
@@ -133,6 +140,9 @@ def load(
         The file does not hold the bars that were written.
     LockMismatch
         The dataset is not the one in the lock file, and the archive cannot bring that one back.
+    NotCurrent
+        With `require`: closed bars are missing, or the trading hours are not known. The message
+        gives the reason; `available_at` is when the missing bars are expected, None for never.
     InvalidRequest
         An argument is wrong; the message names the argument and the allowed values.
     ServiceFailed
@@ -161,16 +171,33 @@ def load(
     as_of_ms = to_instant(as_of, "as_of")
     if as_of_ms is not None:
         _check_as_of(origin, lock)
+    if require is not None:
+        _check_requirement(require, {"end": end, "lock": lock, "as_of": as_of})
     if length.fetched is not None:
         bars, path = read_bars(key, part, origin, lock, as_of_ms)
+        if require is not None:
+            require_current(bars.facts, origin)
         return render(bars, names, provenance_of(bars, path, as_of_ms), as_, unit)
     try:
         bars, path = read_bars(key, Part(), origin, lock, as_of_ms)
     except DatasetNotFound as error:
         made = f"Bars of {length.value} are made of bars of {length.base.value}."
         raise type(error)(f"{made} {error}") from error
+    if require is not None:
+        require_current(bars.facts, origin)
     base = render(bars, VALUE_COLUMNS, provenance_of(bars, path, as_of_ms), "pandas", unit)
     return make_bars(base, length, part, names, as_)
+
+
+def _check_requirement(require: str, others: dict[str, object]) -> None:
+    """Raise `InvalidRequest` for an unknown requirement, and for arguments that it excludes."""
+    check_choice("require", require, get_args(Requirement))
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        message = (
+            f"require='current' is about the newest bars; it cannot be combined with {given[0]}."
+        )
+        raise InvalidRequest({"require": [message]})
 
 
 def _check_as_of(origin: Origin, lock: str | Path | None) -> None:

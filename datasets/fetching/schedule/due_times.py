@@ -13,16 +13,13 @@ from typing import Any
 
 from datasets.bars import BarLength, Timeframe
 from datasets.bars.series_keys import SeriesKey
-from datasets.calendars import Calendar, Timetable
+from datasets.calendars import Calendar, Timetable, longest_jitter
 from datasets.calendars.gap_findings import to_instant, to_ms
 from datasets.models import Schedule
 from datasets.watchlists.freshness import series_freshness
 
-# The longest jitter: a part of an intraday bar, and of it at most this.
-_JITTER_PART = 0.2
-_LONGEST_JITTER = timedelta(minutes=10)
-# Hundreds of daily series close at one instant, and TradingView allows few calls a minute.
-_LONGEST_DAILY_JITTER = timedelta(minutes=45)
+# Pauses after failures differ by up to this part.
+_SPREAD_PART = 0.2
 _MILLISECOND = timedelta(milliseconds=1)
 # A market whose hours are not known may be open at any time.
 _ALWAYS_OPEN = Calendar(hours="24x7", timezone="Etc/UTC")
@@ -84,7 +81,7 @@ def back_off(schedule: Schedule, failures: int) -> timedelta:
     """Return the pause after so many failures in a row: doubled each time, at most 24 h, and spread."""
     pause: timedelta = min(FIRST_BACK_OFF * (1 << min(failures - 1, 16)), LONGEST_BACK_OFF)
     # Series that failed together must not come back together.
-    return pause * (1 - _JITTER_PART * jitter_of(schedule.series_key))
+    return pause * (1 - _SPREAD_PART * jitter_of(schedule.series_key))
 
 
 def jitter_of(key: SeriesKey) -> float:
@@ -95,10 +92,7 @@ def jitter_of(key: SeriesKey) -> float:
 
 def _wait_of(schedule: Schedule) -> timedelta:
     """Return the wait of the list and the jitter, after the feed's delay."""
-    length = BarLength.parse(schedule.timeframe)
-    longest = _LONGEST_DAILY_JITTER
-    if length.minutes is not None:
-        longest = min(_JITTER_PART * timedelta(minutes=length.minutes), _LONGEST_JITTER)
+    longest = longest_jitter(BarLength.parse(schedule.timeframe))
     wait = timedelta(seconds=schedule.settle_s) + jitter_of(schedule.series_key) * longest
     # In whole milliseconds, as the closes are: at its due time a bar has closed.
     return wait - wait % _MILLISECOND
