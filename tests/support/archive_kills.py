@@ -12,6 +12,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +24,13 @@ import pyarrow.parquet as pq
 from django.db import connection
 from django.utils import timezone
 
+from datasets.archive import decisions
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import outputs
 from datasets.catalog.outputs import archive_root
+from datasets.errors import InvalidRequest
 from datasets.fetching import attempt, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.storage import store
@@ -42,6 +45,8 @@ from tests.support.archives import kept_rows, plain_bar, rows_of
 from tests.support.changing_feed import History
 from tests.support.factories import a_key
 from tests.support.kill_points import Child, Outcome, in_a_child, lost_fetch, send
+
+Deed = Callable[[DatasetKey, int], None]
 
 # The last hours of a year and the first of the next: two files of years.
 FIRST_HOUR = int(datetime(2024, 12, 1, tzinfo=UTC).timestamp())
@@ -135,12 +140,20 @@ def _round(
     counts = Counter(rounds=1)
     now = datetime.fromtimestamp(FIRST_HOUR + 3600 * world.hour + world.second, UTC)
     key = a_key(symbol=world.symbol.partition(":")[2], n_bars=chance.choice(SIZES))
-    n_kills = chance.choice([1, 1, 1, 2, 3])
+    is_decision = chance.random() < 0.2
+    n_kills = 1 if is_decision else chance.choice([1, 1, 1, 2, 3])
     for kill in range(n_kills):
         since = chance.choice(["fetch", "writing"])
         seconds = chance.uniform(0, longest[since])
-        was_killed = _kill(key, now, received, since, seconds, again=kill > 0, name=name)
-        counts["killed" if was_killed else "ended before the kill"] += 1
+        deed = _decide if is_decision else _fetch_again if kill else _fetch_first
+
+        def work(hear: int, tell: int, deed: Deed = deed) -> None:
+            _set_up(now, received, tell)
+            deed(key, tell)
+
+        was_killed = _kill(work, since, seconds, name=name)
+        what = "decisions" if is_decision else "fetches"
+        counts[f"{what} {'killed' if was_killed else 'that ended before the kill'}"] += 1
         # Few kills are to come too late, and no moment is to be left out.
         longest[since] *= 1.02 if was_killed else 0.9
         if not was_killed:
@@ -152,18 +165,9 @@ def _round(
     return counts
 
 
-def _kill(
-    key: DatasetKey,
-    now: datetime,
-    received: Path,
-    since: str,
-    seconds: float,
-    *,
-    again: bool,
-    name: str,
-) -> bool:
-    """Run a fetch, and kill it so long after its start or that of its writing; return whether it was killed."""
-    child = Child(lambda hear, tell: _fetch(key, now, received, tell, again=again))
+def _kill(work: Callable[[int, int], None], since: str, seconds: float, *, name: str) -> bool:
+    """Run a deed, and kill it so long after its start or that of its writing; return whether it was killed."""
+    child = Child(work)
     while (told := child.hear()) is not None:
         assert not isinstance(told, dict), f"{name}: {told['problem']}"
         if told == since and not child.has_ended_within(seconds):
@@ -171,9 +175,9 @@ def _kill(
     return child.end()
 
 
-def _fetch(key: DatasetKey, now: datetime, received: Path, tell: int, *, again: bool) -> None:
-    set_clock(lambda: now)
-    timezone.now = lambda: now
+def _set_up(now: datetime, received: Path, tell: int) -> None:
+    """Prepare a process: the clock, the notes of replies, and a message when a dataset is written."""
+    _stop_clock(now)
     note_received(received)
     real_prepared = store.Store.prepared
 
@@ -182,15 +186,38 @@ def _fetch(key: DatasetKey, now: datetime, received: Path, tell: int, *, again: 
         return real_prepared(self, key, fetched)
 
     store.Store.prepared = prepared  # type: ignore[method-assign]
-    if again:
-        fetch_id = lost_fetch()
-        # The kill came after the end of the fetch.
-        if fetch_id is None:
-            return
-    else:
-        fetch_id = fetch_queue.open_fetch(key, via="api")[0].pk
+
+
+def _fetch_first(key: DatasetKey, tell: int) -> None:
+    fetch, _ = fetch_queue.open_fetch(key, via="api")
     send(tell, "fetch")
-    tasks.attempt(fetch_id)
+    tasks.attempt(fetch.pk)
+
+
+def _fetch_again(key: DatasetKey, tell: int) -> None:
+    """Take the fetch over that the last kill left, unless the kill came after its end."""
+    fetch_id = lost_fetch()
+    if fetch_id is not None:
+        send(tell, "fetch")
+        tasks.attempt(fetch_id)
+
+
+def _decide(key: DatasetKey, tell: int) -> None:
+    """Accept or refuse an open revision of the series, as a person does, where one is open."""
+    series = {f"series__{name}": value for name, value in SeriesKey.of(key).as_dict().items()}
+    revision = Revision.objects.filter(state=Revision.State.OPEN, **series).first()
+    if revision is None:
+        return
+    decide = decisions.keep_old if revision.number % 2 else decisions.accept_new
+    send(tell, "fetch")
+    with suppress(InvalidRequest):
+        # The older values cannot be kept after a change of the basis.
+        decide(revision, by="ann")
+
+
+def _stop_clock(now: datetime) -> None:
+    set_clock(lambda: now)
+    timezone.now = lambda: now
 
 
 def set_clock(feed_now: Callable[[], datetime]) -> None:
@@ -224,25 +251,22 @@ def note_received(folder: Path) -> None:
 
 def _restart(key: DatasetKey, now: datetime, received: Path, end: str) -> Outcome:
     """Start the service again, bring the fetch to its end, and check everything."""
-    set_clock(lambda: now)
-    timezone.now = lambda: now
+    _stop_clock(now)
     note_received(received)
     counts: Counter[str] = Counter()
     tasks.clear_up()
-    fetch = Fetch.objects.latest("pk")
-    counts[f"left {fetch.state}"] += 1
-    if not fetch.is_finished:
-        check_series(key, received)
-        lost = lost_fetch()
-        assert lost == fetch.pk
-        if end == "cancelled":
-            assert fetch_queue.cancel(fetch)
-        else:
-            assert tasks.attempt(lost)
-        fetch.refresh_from_db()
+    counts.update(check_series(key, received))
+    lost = lost_fetch()
+    if lost is None:
+        counts["left nothing to do"] += 1
+    elif end == "cancelled":
+        assert fetch_queue.cancel(Fetch.objects.get(pk=lost))
         counts[end] += 1
-    expected = Fetch.State.SUCCEEDED if end == "taken over" else fetch.state
-    assert fetch.state == expected, (fetch.state, fetch.error_code, fetch.error_message)
+    else:
+        assert tasks.attempt(lost)
+        fetch = Fetch.objects.get(pk=lost)
+        assert fetch.state == Fetch.State.SUCCEEDED, (fetch.error_code, fetch.error_message)
+        counts[end] += 1
     counts.update(check_series(key, received))
     attempt.feed_client().close()
     connection.close()

@@ -65,4 +65,5 @@ def kill_fetches(stack: Stack, feed_folder: Path) -> None:
     counts = json.loads(done.stdout)
     sys.stdout.write(f"{counts}\n")
     assert counts["rounds"] == N_ROUNDS
-    assert counts["killed"] > 0
+    assert counts["fetches killed"] > 0
+    assert counts["bars checked"] > 0
