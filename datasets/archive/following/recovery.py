@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 from django.db import transaction
 
@@ -19,7 +18,6 @@ from datasets.errors import StoreError, StoreFailed
 from datasets.models import Series
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.revision_records import read_records
-from datasets.storage.archives.series_document import SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
 from datasets.storage.archives.series_writer import is_settled, writing
 
@@ -44,7 +42,9 @@ def recover_archives() -> Iterator[SeriesKey]:
         try:
             document = folder.document()
             is_behind = document is not None and document.sequence != sequences.get(name)
-            if (is_behind or not is_settled(folder)) and (key := _recover(folder)) is not None:
+            if (is_behind or not is_settled(folder, document)) and (
+                key := _recover(folder)
+            ) is not None:
                 yield key
         except (StoreError, StoreFailed) as error:
             logger.warning("archive %s was not repaired: %s", name, error)
@@ -58,7 +58,7 @@ def recover_series(key: SeriesKey) -> None:
     folder = SeriesFolder(archive_root() / relative_folder(key))
     document, found = folder.document(), Series.find(key)
     sequences = (document and document.sequence, found and found.sequence)
-    if sequences[0] != sequences[1] or not is_settled(folder):
+    if sequences[0] != sequences[1] or not is_settled(folder, document):
         _recover(folder)
 
 
@@ -69,7 +69,8 @@ def _recover(folder: SeriesFolder) -> SeriesKey | None:
     # The lock's holder finishes or undoes what a killed writer left.
     with writing(folder.path) as writer:
         document = writer.document
-        if document is None or not _is_own(folder.path, document):
+        # A copy that somebody made by hand is no archive.
+        if document is None or folder.path != archive_root() / relative_folder(document.key):
             return None
         found = Series.find(document.key)
         # Another worker can have repaired the series meanwhile.
@@ -79,8 +80,3 @@ def _recover(folder: SeriesFolder) -> SeriesKey | None:
         with prepared_views(folder, document) as views, transaction.atomic():
             views.put_in_place(views.lock_ready(), records)
         return document.key
-
-
-def _is_own(path: Path, document: SeriesDocument) -> bool:
-    """Return whether the document lies in the folder of its series: a copy by hand is no archive."""
-    return path == archive_root() / relative_folder(document.key)

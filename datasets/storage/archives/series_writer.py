@@ -165,12 +165,9 @@ def writing(path: Path) -> Iterator[SeriesWriter]:
             settle(folder)
 
 
-def is_settled(folder: SeriesFolder) -> bool:
-    """Return whether the folder has no unfinished write, of a writer at work or of a killed one.
-
-    Raises `FileCorrupt` and `StoreFailed`.
-    """
-    document, path = folder.document(), folder.path
+def is_settled(folder: SeriesFolder, document: SeriesDocument | None) -> bool:
+    """Return whether the folder, in the state `document`, has no unfinished write of any process."""
+    path = folder.path
     staged = path / STAGED
     if (path / _NEW_DOCUMENT).exists() or (staged.is_dir() and any(staged.iterdir())):
         return False
