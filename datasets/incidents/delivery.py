@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.db import Error, close_old_connections
+from django.db import Error, connection
 from django.db.models import F
 
 from datasets.incidents import mails, webhooks
@@ -84,11 +84,12 @@ def _deliver_once() -> None:
     except Error as error:
         logger.warning("the messages about incidents were not read: %s", error)
     finally:
-        close_old_connections()
+        # The thread ends, and nobody else could use its connection.
+        connection.close()
 
 
 def _attempt(message: IncidentMessage) -> bool:
-    """Send the message once, and note the outcome on its row."""
+    """Send the message once, and note the outcome on its row; the pause before the next attempt doubles."""
     incidents = list(message.incidents.order_by("pk"))
     # The conversation takes seconds and uses no database connection.
     database.give_connection_back()
@@ -97,15 +98,12 @@ def _attempt(message: IncidentMessage) -> bool:
         _SEND[message.way](message, incidents)
     except DeliveryFailed as error:
         logger.warning("%s about incidents was not sent: %s", message, error)
-        row.update(last_error=str(error), **_next_attempt(message, database.now()))
+        now = database.now()
+        if now - message.created_at >= _GIVEN_UP_AFTER:
+            row.update(last_error=str(error), state=IncidentMessage.State.GIVEN_UP)
+            return False
+        pause = min(_FIRST_PAUSE * 2 ** min(message.attempts - 1, 10), _LONGEST_PAUSE)
+        row.update(last_error=str(error), next_attempt_at=now + pause)
         return False
     row.update(state=IncidentMessage.State.SENT, sent_at=database.now(), last_error="")
     return True
-
-
-def _next_attempt(message: IncidentMessage, now: datetime) -> dict[str, str | datetime]:
-    """Return the values of a row whose attempt failed: twice the last pause, or the end after a day."""
-    if now - message.created_at >= _GIVEN_UP_AFTER:
-        return {"state": IncidentMessage.State.GIVEN_UP.value}
-    pause = min(_FIRST_PAUSE * 2 ** min(message.attempts - 1, 10), _LONGEST_PAUSE)
-    return {"next_attempt_at": now + pause}

@@ -33,7 +33,9 @@ def update_incidents() -> None:
     is_open = Incident.objects.filter(source=settings.TV_SOURCE, closed_at=None)
     held = {each.topic: each for each in is_open}
     for topic in held.keys() & conditions.keys():
-        _refresh(held[topic], conditions[topic])
+        incident, values = held[topic], _values(conditions[topic])
+        if any(getattr(incident, name) != value for name, value in values.items()):
+            Incident.objects.filter(pk=incident.pk, closed_at=None).update(**values)
     over = [held[topic] for topic in held.keys() - conditions.keys()]
     if over:
         _close(over)
@@ -55,16 +57,13 @@ def is_worker_seen(source: str) -> bool:
     if queued.filter(requested_at__lt=long_ago).exists():
         topic = {"source": source, "topic": NO_WORKER_TOPIC, "closed_at": None}
         if not Incident.objects.filter(**topic).exists():
-            _open([_no_worker(source)], source=source)
+            subject = f"fetches from {source}"
+            no_worker = Condition(
+                Incident.Kind.NO_WORKER, NO_WORKER_TOPIC, subject, error_message=workers.NONE_SEEN
+            )
+            _open([no_worker], source=source)
         delivery.deliver_in_background()
     return False
-
-
-def _no_worker(source: str) -> Condition:
-    subject = f"fetches from {source}"
-    return Condition(
-        Incident.Kind.NO_WORKER, NO_WORKER_TOPIC, subject, error_message=workers.NONE_SEEN
-    )
 
 
 def _open(conditions: Sequence[Condition], *, source: str = "") -> None:
@@ -75,13 +74,12 @@ def _open(conditions: Sequence[Condition], *, source: str = "") -> None:
             with suppress(IntegrityError), transaction.atomic():
                 opened.append(
                     Incident.objects.create(
-                        kind=condition.kind,
                         topic=condition.topic,
                         subject=condition.subject,
                         schedule_id=condition.schedule_id,
                         source=source or settings.TV_SOURCE,
                         opened_at=database.now(),
-                        **_numbers(condition),
+                        **_values(condition),
                     )
                 )
         _queue_messages(opened, IncidentMessage.Event.OPENED)
@@ -102,15 +100,10 @@ def _close(incidents: Sequence[Incident]) -> None:
         logger.info("incident %s is over: %s", incident.pk, incident)
 
 
-def _refresh(incident: Incident, condition: Condition) -> None:
-    """Give an open incident the numbers and the error of now."""
-    values = _numbers(condition) | {"kind": condition.kind}
-    if any(getattr(incident, name) != value for name, value in values.items()):
-        Incident.objects.filter(pk=incident.pk, closed_at=None).update(**values)
-
-
-def _numbers(condition: Condition) -> dict[str, int | str | None]:
+def _values(condition: Condition) -> dict[str, int | str | None]:
+    """Return the columns that change while an incident lasts."""
     return {
+        "kind": condition.kind,
         "failures": condition.failures,
         "lag_bars": condition.lag_bars,
         "error_code": condition.error_code,

@@ -52,21 +52,16 @@ def body_of(message: IncidentMessage, incidents: list[Incident]) -> str:
         if message.event == IncidentMessage.Event.CLOSED:
             lines[-1] += f", over at {_instant(incident.closed_at)}"
         else:
-            lines += _details(incident)
+            facts = {
+                "Failed fetches in a row": incident.failures,
+                "Bars behind": incident.lag_bars,
+                "Error": f"{incident.error_code} {incident.error_message}".strip(),
+                "What to do": next_step(incident),
+            }
+            lines += [f"{name}: {value}" for name, value in facts.items() if value]
         paragraphs.append("\n".join(lines))
     link = f"{settings.SITE_URL}{reverse('incidents')}"
     return "\n\n".join([*paragraphs, f"All incidents: {link}"])
-
-
-def _details(incident: Incident) -> list[str]:
-    lines = []
-    if incident.failures:
-        lines.append(f"Failed fetches in a row: {incident.failures}")
-    if incident.lag_bars:
-        lines.append(f"Bars behind: {incident.lag_bars}")
-    if incident.error_message:
-        lines.append(f"{incident.error_code} {incident.error_message}".strip())
-    return [*lines, f"What to do: {next_step(incident)}"]
 
 
 def _instant(moment: datetime | None) -> str | None:

@@ -58,7 +58,8 @@ def send(message: IncidentMessage, incidents: list[Incident]) -> None:
         raise DeliveryFailed("The receiver's reply is too long or cannot be read.") from None
     except (requests.RequestException, HTTPError) as error:
         # Not chained, and without the error's own text: both have the address, which can be secret.
-        reason = "did not answer in time" if _is_timeout(error, limit) else "cannot be reached"
+        is_late = limit.is_over or isinstance(error, requests.Timeout)
+        reason = "did not answer in time" if is_late else "cannot be reached"
         raise DeliveryFailed(f"The receiver {reason}.") from None
     if limit.is_over:
         raise DeliveryFailed("The receiver did not answer in time.")
@@ -103,7 +104,3 @@ def _key_of(secret: str) -> bytes:
         except binascii.Error:
             pass
     return secret.encode()
-
-
-def _is_timeout(error: Exception, limit: TimeLimit) -> bool:
-    return limit.is_over or isinstance(error, requests.Timeout)

@@ -17,6 +17,7 @@ from tests.system.test_concurrency import CROWD_SECONDS, crowd
 FILES = (
     "catalog/test_catalog", "management/test_commands", "fetching/test_fetching", "api/test_ohlc", "api/test_api",
     "serving/test_cached_reads", "admin/test_admin", "views/test_pages", "tradingview/test_sign_in",
+    "fetching/test_quotas", "incidents/test_incidents", "incidents/test_delivery", "views/test_audit_page",
 )  # fmt: skip
 
 
