@@ -82,15 +82,14 @@ async function open(wanted, { isFresh = false, isNewest = false, isNewEntry = fa
     const reply = await loader.load(wanted, { name: nameOf(wanted), isFresh });
     if (!reply.count && hasRange(wanted)) throw emptyRange(reply, wanted);
     draw(reply);
-    if (isNewest && !wanted.end) await renew();
+    if (isNewest && !wanted.end) await renew(overdueFor(chart.shown));
   } catch (error) {
     if (!isAbort(error)) fail(error, { isFresh, isNewest });
   }
 }
 
-/** Load newer bars than the drawn ones, if newer bars must exist. */
-async function renew() {
-  const seconds = overdueFor(chart.shown);
+/** Fetch the bars again if they are older than `seconds`; null where no newer bars must exist. */
+async function renew(seconds) {
   if (seconds === null) return;
   try {
     draw(await loader.load(series, { name: nameOf(series), maxAgeS: seconds }));
@@ -105,8 +104,9 @@ async function renew() {
 /** Load the bars up to the newest one; `needsFetch` says that the service does not hold them yet. */
 async function update({ needsFetch }) {
   if (!needsFetch) return open(drawn);
+  backToDrawn();
   try {
-    draw(await loader.load(drawn, { name: nameOf(drawn), maxAgeS: 0 }));
+    await renew(0);
   } catch (error) {
     if (!isAbort(error)) fail(error, {});
   }
