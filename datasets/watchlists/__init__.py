@@ -1,5 +1,6 @@
 """Watchlists: symbols that the service keeps up to date, their series, and how fresh these are."""
 
+from datasets.watchlists.budget import Budget, present_budget
 from datasets.watchlists.list_changes import (
     add_symbols,
     change_watchlist,
@@ -27,6 +28,7 @@ from datasets.watchlists.symbol_texts import (
 )
 
 __all__ = [
+    "Budget",
     "SeriesState",
     "SymbolEntry",
     "add_symbols",
@@ -38,6 +40,7 @@ __all__ = [
     "freshness_of",
     "keys_of",
     "pause",
+    "present_budget",
     "read_file",
     "read_symbols",
     "remove_symbols",

@@ -14,6 +14,7 @@ from django.db.models import Max
 
 from datasets.errors import InvalidRequest, NotFound
 from datasets.models import AuditEntry, WatchedSymbol, Watchlist
+from datasets.watchlists.budget import require_fit
 from datasets.watchlists.list_values import checked_values
 from datasets.watchlists.series_plans import resume as resume_schedules
 from datasets.watchlists.series_plans import schedules_of, update_schedules
@@ -130,6 +131,10 @@ def change_watchlist(
             detail = ", ".join(f"{name}: {value}" for name, value in other.items())
             _record(Action.CHANGED, watchlist, by, via, detail)
         update_schedules()
+        if "timeframes" in other:
+            require_fit(watchlist, "timeframes")
+        elif pausing is Action.RESUMED:
+            require_fit(watchlist, "is_paused")
 
 
 def delete_watchlist(watchlist: Watchlist, *, by: str = "", via: str = "command") -> None:
@@ -163,7 +168,8 @@ def add_symbols(
     """Add symbols at the end of the list, and return the new rows; symbols that it has already stay.
 
     `problems` are sentences about symbols that could not be checked. Raises `InvalidRequest` when
-    the list would have more than `MOST_SYMBOLS` symbols; then none is added.
+    the list would have more than `MOST_SYMBOLS` symbols, or need more calls than are allowed;
+    then none is added.
     """
     with transaction.atomic():
         # The lock makes two simultaneous changes of one list come one after the other.
@@ -195,6 +201,8 @@ def add_symbols(
         WatchedSymbol.objects.bulk_create(rows)
         _record_symbols("added", new, watchlist, by, via)
         update_schedules()
+        if rows:
+            require_fit(watchlist, "symbols")
     return rows
 
 

@@ -10,7 +10,7 @@ from datasets.api.fields import Choice, WholeNumber, YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, StrictSerializer
 from datasets.bars import Adjustment, Session, Timeframe
 from datasets.models import WatchedSymbol, Watchlist
-from datasets.watchlists import SymbolEntry, read_symbols
+from datasets.watchlists import Budget, SymbolEntry, read_symbols
 from datasets.watchlists.freshness import FreshnessState
 from datasets.watchlists.symbol_texts import MOST_BYTES
 
@@ -36,6 +36,25 @@ class SymbolsBody(StrictSerializer):
         """Return the symbols of the checked body; raise `InvalidRequest` for a wrong one."""
         values = self.validated_data
         return [*read_symbols("\n".join(values["symbols"])), *read_symbols(values["text"])]
+
+
+class BudgetSerializer(serializers.Serializer[Budget]):
+    """The calls that the lists need in the coming week, and those that `TV_RATE_PER_MINUTE` allows."""
+
+    calls_a_day = serializers.IntegerField(help_text="On the busiest day: one a closed bar.")
+    allowed_a_day = serializers.IntegerField(allow_null=True, help_text="null without a limit.")
+    calls_an_hour = serializers.IntegerField(
+        help_text="In the busiest hour, for bars shorter than a day."
+    )
+    allowed_an_hour = serializers.IntegerField(allow_null=True)
+    n_at_one_close = serializers.IntegerField(
+        help_text="The most series of days and longer bars that close at one instant."
+    )
+    close_takes_min = serializers.IntegerField(
+        allow_null=True, help_text="Minutes until these are fetched."
+    )
+    fits = serializers.BooleanField()
+    sentence = serializers.CharField(help_text="All this in words.")
 
 
 class WatchlistValues(StrictSerializer):

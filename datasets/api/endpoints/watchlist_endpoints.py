@@ -14,6 +14,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from datasets import watchlists
 from datasets.api.access import Scopes, caller_of
 from datasets.api.endpoints.watchlist_bodies import (
+    BudgetSerializer,
     NewWatchlist,
     SeriesStateSerializer,
     SymbolQuery,
@@ -111,6 +112,12 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
         """Delete the list; its bars stay, and are not kept up to date any more."""
         watchlists.delete_watchlist(self.get_object(), **_who(request))
         return Response(status=204)
+
+    @extend_schema(summary="Get the calls that the lists need", responses=BudgetSerializer)
+    @action(detail=False, pagination_class=None)
+    def budget(self, request: Request) -> Response:
+        """Return the calls that all lists need in the coming week, and those that are allowed."""
+        return Response(BudgetSerializer(watchlists.present_budget()).data)
 
     @extend_schema(
         summary="List the symbols of a watchlist",

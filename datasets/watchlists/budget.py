@@ -1,0 +1,181 @@
+"""Budget: the calls that the watchlists need against those that `TV_RATE_PER_MINUTE` allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from datasets.bars import BarLength, Timeframe
+from datasets.calendars import DAY_MS, Calendar, Timetable
+from datasets.calendars.gap_findings import to_ms
+from datasets.errors import InvalidRequest
+from datasets.models import Schedule, Series, Watchlist
+from datasets.watchlists.series_plans import own_schedules, schedules_of
+
+_HOUR_MS = DAY_MS // 24
+_N_DAYS = 7
+# A market whose hours are not known may be open at any time.
+_ALWAYS_OPEN = Calendar(hours="24x7", timezone="Etc/UTC")
+
+# How many series have this calendar and this length of bars.
+Needs = Counter[tuple[Calendar, BarLength]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The calls that the schedules need in the coming week, and the calls that are allowed.
+
+    Parameters
+    ----------
+    calls_a_day
+        Calls on the busiest day: one for each bar that closes.
+    calls_an_hour
+        Calls in the busiest hour, for bars shorter than a day.
+    n_at_one_close
+        The most series of days and longer bars that close at one instant; their calls come one
+        after another.
+    per_minute
+        `TV_RATE_PER_MINUTE`; 0 for no limit.
+    """
+
+    calls_a_day: int
+    calls_an_hour: int
+    n_at_one_close: int
+    per_minute: int
+
+    @property
+    def allowed_a_day(self) -> int | None:
+        """The calls that are allowed on a day; None without a limit."""
+        return self.per_minute * 1440 or None
+
+    @property
+    def allowed_an_hour(self) -> int | None:
+        """The calls that are allowed in an hour; None without a limit."""
+        return self.per_minute * 60 or None
+
+    @property
+    def close_takes_min(self) -> int | None:
+        """Minutes until the series of the largest close are fetched; None without a limit."""
+        return ceil(self.n_at_one_close / self.per_minute) if self.per_minute else None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the busiest day and the busiest hour stay within the limit."""
+        if not self.per_minute:
+            return True
+        is_day_free = self.calls_a_day <= self.per_minute * 1440
+        return is_day_free and self.calls_an_hour <= self.per_minute * 60
+
+    @property
+    def sentence(self) -> str:
+        """The budget in words, for pages and replies."""
+        if not self.per_minute:
+            return f"The lists need {self.calls_a_day:,} calls a day; there is no limit."
+        parts = [f"The lists need {self.calls_a_day:,} of {self.allowed_a_day:,} calls a day"]
+        if self.calls_an_hour:
+            parts.append(f"{self.calls_an_hour:,} of {self.per_minute * 60:,} in the busiest hour")
+        sentence = ", and ".join(parts)
+        if self.n_at_one_close > 1:
+            sentence += (
+                f"; {self.n_at_one_close:,} series of days or longer bars after one close "
+                f"take {self.close_takes_min} min"
+            )
+        return sentence + "."
+
+
+def present_budget(now: datetime | None = None) -> Budget:
+    """Return the budget of all schedules that are not paused, for the page and the API of watchlists.
+
+    `sentence` has it in words. Makes one query, and another one where a series has no bars yet.
+    """
+    return budget_of(needs_of(own_schedules()), timezone.now() if now is None else now)
+
+
+def require_fit(watchlist: Watchlist, field: str, now: datetime | None = None) -> None:
+    """Raise `InvalidRequest` when the schedules need more calls than are allowed.
+
+    Call it in the transaction of a change of `watchlist`, after the schedules were updated: the
+    error then undoes the change. `field` is the field of the request that the error names.
+    """
+    now = timezone.now() if now is None else now
+    every, own = needs_of(own_schedules()), needs_of(schedules_of(watchlist))
+    found = budget_of(every, now)
+    if found.fits or not own:
+        return
+    message = f"The calls would exceed the limit (TV_RATE_PER_MINUTE), so nothing was changed. {found.sentence} "
+    raise InvalidRequest({field: [message + _advice(every, own, now)]})
+
+
+def needs_of(schedules: QuerySet[Schedule]) -> Needs:
+    """Count the series that are not paused, by calendar and length; one query, or two with new series.
+
+    A series without bars counts with the calendar of another series at its exchange; without any,
+    as always open.
+    """
+    columns = ("exchange", "timeframe", "series__instrument")
+    rows = list(schedules.filter(is_paused=False).values_list(*columns))
+    new = {exchange for exchange, _, instrument in rows if not instrument}
+    known: dict[str, Any] = {}
+    if new:
+        others = Series.objects.filter(source=settings.TV_SOURCE, exchange__in=new)
+        known = dict(others.order_by("fetched_at").values_list("exchange", "instrument"))
+    found: Needs = Counter()
+    for exchange, timeframe, instrument in rows:
+        calendar = Calendar.of(instrument or known.get(exchange) or {})
+        known_hours = calendar if calendar.is_known else _ALWAYS_OPEN
+        found[known_hours, BarLength.parse(timeframe)] += 1
+    return found
+
+
+def budget_of(needs: Needs, now: datetime) -> Budget:
+    """Return the budget of these series for the seven days from `now` on."""
+    hours = to_ms(now) // _HOUR_MS * _HOUR_MS + _HOUR_MS * np.arange(_N_DAYS * 24 + 1)
+    intraday, longer = np.zeros((2, _N_DAYS * 24), dtype=np.int64)
+    at_close: Counter[int] = Counter()
+    for (calendar, length), number in needs.items():
+        table = Timetable.around(calendar, length, int(hours[0]), int(hours[-1]))
+        if table is None:
+            continue
+        closed = [table.n_closed(int(hour)) for hour in hours]
+        calls = intraday if length.minutes is not None else longer
+        calls += number * np.diff(closed)
+        if length.minutes is None:
+            closes = {table.close_of(each) for each in range(closed[0], closed[-1])}
+            at_close.update(dict.fromkeys(filter(None, closes), number))
+    by_day = (intraday + longer).reshape(_N_DAYS, 24).sum(axis=1)
+    return Budget(
+        calls_a_day=int(by_day.max()),
+        calls_an_hour=int(intraday.max()),
+        n_at_one_close=max(at_close.values(), default=0),
+        per_minute=settings.TV_RATE_PER_MINUTE,
+    )
+
+
+def _advice(every: Needs, own: Needs, now: datetime) -> str:
+    """Return what would fit: the list's most frequent bars at a longer timeframe, or fewer series."""
+    shortest = min((length for _, length in own), key=_minutes_of)
+    others = [
+        each for each in Timeframe if _minutes_of(BarLength.parse(each)) > _minutes_of(shortest)
+    ]
+    for timeframe in others:
+        thinned = every.copy()
+        for (calendar, length), number in own.items():
+            if length == shortest:
+                thinned[calendar, length] -= number
+                thinned[calendar, BarLength.parse(timeframe)] += number
+        if budget_of(thinned, now).fits:
+            return f"With {timeframe.label} in place of {shortest.label} the list would fit; or use fewer symbols."
+    return "No longer timeframe makes the list fit; use fewer symbols, or remove other lists."
+
+
+def _minutes_of(length: BarLength) -> int:
+    days = {"D": 1, "W": 7, "M": 31}
+    return length.minutes or days[length.unit] * length.count * 1440
