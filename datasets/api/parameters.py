@@ -14,6 +14,7 @@ from datasets.api.fields import Choice, Instant, Number, WholeNumber, YesOrNo
 from datasets.archive.archive_bodies import MOST_BARS
 from datasets.bars import (
     BAR_COLUMNS,
+    IMPORTED,
     MAX_SYMBOL_LENGTH,
     Adjustment,
     BarLength,
@@ -188,6 +189,11 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         allow_blank=True,
         help_text="Required unless the symbol names it.",
     )
+    source = Choice(  # type: ignore[assignment]
+        [IMPORTED],
+        required=False,
+        help_text="`imported`: bars that came from a file; without it, those of the service's own feed.",
+    )
     use_cache = YesOrNo(default=True, help_text="`false` fetches again and replaces the dataset.")
     max_age = WholeNumber(
         min_value=0, max_value=10**9, default=None, allow_null=True,
@@ -231,27 +237,6 @@ def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
     return {}
 
 
-def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:
-    """Return the keys of a checked `NewFetches`, each once.
-
-    Raises `InvalidRequest` that names each wrong symbol.
-    """
-    series = {name: values[name] for name in ("timeframe", "n_bars", "session", "adjustment")}
-    keys, wrong = [], []
-    for symbol in [values["symbol"]] if values["symbol"] else values["symbols"]:
-        try:
-            keys.append(
-                DatasetKey.parse(
-                    source=settings.TV_SOURCE, symbol=symbol, exchange=values["exchange"], **series
-                )
-            )
-        except InvalidRequest as error:
-            wrong.append(f"{symbol}: {error}")
-    if wrong:
-        raise InvalidRequest({"symbol" if values["symbol"] else "symbols": wrong})
-    return list(dict.fromkeys(keys))
-
-
 def read_ohlc_request(query: str) -> BarsRequest:
     """Return the request of a query string. Raises `ValidationError` that names each wrong parameter.
 
@@ -267,13 +252,19 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
     values = parameters.validated_data
     length, series = BarLength.parse(values["timeframe"]), parameters.series()
     made = n_archived = None
+    source, is_imported = values.get("source", source), "source" in values
     is_above = "n_bars" in parameters.initial_data and values["n_bars"] > max_bars
-    if length.fetched is not None and is_above:
+    wrong = {}
+    if is_imported and not values["use_cache"]:
+        wrong["use_cache"] = ["Bars of files are not fetched; leave this parameter out, or source."]
+    if is_imported and length.fetched is None:
+        wrong["timeframe"] = ["Of bars of files no others are made; use a timeframe of the files."]
+    elif is_above and length.fetched is None:
+        wrong["n_bars"] = [f"Bars of other timeframes are at most {max_bars} (TV_MAX_BARS)."]
+    if wrong:
+        raise serializers.ValidationError(wrong)
+    if is_above and not is_imported:
         n_archived, series = values["n_bars"], series | {"n_bars": max_bars}
-    elif is_above:
-        raise serializers.ValidationError(
-            {"n_bars": [f"{values['n_bars']} is above {max_bars}, the most for bars that are made of others (TV_MAX_BARS)."]}
-        )  # fmt: skip
     if length.fetched is None:
         made = MadeBars(length, values["n_bars"])
         n_base_bars = min(length.n_base_bars(made.n_bars), max_bars)

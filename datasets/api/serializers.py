@@ -11,7 +11,8 @@ from rest_framework import serializers
 
 from datasets.api.fields import YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
-from datasets.bars import KEY_FIELDS
+from datasets.bars import KEY_FIELDS, DatasetKey
+from datasets.errors import InvalidRequest
 from datasets.fetching import fetch_queue, workers
 from datasets.incidents import is_worker_seen
 from datasets.models import Dataset, Fetch
@@ -125,6 +126,27 @@ class NewFetches(SeriesParameters):
                 {"symbol": ["Name one symbol, or a list of symbols."]}
             )
         return attrs
+
+
+def read_new_fetches(values: dict[str, Any]) -> list[DatasetKey]:
+    """Return the keys of a checked `NewFetches`, each once.
+
+    Raises `InvalidRequest` that names each wrong symbol.
+    """
+    series = {name: values[name] for name in ("timeframe", "n_bars", "session", "adjustment")}
+    keys, wrong = [], []
+    for symbol in [values["symbol"]] if values["symbol"] else values["symbols"]:
+        try:
+            keys.append(
+                DatasetKey.parse(
+                    source=settings.TV_SOURCE, symbol=symbol, exchange=values["exchange"], **series
+                )
+            )
+        except InvalidRequest as error:
+            wrong.append(f"{symbol}: {error}")
+    if wrong:
+        raise InvalidRequest({"symbol" if values["symbol"] else "symbols": wrong})
+    return list(dict.fromkeys(keys))
 
 
 class CachedSerializer(serializers.Serializer[Any]):

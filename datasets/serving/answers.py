@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from datasets import errors
 from datasets.archive.fetch_windows import dataset_for_range
-from datasets.bars import DatasetKey
+from datasets.bars import IMPORTED, DatasetKey
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import Refused
 from datasets.fetching import fetch_queue
@@ -72,7 +72,7 @@ def find_answer(
 def find_series(request: BarsRequest, answer: Answer | None = None) -> Series | None:
     """Return the series whose archive answers in place of a dataset, or None.
 
-    Without `answer`: for `as_of`, and for a range before the newest bar that is held, of which
+    Without `answer`: for imported bars, for `as_of`, and for a range before the newest bar that is held, of which
     TradingView gives no bar that the archive lacks, so that no fetch is needed. With the
     `answer` that a dataset gives: for a range that begins before the dataset, where the archive
     has older bars, and for more bars than one fetch gives.
@@ -80,7 +80,7 @@ def find_series(request: BarsRequest, answer: Answer | None = None) -> Series | 
     Raises
     ------
     DatasetNotFound
-        `as_of` of a series without an archive.
+        `as_of` of a series without an archive, or imported bars that do not exist.
     InvalidRequest
         The archive has fewer bars than `n_archived`.
     """
@@ -88,6 +88,13 @@ def find_series(request: BarsRequest, answer: Answer | None = None) -> Series | 
         return None
     require_enabled()
     series = Series.find(SeriesKey.of(request.key))
+    if request.key.source == IMPORTED:
+        if series is None:
+            raise errors.DatasetNotFound(
+                f"No bars of {SeriesKey.of(request.key)} were imported. Import a file on the service's machine, "
+                "or leave source out."
+            )
+        return series
     if request.as_of is not None and series is None:
         raise errors.DatasetNotFound(
             f"Nothing of {SeriesKey.of(request.key)} was archived, so there is no earlier state of it. "

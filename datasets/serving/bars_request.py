@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from datasets.bars import BarLength, DatasetKey
+from datasets.bars import IMPORTED, BarLength, DatasetKey
 from datasets.models import Dataset
 
 
@@ -75,7 +75,8 @@ class BarsRequest:
     @property
     def reads_archive(self) -> bool:
         """Whether the archive can answer where no dataset holds all of the bars."""
-        return self.as_of is not None or self.reads_range or self.n_archived is not None
+        is_deep = self.reads_range or self.n_archived is not None
+        return self.as_of is not None or is_deep or self.key.source == IMPORTED
 
 
 @dataclass(frozen=True, slots=True)

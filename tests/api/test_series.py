@@ -313,8 +313,40 @@ def test_more_bars_than_the_archive_holds_are_refused_with_what_there_is(
         "holds 80 bars, from 2024-12-30T00:00:00+00:00. Ask for at most 80; the archive grows with each fetch."
     )
     assert "nothing of NASDAQ:AAPL 1D was archived yet" in said("&n_bars=61&timeframe=1D")
-    assert "made of others" in said("&n_bars=61&timeframe=7h")
+    assert "Bars of other timeframes are at most 60" in said("&n_bars=61&timeframe=7h")
     assert "1000000" in said("&n_bars=1000001")
+
+
+def test_imported_bars_are_given_by_their_source_and_never_fetched(
+    client: Client, settings: Any
+) -> None:
+    settings.TV_MAX_BARS = 60
+    arrive(plain_bars(range(80, 120)))
+    key = a_key(n_bars=1_000_000, symbol="AAPL", exchange="NASDAQ", source="imported")
+    imported = fetched_bars(plain_bars(range(0, 90)), instrument=ALWAYS_OPEN, fetched_at=FIRST)
+    with prepared_arrival(key, imported, is_whole_window=True) as arrival:
+        arrival.put_in_place()
+
+    files, feed = get(client, f"{OHLC}&source=imported&n_bars=70"), get(client, f"{OHLC}&n_bars=40")
+    part = get(client, f"{OHLC}&source=imported&start={hour(5)}&end={hour(7)}")
+
+    assert (files["source"], files["count"], files["ohlc"][-1]["time"]) == (
+        "imported",
+        70,
+        hour(89),
+    )
+    assert (feed["source"], feed["ohlc"][-1]["time"]) == ("sample", hour(119))
+    assert [bar["time"] for bar in part["ohlc"]] == [hour(5), hour(6)]
+    nowhere = client.get(OHLC.replace("AAPL", "MSFT") + "&source=imported")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
+    wrong = {
+        "source": f"{OHLC}&source=nowhere",
+        "use_cache": f"{OHLC}&source=imported&use_cache=false",
+        "timeframe": OHLC.replace("1h", "7h") + "&source=imported",
+    }
+    for field, address in wrong.items():
+        assert list(client.get(address).json()["errors"]) == [field]
+    assert Fetch.objects.count() == 0
 
 
 def test_a_range_with_a_number_stays_within_the_dataset(client: Client) -> None:

@@ -22,8 +22,12 @@ from datasets.api.filtering import (
     TimeframeFilter,
     WholeNumberFilter,
 )
-from datasets.api.parameters import read_new_fetches
-from datasets.api.serializers import FetchSerializer, NewFetches, describe_outcomes
+from datasets.api.serializers import (
+    FetchSerializer,
+    NewFetches,
+    describe_outcomes,
+    read_new_fetches,
+)
 from datasets.errors import InvalidRequest, Refused
 from datasets.fetching import interventions
 from datasets.models import Fetch
