@@ -239,3 +239,26 @@ def test_a_missing_list_links_to_all_lists(client: Client) -> None:
 
     assert reply.status_code == 404
     assert 'href="/watchlists/"' in reply.content.decode()
+
+
+def test_the_pages_say_what_the_lists_need_of_the_limit(client: Client, settings: Any) -> None:
+    settings.TV_RATE_PER_MINUTE = 20
+    made = make("BINANCE:BTCUSDT\nBINANCE:ETHUSDT")
+
+    overview, page = client.get("/watchlists/"), client.get(address_of(made))
+
+    assert [row["calls_a_day"] for row in overview.context["rows"]] == ["48"]
+    sentence = "The lists need 48 of 28,800 calls a day, and 2 of 1,200 in the busiest hour."
+    assert sentence in text_of(overview)
+    assert f"This list needs up to 48 calls a day. {sentence}" in text_of(page)
+
+
+def test_symbols_above_the_limit_are_refused_with_advice(editor: Client, settings: Any) -> None:
+    settings.TV_RATE_PER_MINUTE = 1
+    made = make("", timeframes=["1"])
+
+    reply = editor.post(address_of(made), {"action": "add", "symbols": "NASDAQ:AAPL,NASDAQ:MSFT"})
+
+    assert reply.status_code == 400
+    assert "TV_RATE_PER_MINUTE" in text_of(reply)
+    assert not made.symbols.exists()

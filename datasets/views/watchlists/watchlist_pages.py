@@ -20,6 +20,7 @@ from datasets.serving.permissions import MAY_WATCH, is_allowed
 from datasets.views.form_values import primary_key
 from datasets.views.watchlists import watchlist_rows
 from datasets.views.watchlists.watchlist_forms import OneSymbolForm, SymbolsForm, WatchlistForm
+from datasets.watchlists.budget import budget_of, needs_of, present_budget
 
 _METHODS = ["GET", "HEAD", "POST"]
 
@@ -45,6 +46,7 @@ def watchlists(request: HttpRequest) -> HttpResponse:
     context = {
         "page": page,
         "rows": watchlist_rows.list_rows(page.rows, timezone.now()),
+        "budget": present_budget(),
         "form": form,
         "may_change": is_allowed(request.user, MAY_WATCH),
         "previous": lists.address(request, page=page.number - 1),
@@ -119,7 +121,8 @@ def symbol_form(request: HttpRequest) -> HttpResponse:
 def _page(
     request: HttpRequest, found: Watchlist, values: WatchlistForm, symbols: SymbolsForm
 ) -> HttpResponse:
-    states = lists_of_symbols.states_of(found, timezone.now())
+    now = timezone.now()
+    states = lists_of_symbols.states_of(found, now)
     counts = watchlist_rows.counts_in_words(states)
     state = request.GET.get("state", "")
     chosen = [each for each in states if state in ("", each.freshness.state.value)]
@@ -132,6 +135,8 @@ def _page(
     )
     context = {
         "watchlist": found,
+        "budget": present_budget(),
+        "calls_a_day": budget_of(needs_of(lists_of_symbols.schedules_of(found)), now).calls_a_day,
         "n_symbols": found.symbols.count(),
         "n_series": len(states),
         "counts": counts,

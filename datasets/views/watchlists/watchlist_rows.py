@@ -15,6 +15,7 @@ from datasets.models import Dataset, WatchedSymbol, Watchlist
 from datasets.views import phrases
 from datasets.views.snippets import chart_address
 from datasets.watchlists import SeriesState
+from datasets.watchlists.budget import budget_of, needs_of
 from datasets.watchlists.freshness import FreshnessState
 
 STATES = {
@@ -70,6 +71,7 @@ def list_rows(found: Iterable[Watchlist], now: datetime) -> list[dict[str, Any]]
                 "counts": counts_in_words(watchlists.states_of(watchlist, now))
                 if has_states
                 else [],
+                "calls_a_day": f"{budget_of(needs_of(schedules), now).calls_a_day:,}",
                 "next_run_at": next_run,
             }
         )
