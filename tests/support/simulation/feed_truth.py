@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from datasets.bars.series_keys import SeriesKey
-from samplefeed.bars import Request
+from samplefeed.bars import Bars, Request
 from samplefeed.changes import Change, changed_rows
 from samplefeed.instruments import Instrument, find_instrument
 from samplefeed.listings import ChangedListing, SyntheticListing
@@ -45,8 +45,12 @@ class FeedTruth:
 
     def rows(self, now: datetime, n_bars: int = _ALL) -> Floats:
         """Return the newest bars at an instant: time (UNIX seconds), prices, and volume if there is one."""
+        return self.bars(now, n_bars).rows
+
+    def bars(self, now: datetime, n_bars: int) -> Bars:
+        """Return the reply with the newest bars at an instant."""
         listing = ChangedListing(SyntheticListing(self.instrument), self.changes, now.timestamp())
-        return listing.bars(self._request(now, n_bars)).rows
+        return listing.bars(self._request(now, n_bars))
 
     def rows_in_state_of(self, at: datetime) -> Floats:
         """Return all bars up to the end of the simulation, in the basis that the feed shows at `at`."""
