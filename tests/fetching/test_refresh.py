@@ -124,3 +124,19 @@ def test_a_fetch_into_a_damaged_archive_ends_with_a_sentence_and_is_not_tried_ag
     assert "series.json" in ended.error_message or "archive" in ended.error_message
     assert "Nothing was stored" in ended.error_message
     assert {path: path.read_bytes() for path in folder.path.glob("*.*")} == before
+
+
+def test_a_scheduled_fetch_of_a_short_archive_requests_the_newest_bars_only(
+    requested: list[int],
+) -> None:
+    fetch(300)
+    key = a_key(n_bars=2000)
+    now = timezone.now()
+    assert window_of(key, now=now, max_bars=5000) == 2000
+    assert window_of(key, now=now, max_bars=5000, newest_only=True) == 128
+
+    row, _ = fetch_queue.open_fetch(key, via="schedule")
+    attempt.run_fetch(row.pk)
+
+    assert requested == [300, 128]
+    assert Series.objects.get().n_rows >= 300
