@@ -45,7 +45,8 @@ export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = 
   }
   const reply = await read(response);
   // Not `reply.cached`: after a 304 the body is that of an earlier reply.
-  return { ...reply, lagBars: Number(response.headers.get("Lag-Bars")), isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
+  const [lagBars, opensAt] = [Number(response.headers.get("Lag-Bars")), response.headers.get("Market-Opens-At")];
+  return { ...reply, lagBars, opensAt, isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
 }
 
 /** Load what the service has at an address of the API; resolves to the reply. */

@@ -1,6 +1,7 @@
 // The part under the chart: facts of the bars, links to download them, and a table of the newest bars.
 
 import { barsUrl } from "./api.js";
+import { closedUntil } from "./market.js";
 import { unfinished } from "./newest.js";
 import { ageInWords, shortVolume, wholeNumber } from "./numbers.js";
 import { coverageInWords } from "./coverage.js";
@@ -76,6 +77,7 @@ function factsOf(shown) {
     ["Fetched", [`${fetchedAt.slice(0, 19).replace("T", " ")} UTC, `, age]],
     ["From", originOf(shown)],
     ["Last bar", lastBar(shown)],
+    ["Market", closedUntil(shown)],
     ["Session", shown.session],
     ["Adjusted for", adjustments[shown.adjustment]?.toLowerCase()],
     ["Delay", delayOf(shown)],

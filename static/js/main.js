@@ -17,6 +17,7 @@ import { Freshness } from "./freshness.js";
 import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
 import { Loader } from "./loading.js";
+import { closedUntil } from "./market.js";
 import { keep, keepRecent, recall } from "./memory.js";
 import { MissingBars } from "./missing.js";
 import { Mover } from "./moving.js";
@@ -133,7 +134,7 @@ function draw(reply) {
   remember(reply);
   comparison.show(view.compare, drawn);
   archive.follow();
-  say(`${nameOf(series)}: ${chart.shown.bars.length} bars, ${originOf(chart.shown)}.`);
+  say(`${nameOf(series)}: ${[`${chart.shown.bars.length} bars`, originOf(chart.shown), closedUntil(chart.shown)].filter(Boolean).join(", ")}.`);
   missing.show(view.gaps);
 }
 

@@ -25,6 +25,8 @@ export function shownOf(reply, { series }) {
     // Closed bars that are not held, as of this reply; and from when on there are newer ones.
     lagBars: reply.lagBars,
     completeUntil: reply.complete_until,
+    // Null while the market is open.
+    opensAt: reply.opensAt,
     isLimited: reply.is_limited === true,
     lastBarFinal: reply.last_bar_final,
     session: reply.session ?? series.session,

@@ -90,6 +90,24 @@ def test_the_chart_says_how_many_bars_it_is_behind_and_updates(page: Page, site:
     assert asked[0]["max_age"] == ["0"]
 
 
+def test_the_chart_says_until_when_a_market_is_closed(page: Page, site: str) -> None:
+    opens = datetime.now(UTC).replace(hour=14, minute=30) + timedelta(days=2)
+
+    def closed(route: Route) -> None:
+        route.fulfill(
+            json=route.fetch().json(),
+            headers={"cache-status": "datasets; hit", "market-opens-at": f"{opens:%Y-%m-%dT%H:%M:00Z}"},
+        )  # fmt: skip
+
+    page.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60")
+    page.route(re.compile(r"/api/tv/ohlc\?"), closed)
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    assert facts_of(page)["Market"] == f"closed until {opens:%a %-d %b}, 14:30 UTC"
+    expect(page.locator("#status")).to_contain_text(f"closed until {opens:%a %-d %b}, 14:30 UTC")
+
+
 def test_an_open_chart_says_when_newer_bars_exist(page: Page, site: str) -> None:
     page.clock.install(time=datetime.now(UTC))
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
