@@ -79,7 +79,6 @@ def report(month, sent, seconds: float) -> str:  # type: ignore[no-untyped-def]
         ["**calls of the schedule that brought no newly closed bar**", f"{sum(each.n_needless for each in found.values())} of {sum(each.n_calls for each in found.values()):,}"],
         ["clicks, of them during a cool-down", f"{n_clicked}, {n_clicked - len(waits)}"],
         ["wait from a click to its call, s: median, longest", f"{waits[len(waits) // 2]:.1f}, {waits[-1]:.1f}"],
-        ["one token at the limit, s", "9.5"],
         ["fetches that failed at last", f"{n_failed}"],
         ["time of the whole simulation, s", f"{seconds:.0f}"],
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 
 from datasets.bars import DatasetKey
 from samplefeed.instruments import all_instruments
@@ -57,7 +58,6 @@ def month_plan(n_days: int = N_DAYS, *, every: int = 1, n_invented: int = 47) ->
         ListPlan("hours", "1h", tuple(stocks[:2])),
     )
     end = START + timedelta(days=n_days)
-    # A click just after a close, when the schedule uses all calls, and one in quiet time.
     middle = START.replace(hour=0) + timedelta(days=n_days // 2)
     outage = (middle, middle + timedelta(days=1))
     clicks = tuple(
@@ -67,8 +67,19 @@ def month_plan(n_days: int = N_DAYS, *, every: int = 1, n_invented: int = 47) ->
         for at in [START + timedelta(days=day, hours=hour, seconds=day * 37)]
         if not outage[0] <= at < outage[1]
     )
+    # While the first windows of all series are fetched, and all calls are in use.
+    at_first = tuple(
+        (START + timedelta(seconds=wait), _clicked(n_days, wait)) for wait in (6, 13, 20, 29)
+    )
     refusals = tuple(START + timedelta(days=day, hours=15.6) for day in range(3, n_days, 9))
-    return MonthPlan(START, end, lists, clicks, outage, refusals)
+    return MonthPlan(
+        START,
+        end,
+        lists,
+        tuple(sorted((*clicks, *at_first), key=itemgetter(0))),
+        outage,
+        refusals,
+    )
 
 
 def _clicked(day: int, number: int) -> DatasetKey:
