@@ -33,9 +33,10 @@ def series_of_archive(request: HttpRequest) -> HttpResponse:
     columns = series_list.COLUMNS
     sort = columns.sort_of(request)
     page = lists.page_of(
-        narrowed.rows().select_related("schedule"),
+        narrowed.rows(),
         order=columns.order_by(sort),
         number=lists.page_number(request.GET.get("page", "")),
+        related=("schedule",),
     )
     counts = series_list.Counts.of(page.rows)
     context = {
