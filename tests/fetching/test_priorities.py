@@ -16,7 +16,7 @@ from datasets.fetching.attempt import Attempt, GaveWay
 from datasets.fetching.call_log import FileLog, RedisLog, Window
 from datasets.models import Fetch
 from tests.support.factories import a_key
-from tests.support.stacks import Feed, Stack
+from tests.support.stacks import Feed, Stack, wait_until
 
 Priority = Fetch.Priority
 
@@ -197,8 +197,15 @@ def test_a_click_is_answered_within_one_call_while_thirty_scheduled_fetches_are_
     stack.start_worker(concurrency=2)
     interval_s = 1.25
 
+    def n_scheduled() -> int:
+        rows = stack.get("fetches", state="succeeded", page_size=100).json()["results"]
+        return sum(row["priority"] == "schedule" for row in rows)
+
     waits = []
     for number in range(3):
+        # The schedule has made a call since the last click: clicks alone wait for one another.
+        before = n_scheduled()
+        wait_until(lambda before=before: n_scheduled() > before, what="a scheduled fetch")
         reply = requests.get(
             f"{stack.url}/api/tv/ohlc?symbol=LOAD:CLICK{number}&n_bars=50",
             headers={"X-Requested-By": "page"},

@@ -81,6 +81,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-watchlist-detail": {"GET": READ, "PATCH": WATCH, "DELETE": WATCH},
     "api-watchlist-symbols": {"GET": READ, "POST": WATCH, "DELETE": WATCH},
     "api-watchlist-series": {"GET": READ},
+    "api-watchlist-budget": {"GET": READ},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},

@@ -68,6 +68,6 @@ def test_every_block_of_the_readme_works_one_after_the_other(service: Run, tmp_p
                 type_line(line, service, tmp_path)
                 typed.append(line.split(" ")[0])
 
-    assert typed.count(".venv/bin/python") == 5
+    assert typed.count(".venv/bin/python") == 7
     assert {"curl", "python"} <= set(typed)
     assert list((tmp_path / "backups").iterdir())
