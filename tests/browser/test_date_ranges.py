@@ -128,6 +128,7 @@ def test_without_dates_the_number_of_bars_counts_again(page: Page, archived: str
     assert "start" not in query_of(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_the_form_with_dates_fits_and_axe_finds_nothing_serious(

@@ -79,6 +79,7 @@ def test_staff_see_a_hint_and_open_the_incidents(page: Page, told: str) -> None:
     expect(page.get_by_text("HTTP 500")).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_the_page_of_incidents_fits_and_axe_finds_nothing_serious(

@@ -42,6 +42,7 @@ def test_a_person_makes_copies_and_revokes_a_token(
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_the_pages_about_people_fit_and_axe_finds_nothing_serious(

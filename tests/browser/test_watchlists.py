@@ -101,6 +101,7 @@ def test_a_symbol_of_the_chart_is_added_to_a_list(page: Page, site: str, followe
     expect_bars(page, "BINANCE:LTCUSDT")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_the_pages_of_watchlists_fit_and_axe_finds_nothing_serious(
