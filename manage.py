@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Commands that fetch, or plan fetches, for the service that runs on the folder.
+FETCHING = ("fetch", "watch", "backfill")
 
-def take_source_of_running_service() -> None:
-    """Set `TV_SOURCE` to the source of the service that runs on this folder, unless it is set."""
-    from tvproject.announcements import running_sources
+
+def take_feed_of_running_service() -> None:
+    """Set `TV_SOURCE` and the feed's addresses to those of the running service, unless set."""
+    from tvproject.announcements import running_feeds
     from tvproject.env import folders, read_settings
 
     base_dir = Path(__file__).resolve().parent
     settings = read_settings(base_dir)
     if os.environ.get("TV_SOURCE", "").strip() in ("", "auto"):
-        sources = running_sources(folders(settings, base_dir).state)
-        if len(sources) == 1:
-            os.environ["TV_SOURCE"] = sources.pop()
+        feeds = running_feeds(folders(settings, base_dir).state)
+        if len(feeds) == 1:
+            (source, variables) = feeds.popitem()
+            os.environ.update({**variables, "TV_SOURCE": source})
 
 
 @contextmanager
@@ -65,8 +69,8 @@ def main() -> None:
     from tvproject.env import SettingsError
 
     try:
-        if sys.argv[1:2] == ["fetch"]:
-            take_source_of_running_service()
+        if sys.argv[1:2] and sys.argv[1] in FETCHING:
+            take_feed_of_running_service()
         settings.DEBUG  # noqa: B018 - loads the settings
     except SettingsError as error:
         sys.exit(str(error))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,8 @@ class Announcement:
             os.close(self._locked)
             self._locked = None
 
-    def publish(self, source: str) -> None:
-        """Announce the service's source in place of an earlier one."""
+    def publish(self, source: str, variables: Mapping[str, str] | None = None) -> None:
+        """Announce the service's source, and the variables that lead to its feed, in place of earlier ones."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{uuid4().hex}.draft")
         # `os.open` makes the descriptor non-inheritable, so the lock ends with this process.
@@ -48,7 +49,10 @@ class Announcement:
         try:
             # Locked before the rename: a reader must never find the named file unlocked.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.write(descriptor, json.dumps({"source": source}).encode())
+            os.write(
+                descriptor,
+                json.dumps({"source": source, "variables": dict(variables or {})}).encode(),
+            )
             draft.replace(self._path)
         except OSError:
             draft.unlink(missing_ok=True)
@@ -61,11 +65,18 @@ class Announcement:
 
 def running_sources(state: Path) -> set[str]:
     """Return the sources of the services that run on the state folder."""
-    found = set()
+    return set(running_feeds(state))
+
+
+def running_feeds(state: Path) -> dict[str, dict[str, str]]:
+    """Return for each source of the running services the variables that lead to its feed."""
+    found = {}
     for path in state.glob(f"{_FOLDER}/*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             if _is_locked(path):
-                found.add(str(json.loads(path.read_text())["source"]))
+                told = json.loads(path.read_text())
+                source = str(told["source"])
+                found[source] = dict(told.get("variables", {}))
     return found
 
 

@@ -92,7 +92,7 @@ def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announ
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
     # After the web server: starting both together takes twice as long on a small machine.
     crew.keep(lambda: Process("worker", *_WORKER, env=feed.env))
-    announcement.publish(feed.source)
+    announcement.publish(feed.source, feed.env)
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
     again = "\n       TradingView is tried again every minute." if feed.is_makeshift else ""
     show(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,15 +198,17 @@ def test_a_click_is_answered_within_one_call_while_thirty_scheduled_fetches_are_
     stack.start_worker(concurrency=2)
     interval_s = 1.25
 
-    def n_scheduled() -> int:
+    def scheduled_done() -> int:
         rows = stack.get("fetches", state="succeeded", page_size=100).json()["results"]
         return sum(row["priority"] == "schedule" for row in rows)
+
+    def one_more_than(before: int) -> bool:
+        return scheduled_done() > before
 
     waits = []
     for number in range(3):
         # The schedule has made a call since the last click: clicks alone wait for one another.
-        before = n_scheduled()
-        wait_until(lambda before=before: n_scheduled() > before, what="a scheduled fetch")
+        wait_until(partial(one_more_than, scheduled_done()), what="a scheduled fetch")
         reply = requests.get(
             f"{stack.url}/api/tv/ohlc?symbol=LOAD:CLICK{number}&n_bars=50",
             headers={"X-Requested-By": "page"},

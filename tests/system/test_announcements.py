@@ -75,13 +75,31 @@ def test_manage_fetch_takes_the_source_of_the_service_that_runs_on_the_folder(
         stack.stop()
 
 
+def test_manage_watch_searches_the_feed_of_the_service_that_runs_on_the_folder(
+    tmp_path: Path, clean_feed: Feed
+) -> None:
+    stack = Stack(tmp_path, clean_feed)
+    addresses = {name: stack.env[name] for name in ("TV_WS_URL", "TV_SITE_URL", "TV_SEARCH_URL")}
+    unset = dict.fromkeys(["TV_SOURCE", *addresses], "")
+    with Announcement(tmp_path / "outputs/state", 8000) as announcement:
+        announcement.publish("sample", addresses)
+        wrong = stack.manage("watch", "add", "mine", "NASDAQ:NOSUCH", check=False, **unset)
+        right = stack.manage("watch", "add", "mine", "NASDAQ:AAPL", check=True, **unset)
+        listed = stack.manage("watch", "list", "mine", "--json", check=True, **unset)
+
+    assert wrong.returncode == 1
+    assert "NASDAQ:NOSUCH is not in TradingView's symbol search" in wrong.stderr
+    assert "Not checked" not in right.stderr + right.stdout
+    assert "AAPL" in listed.stdout
+
+
 @pytest.mark.parametrize(("given", "found"), [("tradingview", "tradingview"), ("auto", "sample")])
 def test_a_source_that_is_named_wins_over_the_running_services(
     tmp_path: Path, given: str, found: str
 ) -> None:
     code = (
         "import sys; sys.argv = ['manage.py', 'fetch']; import manage, os;"
-        "manage.take_source_of_running_service(); print(os.environ['TV_SOURCE'])"
+        "manage.take_feed_of_running_service(); print(os.environ['TV_SOURCE'])"
     )
     env = os.environ | {"OUTPUTS_URL": str(tmp_path), "TV_SOURCE": given}
     with Announcement(tmp_path / "state", 8000) as announcement:
