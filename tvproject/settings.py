@@ -301,6 +301,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "DatasetState": "datasets.models.Dataset.State",
         "FetchState": "datasets.models.Fetch.State",
+        "FreshnessState": "datasets.watchlists.freshness.FreshnessState",
     },
 }
 

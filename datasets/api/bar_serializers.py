@@ -180,7 +180,7 @@ class SeriesGapReportSerializer(GapReportSerializer):
 class FreshnessSerializer(serializers.Serializer[Freshness]):
     """How fresh the bars of a series are at the time of the reply."""
 
-    state = serializers.ChoiceField(choices=[(each.value, each.value) for each in FreshnessState])
+    state = serializers.ChoiceField(choices=FreshnessState.choices)
     lag_bars = serializers.IntegerField(
         allow_null=True, help_text="Closed bars that are not held; null for unknown hours."
     )

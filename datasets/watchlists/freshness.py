@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
+
+from django.db.models import TextChoices
 
 from datasets.bars import IMPORTED
 from datasets.calendars import Calendar, find_lag, next_opening
@@ -17,7 +18,7 @@ from datasets.catalog.holdings import holding_of
 from datasets.models import Dataset, Schedule, Series
 
 
-class FreshnessState(StrEnum):
+class FreshnessState(TextChoices):
     """Whether the bars of a series are up to date, and what keeps them from it."""
 
     CURRENT = "current"

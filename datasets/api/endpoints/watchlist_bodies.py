@@ -127,7 +127,7 @@ class SeriesStateSerializer(serializers.Serializer[Any]):
     series = serializers.IntegerField(allow_null=True, help_text="Null until it has bars.")
     count = serializers.IntegerField(help_text="Bars held.")
     n_holes = serializers.IntegerField()
-    state = serializers.ChoiceField([state.value for state in FreshnessState])
+    state = serializers.ChoiceField(choices=FreshnessState.choices)
     lag_bars = serializers.IntegerField(
         allow_null=True, help_text="Closed bars that are not held; null where that is not known."
     )
