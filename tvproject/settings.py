@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from corsheaders.defaults import default_headers
-
 from tvproject import log_format
+from tvproject.api_settings import (  # noqa: F401 - Django reads them here
+    CORS_ALLOW_HEADERS,
+    CORS_EXPOSE_HEADERS,
+    REST_FRAMEWORK,
+)
 from tvproject.backends import cache, database
 from tvproject.env import SettingsError, folders, read_settings
 from tvproject.privacy import make_private
@@ -219,19 +222,6 @@ WHITENOISE_USE_FINDERS = DEBUG or not any(STATIC_ROOT.iterdir())
 
 # --- API ---------------------------------------------------------------------------------
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "datasets.api.authentication.ApiAuthentication",
-    ],
-    "DEFAULT_THROTTLE_CLASSES": ["datasets.api.throttling.ReadThrottle"],
-    "DEFAULT_PARSER_CLASSES": ["datasets.api.parsers.BoundedJSONParser"],
-    "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "datasets.api.schema.DocumentedSchema",
-    "EXCEPTION_HANDLER": "datasets.api.exceptions.problem_response",
-    "URL_FORMAT_OVERRIDE": None,
-    "NON_FIELD_ERRORS_KEY": "request",
-}
 API_ACCESS: str = ENV["API_ACCESS"]
 API_READS_PER_MINUTE: int = ENV["API_READS_PER_MINUTE"]
 API_FETCHES_PER_MINUTE: int = ENV["API_FETCHES_PER_MINUTE"]
@@ -245,18 +235,6 @@ X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 # Pages of other hosts may call the API with a token, but never with a user's session.
 CORS_ALLOWED_ORIGINS: list[str] = ENV["CORS_ALLOWED_ORIGINS"]
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range"]
-CORS_EXPOSE_HEADERS = [
-    "Cache-Status",
-    "Content-Disposition",
-    "Content-Range",
-    "Covers-Start",
-    "ETag",
-    "Held-From",
-    "Held-Through",
-    "Location",
-    "Retry-After",
-]
 if CORS_ALLOWED_ORIGINS:
     # Near the top, so that error replies carry the CORS headers too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")

@@ -29,7 +29,7 @@ from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreError, StoreFailed
 from datasets.fetching import credentials, fetch_queue, leases, throttle
-from datasets.fetching.leases import Lease
+from datasets.fetching.leases import GaveWay, Lease, LeaseLost
 from datasets.models import Fetch, database
 
 if TYPE_CHECKING:
@@ -37,18 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Shortest time between two updates of the row's number of bars.
+# Shortest time between two updates of the row's number of bars, and smallest change of a wait.
 _PROGRESS_S = 0.5
-# Smallest change of a wait, or of the instant at which the wait ends, that updates the row.
 _CHANGED = timedelta(seconds=1)
-
-
-class LeaseLost(Exception):
-    """Another worker has taken the fetch over; this attempt must not write any more."""
-
-
-class GaveWay(Exception):
-    """The attempt has called nothing, and its fetch is queued again: a better fetch can begin."""
 
 
 def run_fetch(fetch_id: int) -> bool:
@@ -108,7 +99,7 @@ class Attempt:
         try:
             require_folder(key.source)
             if self.fetch.attempts > 1:
-                # The attempt before can have died after the archive had its bars and before the rows did.
+                # The last attempt can have died between the archive and the rows.
                 recover_series(SeriesKey.of(key))
             started, waited_ms = time.monotonic(), self.fetch.waited_ms
             fetched, n_asked = self.fetch_window(key)

@@ -49,6 +49,14 @@ _EXTEND = f"""
 """
 
 
+class LeaseLost(Exception):
+    """Another worker has taken the fetch over; this attempt must not write any more."""
+
+
+class GaveWay(Exception):
+    """The attempt has called nothing, and its fetch is queued again: a better fetch can begin."""
+
+
 class Lease:
     """One attempt's claim on the row of its fetch; renewed in the background inside the `with` block."""
 

@@ -21,7 +21,7 @@ from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
 from datasets.errors import FetchError, StoreFailed, StoreUnavailable
 from datasets.fetching import fetch_queue, workers
-from datasets.fetching.attempt import GaveWay
+from datasets.fetching.leases import GaveWay
 from datasets.fetching.schedule import sweep_schedules
 from datasets.fetching.wake_up import Waker
 from datasets.watchlists import update_schedules

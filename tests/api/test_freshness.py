@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -49,13 +49,7 @@ def test_two_hundred_series_are_listed_with_as_many_queries_as_one(client: Clien
         return len(captured)
 
     queries(1)
-    started = time.process_time()
-    n_queries = queries(200)
-    took_s = time.process_time() - started
-
-    assert n_queries == queries(1)
-    # 60 ms on an idle machine, beside the rest of the list.
-    assert took_s < 2
+    assert queries(200) == queries(1)
 
 
 def test_a_series_says_how_far_behind_it_is_and_when_its_next_fetch_comes(client: Client) -> None:
@@ -113,6 +107,9 @@ def test_a_reply_of_a_closed_market_says_until_when(
 
     assert (reply["Freshness"], reply["Lag-Bars"]) == ("closed", "0")
     assert reply["Market-Opens-At"] == "2025-01-13T14:30:00Z"
+    # Pages of other origins may read what the service's own page reads.
+    told = {"Freshness", "Lag-Bars", "Expected-Through", "Market-Opens-At"}
+    assert told <= set(settings.CORS_EXPOSE_HEADERS)
 
 
 def test_a_reply_without_trading_hours_invents_no_lag(

@@ -13,8 +13,9 @@ import requests
 
 from datasets import errors
 from datasets.fetching import fetch_queue, leases, throttle
-from datasets.fetching.attempt import Attempt, GaveWay
+from datasets.fetching.attempt import Attempt
 from datasets.fetching.call_log import FileLog, RedisLog, Window
+from datasets.fetching.leases import GaveWay
 from datasets.models import Fetch
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, Stack, wait_until
@@ -189,6 +190,7 @@ for number in range(30):
 """
 
 
+@pytest.mark.slow
 def test_a_click_is_answered_within_one_call_while_thirty_scheduled_fetches_are_queued(
     paced_stack: Stack,
 ) -> None:

@@ -166,6 +166,7 @@ def test_one_hash_runs_at_a_time_and_the_others_are_told_to_come_back(
 # --- through the web server --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_crowd_before_the_pages_is_answered_and_so_are_the_health_checks(
     feed: Feed, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

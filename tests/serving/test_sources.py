@@ -122,6 +122,7 @@ def test_the_admin_refuses_to_refresh_a_dataset_of_another_source(
     assert not Fetch.objects.exists()
 
 
+@pytest.mark.slow
 def test_two_services_of_different_sources_on_one_folder_make_their_own_fetches(
     tmp_path: Path, clean_feed: Feed
 ) -> None:

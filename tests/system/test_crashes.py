@@ -283,6 +283,7 @@ def test_a_full_or_read_only_disk_is_store_failed_and_the_old_dataset_is_served_
     }
 
 
+@pytest.mark.slow
 def test_where_the_catalogs_disk_is_full_too_bars_are_served_and_the_fetch_is_done_later(
     frozen_feed: Feed, tmp_path: Path
 ) -> None:

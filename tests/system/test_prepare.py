@@ -29,6 +29,7 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, said + complaint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_of_three_services_that_start_at_once_one_prepares(
     request: pytest.FixtureRequest, stack: Stack, kind: str

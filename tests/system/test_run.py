@@ -269,6 +269,7 @@ def test_sigterm_during_the_start_leaves_nothing(start: StartRun) -> None:
     assert run.processes() == []
 
 
+@pytest.mark.slow
 @needs_proc
 def test_a_worker_that_dies_is_started_again_and_one_that_always_dies_ends_the_run(
     start: StartRun,
