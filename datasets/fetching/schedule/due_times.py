@@ -78,7 +78,7 @@ def lag_of(schedule: Schedule) -> int:
 
 
 def back_off(schedule: Schedule, failures: int) -> timedelta:
-    """Return the pause after so many failures in a row: doubled each time, at most 24 h, and spread."""
+    """Return the pause after `failures` failures in a row: doubled each time, at most 24 h, and spread."""
     pause: timedelta = min(FIRST_BACK_OFF * (1 << min(failures - 1, 16)), LONGEST_BACK_OFF)
     # Series that failed together must not come back together.
     return pause * (1 - _SPREAD_PART * jitter_of(schedule.series_key))
