@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import MiddlewareNotUsed, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from datasets import log_context
 from datasets.models import database
+from datasets.monitoring.reply_counts import replies
 from datasets.serving.permissions import Scope, strangers_may
 from datasets.serving.trust import distrust_all
 
@@ -35,6 +39,44 @@ _PAGE_POLICY = "; ".join(
     ]
 )
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def identify_request(respond: Respond) -> Respond:
+    """Give the request an id, the client's own where it is safe; logs and the reply carry it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request_id = log_context.safe_id(request.META.get("HTTP_X_REQUEST_ID", ""))
+        with log_context.with_ids(request_id):
+            response = respond(request)
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+    return middleware
+
+
+def count_replies(respond: Respond) -> Respond:
+    """Count replies and their times for `/metrics`; left out where no setting turns `/metrics` on."""
+    if not (settings.METRICS_TOKEN or settings.METRICS_NETWORKS):
+        raise MiddlewareNotUsed
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = respond(request)
+        cache = response.headers.get("Cache-Status", "")
+        bars = ("hit" if cache.endswith("hit") else "miss") if cache else ""
+        seconds = time.perf_counter() - began
+        replies.count(_kind_of(request.path), response.status_code, seconds, bars)
+        return response
+
+    return middleware
+
+
+def _kind_of(path: str) -> str:
+    if path.startswith("/api/"):
+        return "bars" if path == "/api/tv/ohlc" else "api"
+    if path in ("/healthz", "/readyz", "/metrics"):
+        return "probe"
+    return "static" if path.startswith(settings.STATIC_URL) else "page"
 
 
 def content_security_policy(respond: Respond) -> Respond:

@@ -11,6 +11,8 @@ from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
 from datasets.views import dataset_pages, fetch_pages
 from datasets.views.incidents import incident_page
+from datasets.views.operating.metrics_page import metrics
+from datasets.views.operating.status_page import service_status
 from datasets.views.people import account_page, audit_page
 from datasets.views.series import series_pages
 from datasets.views.sign_in_forms import SignInForm
@@ -48,12 +50,14 @@ urlpatterns = [
     path("watchlists/<int:pk>/symbols.txt", watchlist_pages.watchlist_file, name="watchlist-file"),
     path("fetches/", fetch_pages.fetches, name="fetches"),
     path("incidents/", incident_page.incidents, name="incidents"),
+    path("status/", service_status, name="status"),
     path("account/", account_page.account, name="account"),
     path("audit/", audit_page.audit, name="audit"),
     path("login/", login, name="login"),
     path("logout/", LogoutView.as_view(next_page="chart"), name="logout"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/schema/", SchemaView.as_view(), name="api-schema"),
     path("api/docs/", docs, name="api-docs"),
     path("api/docs/errors", error_reference, name="api-errors"),

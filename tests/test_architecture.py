@@ -17,6 +17,7 @@ PACKAGES = [
     "errors",
     "lru_cache",
     "outages",
+    "log_context",
     "bars",
     "calendars",
     "storage",
@@ -31,6 +32,7 @@ PACKAGES = [
     "fetching",
     "incidents",
     "serving",
+    "monitoring",
     "api",
     "views",
     "admin",
@@ -49,6 +51,7 @@ EDGES = {
     "websocket": {"tradingview"},
     "requests": {"tradingview", "research", "storage", "incidents"},
     "celery": {"fetching", "incidents"},
+    "prometheus_client": {"monitoring", "views"},
     "exchange_calendars": {"calendars"},
     "rest_framework": {"api", "urls"},
 }

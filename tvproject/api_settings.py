@@ -1,4 +1,6 @@
-"""Settings of the API that no variable changes: Django REST framework, and the headers for other origins."""
+"""Settings of the API that no variable changes: Django REST framework, its documentation, headers for other origins."""
+
+from typing import Any
 
 from corsheaders.defaults import default_headers
 
@@ -15,7 +17,7 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     "NON_FIELD_ERRORS_KEY": "request",
 }
-CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-none-match", "if-range", "range", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "Cache-Status",
     "Content-Disposition",
@@ -30,4 +32,28 @@ CORS_EXPOSE_HEADERS = [
     "Location",
     "Market-Opens-At",
     "Retry-After",
+    "X-Request-Id",
 ]
+
+
+def api_documentation(version: str) -> dict[str, Any]:
+    """Return the settings of the schema and of the pages that show it."""
+    return {
+        "TITLE": "TradingView dataset service",
+        "DESCRIPTION": (
+            "TradingView bars, fetched once and kept. Times are ISO 8601 in UTC and mark a bar's opening instant. "
+            "Errors are RFC 9457 problem+json with a stable `code`."
+        ),
+        "VERSION": version,
+        "SERVE_INCLUDE_SCHEMA": False,
+        "SERVE_PERMISSIONS": ["datasets.api.access.ApiAccess"],
+        "SCHEMA_PATH_PREFIX": "/api/tv",
+        # The documentation's scripts come from an installed package, not from another host.
+        "SWAGGER_UI_DIST": "SIDECAR",
+        "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+        "ENUM_NAME_OVERRIDES": {
+            "DatasetState": "datasets.models.Dataset.State",
+            "FetchState": "datasets.models.Fetch.State",
+            "FreshnessState": "datasets.watchlists.freshness.FreshnessState",
+        },
+    }

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -102,6 +103,20 @@ def _origins(text: str) -> list[str]:
     return [_origin(name) for name in _names(text)]
 
 
+def _long_secret(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{16,}", text):
+        raise ValueError(text)
+    return text
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    networks = [ip_network(name) for name in _names(text)]
+    # A client of IPv6 counts as its network of 64 bits, so a longer one would contain no client.
+    if any(network.version == 6 and network.prefixlen > 64 for network in networks):
+        raise ValueError(text)
+    return networks
+
+
 def _prefix(text: str) -> str:
     if not re.fullmatch(r"/[\w./-]+/", text):
         raise ValueError(text)
@@ -180,6 +195,12 @@ SETTINGS = {
         Setting("WEB_CACHE_MB", _whole(1, 65536), 64, "a whole number from 1 to 65536"),
         Setting("WEB_CACHE_DISK_MB", _whole(0, 1048576), 1024, "a whole number from 0 (none) to 1048576"),
         Setting("WORKER_PROCESSES", _whole(1, 64), 2, "a whole number from 1 to 64"),
+        Setting("METRICS_TOKEN", _long_secret, "", "sixteen or more characters without spaces", is_secret=True),
+        Setting("METRICS_NETWORKS", _networks, [], "networks such as 10.0.0.0/8, separated by commas; of IPv6 at most 64 bits long"),
+        Setting("TIDY_AFTER_DAYS", _whole(0, 36500), 0, "whole days from 1 to 36500, 0 for never"),
+        Setting("PRUNE_UNUSED_AFTER_DAYS", _whole(0, 36500), 0, "whole days from 1 to 36500, 0 for never"),
+        Setting("PRUNE_OVER_MB", _whole(0, 10**9), 0, "a whole number from 0 (no limit) to 1000000000"),
+        Setting("LOG_FORMAT", _choice("text", "json"), "text", "text or json"),
         Setting("ADMIN_PASSWORD", _text, "", "the first admin's password", is_secret=True),
     ]
 }  # fmt: skip

@@ -1,10 +1,10 @@
-"""Django's `LOGGING`: one line a message on the console, without secrets."""
+"""Django's `LOGGING`: one line a message on the console, as text or as JSON, without secrets."""
 
 from __future__ import annotations
 
 from typing import Any
 
-CONFIGURATION: dict[str, Any] = {
+_CONFIGURATION: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -12,7 +12,8 @@ CONFIGURATION: dict[str, Any] = {
             "()": "tvproject.secrecy.LineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "tvproject.secrecy.JsonFormatter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "filters": {
@@ -34,3 +35,10 @@ CONFIGURATION: dict[str, Any] = {
         "kombu": {"level": "ERROR"},
     },
 }
+
+
+def configuration(log_format: str) -> dict[str, Any]:
+    """Return `LOGGING` for a value of the setting `LOG_FORMAT`: `text` or `json`."""
+    formatter = "json" if log_format == "json" else "line"
+    console = {**_CONFIGURATION["handlers"]["console"], "formatter": formatter}
+    return {**_CONFIGURATION, "handlers": {"console": console}}

@@ -12,6 +12,7 @@ from tvproject.api_settings import (  # noqa: F401 - Django reads them here
     CORS_ALLOW_HEADERS,
     CORS_EXPOSE_HEADERS,
     REST_FRAMEWORK,
+    api_documentation,
 )
 from tvproject.backends import cache, database
 from tvproject.env import SettingsError, folders, read_settings
@@ -54,7 +55,7 @@ _is_https = _site.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _is_https
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _is_https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _is_https else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 # HSTS must not cover other names of the same domain: they may not serve https.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
@@ -96,6 +97,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "datasets.middleware.identify_request",
+    "datasets.middleware.count_replies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "datasets.api.reply_pieces.send_in_pieces",
@@ -236,8 +239,8 @@ X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 CORS_ALLOWED_ORIGINS: list[str] = ENV["CORS_ALLOWED_ORIGINS"]
 CORS_URLS_REGEX = r"^/api/"
 if CORS_ALLOWED_ORIGINS:
-    # Near the top, so that error replies carry the CORS headers too.
-    MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
+    # Near the top, so that error replies have the CORS headers too; below the request's id, which they have as well.
+    MIDDLEWARE.insert(3, "corsheaders.middleware.CorsMiddleware")
 WEB_TRUST_MS: int = ENV["WEB_TRUST_MS"]
 WEB_THREADS: int = ENV["WEB_THREADS"]
 WEB_READER_TIMEOUT_S: int = ENV["WEB_READER_TIMEOUT_S"]
@@ -263,25 +266,7 @@ EMAIL_USE_SSL = ENV["EMAIL_SECURITY"] == "tls"
 EMAIL_TIMEOUT = 10  # seconds of silence
 DEFAULT_FROM_EMAIL: str = ENV["EMAIL_FROM"]
 
-SPECTACULAR_SETTINGS = {
-    "TITLE": "TradingView dataset service",
-    "DESCRIPTION": (
-        "TradingView bars, fetched once and kept. Times are ISO 8601 in UTC and mark a bar's opening instant. "
-        "Errors are RFC 9457 problem+json with a stable `code`."
-    ),
-    "VERSION": VERSION,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["datasets.api.access.ApiAccess"],
-    "SCHEMA_PATH_PREFIX": "/api/tv",
-    # The documentation's scripts come from an installed package, not from another host.
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {
-        "DatasetState": "datasets.models.Dataset.State",
-        "FetchState": "datasets.models.Fetch.State",
-        "FreshnessState": "datasets.watchlists.freshness.FreshnessState",
-    },
-}
+SPECTACULAR_SETTINGS = api_documentation(VERSION)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
@@ -292,6 +277,14 @@ LOGIN_REDIRECT_URL = "chart"
 LOGOUT_REDIRECT_URL = "chart"
 CSRF_FAILURE_VIEW = "datasets.views.error_pages.csrf_failure"
 
+# --- Operating ---------------------------------------------------------------------------
+
+METRICS_TOKEN: str = ENV["METRICS_TOKEN"]
+METRICS_NETWORKS: list[Any] = ENV["METRICS_NETWORKS"]
+TIDY_AFTER_DAYS: int = ENV["TIDY_AFTER_DAYS"]
+PRUNE_UNUSED_AFTER_DAYS: int = ENV["PRUNE_UNUSED_AFTER_DAYS"]
+PRUNE_OVER_MB: int = ENV["PRUNE_OVER_MB"]
+
 # --- Logging -----------------------------------------------------------------------------
 
-LOGGING = log_format.CONFIGURATION
+LOGGING = log_format.configuration(ENV["LOG_FORMAT"])

@@ -20,6 +20,7 @@ from django.db import Error, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from datasets import log_context
 from datasets.archive.arrivals import prepared_arrival
 from datasets.archive.fetch_windows import leaves_hole, window_of
 from datasets.archive.following.recovery import recover_series
@@ -53,6 +54,13 @@ def run_fetch(fetch_id: int) -> bool:
     if claimed is None:
         return False
     fetch, lease = claimed
+    with log_context.with_ids(fetch.request_id, fetch_id):
+        return _run(fetch, lease)
+
+
+def _run(fetch: Fetch, lease: Lease) -> bool:
+    """Run the attempt, and log its end where it failed; otherwise as `run_fetch`."""
+    fetch_id = fetch.pk
     try:
         with lease:
             Attempt(fetch, lease).run()

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
+from datasets import log_context
 from datasets.bars import DatasetKey
 from datasets.errors import FetchError, QueueFull, StoreFailed, TooManyRequests, WorkerLost
 from datasets.fetching import fetch_quotas, leases
@@ -61,6 +62,7 @@ def open_fetch(
         with suppress(IntegrityError), transaction.atomic():
             fetch_quotas.count(by)
             values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by, priority)}
+            values["request_id"] = log_context.request_id()
             return Fetch.objects.create(**key.as_dict(), **values, priority=priority), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 

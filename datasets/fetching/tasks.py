@@ -20,7 +20,7 @@ from datasets import fetching
 from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
 from datasets.errors import FetchError, StoreFailed, StoreUnavailable
-from datasets.fetching import fetch_queue, workers
+from datasets.fetching import fetch_queue, retention_policy, workers
 from datasets.fetching.leases import GaveWay
 from datasets.fetching.schedule import sweep_schedules
 from datasets.fetching.wake_up import Waker
@@ -136,6 +136,7 @@ class Sweeper(bootsteps.StartStopStep):
     _SCHEDULES_EVERY_S = 2.0
     # Corrects the schedules after a change of TV_SOURCE, and links those of series that others fetched.
     _PLANNED_EVERY_S = 600.0
+    _RETENTION_EVERY_S = 3600.0
 
     def start(self, parent: Any) -> None:
         """Start the sweep, which first removes the traces of dead workers; `parent` is Celery's worker."""
@@ -146,6 +147,8 @@ class Sweeper(bootsteps.StartStopStep):
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
         self._catalog_looked = self._swept = self._planned = float("-inf")
+        # A minute after the start, so that the fetches that wait begin first.
+        self._retained = time.monotonic() - self._RETENTION_EVERY_S + 60
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
         self._thread.start()
@@ -170,6 +173,7 @@ class Sweeper(bootsteps.StartStopStep):
                 if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:
                     self._catalog_looked = time.monotonic()
                     catalog_table.write_if_changed()
+                self._apply_retention()
             except (StoreFailed, StoreUnavailable) as error:
                 logger.warning("the table of the catalog was not written: %s", error)
             except Error as error:
@@ -181,6 +185,17 @@ class Sweeper(bootsteps.StartStopStep):
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()
+
+    def _apply_retention(self) -> None:
+        """Begin once an hour to delete what the retention policy names, in a thread of its own.
+
+        Large deletions take minutes, in which the sweep has to go on.
+        """
+        is_time = time.monotonic() >= self._retained + self._RETENTION_EVERY_S
+        if not (is_time and retention_policy.is_on()):
+            return
+        self._retained = time.monotonic()
+        threading.Thread(target=_delete_old, name="retention", daemon=True).start()
 
     def _sweep_schedules(self) -> None:
         """Open the fetches of the watchlists' series that are due; the queue is read right after."""
@@ -207,6 +222,18 @@ class Sweeper(bootsteps.StartStopStep):
         except Exception:
             # Without this catch the thread would end before its first sweep.
             logger.exception("the traces of dead workers were not removed")
+
+
+def _delete_old() -> None:
+    """Delete what the retention policy names; the next hour's run continues after an error."""
+    try:
+        removed = retention_policy.apply()
+        if removed:
+            logger.info("the retention policy deleted %s", removed)
+    except (Error, StoreFailed, StoreUnavailable) as error:
+        logger.warning("the retention policy was not applied: %s", error)
+    finally:
+        close_old_connections()
 
 
 def _fetch_next_in_pool() -> None:

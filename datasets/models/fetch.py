@@ -78,6 +78,12 @@ class Fetch(KeyedModel):
     requested_via = models.CharField(
         max_length=16, help_text="api, page, admin, command or schedule."
     )
+    request_id = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Id of the request that opened the fetch, as in the logs.",
+    )
     requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
     priority = models.PositiveSmallIntegerField(
         choices=Priority.choices,
@@ -128,6 +134,8 @@ class Fetch(KeyedModel):
             models.Index(fields=["state", "priority", "turn", "id"], name="fetch_state_priority"),
             models.Index(fields=["state", "turn", "id"], name="fetch_state_turn"),
             models.Index(fields=["state", "requested_by", "turn"], name="fetch_state_client"),
+            # For the numbers of the last hour.
+            models.Index(fields=["finished_at"], name="fetch_finished"),
         ]
 
     @property

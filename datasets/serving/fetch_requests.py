@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from datasets import errors
+from datasets import errors, log_context
 from datasets.bars import DatasetKey
 from datasets.catalog import outputs
 from datasets.errors import DatasetsError, InvalidRequest, Refused, StoreError
@@ -34,6 +34,7 @@ def join_or_start(request: BarsRequest, *, via: str, by: str) -> Answer | Fetch:
                 return found
         if is_new:
             transaction.on_commit(lambda: tasks.enqueue(fetch.pk))
+    log_context.note_fetch(fetch.pk)
     return fetch
 
 

@@ -59,7 +59,7 @@ def fetches(request: HttpRequest) -> HttpResponse:
     may_cancel = Caller.of(request).may(Need(Scope.FETCH))
     if request.method == "POST":
         if "end_cool_down" in request.POST:
-            return _end_cool_down(request)
+            return end_cool_down(request)
         if not may_cancel:
             raise PermissionDenied
         return _cancel(request)
@@ -140,7 +140,8 @@ def _cool_down_in_words() -> Outcome | None:
     )
 
 
-def _end_cool_down(request: HttpRequest) -> HttpResponse:
+def end_cool_down(request: HttpRequest) -> HttpResponse:
+    """End the cool-down for the person who pressed the button, and show the same page again."""
     if not is_allowed(request.user, MAY_FETCH_AGAIN):
         raise PermissionDenied
     interventions.end_cool_down(by=request.user.get_username(), via="page")

@@ -103,12 +103,15 @@ TABLE: dict[str, dict[str, Who]] = {
     "watchlist-symbol": {"GET": SUPERUSERS, "POST": SUPERUSERS},
     "fetches": {"GET": PAGE, "POST": PAGE},
     "incidents": {"GET": PAGE},
+    "status": {"GET": PAGE, "POST": FETCH_ON_PAGE},
     "account": {"GET": OWN_PAGE, "POST": OWN_PAGE},
     "audit": {"GET": SUPERUSERS},
     "login": {"GET": ALWAYS, "POST": ALWAYS},
     "logout": {"POST": PAGE},
     "healthz": {"GET": ALWAYS},
     "readyz": {"GET": ALWAYS},
+    # Its own rules are in tests/monitoring/.
+    "metrics": {"GET": ALWAYS},
 }  # fmt: skip
 # Views that answer every method alike, and tell or change nothing by it.
 ANY_METHOD = {"chart", "healthz", "readyz", "api-errors", "login", "logout"}

@@ -129,6 +129,7 @@ def test_a_secret_can_come_from_a_file(read: Read, tmp_path: Path, name: str) ->
     value = {
         "DATABASE_URL": "sqlite:///hunter2",
         "INCIDENT_WEBHOOK_URL": "https://alerts.example.com/hunter2",
+        "METRICS_TOKEN": "hunter2-hunter2-hunter2",
     }.get(name, value)
     (tmp_path / "secret").write_text(f"{value}\n")
 

@@ -10,11 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from datasets.catalog import outputs
 from datasets.errors import StoreFailed
-from datasets.fetching import fetch_queue
+from datasets.fetching import retention_policy
 from datasets.management.console import read_age
-from datasets.models import AuditEntry, Incident, IncidentMessage, database
 
 
 class Command(BaseCommand):
@@ -33,34 +31,24 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         before, is_dry = timezone.now() - options["older_than"], options["dry_run"]
-        store = outputs.get_store()
         try:
-            n_fetches = fetch_queue.delete_ended(before, dry_run=is_dry)
-            n_entries = database.delete_in_steps(
-                AuditEntry.objects.filter(at__lt=before), dry_run=is_dry
-            )
-            n_incidents = database.delete_in_steps(
-                Incident.objects.filter(closed_at__lt=before), dry_run=is_dry
-            )
-            n_files, n_bytes = store.purge_removed(before, dry_run=is_dry)
+            removed = retention_policy.tidy(before, dry_run=is_dry)
         except StoreFailed as error:
             raise CommandError(str(error)) from error
         if not is_dry:
-            # Messages are of no use without their incidents.
-            IncidentMessage.objects.filter(incidents=None).delete()
             call_command("clearsessions")
         if options["json"]:
             found = {
-                "fetches": n_fetches,
-                "audit_entries": n_entries,
-                "incidents": n_incidents,
-                "files": n_files,
-                "bytes": n_bytes,
+                "fetches": removed.fetches,
+                "audit_entries": removed.audit_entries,
+                "incidents": removed.incidents,
+                "files": removed.files,
+                "bytes": removed.files_bytes,
                 "dry_run": is_dry,
             }
             self.stdout.write(json.dumps(found))
             return
         verb = "would be deleted" if is_dry else "deleted"
         self.stdout.write(
-            f"{n_fetches} ended fetches, {n_entries} audit entries, {n_incidents} incidents and {n_files} files set aside ({n_bytes} bytes) {verb}."
+            f"{removed.fetches} ended fetches, {removed.audit_entries} audit entries, {removed.incidents} incidents and {removed.files} files set aside ({removed.files_bytes} bytes) {verb}."
         )

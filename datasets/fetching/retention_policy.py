@@ -1,0 +1,96 @@
+"""The retention policy of the settings: old history and unused datasets, which the workers delete."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from datasets import catalog
+from datasets.catalog import outputs
+from datasets.fetching import fetch_queue
+from datasets.models import AuditEntry, Dataset, Incident, IncidentMessage, database
+
+_MB = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Numbers of what the policy deletes; sizes are in bytes."""
+
+    fetches: int = 0
+    audit_entries: int = 0
+    incidents: int = 0
+    files: int = 0
+    files_bytes: int = 0
+    datasets: int = 0
+    datasets_bytes: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the numbers by their names."""
+        return asdict(self)
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fetches} ended fetches, {self.audit_entries} audit entries, {self.incidents} incidents, {self.files} files set aside "
+            f"({self.files_bytes} bytes) and {self.datasets} datasets ({self.datasets_bytes} bytes)"
+        )
+
+
+def is_on() -> bool:
+    """Return whether a setting turns the policy on."""
+    return bool(
+        settings.TIDY_AFTER_DAYS or settings.PRUNE_UNUSED_AFTER_DAYS or settings.PRUNE_OVER_MB
+    )
+
+
+def plan() -> Removal:
+    """Return what the policy would delete now. Raises `StoreFailed`."""
+    return _apply(dry_run=True)
+
+
+def apply() -> Removal:
+    """Delete what the policy names, and return what was deleted; may run in several workers at once.
+
+    Pinned datasets and archives stay. Raises `StoreFailed`.
+    """
+    return _apply(dry_run=False)
+
+
+def tidy(before: datetime, *, dry_run: bool = False) -> Removal:
+    """Delete history from before the instant; with `dry_run` only count it. Raises `StoreFailed`."""
+    old = AuditEntry.objects.filter(at__lt=before)
+    fetches = fetch_queue.delete_ended(before, dry_run=dry_run)
+    entries = database.delete_in_steps(old, dry_run=dry_run)
+    closed = Incident.objects.filter(closed_at__lt=before)
+    incidents = database.delete_in_steps(closed, dry_run=dry_run)
+    if not dry_run:
+        # Messages are of no use without their incidents.
+        IncidentMessage.objects.filter(incidents=None).delete()
+    files, size = outputs.get_store().purge_removed(before, dry_run=dry_run)
+    return Removal(fetches, entries, incidents, files, size)
+
+
+def _apply(*, dry_run: bool) -> Removal:
+    now = timezone.now()
+    found = Removal()
+    if settings.TIDY_AFTER_DAYS:
+        found = tidy(now - timedelta(days=settings.TIDY_AFTER_DAYS), dry_run=dry_run)
+    chosen = _prunable(now)
+    if not dry_run:
+        chosen = [each for each in chosen if catalog.remove(each, via="service")]
+    size = sum(each.bytes for each in chosen)
+    return replace(found, datasets=len(chosen), datasets_bytes=size)
+
+
+def _prunable(now: datetime) -> list[Dataset]:
+    days, megabytes = settings.PRUNE_UNUSED_AFTER_DAYS, settings.PRUNE_OVER_MB
+    return catalog.choose_prunable(
+        unused_since=now - timedelta(days=days) if days else None,
+        total_bytes=megabytes * _MB if megabytes else None,
+    )

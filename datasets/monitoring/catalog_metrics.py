@@ -1,0 +1,169 @@
+"""Metrics that the catalog, the throttle and the disk hold; alike in each web process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Avg, Count, Max, Min, Q, QuerySet, Sum
+from django.db.models.fields import IntegerField
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily
+
+from datasets.catalog import outputs
+from datasets.fetching import throttle, workers
+from datasets.models import Dataset, Fetch, Incident, Revision, Series, Watchlist
+from datasets.watchlists import counts_of, states_of
+
+Metrics = Iterator[GaugeMetricFamily]
+_RECENT = timedelta(hours=1)
+_STEPS = {"wait": "waited_ms", "feed": "fetched_ms", "store": "stored_ms"}
+
+
+def fetch_metrics() -> Metrics:
+    """Yield the queue, and the fetches that ended within the last hour."""
+    now = timezone.now()
+    yield _by_labels(
+        "tv_fetches_active", "Fetches that are queued or run.", ["state", "priority"],
+        _with_priority(Fetch.objects.filter(state__in=Fetch.ACTIVE), "state"),
+    )  # fmt: skip
+    queued = Fetch.objects.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now), state="queued")  # fmt: skip
+    oldest = queued.aggregate(at=Min("requested_at"))["at"]
+    yield GaugeMetricFamily(
+        "tv_queue_age_seconds",
+        "Age of the oldest fetch that could begin.",
+        (now - oldest).total_seconds() if oldest else 0,
+    )
+    ended = Fetch.objects.filter(finished_at__gte=now - _RECENT)
+    yield _by_labels(
+        "tv_fetches_last_hour", "Fetches that ended within the last hour.",
+        ["outcome", "code", "priority"], _with_priority(ended, "state", "error_code"),
+    )  # fmt: skip
+    for name, function in (("mean", Avg), ("max", Max)):
+        found = ended.aggregate(**{step: function(column) for step, column in _STEPS.items()})
+        family = GaugeMetricFamily(
+            f"tv_fetch_{name}_seconds",
+            f"The {name} time of a step of the fetches that ended within the last hour.",
+            labels=["step"],
+        )
+        for step in _STEPS:
+            family.add_metric([step], (found[step] or 0) / 1000)
+        yield family
+
+
+def throttle_metrics() -> Metrics:
+    """Yield the calls that are left, and the cool-down."""
+    left = throttle.calls_left()
+    if left is not None:
+        yield GaugeMetricFamily("tv_calls_left", "Calls to TradingView that may begin now.", left)
+    yield GaugeMetricFamily(
+        "tv_calls_per_minute_limit",
+        "TV_RATE_PER_MINUTE; 0 for no limit.",
+        settings.TV_RATE_PER_MINUTE,
+    )
+    yield GaugeMetricFamily(
+        "tv_cool_down_seconds",
+        "Seconds left of the pause after a refusal; 0 without one.",
+        throttle.cool_down_left(),
+    )
+
+
+def worker_metrics() -> Metrics:
+    """Yield the workers that are alive."""
+    alive = dict.fromkeys([settings.TV_SOURCE], 0)
+    alive |= dict(workers.alive().values_list("source").annotate(Count("pk")))
+    yield _by_labels(
+        "tv_workers_alive", "Workers seen within the last 30 s.", ["source"], alive.items()
+    )
+
+
+def disk_metrics() -> Metrics:
+    """Yield the free space below the outputs folder."""
+    free = outputs.get_store().free_bytes()
+    yield GaugeMetricFamily("tv_disk_free_bytes", "Free space for the outputs folder.", free)
+
+
+def catalog_metrics() -> Metrics:
+    """Yield datasets, series, missing bars and revisions."""
+    datasets = Dataset.objects.values_list("state").annotate(n=Count("pk"), size=Sum("bytes"))
+    found = list(datasets)
+    yield _by_labels(
+        "tv_datasets", "Datasets of the catalog.", ["state"], [(row[0], row[1]) for row in found]
+    )
+    yield _by_labels(
+        "tv_datasets_bytes", "Size of their files.", ["state"], [(row[0], row[2]) for row in found]
+    )
+    missing = Dataset.objects.filter(state=Dataset.State.READY, coverage__isnull=False).aggregate(
+        n=Sum(Cast(KT("coverage__missing"), IntegerField()))
+    )["n"]
+    yield GaugeMetricFamily(
+        "tv_missing_bars", "Bars that the gap reports of the datasets miss.", missing or 0
+    )
+    series = Series.objects.aggregate(n=Count("pk"), bars=Sum("n_rows"), holes=Sum("n_holes"))
+    yield GaugeMetricFamily("tv_series", "Series of the archive.", series["n"])
+    yield GaugeMetricFamily("tv_series_bars", "Bars of the archive.", series["bars"] or 0)
+    yield GaugeMetricFamily(
+        "tv_series_holes", "Times between two fetches that none covered.", series["holes"] or 0
+    )
+    incidents = Incident.objects.filter(closed_at=None).count()
+    yield GaugeMetricFamily("tv_incidents_open", "Incidents that are not over.", incidents)
+    yield _by_labels(
+        "tv_revisions", "Revisions that audits have found.", ["finding", "state"],
+        _counted(Revision.objects.all(), "finding", "state"),
+    )  # fmt: skip
+
+
+def watchlist_metrics() -> Metrics:
+    """Yield for each watchlist its series by freshness, and the largest lag."""
+    now = timezone.now()
+    numbers = GaugeMetricFamily(
+        "tv_watchlist_series",
+        "Series of a watchlist by their freshness.",
+        labels=["watchlist", "state"],
+    )
+    lags = GaugeMetricFamily(
+        "tv_watchlist_lag_bars",
+        "The most closed bars that a series of a watchlist misses.",
+        labels=["watchlist"],
+    )
+    for watchlist in Watchlist.objects.order_by("name"):
+        states = states_of(watchlist, now)
+        for state, number in counts_of(states).items():
+            numbers.add_metric([watchlist.name, state], number)
+        lag = max((each.freshness.lag_bars or 0 for each in states), default=0)
+        lags.add_metric([watchlist.name], lag)
+    yield from (numbers, lags)
+
+
+# Each part, and the seconds for which its values are kept between two scrapes.
+PARTS: dict[str, tuple[Callable[[], Metrics], float]] = {
+    "fetches": (fetch_metrics, 0),
+    "throttle": (throttle_metrics, 0),
+    "workers": (worker_metrics, 0),
+    "disk": (disk_metrics, 0),
+    "catalog": (catalog_metrics, 60),
+    "watchlists": (watchlist_metrics, 60),
+}
+
+
+def _with_priority(fetches: QuerySet[Fetch], *columns: str) -> list[tuple[Any, ...]]:
+    found = _counted(fetches, *columns, "priority")
+    return [(*labels, Fetch.Priority(priority).label, n) for *labels, priority, n in found]
+
+
+def _counted(rows: QuerySet[Any], *columns: str) -> list[tuple[Any, ...]]:
+    """Return the columns and the number of rows of each combination."""
+    grouped = rows.order_by(*columns).values_list(*columns).annotate(n=Count("pk"))
+    return list(grouped)
+
+
+def _by_labels(name: str, text: str, labels: list[str], rows: Any) -> GaugeMetricFamily:
+    """Return a metric with one value for each row: the labels' values, then the number."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for *values, number in rows:
+        family.add_metric([str(value) for value in values], number or 0)
+    return family

@@ -1,0 +1,109 @@
+"""The page of the service's state: parts that fail, workers, queue, throttle, disk, watchlists, retention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from datasets.errors import StoreFailed
+from datasets.fetching import retention_policy
+from datasets.models import Fetch, Watchlist
+from datasets.serving import health, status
+from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
+from datasets.views import phrases
+from datasets.views.fetch_pages import end_cool_down
+from datasets.views.watchlists.watchlist_rows import list_rows
+
+Facts = list[tuple[str, str]]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def service_status(request: HttpRequest) -> HttpResponse:
+    """Show the state of the service; a POST of staff ends a cool-down."""
+    if request.method == "POST":
+        return end_cool_down(request)
+    now, state = timezone.now(), status.describe()
+    cool_down_s = state["cool_down_s"]
+    is_staff = request.user.is_active and getattr(request.user, "is_staff", False)
+    context = {
+        "problems": list(dict.fromkeys([*health.missing().values(), *state["problems"]])),
+        "cool_down": state["cool_down_reason"] if cool_down_s else "",
+        "cool_down_left": phrases.span_in_words(cool_down_s) if cool_down_s else "",
+        "may_end_cool_down": is_allowed(request.user, MAY_FETCH_AGAIN),
+        "workers": [
+            {**each, "age": phrases.span_in_words((now - each["seen_at"]).total_seconds())}
+            for each in state["workers"]
+        ],
+        "queue": _queue(state),
+        "throttle": _throttle(state),
+        "disk": _disk(state),
+        "watchlists": list_rows(Watchlist.objects.order_by("name"), now),
+        "retention": _retention() if is_staff else [],
+        "failures": status.failures_by_code(),
+        "at": now,
+    }
+    return render(request, "status.html", context)
+
+
+def _queue(state: dict[str, Any]) -> Facts:
+    queued = Fetch.objects.filter(state=Fetch.State.QUEUED).order_by("requested_at")
+    oldest = queued.values_list("requested_at", flat=True).first()
+    age = (timezone.now() - oldest).total_seconds() if oldest else None
+    return [
+        ("Running", f"{state['running']:,}"),
+        ("Queued", f"{state['queued']:,}"),
+        ("Oldest queued", "none" if age is None else f"{phrases.span_in_words(age)} ago"),
+    ]
+
+
+def _throttle(state: dict[str, Any]) -> Facts:
+    sign_in, left = state["sign_in"], state["tokens_left"]
+    limit = settings.TV_RATE_PER_MINUTE
+    shown = "unknown" if left is None else f"{left:,}"
+    fetching = "on" if state["enabled"] else "off (TV_ENABLED=0)"
+    return [
+        ("Source", phrases.SOURCES.get(state["source"], state["source"])),
+        ("Fetching", fetching),
+        ("Limit", f"{limit:,} calls a minute" if limit else "none"),
+        ("Calls allowed now", shown if limit else "no limit"),
+        ("Sign-in", f"{sign_in['kind']}: {sign_in['state']}"),
+    ]
+
+
+def _disk(state: dict[str, Any]) -> Facts:
+    return [
+        ("Database", "SQLite" if _is_sqlite() else "PostgreSQL"),
+        ("Datasets", f"{state['datasets']:,}, {filesizeformat(state['datasets_bytes'])}"),
+        ("Free for bars", filesizeformat(state["free_bytes"])),
+        ("Version", state["version"]),
+    ]
+
+
+def _is_sqlite() -> bool:
+    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
+
+
+def _retention() -> Facts:
+    """Return the rules of the retention policy, and what they would delete now."""
+    rules = {
+        "History": (settings.TIDY_AFTER_DAYS, "older than {} days"),
+        "Unused datasets": (settings.PRUNE_UNUSED_AFTER_DAYS, "not read for {} days"),
+        "All datasets": (settings.PRUNE_OVER_MB, "at most {} MB"),
+    }
+    facts = [
+        (name, words.format(f"{value:,}") if value else "stays")
+        for name, (value, words) in rules.items()
+    ]
+    if not retention_policy.is_on():
+        return facts
+    try:
+        facts.append(("The next run deletes", str(retention_policy.plan())))
+    except StoreFailed as error:
+        facts.append(("The next run deletes", f"unknown: {error}"))
+    return facts

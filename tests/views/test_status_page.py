@@ -1,0 +1,78 @@
+"""The page `/status/`: what works, what does not, and the end of a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from datasets.errors import RateLimited
+from datasets.fetching import throttle, workers
+from datasets.models import Dataset, Fetch
+from tests.support.factories import a_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def pause() -> Iterator[None]:
+    throttle.cool_down(RateLimited("TradingView refused the call."))
+    yield
+    throttle.end_cool_down(by="a test")
+
+
+def test_the_page_shows_workers_queue_and_parts_that_fail(client: Client) -> None:
+    Fetch.objects.create(**a_key().as_dict(), requested_at=timezone.now() - timedelta(minutes=5))
+
+    text = client.get("/status/").content.decode()
+
+    assert workers.NONE_SEEN.split(",")[0] in text
+    assert "No worker is alive" in text
+    assert "5 min ago" in text
+    assert "Retention" not in text
+
+    workers.note_alive("celery@here")
+    text = client.get("/status/").content.decode()
+    assert "celery@here" in text
+    assert "No worker is alive" not in text
+
+
+def test_staff_end_a_pause_on_the_page_and_others_cannot(
+    client: Client, admin_client: Client, pause: None
+) -> None:
+    assert "End the pause now" not in client.get("/status/").content.decode()
+    assert client.post("/status/", {"end_cool_down": "1"}).status_code == 403
+    assert throttle.running_cool_down() is not None
+    assert "End the pause now" in admin_client.get("/status/").content.decode()
+
+    reply = admin_client.post("/status/", {"end_cool_down": "1"})
+
+    assert (reply.status_code, reply.headers["Location"]) == (302, "/status/")
+    assert throttle.running_cool_down() is None
+
+
+def test_staff_see_what_the_retention_policy_would_delete(
+    admin_client: Client, settings: Any, make_dataset: Callable[..., Dataset]
+) -> None:
+    old = timezone.now() - timedelta(days=100)
+    Dataset.objects.filter(pk=make_dataset().pk).update(fetched_at=old)
+    settings.PRUNE_UNUSED_AFTER_DAYS = 90
+
+    text = admin_client.get("/status/").content.decode()
+
+    assert "not read for 90 days" in text
+    assert "1 datasets" in text
+    assert Dataset.objects.count() == 1
+
+
+def test_the_page_needs_a_sign_in_where_the_api_does(client: Client, settings: Any) -> None:
+    settings.API_ACCESS = "login"
+
+    assert client.get("/status/").status_code == 302
+    client.force_login(User.objects.create_user("ann"))
+    assert client.get("/status/").status_code == 200
