@@ -103,9 +103,9 @@ def require_stored(n_datasets: int, n_bars: int) -> None:
 
 def drop_connection() -> None:
     """Close the kept connection, so that each fetch opens a new one, as the others do."""
-    from datasets import fetching
+    from datasets.fetching.attempt import feed_client
 
-    fetching._client().close()
+    feed_client().close()
 
 
 def one_fetch(feed: Feed) -> str:

@@ -137,6 +137,12 @@ class BarsParameters(StrictSerializer):
             )
         return names
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        start, end = attrs.get("start"), attrs.get("end")
+        if start is not None and end is not None and end < start:
+            raise serializers.ValidationError({"end": ["`end` lies before `start`."]})
+        return attrs
+
     def part(self) -> dict[str, Any]:
         """Return the checked values as arguments of `BarsRequest`."""
         # Filled in here: an empty default would contradict the schema's list of choices.

@@ -190,3 +190,11 @@ def to_instant(value: Instant | None, name: str) -> int | None:
     except (TypeError, ValueError) as error:
         raise InvalidRequest({name: [message]}) from error
     return round(whole.timestamp() * 1000) + (whole < utc)
+
+
+def to_range(start: Instant | None, end: Instant | None) -> tuple[int | None, int | None]:
+    """Return both ends of a range in ms since 1970; raise `InvalidRequest` for an end before the start."""
+    start_ms, end_ms = to_instant(start, "start"), to_instant(end, "end")
+    if start_ms is not None and end_ms is not None and end_ms < start_ms:
+        raise InvalidRequest({"end": [f"{end!r} lies before start={start!r}."]})
+    return start_ms, end_ms

@@ -30,6 +30,7 @@ from datasets.research.arguments import (
     parse_key,
     to_instant,
     to_number,
+    to_range,
 )
 from datasets.research.folders import (
     DEFAULT_SOURCE,
@@ -151,10 +152,11 @@ def load(
     check_form(as_, unit)
     origin = Origin(source=source, folder=folder, url=url, token=token, fetch=fetch)
     names, n_bars = choose_columns(columns), to_number(n_bars)
+    start_ms, end_ms = to_range(start, end)
     part = Part(
         columns=("time", *(name for name in names if name != CLOSE_TIME)),
-        start_ms=to_instant(start, "start"),
-        end_ms=to_instant(end, "end"),
+        start_ms=start_ms,
+        end_ms=end_ms,
         n_bars=n_bars or 0,
         closed=closed,
     )

@@ -20,8 +20,8 @@ from datasets.research.arguments import (
     Part,
     check_choice,
     parse_key,
-    to_instant,
     to_number,
+    to_range,
 )
 from datasets.research.dataframes import utc_index
 from datasets.research.folders import Place, find_place, state_folder
@@ -96,7 +96,7 @@ def load_panel(
     check_choice("join", join, get_args(Join))
     check_choice("index", index, get_args(IndexBy))
     shape = Shape(field, join, index, closed=bool(closed), n_bars=n_bars or 0)
-    bounds = (to_instant(start, "start"), to_instant(end, "end"))
+    bounds = to_range(start, end)
     names = (symbols,) if isinstance(symbols, str) else tuple(symbols)
     series = Series(names, timeframe, n_bars, session, adjustment)
     panel = None

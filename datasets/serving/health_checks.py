@@ -13,6 +13,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
+from datasets.catalog import outputs
+from datasets.errors import StoreUnavailable
 from datasets.fetching import workers
 from datasets.incidents import is_worker_seen
 
@@ -98,8 +100,12 @@ def check_cache() -> None:
 
 
 def check_outputs() -> None:
-    """Raise `Problem` when the outputs folder is missing or cannot be written to."""
+    """Raise `Problem` when the outputs folder, or the disk of datasets or archives below it, is not there."""
     _require_folder(settings.OUTPUTS_DIR, "The outputs folder")
+    try:
+        outputs.require_folder(settings.TV_SOURCE)
+    except StoreUnavailable as error:
+        raise Problem(str(error)) from error
 
 
 def _require_folder(folder: Path, name: str) -> None:

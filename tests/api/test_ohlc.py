@@ -214,6 +214,15 @@ def test_start_is_inclusive_and_end_exclusive(client: Client, make_dataset: Make
     assert json.loads(iso)["ohlc"] == json.loads(seconds)["ohlc"]
 
 
+def test_an_end_before_the_start_is_refused(client: Client, make_dataset: MakeDataset) -> None:
+    make_dataset(300)
+
+    reply = client.get(f"{OHLC}&start=2025-01-02&end=2025-01-01")
+
+    assert reply.status_code == 400
+    assert json.loads(reply.content)["errors"] == {"end": ["`end` lies before `start`."]}
+
+
 def test_fields_choose_columns_in_the_contracts_order(
     client: Client, make_dataset: MakeDataset
 ) -> None:

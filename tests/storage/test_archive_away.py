@@ -21,7 +21,7 @@ from datasets.bars import IMPORTED
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import catalog_table
 from datasets.errors import FileMissing, FolderUnavailable, StoreFailed, StoreUnavailable
-from datasets.fetching import fetch_queue, tasks
+from datasets.fetching import fetch_queue, tasks, workers
 from datasets.importing.imports import import_bars
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.research import load
@@ -76,6 +76,22 @@ def unmount(request: Any, own_outputs: Path) -> Callable[[], Callable[[], None]]
         return mount_again
 
     return take_away
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readyz_names_the_archives_disk_that_is_away(
+    arrivals: Arrivals, unmount: Any, client: Client
+) -> None:
+    workers.note_alive("celery@here")
+    assert client.get("/readyz").json()["missing"] == []
+
+    mount_again = unmount()
+    reply = client.get("/readyz")
+    mount_again()
+
+    assert (reply.status_code, reply.json()["missing"]) == (503, ["outputs"])
+    assert "may not be mounted" in reply.json()["problems"][0]
+    assert client.get("/readyz").status_code == 200
 
 
 def test_each_face_says_that_the_archives_disk_is_away_and_changes_nothing(
