@@ -37,7 +37,8 @@
       - DatabaseUnavailable
       - CacheUnavailable
       - StateUnavailable
-      - StoreUnavailable         · the disk with the datasets is not mounted
+      - StoreUnavailable         · the disk with the datasets is not mounted, or the bucket is away
+        · ObjectChanged          · another process wrote the object of a bucket meanwhile
   x BackupFailed                 a backup was not made or not restored; only commands raise it
   x StoreError                   · retryable; one of our files is unreadable, a new fetch repairs it
     + FileMissing
@@ -296,9 +297,13 @@ class StateUnavailable(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The folder with the datasets is absent: its disk is not mounted."""
+    """The folder with the datasets is absent: its disk is not mounted; or the bucket does not answer."""
 
     code = "store_unavailable"
+
+
+class ObjectChanged(StoreUnavailable):
+    """An object of a bucket has another version than the writer expected; nothing was written."""
 
 
 class FolderUnavailable(DatasetNotFound, StoreUnavailable):

@@ -51,6 +51,11 @@ class LruCache(Generic[Key, Value]):
             while self.weight > self.max_weight:
                 self._drop(next(iter(self._kept)))
 
+    def remove(self, key: Key) -> None:
+        """Remove the value under `key`, if there is one."""
+        with self._lock:
+            self._drop(key)
+
     def clear(self) -> None:
         """Remove all values."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from datasets.catalog import outputs, records
 from datasets.fetching import throttle
 from datasets.models import Dataset
 from datasets.storage import Store
-from tests.support import servers
+from tests.support import buckets, servers
+from tests.support.buckets import BucketServer
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed
 
@@ -76,8 +78,9 @@ def need() -> servers.Need:
 
     def find(name: str) -> str:
         # Debian keeps PostgreSQL's servers out of the path, and RabbitMQ's out of all but root's.
+        ours = str(Path(sys.executable).parent)
         debian = ["/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
-        places = [os.environ.get("PATH", ""), *debian]
+        places = [os.environ.get("PATH", ""), ours, *debian]
         program = shutil.which(name, path=os.pathsep.join(places))
         if program is None:
             reason = f"{name} is not installed on this machine"
@@ -94,6 +97,21 @@ def postgresql_url(need: servers.Need) -> Iterator[str]:
     """The database `postgres` of a PostgreSQL server of our own, one for all tests."""
     with servers.postgresql(need) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def bucket_server(need: servers.Need) -> Iterator[BucketServer]:
+    """An S3 server of our own, one for all tests."""
+    with buckets.seaweedfs(need) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_address(bucket_server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place in a bucket, `s3://…`; the credentials are in the environment."""
+    for name, value in bucket_server.env.items():
+        monkeypatch.setenv(name, value)
+    return bucket_server.empty_place()
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ EDGES = {
     "prometheus_client": {"monitoring", "views"},
     "exchange_calendars": {"calendars"},
     "rest_framework": {"api", "urls"},
+    "obstore": {"storage"},
 }
 # A folder with more modules than this asks to be split by question.
 MOST_MODULES = 17

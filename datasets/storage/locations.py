@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from datasets.storage.atomic_write import Status, status_of
+from datasets.storage.bucket_address import SCHEME, BucketAddress
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Settings that name a folder: a relative one in `.env` is relative to that file.
@@ -84,6 +85,16 @@ def folder_of(text: str, *, base: Path | None = None) -> Path:
         return ((base or Path.cwd()) / Path(text).expanduser()).resolve()
     except RuntimeError as error:  # `~nobody`
         raise ValueError(text) from error
+
+
+def location_of(text: str, *, base: Path | None = None) -> Path | BucketAddress:
+    """Return the place of the outputs that `text` names: a folder as for `folder_of`, or `s3://bucket/prefix`.
+
+    Raises `ValueError` for any other address.
+    """
+    if text.startswith(f"{SCHEME}://"):
+        return BucketAddress.parse(text)
+    return folder_of(text, base=base)
 
 
 def setting(name: str) -> str:

@@ -27,7 +27,7 @@ def redis(need: Need, *, port: int | None = None) -> Iterator[str]:
     port = port or free_port()
     with (
         tempfile.TemporaryDirectory(prefix="tvredis-") as folder,
-        _running([need("redis-server"), "--port", str(port), "--save", "", "--dir", folder]),
+        running([need("redis-server"), "--port", str(port), "--save", "", "--dir", folder]),
     ):
         wait_until(lambda: _accepts(port), what="Redis' first answer")
         yield f"redis://127.0.0.1:{port}/0"
@@ -44,13 +44,13 @@ def postgresql(need: Need) -> Iterator[str]:
     if user is not None:
         shutil.chown(folder, user)
     try:
-        with _running(
+        with running(
             [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
             user=user,
         ) as making:  # fmt: skip
             making.wait(timeout=60)
         port = free_port()
-        with _running(
+        with running(
             # These data need not survive a power cut.
             [postgres, "-D", f"{folder}/data", "-p", str(port), "-c", "fsync=off", "-c", "full_page_writes=off",
              "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
@@ -88,13 +88,13 @@ def rabbitmq(need: Need, *, port: int | None = None) -> Iterator[str]:
         }
         # Otherwise RabbitMQ starts Erlang's name server as a daemon, which would stay.
         names = [need("epmd"), "-port", str(of_names), "-address", "127.0.0.1"]
-        with _running(names), _running([str(program)], env=env):
+        with running(names), running([str(program)], env=env):
             wait_until(lambda: _accepts(port), what="RabbitMQ's start")
             yield f"amqp://guest:guest@127.0.0.1:{port}//"
 
 
 @contextmanager
-def _running(
+def running(
     arguments: list[str],
     *,
     env: dict[str, str] | None = None,
