@@ -20,6 +20,7 @@ from datasets.views.watchlists import watchlist_pages
 
 router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", endpoints.OhlcViewSet, basename="api-ohlc")
+router.register("bars", endpoints.ContentViewSet, basename="api-bars")
 router.register("datasets", endpoints.DatasetViewSet, basename="api-dataset")
 router.register("series", endpoints.SeriesViewSet, basename="api-series")
 router.register("watchlists", endpoints.WatchlistViewSet, basename="api-watchlist")

@@ -109,6 +109,7 @@ def test_every_address_of_the_api_is_documented() -> None:
     for pattern in router.urls:
         address = "/api/tv/" + str(pattern.pattern).strip("^$").removesuffix("\\Z")
         address = re.sub(r"\(\?P<pk>.*?\)", "{id}", address)
+        address = re.sub(r"\(\?P<(\w+)>.*?\)", r"{\1}", address)
         assert address in page, address
 
 

@@ -29,6 +29,7 @@ CORS_EXPOSE_HEADERS = [
     "Held-From",
     "Held-Through",
     "Lag-Bars",
+    "Link",
     "Location",
     "Market-Opens-At",
     "Retry-After",

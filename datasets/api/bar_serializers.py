@@ -42,6 +42,14 @@ class ColumnsSerializer(serializers.Serializer[Any]):
     volume = serializers.ListField(child=serializers.FloatField(allow_null=True), required=False)
 
 
+class ContentSerializer(serializers.Serializer[Any]):
+    """Bars by their content; `ohlc` is a list of bars, or with `format=columns` one list a column."""
+
+    content_hash = serializers.CharField()
+    count = serializers.IntegerField()
+    ohlc = serializers.JSONField()
+
+
 class OhlcSerializer(serializers.Serializer[Any]):
     """The bars and what they are; keys may be added in later versions."""
 
@@ -72,6 +80,11 @@ class OhlcSerializer(serializers.Serializer[Any]):
     session = serializers.CharField()
     adjustment = serializers.CharField()
     content_hash = serializers.CharField()
+    bars_url = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="Path of these bars by their content, which caches may keep; null or absent where they have none.",
+    )
     is_limited = serializers.BooleanField()
     covers_start = serializers.BooleanField(
         allow_null=True,

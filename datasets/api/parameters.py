@@ -147,7 +147,15 @@ class BarsParameters(StrictSerializer):
         """Return the checked values as arguments of `BarsRequest`."""
         # Filled in here: an empty default would contradict the schema's list of choices.
         chosen = {"fields": (), "format": ""} | self.validated_data
-        return {name: chosen[name] for name in ("closed", "start", "end", "fields", "format")}
+        names = ("closed", "start", "end", "fields", "format")
+        return {name: chosen[name] for name in names if name in self.get_fields()}
+
+
+class ContentParameters(BarsParameters):
+    """The query of `GET /api/tv/bars/{content_hash}`."""
+
+    # Not a fact of the bars: it would change the reply of one address.
+    closed = None  # type: ignore[assignment]
 
 
 _OTHER_LENGTHS = "Others, such as `7`, `6h`, `2D`, `2W` or `3M`, are made of the largest of these that divides them."
@@ -219,6 +227,10 @@ class OhlcParameters(BarsParameters, SeriesParameters):
         default=30.0,
         help_text="Seconds to wait for a fetch before a 202.",
     )
+    redirect = YesOrNo(
+        default=False,
+        help_text="`true`: a 307 to the address of these bars by their content, which caches may keep; bars without one come at once.",
+    )
 
     def validate_timeframe(self, value: str) -> str:
         try:
@@ -287,5 +299,6 @@ def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
         as_of=values["as_of"],
         has_no_number="n_bars" not in parameters.initial_data,
         n_archived=n_archived,
+        redirect=values["redirect"],
         **parameters.part(),
     )

@@ -20,6 +20,7 @@ from datasets.serving.reply_bodies.body_cache import Rendered, is_fetched, witho
 # Formats that `Accept` can choose. `columns` shares the media type of `json`, so only the
 # parameter can choose it.
 _OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
+_YEAR_S = 365 * 24 * 3600
 # At most 18 digits: longer numbers exceed any file and cost time to parse.
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
@@ -109,6 +110,30 @@ def bars_reply(
     return reply(request, rendered, media_type=chosen.media_type, file_name=name)
 
 
+def content_reply(
+    request: HttpRequest, rendered: Rendered, *, format: str, content_hash: str
+) -> HttpResponse:
+    """Return bars by their content: whole, the part that `Range` asks for (one range), or 304.
+
+    The bars of a content hash never change, so clients and, with `API_ACCESS=open`, shared caches
+    may keep the reply for a year without asking again.
+    """
+    response = bars_reply(
+        request, rendered, format=format, dataset_path=f"bars_{content_hash[:16]}."
+    )
+    size = len(rendered.body)
+    part = _part_wanted(request, size, rendered.etag) if response.status_code == 200 else None
+    if part is not None:
+        start, end = part
+        if not start <= end < size:
+            return _no_such_part(size)
+        _cut_to_part(response, rendered.body[start : end + 1], start, size)
+    audience = "public" if settings.API_ACCESS == "open" else "private"
+    response["Cache-Control"] = f"{audience}, max-age={_YEAR_S}, immutable"
+    response["Accept-Ranges"] = "bytes"
+    return response
+
+
 def _known_tag(header: str, etag: str) -> str:
     """Return the tag in `If-None-Match` that stands for the same bars as `etag`, or "".
 
@@ -164,16 +189,33 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _whole_or_part(request: HttpRequest, file: BinaryIO, size: int, etag: str) -> HttpResponseBase:
+    wanted = _part_wanted(request, size, etag)
+    if wanted is None:
+        return FileResponse(file)
+    start, end = wanted
+    with file:
+        if not start <= end < size:
+            return _no_such_part(size)
+        file.seek(start)
+        response = HttpResponse()
+        _cut_to_part(response, file.read(end - start + 1), start, size)
+    return response
+
+
+def _part_wanted(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:
+    """Return the first and the last byte that `Range` asks for, None for the whole.
+
+    A range without any byte of the body has a first byte above the last one.
+    """
     # HEAD is about the whole file.
     is_wanted = request.method == "GET" and request.headers.get("If-Range", etag) == etag
     wanted = _RANGE.fullmatch(request.headers.get("Range", "")) if is_wanted else None
     if wanted is None or wanted.groups() == ("", ""):
-        return FileResponse(file)
-    start, end = _bounds(wanted[1], wanted[2], size)
-    if start >= size or start > end:
-        file.close()
-        return _no_such_part(size)
-    return _part(file, start, end, size)
+        return None
+    first, last = wanted.groups()
+    if not first:
+        return max(0, size - int(last)), size - 1
+    return int(first), min(int(last), size - 1) if last else size - 1
 
 
 def _no_such_part(size: int) -> HttpResponse:
@@ -183,17 +225,8 @@ def _no_such_part(size: int) -> HttpResponse:
     return response
 
 
-def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    if not first:
-        return max(0, size - int(last)), size - 1
-    return int(first), min(int(last), size - 1) if last else size - 1
-
-
-def _part(file: BinaryIO, start: int, end: int, size: int) -> HttpResponse:
-    with file:
-        file.seek(start)
-        body = file.read(end - start + 1)
-    response = HttpResponse(body, status=206)
-    response["Content-Range"] = f"bytes {start}-{end}/{size}"
-    response["Content-Length"] = str(len(body))
-    return response
+def _cut_to_part(response: HttpResponse, part: bytes, start: int, size: int) -> None:
+    response.content = part
+    response.status_code = 206
+    response["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{size}"
+    response["Content-Length"] = str(len(part))

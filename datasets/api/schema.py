@@ -19,6 +19,7 @@ from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
 from datasets.api.bar_serializers import (
+    ContentSerializer,
     GapReportSerializer,
     OhlcColumnsSerializer,
     OhlcSerializer,
@@ -29,6 +30,7 @@ from datasets.api.bar_serializers import (
 from datasets.api.parameters import (
     ArchiveParameters,
     BarsParameters,
+    ContentParameters,
     OhlcParameters,
     SymbolParameters,
 )
@@ -109,7 +111,7 @@ _EXAMPLE = {
     "symbol": "BTCUSDT", "exchange": "BINANCE", "timeframe": "1h", "count": 1,
     "ohlc": [{"time": "2025-01-01T00:00:00Z", "open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 0.0}],
     "source": "tradingview", "dataset": 17, "cached": True, "stale": False, "fetched_at": "2025-01-01T00:00:03Z",
-    "last_bar_final": True, "complete_until": "2025-01-01T01:00:00Z", "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a",
+    "last_bar_final": True, "complete_until": "2025-01-01T01:00:00Z", "n_bars": 5000, "session": "regular", "adjustment": "splits", "content_hash": "0e3a", "bars_url": "/api/tv/bars/0e3a?format=json",
     "is_limited": False, "covers_start": None, "held_from": "2025-01-01T00:00:00Z",
     "held_through": "2025-01-01T00:00:00Z", "doubts": {}, "instrument": {"pro_name": "BINANCE:BTCUSDT"},
 }  # fmt: skip
@@ -146,15 +148,35 @@ def _one(serializer: type[serializers.BaseSerializer[Any]]) -> Any:
     return forced_singular_serializer(serializer)  # type: ignore[no-untyped-call]
 
 
+_RANGE_HEADER = OpenApiParameter(
+    "Range", str, OpenApiParameter.HEADER, description="Part of the body, one range."
+)
 ohlc_schema = extend_schema(
     summary="Get bars",
     parameters=[OhlcParameters],
-    responses={**_BARS, 202: _one(FetchSerializer), **problems(404, 500)},
+    responses={
+        **_BARS,
+        202: _one(FetchSerializer),
+        307: OpenApiResponse(
+            description="Of `redirect`: the address of these bars by their content."
+        ),
+        **problems(404, 500),
+    },  # fmt: skip
 )
 bars_schema = extend_schema(
     summary="Get the bars of one dataset",
     parameters=[BarsParameters],
     responses={**_BARS, **problems(404, 500)},
+)
+content_schema = extend_schema(
+    summary="Get bars by their content",
+    parameters=[ContentParameters, _RANGE_HEADER],
+    responses={
+        **_BARS,
+        (200, "application/json"): OpenApiResponse(ContentSerializer),
+        **{(206, row.media_type): OpenApiResponse(bytes) for row in FORMATS.values()},
+        **problems(404, 416, 500),
+    },
 )
 gaps_schema = extend_schema(
     summary="Find missing bars of one dataset",
@@ -162,11 +184,7 @@ gaps_schema = extend_schema(
 )
 file_schema = extend_schema(
     summary="Download the parquet file",
-    parameters=[
-        OpenApiParameter(
-            "Range", str, OpenApiParameter.HEADER, description="Part of the file, one range."
-        )
-    ],
+    parameters=[_RANGE_HEADER],
     responses={
         (200, _PARQUET): OpenApiResponse(bytes),
         (206, _PARQUET): OpenApiResponse(bytes),

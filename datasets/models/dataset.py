@@ -127,6 +127,8 @@ class Dataset(KeyedModel):
             models.Index(fields=["source", "-fetched_at", "-id"], name="dataset_source"),
             models.Index(fields=["exchange"], name="dataset_exchange"),
             models.Index(fields=["state"], name="dataset_state"),
+            # Bars are also read by their content.
+            models.Index(fields=["content_hash"], name="dataset_content"),
         ]
         permissions = [
             ("fetch_dataset", "Can fetch a dataset again"),

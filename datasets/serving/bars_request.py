@@ -1,4 +1,4 @@
-"""`BarsRequest`: the client's parameters. `Answer`: the dataset chosen for them."""
+"""`BarsRequest` and `ContentRequest`: the client's parameters. `Answer`: the dataset chosen for them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class BarsRequest:
     n_archived
         More bars than one fetch gives (`TV_MAX_BARS`): the archive answers, and `key` is the
         largest dataset that can be fetched. None: no more than that.
+    redirect
+        Answer with the address of the bars by their content, where they have one.
     """
 
     key: DatasetKey
@@ -65,6 +67,7 @@ class BarsRequest:
     as_of: datetime | None = None
     has_no_number: bool = False
     n_archived: int | None = None
+    redirect: bool = False
 
     @property
     def reads_range(self) -> bool:
@@ -77,6 +80,29 @@ class BarsRequest:
         """Whether the archive can answer where no dataset holds all of the bars."""
         is_deep = self.reads_range or self.n_archived is not None
         return self.as_of is not None or is_deep or self.key.source == IMPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRequest:
+    """The parameters of one request for bars by their content.
+
+    Parameters
+    ----------
+    content_hash
+        SHA-256 over the bars, as `bars.content_hash` gives it.
+    start, end
+        Only bars that open at or after `start` and before `end`.
+    fields
+        Only these columns; empty: all columns.
+    format
+        A name of `formats.FORMATS`.
+    """
+
+    content_hash: str
+    start: datetime | None = None
+    end: datetime | None = None
+    fields: tuple[str, ...] = ()
+    format: str = "json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ Who = tuple[set[str], set[str]]
 # The methods of every route outside the admin. Any other method is 405, or refused before that.
 TABLE: dict[str, dict[str, Who]] = {
     "api-ohlc-list": {"GET": READ},
+    "api-bars-detail": {"GET": READ},
     "api-dataset-list": {"GET": READ},
     "api-dataset-detail": {"GET": READ, "DELETE": INVALIDATE},
     "api-dataset-bars": {"GET": READ},
@@ -181,6 +182,7 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series", "watchlist", "watchlist-file"),
             [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
+        "api-bars-detail": [dataset.content_hash],
         "series-file": [dataset.series_id, "2025.parquet"],
     }  # fmt: skip
     return reverse(route, args=arguments.get(route, []))

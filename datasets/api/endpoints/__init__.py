@@ -1,5 +1,6 @@
 """The endpoints under `/api/tv/`: each validates, calls one function, and renders."""
 
+from datasets.api.endpoints.content_endpoint import ContentViewSet
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
 from datasets.api.endpoints.ohlc_endpoint import OhlcViewSet
@@ -9,6 +10,7 @@ from datasets.api.endpoints.symbol_endpoint import SymbolViewSet
 from datasets.api.endpoints.watchlist_endpoints import WatchlistViewSet
 
 __all__ = [
+    "ContentViewSet",
     "DatasetViewSet",
     "FetchViewSet",
     "OhlcViewSet",

@@ -63,6 +63,13 @@ def render_archived(request: HttpRequest, series: Series, wanted: ArchiveRequest
     return reply if wanted.as_of is not None else _with_freshness(reply, series)
 
 
+def redirect_to_content(path: str, dataset: Dataset) -> HttpResponse:
+    """Return 307 to the bars by their content. It may not be kept: the dataset may be replaced at any moment."""
+    reply = HttpResponse(status=307, headers={"Location": path, "Cache-Control": "no-store"})
+    del reply["Content-Type"]
+    return _with_freshness(reply, dataset)
+
+
 def _with_freshness(reply: HttpResponse, row: Dataset | Series) -> HttpResponse:
     for name, value in freshness_headers(row).items():
         reply[name] = value
