@@ -16,8 +16,8 @@ from datasets.bars import FetchedBars, make_table
 from datasets.bars.series_keys import SeriesKey
 from datasets.storage.archives.archive_files import from_ms
 from datasets.storage.archives.archive_paths import relative_folder
+from datasets.storage.archives.archive_places import FolderArchives
 from datasets.storage.archives.archive_queries import read_newest, read_range
-from datasets.storage.archives.series_folder import SeriesFolder
 from tests.support.factories import a_key, fetched_bars
 
 ROUNDS = 15
@@ -31,7 +31,8 @@ class BenchedSeries:
     def __init__(self, root: Path, symbol: str, timeframe: str, n_bars: int) -> None:
         self.root = root
         self.key = SeriesKey.of(a_key(symbol=symbol, timeframe=timeframe))
-        self.folder = SeriesFolder(root / relative_folder(self.key))
+        self.place = FolderArchives(root)
+        self.folder = self.place.folder(relative_folder(self.key))
         self.step = 3600 if timeframe == "1h" else 60
         self.first, self.n_bars = int(END.timestamp()) - n_bars * self.step, n_bars
         self.fetched_at = END
@@ -60,7 +61,7 @@ class BenchedSeries:
         self.n_bars += N_NEW
 
     def _merge(self, fetched: FetchedBars) -> None:
-        with prepared(self.root, self.key, fetched, is_whole_window=False) as new:
+        with prepared(self.place, self.key, fetched, is_whole_window=False) as new:
             new.commit()
 
     def middle(self) -> pa.Table:

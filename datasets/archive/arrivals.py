@@ -15,7 +15,7 @@ from datasets.archive.series_rows import lock_datasets, record_series, unrecorde
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import contradictions, gap_reports, invalidation
-from datasets.catalog.outputs import archive_root, get_store
+from datasets.catalog.outputs import archives, get_store
 from datasets.catalog.records import record_row
 from datasets.errors import StoreFailed
 from datasets.models import Dataset
@@ -90,7 +90,7 @@ def prepared_arrival(
             logger.warning("dataset %s was not archived: %s", finding.path, finding.detail)
     with ExitStack() as stack:
         archive = stack.enter_context(
-            prepared(archive_root(), series, fetched, is_whole_window=is_whole_window)
+            prepared(archives(), series, fetched, is_whole_window=is_whole_window)
         )
         others = Dataset.objects.filter(
             **series.as_dict(), state=Dataset.State.READY, is_pinned=False

@@ -11,7 +11,7 @@ from datasets.archive.series_rows import record_series
 from datasets.bars import FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import Finding
-from datasets.catalog.outputs import archive_root, get_store, require_archives
+from datasets.catalog.outputs import archives, get_store, require_archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset
 
@@ -41,9 +41,7 @@ def convert_datasets(key: SeriesKey | None = None) -> Iterator[Finding]:
             )
             # Older windows cannot be fetched any more: each file is all that is left of its moment.
             with (
-                prepared(
-                    archive_root(), dataset.series_key, fetched, is_whole_window=True
-                ) as archive,
+                prepared(archives(), dataset.series_key, fetched, is_whole_window=True) as archive,
                 transaction.atomic(),
             ):
                 archive.commit()

@@ -11,7 +11,7 @@ from datasets.archive.plans import MergePlan
 from datasets.archive.preparation import prepared_plan, with_older_bars
 from datasets.archive.series_rows import unrecorded
 from datasets.archive.spans import spans_of
-from datasets.catalog.outputs import archive_root, require_folder
+from datasets.catalog.outputs import archives, require_folder
 from datasets.errors import FileMissing, InvalidRequest
 from datasets.models import AuditEntry, Revision
 from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
@@ -58,7 +58,7 @@ def _decide(revision: Revision, state: RevisionState, *, by: str, via: str) -> N
 
     # All files are written and synced before the transaction, as for a fetch.
     with (
-        prepared_plan(archive_root(), key, make_plan) as archive,
+        prepared_plan(archives(), key, make_plan) as archive,
         prepared_views(archive.folder, archive.document) as views,
     ):
         earlier = unrecorded(archive.folder, archive.document)

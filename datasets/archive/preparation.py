@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +25,7 @@ from datasets.storage.archives.archive_files import (
     times_of,
 )
 from datasets.storage.archives.archive_paths import file_name, relative_folder
+from datasets.storage.archives.archive_places import Archives
 from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.series_document import FileEntry, SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
@@ -33,7 +33,7 @@ from datasets.storage.archives.series_writer import SeriesWriter, writing
 
 
 class PreparedArchive:
-    """The new state of a series' archive, on disk and not yet in force.
+    """The new state of a series' archive, written and not yet in force.
 
     `folder` reads the new state, before and after `commit`.
     """
@@ -41,19 +41,19 @@ class PreparedArchive:
     def __init__(self, writer: SeriesWriter, plan: MergePlan, document: SeriesDocument) -> None:
         self.plan = plan
         self.document = document
-        self.folder: SeriesFolder = _NewState(writer.folder.path, document)
+        self.folder: SeriesFolder = _NewState(writer.folder, document)
         self._writer = writer
 
     def commit(self) -> None:
-        """Put the new state in force by one rename. Raises `StoreFailed`."""
+        """Put the new state in force in one step. Raises `StoreFailed`."""
         self._writer.commit()
 
 
 class _NewState(SeriesFolder):
     """The folder of a series, read as a document says that is not in force yet."""
 
-    def __init__(self, path: Path, document: SeriesDocument) -> None:
-        super().__init__(path)
+    def __init__(self, folder: SeriesFolder, document: SeriesDocument) -> None:
+        super().__init__(folder.path, folder.files)
         self._document = document
 
     def document(self) -> SeriesDocument:
@@ -62,14 +62,14 @@ class _NewState(SeriesFolder):
 
 @contextmanager
 def prepared(
-    root: Path, key: SeriesKey, fetched: FetchedBars, *, is_whole_window: bool
+    archives: Archives, key: SeriesKey, fetched: FetchedBars, *, is_whole_window: bool
 ) -> Iterator[PreparedArchive]:
-    """Merge a fetch into the archive of its series, up to the rename that puts it in force.
+    """Merge a fetch into the archive of its series, up to the step that puts it in force.
 
     Parameters
     ----------
-    root
-        The folder `outputs/archive`.
+    archives
+        All archives, such as those of `outputs/archive`.
     key, fetched
         The series, and the bars that arrived.
     is_whole_window
@@ -106,19 +106,19 @@ def prepared(
         covered = with_span(spans_of(document), (from_ms(int(times[0])), from_ms(int(times[-1]))))
         return with_older_bars(folder, plan, covered, arrival.at)
 
-    with prepared_plan(root, key, make_plan) as archive:
+    with prepared_plan(archives, key, make_plan) as archive:
         yield archive
 
 
 @contextmanager
 def prepared_plan(
-    root: Path, key: SeriesKey, make_plan: Callable[[SeriesWriter], MergePlan]
+    archives: Archives, key: SeriesKey, make_plan: Callable[[SeriesWriter], MergePlan]
 ) -> Iterator[PreparedArchive]:
-    """Write the files of a plan, up to the rename that puts them in force; otherwise as `prepared`.
+    """Write the files of a plan, up to the step that puts them in force; otherwise as `prepared`.
 
     `make_plan` is called with the series locked.
     """
-    with writing(root / relative_folder(key)) as writer:
+    with writing(archives.folder(relative_folder(key))) as writer:
         plan = make_plan(writer)
         document = _stage(writer, plan)
         writer.prepare(document)

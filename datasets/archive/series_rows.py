@@ -8,12 +8,12 @@ from django.db import transaction
 
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import Finding
-from datasets.catalog.outputs import archive_root, require_archives
+from datasets.catalog.outputs import archives, require_archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset, Revision, Series
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.revision_records import RevisionRecord, read_records
-from datasets.storage.archives.series_document import DOCUMENT_NAME, SeriesDocument
+from datasets.storage.archives.series_document import SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
 
 
@@ -21,7 +21,8 @@ class _PresentFolder(SeriesFolder):
     """The folder of a series, on a disk that can be away."""
 
     def __init__(self, key: SeriesKey) -> None:
-        super().__init__(archive_root() / relative_folder(key))
+        found = archives().folder(relative_folder(key))
+        super().__init__(found.path, found.files)
         self._source = key.source
 
     def document(self) -> SeriesDocument | None:
@@ -102,17 +103,18 @@ def adopt_series() -> Iterator[Finding]:
     Datasets of a series get their reference to it. The outcome of a series whose archive was
     deleted is `missing`; its row stays.
     """
-    for path in sorted(archive_root().glob(f"*/*/{DOCUMENT_NAME}")):
-        folder, name = SeriesFolder(path.parent), path.parent.relative_to(archive_root()).as_posix()
+    names = archives().names()
+    for name in names:
         try:
-            yield _adopt(folder, name)
+            yield _adopt(archives().folder(name), name)
         except StoreError as error:
             yield Finding(name, "corrupt", str(error))
         except StoreFailed as error:
             yield Finding(name, "unread", str(error))
+    present = set(names)
     for series in Series.objects.all():
         name = relative_folder(series.series_key)
-        if not (archive_root() / name / DOCUMENT_NAME).exists():
+        if name not in present and archives().folder(name).document() is None:
             yield Finding(name, "missing", f"{series} has no archive any more.")
 
 

@@ -9,8 +9,8 @@ from django.conf import settings
 
 from datasets.errors import StoreUnavailable
 from datasets.models import Dataset, Series
-from datasets.storage import Store, has_archives, mark
-from datasets.storage.atomic_write import store_failures
+from datasets.storage import Store
+from datasets.storage.archives.archive_places import Archives, FolderArchives
 
 # One store for each folder.
 _store_of = remember(Store)
@@ -25,6 +25,11 @@ def archive_root() -> Path:
     """Return the folder with all archives."""
     root: Path = settings.OUTPUTS_DIR / "archive"
     return root
+
+
+def archives() -> Archives:
+    """Return the archives under the configured outputs folder."""
+    return FolderArchives(archive_root())
 
 
 def require_folder(source: str) -> None:
@@ -44,13 +49,12 @@ def require_folder(source: str) -> None:
 def accept_folders(source: str) -> None:
     """Accept the folders of the source as they are, also empty ones, and make missing ones. Raises `StoreFailed`."""
     get_store().accept(source)
-    with store_failures(archive_root() / source):
-        mark(archive_root() / source)
+    archives().accept(source)
 
 
 def require_archives(source: str) -> None:
     """Raise `StoreUnavailable` if the folder of the source's archives is not there and the catalog has series of it."""
-    if not has_archives(archive_root() / source) and Series.objects.filter(source=source).exists():
+    if not archives().is_present(source) and Series.objects.filter(source=source).exists():
         raise StoreUnavailable(
             f"The folder archive/{source} is absent or empty, but the catalog has series in it: its disk may not be "
             "mounted. Nothing was changed, and no archive was begun. Mount the disk and try again. If the files were deleted on purpose, "

@@ -16,7 +16,7 @@ from datasets.archive.preparation import PreparedArchive, prepared
 from datasets.archive.series_rows import folder_of, record_series
 from datasets.bars import BAR_COLUMNS, IMPORTED, FetchedBars, count_inconsistent, plausibility
 from datasets.bars.series_keys import SeriesKey
-from datasets.catalog.outputs import archive_root, get_store, require_folder
+from datasets.catalog.outputs import archives, get_store, require_folder
 from datasets.catalog.records import record_row
 from datasets.errors import InvalidRequest, StoreFailed
 from datasets.importing.file_bars import doubts_of
@@ -134,7 +134,7 @@ def import_bars(
         and last >= held.last_time
     )
     try:
-        with prepared(archive_root(), key, fetched, is_whole_window=is_whole) as archive:
+        with prepared(archives(), key, fetched, is_whole_window=is_whole) as archive:
             plan = archive.plan
             if not dry_run and (plan.has_changes or not _is_recorded(key, plan)):
                 _put_in_place(key, fetched, archive, by=by, via=via)

@@ -16,6 +16,7 @@ from datasets.archive.audit import Finding
 from datasets.archive.merging import WindowNeeded
 from datasets.bars import BAR_COLUMNS, Timeframe
 from datasets.errors import FileMissing
+from datasets.storage import status_of
 from datasets.storage.archives.archive_files import times_of
 from datasets.storage.archives.archive_queries import read_newest
 from datasets.storage.archives.revision_records import RevisionState, read_records
@@ -79,10 +80,10 @@ def test_days_lie_in_one_file(tmp_path: Path) -> None:
 
 def test_only_the_year_that_changes_is_written(archive: Archive) -> None:
     archive.merge(plain_bars(range(0, 60)))
-    before = (archive.folder.path / "2024.parquet").stat()
+    before = status_of(archive.folder.path / "2024.parquet")
     archive.merge(plain_bars(range(40, 100)))
 
-    assert (archive.folder.path / "2024.parquet").stat() == before
+    assert status_of(archive.folder.path / "2024.parquet") == before
 
 
 def test_a_bar_is_seen_when_its_values_first_came(archive: Archive) -> None:

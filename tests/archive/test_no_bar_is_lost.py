@@ -108,7 +108,7 @@ def _receive(archive: Archive, feed: Feed, reply: Reply) -> set[Row]:
     try:
         with (
             crash_at(10_000 if reply.crash is None else reply.crash),
-            prepared(archive.root, archive.key, fetched, is_whole_window=True) as new,
+            prepared(archive.place, archive.key, fetched, is_whole_window=True) as new,
         ):
             new.commit()
             is_in_force = True

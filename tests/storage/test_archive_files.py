@@ -117,7 +117,7 @@ def test_a_block_that_does_not_commit_leaves_nothing(archive: Archive) -> None:
     new = archive.fetched(scaled(plain_bars(range(10, 40)), 0.25))
     with (
         pytest.raises(RuntimeError),
-        prepared(archive.root, archive.key, new, is_whole_window=True) as merge,
+        prepared(archive.place, archive.key, new, is_whole_window=True) as merge,
     ):
         assert merge.document.generation.number == 2
         raise RuntimeError("the database is away")
@@ -143,7 +143,7 @@ def test_the_new_state_is_read_before_it_is_in_force(archive: Archive) -> None:
     archive.merge(plain_bars(range(0, 30)))
     new = archive.fetched(plain_bars(range(20, 40)))
 
-    with prepared(archive.root, archive.key, new, is_whole_window=True) as merge:
+    with prepared(archive.place, archive.key, new, is_whole_window=True) as merge:
         assert archive.bars().num_rows == 30
         merge.commit()
         # The files are still in `_next/`.
@@ -153,7 +153,7 @@ def test_the_new_state_is_read_before_it_is_in_force(archive: Archive) -> None:
 def test_a_second_writer_waits_and_merges_with_the_first(archive: Archive) -> None:
     archive.merge(plain_bars(range(0, 30)))
     second = Thread(target=archive.merge, args=[plain_bars(range(20, 40))], daemon=True)
-    with writing(archive.folder.path):
+    with writing(archive.folder):
         second.start()
         second.join(0.2)
         assert second.is_alive()

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -29,7 +30,6 @@ from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import outputs
-from datasets.catalog.outputs import archive_root
 from datasets.errors import InvalidRequest
 from datasets.fetching import attempt, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Revision, Series
@@ -312,7 +312,7 @@ def _check_files(folder: SeriesFolder, document: SeriesDocument) -> None:
     assert names == [entry.name for entry in document.revision_files]
     hidden = [path.name for path in folder.path.rglob(".*") if path.name != ".lock"]
     assert not hidden, hidden
-    assert not list(archive_root().parent.rglob("*.tmp"))
+    assert not list(settings.OUTPUTS_DIR.rglob("*.tmp"))
 
 
 def _check_rows(series: SeriesKey, folder: SeriesFolder, document: SeriesDocument) -> None:

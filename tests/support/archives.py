@@ -20,6 +20,7 @@ from datasets.archive.preparation import prepared
 from datasets.bars import BAR_COLUMNS, FetchedBars, Instrument, make_table
 from datasets.bars.series_keys import SeriesKey
 from datasets.storage.archives.archive_paths import GENERATIONS, relative_folder
+from datasets.storage.archives.archive_places import FolderArchives
 from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.series_document import SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
@@ -85,7 +86,8 @@ class Archive:
     def __init__(self, root: Path, **key: Any) -> None:
         self.root = root
         self.key = SeriesKey.of(a_key(**({"symbol": "AAPL", "exchange": "NASDAQ"} | key)))
-        self.folder = SeriesFolder(root / relative_folder(self.key))
+        self.place = FolderArchives(root)
+        self.folder = self.place.folder(relative_folder(self.key))
         self.now = FIRST_FETCH
 
     def merge(
@@ -95,7 +97,7 @@ class Archive:
         """Merge bars that were fetched some time after the last ones; return the plan."""
         self.now += after
         fetched = self.fetched(table, **reply)
-        with prepared(self.root, self.key, fetched, is_whole_window=is_whole_window) as new:
+        with prepared(self.place, self.key, fetched, is_whole_window=is_whole_window) as new:
             new.commit()
         return new.plan
 

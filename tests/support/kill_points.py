@@ -385,7 +385,7 @@ def _check_archive(task: Outcome) -> None:
     held = read_newest(folder_found, task["n_bars"]).rows.select(BAR_COLUMNS)
     assert held.equals(_bars("new", task))
     # A writer that was killed after it had committed leaves the last renames to the next writer.
-    with writing(folder_found.path):
+    with writing(folder_found):
         assert list((folder_found.path / STAGED).iterdir()) == []
     series = Series.find(SeriesKey.of(key_of(task)))
     assert series is not None

@@ -13,13 +13,13 @@ from django.db import transaction
 
 from datasets.archive.following.archive_views import prepared_views
 from datasets.bars.series_keys import SERIES_FIELDS, SeriesKey
-from datasets.catalog.outputs import archive_root
+from datasets.catalog.outputs import archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Series
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.revision_records import read_records
 from datasets.storage.archives.series_folder import SeriesFolder
-from datasets.storage.archives.series_writer import is_settled, writing
+from datasets.storage.archives.series_writer import writing
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,12 @@ def recover_archives() -> Iterator[SeriesKey]:
         ]
         for row in rows
     }
-    root = archive_root()
-    for path in sorted(each for each in root.glob("*/*") if each.is_dir()):
-        folder, name = SeriesFolder(path), path.relative_to(root).as_posix()
+    for name in archives().all_names():
+        folder = archives().folder(name)
         try:
             document = folder.document()
             is_behind = document is not None and document.sequence != sequences.get(name)
-            if (is_behind or not is_settled(folder, document)) and (
+            if (is_behind or folder.files.has_traces(document)) and (
                 key := _recover(folder)
             ) is not None:
                 yield key
@@ -55,22 +54,20 @@ def recover_series(key: SeriesKey) -> None:
 
     Raises `StoreFailed` and `StoreError`.
     """
-    folder = SeriesFolder(archive_root() / relative_folder(key))
+    folder = archives().folder(relative_folder(key))
     document, found = folder.document(), Series.find(key)
-    sequences = (document and document.sequence, found and found.sequence)
-    if sequences[0] != sequences[1] or not is_settled(folder, document):
+    is_behind = document is not None and (found is None or document.sequence != found.sequence)
+    if is_behind or folder.files.has_traces(document):
         _recover(folder)
 
 
 def _recover(folder: SeriesFolder) -> SeriesKey | None:
     """Finish or undo the write of the folder; return its series if its rows were behind."""
-    if not folder.path.is_dir():
-        return None
     # The lock's holder finishes or undoes what a killed writer left.
-    with writing(folder.path) as writer:
+    with writing(folder) as writer:
         document = writer.document
         # A copy that somebody made by hand is no archive.
-        if document is None or folder.path != archive_root() / relative_folder(document.key):
+        if document is None or folder.path != archives().folder(relative_folder(document.key)).path:
             return None
         found = Series.find(document.key)
         # Another worker can have repaired the series meanwhile.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -74,39 +72,38 @@ def entry_of(name: str, rows: pa.Table, hash_found: str, size: int) -> FileEntry
     return FileEntry(name, hash_found, rows.num_rows, size, first, last)
 
 
-def write_rows(path: Path, rows: pa.Table, key: SeriesKey, facts: Mapping[str, Any]) -> int:
-    """Write bars with `SEEN_SCHEMA` as a year's file, and sync it; return its size in bytes."""
+def write_rows(file: BinaryIO, rows: pa.Table, key: SeriesKey, facts: Mapping[str, Any]) -> int:
+    """Write bars with `SEEN_SCHEMA` as a year's file; return its size in bytes."""
     for name, value in (("symbol", key.full_symbol), ("timeframe", key.timeframe.value)):
         indices = np.zeros(rows.num_rows, dtype=np.int32)
         column = pa.DictionaryArray.from_arrays(indices, pa.array([value]))
         rows = rows.append_column(ARCHIVE_SCHEMA.field(name), column)
-    return _write(path, rows, facts, with_dictionary=["symbol", "timeframe"])
+    return _write(file, rows, facts, with_dictionary=["symbol", "timeframe"])
 
 
-def write_revisions(path: Path, rows: pa.Table, facts: Mapping[str, Any]) -> int:
-    """Write rows with `REVISION_SCHEMA`, and sync the file; return its size in bytes."""
-    return _write(path, rows, facts, with_dictionary=["reason"])
+def write_revisions(file: BinaryIO, rows: pa.Table, facts: Mapping[str, Any]) -> int:
+    """Write rows with `REVISION_SCHEMA`; return the size of the file in bytes."""
+    return _write(file, rows, facts, with_dictionary=["reason"])
 
 
-def _write(path: Path, rows: pa.Table, facts: Mapping[str, Any], *, with_dictionary: Any) -> int:
+def _write(
+    file: BinaryIO, rows: pa.Table, facts: Mapping[str, Any], *, with_dictionary: Any
+) -> int:
     document = _document({"format": METADATA_FORMAT, **facts})
     instants = [each.name for each in rows.schema if pa.types.is_timestamp(each.type)]
-    with path.open("wb") as file:
-        pq.write_table(
-            rows.replace_schema_metadata({METADATA_KEY: document}),
-            file,
-            compression="zstd",
-            use_dictionary=with_dictionary,
-            row_group_size=ROWS_PER_GROUP,
-            # Evenly spaced instants take a tenth of the room, and less time both ways.
-            column_encoding=dict.fromkeys(instants, "DELTA_BINARY_PACKED"),
-            # Queries skip row groups by these columns; prices of one series rarely narrow a search.
-            write_statistics=[*instants, *with_dictionary],
-            write_page_checksum=True,
-        )
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
+    pq.write_table(
+        rows.replace_schema_metadata({METADATA_KEY: document}),
+        file,
+        compression="zstd",
+        use_dictionary=with_dictionary,
+        row_group_size=ROWS_PER_GROUP,
+        # Evenly spaced instants take a tenth of the room, and less time both ways.
+        column_encoding=dict.fromkeys(instants, "DELTA_BINARY_PACKED"),
+        # Queries skip row groups by these columns; prices of one series rarely narrow a search.
+        write_statistics=[*instants, *with_dictionary],
+        write_page_checksum=True,
+    )
+    return file.tell()
 
 
 def _document(facts: Mapping[str, Any]) -> bytes:

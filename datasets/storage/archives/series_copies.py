@@ -8,9 +8,10 @@ from pathlib import Path
 
 from datasets.errors import StoreError, StoreFailed
 from datasets.storage.archives.archive_queries import read_range
+from datasets.storage.archives.folder_files import LOCK, link_or_copy
 from datasets.storage.archives.series_document import DOCUMENT_NAME
 from datasets.storage.archives.series_folder import SeriesFolder
-from datasets.storage.archives.series_writer import LOCK, link_or_copy, writing
+from datasets.storage.archives.series_writer import writing
 
 
 def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, list[str]]:
@@ -26,7 +27,7 @@ def copy_archives(root: Path, target: Path, *, is_in_use: bool) -> tuple[int, li
         try:
             # No process writes to a disk that is read-only, and a lock cannot be taken there.
             is_writable = is_in_use and os.access(series, os.W_OK)
-            with writing(series) if is_writable else nullcontext():
+            with writing(SeriesFolder(series)) if is_writable else nullcontext():
                 for path in sorted(series.rglob("*")):
                     name = path.relative_to(root)
                     if path.is_file() and path.name != LOCK:

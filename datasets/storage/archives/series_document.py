@@ -128,6 +128,12 @@ class SeriesDocument:
         return self.generations[-1]
 
     @property
+    def names_by_hash(self) -> dict[str, str]:
+        """The name of each file, by the hash of its content."""
+        entries = (*self.files, *self.revision_files)
+        return {entry.content_hash: entry.name for entry in entries}
+
+    @property
     def n_rows(self) -> int:
         """Number of bars in the archive."""
         return sum(entry.n_rows for entry in self.files)

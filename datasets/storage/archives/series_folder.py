@@ -15,16 +15,17 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasets.errors import FileCorrupt, FileMissing, StoreFailed
+from datasets.errors import FileCorrupt, FileMissing
 from datasets.storage.archives.archive_files import facts_in
 from datasets.storage.archives.archive_paths import GENERATIONS, STAGED
+from datasets.storage.archives.folder_files import FolderFiles
 from datasets.storage.archives.series_document import (
     DOCUMENT_NAME,
     FileEntry,
     SeriesDocument,
     from_json,
 )
-from datasets.storage.parquet_file import open_parquet
+from datasets.storage.archives.series_files import SeriesFiles
 from datasets.storage.paths import SUFFIX
 
 
@@ -36,36 +37,40 @@ class Snapshot(NamedTuple):
 
 
 class SeriesFolder:
-    """The folder of one series, or of one of its earlier generations, for readers."""
+    """The archive of one series, or of one of its earlier generations, for readers.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        The folder: on this machine's disk, or below the prefix of a bucket.
+    files
+        The files in it; None for those on the disk.
+    """
+
+    def __init__(self, path: Path, files: SeriesFiles | None = None) -> None:
         self.path = path
+        self.files = FolderFiles(path) if files is None else files
 
     def document(self) -> SeriesDocument | None:
         """Return the state of the series; None where nothing was archived.
 
         Raises `FileCorrupt` for a document that cannot be read, `StoreFailed` where the machine
-        does not permit the reading.
+        does not permit the reading, `StoreUnavailable` while a bucket is away.
         """
-        path = self.path / DOCUMENT_NAME
-        try:
-            text = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        text = self.files.read_document()
+        if text is None:
             return None
-        except OSError as error:
-            raise StoreFailed(
-                f"{path.parent.name}/{path.name} could not be read: {error.strerror}."
-            ) from error
         try:
             return from_json(text)
         except (KeyError, TypeError, ValueError) as error:
             raise FileCorrupt(
-                f"{path.parent.name}/{path.name} is no readable document of a series."
+                f"{self.path.name}/{DOCUMENT_NAME} is no readable document of a series."
             ) from error
 
     def earlier(self, generation: int) -> SeriesFolder:
         """Return the folder of an earlier generation."""
-        return SeriesFolder(self.path / GENERATIONS / str(generation))
+        path = self.path / GENERATIONS / str(generation)
+        return SeriesFolder(path, self.files.earlier(generation))
 
     @contextmanager
     def opened(self, choose: Callable[[SeriesDocument], Sequence[FileEntry]]) -> Iterator[Snapshot]:
@@ -94,12 +99,12 @@ class SeriesFolder:
 
     def _open(self, entry: FileEntry, stack: ExitStack) -> pq.ParquetFile:
         """Open the file with the entry's hash, at its own name or in `_next/`."""
-        own, staged = self.path / entry.name, self.path / STAGED / (entry.content_hash + SUFFIX)
+        own, staged = entry.name, f"{STAGED}/{entry.content_hash}{SUFFIX}"
         problem: FileCorrupt | FileMissing | None = None
         # The file can move from `_next/` to its own name between the first two looks.
-        for path in (own, staged, own):
+        for name in (own, staged, own):
             try:
-                file = stack.enter_context(open_parquet(path, are_pages_checked=True))
+                file = stack.enter_context(self.files.opened(name, entry.content_hash))
                 facts = facts_in(file, entry.name)
             except (FileCorrupt, FileMissing) as error:
                 problem = problem or error
