@@ -32,9 +32,10 @@ def close_stuck_readers(*, after_s: int) -> bool:
     of this process. Returns whether there was a listening socket.
     """
     is_found = False
-    for file in list(_FILES.iterdir()):
-        # Some are closed by now, and most are no sockets.
-        with suppress(OSError), socket.socket(fileno=os.dup(int(file.name))) as candidate:
+    # `socket.socket` would leave the copy of a file open that is no socket.
+    for number in [int(file.name) for file in _FILES.iterdir() if file.is_socket()]:
+        # Some are closed by now.
+        with suppress(OSError), socket.socket(fileno=os.dup(number)) as candidate:
             is_tcp = candidate.family in (socket.AF_INET, socket.AF_INET6)
             if is_tcp and candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 option = socket.TCP_USER_TIMEOUT

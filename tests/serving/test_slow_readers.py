@@ -20,6 +20,7 @@ from django.test import RequestFactory
 from datasets.api import reply_pieces
 from datasets.api.reply_pieces import LARGE_BYTES
 from tests.support.stacks import Feed, Running, Stack, wait_until
+from tvproject.stuck_readers import close_stuck_readers
 
 MB = 2**20
 LARGE = "/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=50000"
@@ -54,6 +55,16 @@ def memory_of(running: Running) -> int:
         if int(fields[2]) == running.process.pid:
             pages += int(fields[21])
     return pages * 4096
+
+
+def test_the_look_at_the_open_files_leaves_none_open() -> None:
+    files = Path("/proc/self/fd")
+    before = sorted(files.iterdir())
+
+    for _ in range(3):
+        close_stuck_readers(after_s=60)
+
+    assert sorted(files.iterdir()) == before
 
 
 def a_stuck_reader(stack: Stack) -> socket.socket:
