@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 
 from datasets.models import Dataset
 
+_COLUMNS = ("fetched_at", "last_served_at", "bytes", "is_pinned", "path")
+
 
 def choose_prunable(
     *,
@@ -16,6 +18,7 @@ def choose_prunable(
     unused_since: datetime | None = None,
     keep_newest: int | None = None,
     total_bytes: int | None = None,
+    is_light: bool = False,
 ) -> list[Dataset]:
     """Return the datasets to which at least one rule applies, oldest fetch first; never a pinned one.
 
@@ -30,8 +33,11 @@ def choose_prunable(
     total_bytes
         From the datasets left by the other rules, choose the least recently used ones until the
         rest have at most this size.
+    is_light
+        Load only the columns that the choice and a deletion need, a tenth of a row.
     """
-    free = Dataset.objects.filter(is_pinned=False)
+    rows = Dataset.objects.only(*_COLUMNS) if is_light else Dataset.objects.all()
+    free = rows.filter(is_pinned=False)
     chosen: dict[int, Dataset] = {}
 
     def choose(datasets: QuerySet[Dataset]) -> None:
@@ -47,7 +53,7 @@ def choose_prunable(
         choose(free.exclude(pk__in=newest))
     if total_bytes is not None:
         # A missing file has no size on disk, and files in quarantine are left to `tidy`.
-        on_disk = Dataset.objects.filter(state__in=Dataset.ON_DISK)
+        on_disk = rows.filter(state__in=Dataset.ON_DISK)
         others = [dataset for dataset in on_disk if dataset.pk not in chosen]
         chosen |= {dataset.pk: dataset for dataset in _over_budget(others, total_bytes)}
     return sorted(chosen.values(), key=lambda dataset: dataset.fetched_at)

@@ -93,4 +93,5 @@ def _prunable(now: datetime) -> list[Dataset]:
     return catalog.choose_prunable(
         unused_since=now - timedelta(days=days) if days else None,
         total_bytes=megabytes * _MB if megabytes else None,
+        is_light=True,
     )

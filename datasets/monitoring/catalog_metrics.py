@@ -16,8 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 
 from datasets.catalog import outputs
 from datasets.fetching import throttle, workers
-from datasets.models import Dataset, Fetch, Incident, Revision, Series, Watchlist
-from datasets.watchlists import counts_of, states_of
+from datasets.models import Dataset, Fetch, Incident, Revision, Series
+from datasets.watchlists import count_schedules
 
 Metrics = Iterator[GaugeMetricFamily]
 _RECENT = timedelta(hours=1)
@@ -118,25 +118,16 @@ def catalog_metrics() -> Metrics:
 
 
 def watchlist_metrics() -> Metrics:
-    """Yield for each watchlist its series by freshness, and the largest lag."""
+    """Yield the series of all watchlists by the state of their schedules, and the longest delay."""
     now = timezone.now()
-    numbers = GaugeMetricFamily(
-        "tv_watchlist_series",
-        "Series of a watchlist by their freshness.",
-        labels=["watchlist", "state"],
+    counts = count_schedules(now)
+    numbers = [(state.value, number) for state, number in counts.numbers.items()]
+    yield _by_labels("tv_watched_series", "Series of the watchlists.", ["state"], numbers)
+    yield GaugeMetricFamily(
+        "tv_watched_overdue_seconds",
+        "Time for which the longest overdue series of a watchlist waits for its fetch.",
+        counts.overdue_s(now),
     )
-    lags = GaugeMetricFamily(
-        "tv_watchlist_lag_bars",
-        "The most closed bars that a series of a watchlist misses.",
-        labels=["watchlist"],
-    )
-    for watchlist in Watchlist.objects.order_by("name"):
-        states = states_of(watchlist, now)
-        for state, number in counts_of(states).items():
-            numbers.add_metric([watchlist.name, state], number)
-        lag = max((each.freshness.lag_bars or 0 for each in states), default=0)
-        lags.add_metric([watchlist.name], lag)
-    yield from (numbers, lags)
 
 
 # Each part, and the seconds for which its values are kept between two scrapes.

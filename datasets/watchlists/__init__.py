@@ -13,6 +13,12 @@ from datasets.watchlists.list_changes import (
     resume,
     save_watchlist,
 )
+from datasets.watchlists.schedule_states import (
+    ScheduleCounts,
+    ScheduleState,
+    count_schedules,
+    lists_behind,
+)
 from datasets.watchlists.series_plans import (
     keys_of,
     schedules_of,
@@ -29,16 +35,20 @@ from datasets.watchlists.symbol_texts import (
 
 __all__ = [
     "Budget",
+    "ScheduleCounts",
+    "ScheduleState",
     "SeriesState",
     "SymbolEntry",
     "add_symbols",
     "change_watchlist",
+    "count_schedules",
     "counts_of",
     "create_watchlist",
     "delete_watchlist",
     "find_watchlist",
     "freshness_of",
     "keys_of",
+    "lists_behind",
     "pause",
     "present_budget",
     "read_file",

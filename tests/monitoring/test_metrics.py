@@ -17,8 +17,9 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from datasets.bars.series_keys import SeriesKey
 from datasets.fetching import throttle
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, Schedule
 from datasets.monitoring import exposition
 from datasets.monitoring.catalog_metrics import PARTS
 from datasets.monitoring.reply_counts import ReplyCounts, replies
@@ -117,6 +118,34 @@ def test_the_metrics_show_cool_down_and_missing_bars(
     assert sample(text, "tv_missing_bars") == 7
     assert sample(text, "tv_datasets", state="ready") == 1
     throttle.end_cool_down(by="a test")
+
+
+def test_watched_series_are_counted_by_state_in_one_query(
+    scrape: Callable[[], str], django_assert_num_queries: Any
+) -> None:
+    now = timezone.now()
+    held: dict[str, Any] = {"backfilled_at": now, "due_at": now + timedelta(hours=1)}
+    values: list[dict[str, Any]] = [
+        held,
+        {"due_at": now},
+        {**held, "is_paused": True, "failures": 3},
+        {**held, "failures": 1},
+        {**held, "due_at": now - timedelta(minutes=10)},
+        {**held, "due_at": now - timedelta(minutes=20)},
+        {**held, "due_at": now - timedelta(seconds=30)},
+    ]
+    Schedule.objects.bulk_create(
+        Schedule(**SeriesKey.of(a_key(symbol=f"S{i}")).as_dict(), n_bars=300, **each)
+        for i, each in enumerate(values)
+    )
+
+    text = scrape()
+
+    states = {"on_time": 2, "new": 1, "paused": 1, "failing": 1, "overdue": 2, "fetching": 0}
+    assert {state: sample(text, "tv_watched_series", state=state) for state in states} == states
+    assert 1200 <= (sample(text, "tv_watched_overdue_seconds") or 0) < 1230
+    with django_assert_num_queries(1):
+        list(PARTS["watchlists"][0]())
 
 
 def test_a_part_that_cannot_be_read_is_named_and_the_others_stay(

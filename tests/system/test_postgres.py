@@ -18,6 +18,7 @@ FILES = (
     "catalog/test_catalog", "management/test_commands", "fetching/test_fetching", "api/test_ohlc", "api/test_api",
     "serving/test_cached_reads", "admin/test_admin", "views/test_pages", "tradingview/test_sign_in",
     "fetching/test_quotas", "incidents/test_incidents", "incidents/test_delivery", "views/test_audit_page",
+    "monitoring/test_metrics", "views/test_status_page", "fetching/test_retention_policy",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,9 +12,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from datasets.bars.series_keys import SeriesKey
 from datasets.errors import RateLimited
 from datasets.fetching import throttle, workers
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, Schedule, WatchedSymbol, Watchlist
 from tests.support.factories import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,6 +70,21 @@ def test_staff_see_what_the_retention_policy_would_delete(
     assert "not read for 90 days" in text
     assert "1 datasets" in text
     assert Dataset.objects.count() == 1
+
+
+def test_the_page_names_the_lists_that_are_behind(client: Client) -> None:
+    now = timezone.now()
+    for name, symbol, due_at in (("Late", "A", now - timedelta(hours=2)), ("Well", "B", now)):
+        watchlist = Watchlist.objects.create(name=name, timeframes=["1h"])
+        WatchedSymbol.objects.create(watchlist=watchlist, exchange="BINANCE", symbol=symbol)
+        key = SeriesKey.of(a_key(symbol=symbol)).as_dict()
+        Schedule.objects.create(**key, n_bars=300, backfilled_at=now, due_at=due_at)
+
+    text = client.get("/status/").content.decode()
+
+    assert re.search(r"Late</a>, 1 series", text)
+    assert "Well" not in text
+    assert "2 h" in text
 
 
 def test_the_page_needs_a_sign_in_where_the_api_does(client: Client, settings: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,14 +14,17 @@ from django.views.decorators.http import require_http_methods
 
 from datasets.errors import StoreFailed
 from datasets.fetching import retention_policy
-from datasets.models import Fetch, Watchlist
+from datasets.models import Fetch
 from datasets.serving import health, status
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 from datasets.views import phrases
 from datasets.views.fetch_pages import end_cool_down
-from datasets.views.watchlists.watchlist_rows import list_rows
+from datasets.watchlists import count_schedules, lists_behind
 
 Facts = list[tuple[str, str]]
+
+# Series that are behind, of which the page names the lists.
+_MOST_BEHIND = 50
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -43,7 +47,8 @@ def service_status(request: HttpRequest) -> HttpResponse:
         "queue": _queue(state),
         "throttle": _throttle(state),
         "disk": _disk(state),
-        "watchlists": list_rows(Watchlist.objects.order_by("name"), now),
+        "watched": _watched(now),
+        "lists_behind": lists_behind(now, at_most=_MOST_BEHIND),
         "retention": _retention() if is_staff else [],
         "failures": status.failures_by_code(),
         "at": now,
@@ -74,6 +79,15 @@ def _throttle(state: dict[str, Any]) -> Facts:
         ("Calls allowed now", shown if limit else "no limit"),
         ("Sign-in", f"{sign_in['kind']}: {sign_in['state']}"),
     ]
+
+
+def _watched(now: datetime) -> Facts:
+    """Return the numbers of watched series by state; empty without watchlists."""
+    counts = count_schedules(now)
+    facts = [(state.label.capitalize(), f"{n:,}") for state, n in counts.numbers.items() if n]
+    if counts.oldest_due_at is not None:
+        facts.append(("Longest delay", phrases.span_in_words(counts.overdue_s(now))))
+    return facts
 
 
 def _disk(state: dict[str, Any]) -> Facts:
