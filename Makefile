@@ -19,7 +19,7 @@ RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-BENCHMARKS ?= fetching serving catalog archive archive_stores audit year schedule research resampling calendars
+BENCHMARKS ?= fetching serving front catalog archive archive_stores audit year schedule research resampling calendars
 .PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list

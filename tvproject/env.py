@@ -176,6 +176,7 @@ SETTINGS = {
         Setting("EMAIL_SECURITY", _choice("starttls", "tls", "none"), "starttls", "starttls, tls or none"),
         Setting("EMAIL_FROM", _mailbox, "datasets@localhost", "a mail address"),
         Setting("CORS_ALLOWED_ORIGINS", _origins, [], "addresses such as https://app.example.com, separated by commas"),
+        Setting("X_ACCEL_EXPIRES_S", _whole(0, 60), 1, "whole seconds from 0 (none) to 60"),
         Setting("X_ACCEL_PREFIX", _prefix, "", "a path such as /stored/"),
         Setting("TRUSTED_PROXIES", _whole(0, 10), 0, "a whole number from 0 to 10"),
         Setting("DATABASE_URL", _url("sqlite", "postgres", "postgresql"), "", "sqlite:///… or postgres://…", is_secret=True),

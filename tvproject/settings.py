@@ -233,6 +233,7 @@ API_SIGN_INS_PER_MINUTE: int = ENV["API_SIGN_INS_PER_MINUTE"]
 MAX_QUEUED: int = ENV["MAX_QUEUED"]
 MAX_QUEUED_PER_CLIENT: int = ENV["MAX_QUEUED_PER_CLIENT"]
 TRUSTED_PROXIES: int = ENV["TRUSTED_PROXIES"]
+X_ACCEL_EXPIRES_S: int = ENV["X_ACCEL_EXPIRES_S"]
 X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 
 # Pages of other hosts may call the API with a token, but never with a user's session.

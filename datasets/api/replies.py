@@ -20,6 +20,7 @@ from datasets.serving.reply_bodies.body_cache import Rendered, is_fetched, witho
 # Formats that `Accept` can choose. `columns` shares the media type of `json`, so only the
 # parameter can choose it.
 _OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
+CACHE_HIT = "datasets; hit"
 _YEAR_S = 365 * 24 * 3600
 # At most 18 digits: longer numbers exceed any file and cost time to parse.
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
@@ -90,9 +91,7 @@ def reply(
     response["Content-Length"] = str(len(rendered.body))
     response["ETag"] = known or rendered.etag
     # RFC 9211. Also in a 304.
-    response["Cache-Status"] = (
-        "datasets; fwd=miss" if is_fetched(rendered.etag) else "datasets; hit"
-    )
+    response["Cache-Status"] = "datasets; fwd=miss" if is_fetched(rendered.etag) else CACHE_HIT
     for name, value in rendered.headers:
         response[name] = value
     response["Vary"] = "Accept, Accept-Encoding"
@@ -131,7 +130,14 @@ def content_reply(
     audience = "public" if settings.API_ACCESS == "open" else "private"
     response["Cache-Control"] = f"{audience}, max-age={_YEAR_S}, immutable"
     response["Accept-Ranges"] = "bytes"
+    let_proxy_keep(response, _YEAR_S)
     return response
+
+
+def let_proxy_keep(response: HttpResponse, seconds: int) -> None:
+    """Allow the operator's own nginx to keep the reply, where anybody may have it. nginx removes the header."""
+    if seconds and settings.API_ACCESS == "open":
+        response["X-Accel-Expires"] = str(seconds)
 
 
 def _known_tag(header: str, etag: str) -> str:
@@ -164,6 +170,7 @@ def file_reply(
         response: HttpResponseBase = HttpResponse(status=304)
         del response["Content-Type"]
         response["Content-Length"] = str(status.st_size)
+        response["Accept-Ranges"] = "bytes"
     else:
         if settings.X_ACCEL_PREFIX:
             # nginx sends the file and answers ranges.
@@ -172,11 +179,11 @@ def file_reply(
             response = HttpResponse(headers={"X-Accel-Redirect": address})
         else:
             response = _whole_or_part(request, file, status.st_size, etag)
+            response["Accept-Ranges"] = "bytes"
         if response.status_code != 416:
             response["Content-Type"] = media_type
             response["Content-Disposition"] = f'attachment; filename="{path.name}"'
     response["ETag"] = etag
-    response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private, no-cache"
     return response
 

@@ -62,6 +62,11 @@ class Caller:
         )
 
     @property
+    def is_stranger(self) -> bool:
+        """Whether the request has no credentials."""
+        return self.user is None
+
+    @property
     def client(self) -> str:
         """The name under which the caller's requests are counted."""
         if self.token is not None:

@@ -249,3 +249,27 @@ def test_an_arrow_reply_by_content_has_no_metadata_of_a_dataset(
     response = client.get(address_of(make_dataset(300), "?format=arrow"))
 
     assert pa.ipc.open_stream(response.content).read_all().schema.metadata is None
+
+
+@pytest.mark.parametrize(
+    ("access", "seconds", "headers", "expected"),
+    [
+        ("open", 1, {}, "1"),
+        ("open", 0, {}, None),
+        ("open", 1, {"Authorization": "Bearer {secret}"}, None),
+        ("login", 1, {"Authorization": "Bearer {secret}"}, None),
+    ],
+)
+def test_a_proxy_may_keep_only_bars_that_anybody_may_have(
+    client: Client, make_dataset: MakeDataset, settings: Any, access: str, seconds: int, headers: dict[str, str], expected: str | None,
+) -> None:  # fmt: skip
+    make_dataset(300)
+    settings.API_ACCESS, settings.X_ACCEL_EXPIRES_S = access, seconds
+    token = ApiToken(name="reader", user=User.objects.create_user("reader"), scope="read")
+    sent = {name: text.format(secret=token.renew()) for name, text in headers.items()}
+    token.save()
+
+    response = client.get(OHLC, headers=sent)
+
+    assert response.status_code == 200
+    assert response.get("X-Accel-Expires") == expected

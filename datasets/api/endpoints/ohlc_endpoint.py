@@ -18,7 +18,7 @@ from datasets.api.endpoints.bar_replies import (
 )
 from datasets.api.endpoints.plain_reads import PlainReadViewSet, accept_of
 from datasets.api.parameters import read_ohlc_request
-from datasets.api.replies import accepts_gzip, choose_format
+from datasets.api.replies import CACHE_HIT, accepts_gzip, choose_format, let_proxy_keep
 from datasets.archive.archive_bodies import ArchiveRequest
 from datasets.errors import Refused, StoreError
 from datasets.models import Fetch
@@ -42,7 +42,10 @@ class OhlcViewSet(PlainReadViewSet):
             settings.TV_SOURCE,
             settings.TV_MAX_BARS,
         )
-        return _reply(request, caller, wanted, is_gzip=is_gzip)
+        reply = _reply(request, caller, wanted, is_gzip=is_gzip)
+        if caller.is_stranger and reply.get("Cache-Status") == CACHE_HIT:
+            let_proxy_keep(reply, settings.X_ACCEL_EXPIRES_S)
+        return reply
 
 
 def _reply(
