@@ -19,7 +19,7 @@ RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-BENCHMARKS ?= fetching serving front catalog archive archive_stores audit year schedule research resampling calendars
+BENCHMARKS ?= fetching serving front catalog archive archive_stores audit year schedule research resampling calendars sweep scan
 .PHONY: help run install test bench lint types lock clean
 
 help: ## Show this list
@@ -33,7 +33,7 @@ install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .ven
 test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/bars/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
-bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
+bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) $(if $(filter sweep scan,$(BENCHMARKS)),$(EXAMPLE_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
 	@for part in $(BENCHMARKS); do \
 	  python=$(BIN)/python; [ $$part != research ] || python=$(BENCH_VENV)/bin/python; \
 	  against=; [ $$part != serving ] || against="$(if $(AGAINST),--against $(AGAINST))"; \

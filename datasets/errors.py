@@ -56,6 +56,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 
 class DatasetsError(Exception):
@@ -63,6 +64,11 @@ class DatasetsError(Exception):
 
     code = "error"
     retryable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `Exception` would call `__init__` with the message, which some of these classes do not take:
+        # an error could not leave the process of a sweep's worker.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class InvalidRequest(DatasetsError):
