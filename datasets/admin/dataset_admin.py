@@ -14,7 +14,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -22,7 +21,7 @@ from django.utils.timesince import timesince
 from datasets.admin.import_page import ImportPage
 from datasets.calendars import Kind
 from datasets.errors import DatasetsError
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, database
 from datasets.views import phrases, staff_actions
 from datasets.views.downloads import Download
 from datasets.views.page_data import script_data
@@ -117,7 +116,7 @@ class DatasetAdmin(ImportPage):
 
     @admin.display(description="age", ordering="-fetched_at")
     def age(self, dataset: Dataset) -> str:
-        seconds = (timezone.now() - dataset.fetched_at).total_seconds()
+        seconds = (database.shared_now() - dataset.fetched_at).total_seconds()
         return "just now" if seconds < 60 else timesince(dataset.fetched_at, depth=1)
 
     @admin.display(description="size", ordering="bytes")

@@ -10,10 +10,9 @@ from django.contrib.auth.models import User
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 
 from datasets.admin.recorded_admin import RecordedAdmin
-from datasets.models import ApiToken
+from datasets.models import ApiToken, database
 from datasets.serving.permissions import Scope, may_hand_out
 
 
@@ -101,5 +100,5 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _must_be_ahead(moment: Any) -> None:
-    if moment <= timezone.now():
+    if moment <= database.shared_now():
         raise forms.ValidationError("This instant is in the past; choose a later one.")

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets import watchlists
 from datasets.admin.read_only_admin import ReadOnlyAdmin
 from datasets.bars import Timeframe
-from datasets.models import Schedule, Watchlist
+from datasets.models import Schedule, Watchlist, database
 from datasets.serving.permissions import MAY_WATCH
 
 
@@ -58,7 +57,7 @@ class WatchlistAdmin(ReadOnlyAdmin):
     def series(self, watchlist: Watchlist) -> SafeString:
         rows = [
             (each.full_symbol, Timeframe(each.schedule.timeframe).label, each.freshness.state.value, each.freshness.reason)
-            for each in watchlists.states_of(watchlist, timezone.now())
+            for each in watchlists.states_of(watchlist, database.shared_now())
         ]  # fmt: skip
         return _table("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import Kind
-from datasets.models import Dataset, Revision, Series
+from datasets.models import Dataset, Revision, Series, database
 from datasets.watchlists.freshness import Freshness, FreshnessState, series_freshness
 
 
@@ -235,7 +234,7 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
 
     @extend_schema_field(FreshnessSerializer)
     def get_freshness(self, series: Series) -> dict[str, Any]:
-        return FreshnessSerializer(series_freshness(series, timezone.now())).data
+        return FreshnessSerializer(series_freshness(series, database.shared_now())).data
 
 
 class RevisionSerializer(serializers.ModelSerializer[Revision]):

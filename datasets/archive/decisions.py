@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
 from datasets.archive.decision_plans import Decision, plan_decision
 from datasets.archive.following.archive_views import prepared_views
@@ -13,7 +12,7 @@ from datasets.archive.series_rows import unrecorded
 from datasets.archive.spans import spans_of
 from datasets.catalog.outputs import archives, require_folder
 from datasets.errors import FileMissing, InvalidRequest
-from datasets.models import AuditEntry, Revision
+from datasets.models import AuditEntry, Revision, database
 from datasets.storage.archives.archive_files import SEEN_SCHEMA, from_ms, to_ms
 from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.revision_records import RevisionState, read_records
@@ -83,7 +82,7 @@ def _plan(writer: SeriesWriter, number: int, state: RevisionState, *, by: str) -
         raise InvalidRequest(
             {"revision": [f"Revision {number} is decided already{decided}: {record.state.value}."]}
         )
-    at = from_ms(max(to_ms(timezone.now()), to_ms(document.fetched_at)))
+    at = from_ms(max(to_ms(database.shared_now()), to_ms(document.fetched_at)))
     held = SEEN_SCHEMA.empty_table()
     if record.first_time is not None and record.last_time is not None:
         end = from_ms(to_ms(record.last_time) + 1)

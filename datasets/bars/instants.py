@@ -10,6 +10,11 @@ _UNIX_SECONDS = re.compile(r"-?[0-9]{9,11}(\.[0-9]{1,9})?")
 _DIGITS_ALONE = re.compile(r"[-+]?[0-9.]+")
 
 
+def in_milliseconds(moment: datetime) -> datetime:
+    """Return the instant cut to whole milliseconds, as files and the archive keep it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 def parse_instant(text: str) -> datetime:
     """Return the instant that `text` spells, in UTC; a text without an offset is in UTC.
 

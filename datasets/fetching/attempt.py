@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import Error, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from datasets import log_context
 from datasets.archive.arrivals import prepared_arrival
@@ -26,6 +25,7 @@ from datasets.archive.fetch_windows import leaves_hole, window_of
 from datasets.archive.following.recovery import recover_series
 from datasets.archive.merging import WindowNeeded
 from datasets.bars import DatasetKey, FetchedBars
+from datasets.bars.instants import in_milliseconds
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreError, StoreFailed
@@ -134,7 +134,7 @@ class Attempt:
         """Fetch the bars that the archive lacks for the dataset; return them, and the number requested."""
         n_asked = window_of(
             key,
-            now=timezone.now(),
+            now=database.shared_now(),
             max_bars=settings.TV_MAX_BARS,
             newest_only=self.fetch.priority == Fetch.Priority.SCHEDULE,
         )
@@ -156,12 +156,15 @@ class Attempt:
             # The conversation takes seconds and uses no database connection.
             database.give_connection_back()
             try:
-                return feed_client().fetch_bars(
+                fetched = feed_client().fetch_bars(
                     key,
                     auth_token=auth_token,
                     on_bars=self.note_bars,
                     on_wait=self._require_lease,
                 )
+                # All hosts date the bars by one clock: a web host whose clock differs would find
+                # them too old, or from the future.
+                return replace(fetched, fetched_at=in_milliseconds(database.shared_now()))
             except RateLimited as error:
                 if error.retry_after_s is None:
                     error.retry_after_s = throttle.cool_down(error)
@@ -212,7 +215,10 @@ class Attempt:
     def note_wait(self, waited_ms: int, seconds: float) -> None:
         """Show on the row the time waited so far and the instant at which the call may begin."""
         self._require_lease()
-        allowed_at, noted = timezone.now() + timedelta(seconds=seconds), self.fetch.allowed_at
+        allowed_at, noted = (
+            database.shared_now() + timedelta(seconds=seconds),
+            self.fetch.allowed_at,
+        )
         is_other = noted is None or abs(allowed_at - noted) > _CHANGED
         if is_other or waited_ms - self.fetch.waited_ms >= _CHANGED.total_seconds() * 1000:
             self.fetch.allowed_at, self.fetch.waited_ms = allowed_at, waited_ms
@@ -265,7 +271,7 @@ class Attempt:
                 waited_ms=self.fetch.waited_ms,
                 fetched_ms=self.fetch.fetched_ms,
                 stored_ms=_ms_since(started),
-                finished_at=timezone.now(),
+                finished_at=database.shared_now(),
                 lease_until=None,
                 error_code="",
                 error_message="",

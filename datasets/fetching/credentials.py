@@ -20,7 +20,6 @@ from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Q
-from django.utils import timezone
 
 from datasets import errors
 from datasets.errors import FeedTimeout, FetchError, RateLimited, SignInError
@@ -134,7 +133,7 @@ def _sign_in_once(wanted: Credentials, fingerprint: str, refused: str) -> str:
         refused_code="",
         refused_message="",
         refused_until=None,
-        signed_in_at=timezone.now(),
+        signed_in_at=database.shared_now(),
     )
     return token.value
 
@@ -196,7 +195,7 @@ def _is_refusal_of_now(refused_until: datetime) -> bool:
 
 
 def _keep_auth_token(token: AuthToken, fingerprint: str) -> None:
-    now = time.time()
+    now = database.shared_now().timestamp()
     # A token with a life shorter than the margin is used for half its life; renewing it
     # `MARGIN_S` early would mean a sign-in for every fetch.
     renew_at = max(token.expires_at - MARGIN_S, (now + token.expires_at) / 2)
@@ -216,7 +215,9 @@ def _kept_auth_token(fingerprint: str, refused: str = "") -> str:
     except (InvalidToken, ValueError):
         # Encrypted under another SECRET_KEY.
         return ""
-    is_good = owner == fingerprint and value != refused and renew_at > time.time()
+    is_good = (
+        owner == fingerprint and value != refused and renew_at > database.shared_now().timestamp()
+    )
     return str(value) if is_good else ""
 
 

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
-from django.utils import timezone
 
 from datasets import log_context
 from datasets.bars import DatasetKey
@@ -63,6 +62,7 @@ def open_fetch(
             fetch_quotas.count(by)
             values = {"requested_via": via, "requested_by": by, "turn": _next_turn(by, priority)}
             values["request_id"] = log_context.request_id()
+            values["requested_at"] = database.shared_now()
             return Fetch.objects.create(**key.as_dict(), **values, priority=priority), True
     raise StoreFailed(f"The fetch of {key} could not be queued; try again.")
 
@@ -179,7 +179,7 @@ def give_up(fetch_id: int, error: FetchError) -> None:
         owner="",
         lease_until=None,
         allowed_at=None,
-        finished_at=timezone.now(),
+        finished_at=database.shared_now(),
         **_error(error),
     )
 
@@ -188,7 +188,7 @@ def cancel(fetch: Fetch) -> bool:
     """Cancel a fetch that is queued or whose worker has died; return whether it was cancelled."""
     is_dead = Q(state=Fetch.State.RUNNING) & leases.is_dead(database.now())
     changed = Fetch.objects.filter(Q(state=Fetch.State.QUEUED) | is_dead, pk=fetch.pk).update(
-        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=database.shared_now()
     )
     return bool(changed)
 
@@ -200,7 +200,7 @@ def cancel_all(source: str) -> int:
     """
     active = Fetch.objects.filter(source=source, state__in=Fetch.ACTIVE)
     return active.update(
-        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=timezone.now()
+        state=Fetch.State.CANCELLED, owner="", lease_until=None, finished_at=database.shared_now()
     )
 
 
@@ -219,7 +219,7 @@ def next_fetches(*, at_most: int) -> list[int]:
         error = WorkerLost(
             "Every worker that started this fetch died. Read the worker's log; the fetch can be tried again."
         )
-        ended = {"state": Fetch.State.FAILED, "finished_at": timezone.now()}
+        ended = {"state": Fetch.State.FAILED, "finished_at": database.shared_now()}
         dead.filter(pk__in=hopeless).update(**ended, **_error(error))
     due = ours.filter(_is_due(now), state=Fetch.State.QUEUED).order_by(*IN_TURN)
     waiting = [(priority, pk) for pk, priority, _ in found if pk not in hopeless]

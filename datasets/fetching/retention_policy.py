@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from datasets import catalog
 from datasets.catalog import outputs
@@ -77,7 +76,7 @@ def tidy(before: datetime, *, dry_run: bool = False) -> Removal:
 
 
 def _apply(*, dry_run: bool) -> Removal:
-    now = timezone.now()
+    now = database.shared_now()
     found = Removal()
     if settings.TIDY_AFTER_DAYS:
         found = tidy(now - timedelta(days=settings.TIDY_AFTER_DAYS), dry_run=dry_run)

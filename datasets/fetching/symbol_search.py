@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -14,7 +13,7 @@ from datasets.catalog import lists
 from datasets.errors import FetchError, RateLimited
 from datasets.fetching import throttle
 from datasets.fetching.search_lock import search_lock
-from datasets.models import Dataset
+from datasets.models import Dataset, database
 from datasets.tradingview.symbols import SymbolMatch, SymbolPage, search_symbols
 
 # Listings change from day to day, not from minute to minute.
@@ -137,7 +136,7 @@ def _called(search: Search, *, longest_wait_s: float) -> SymbolPage:
             return cached
         until, reason = cache.get(_PAUSE, (0.0, ""))
         # A clock that was set back does not lengthen the pause.
-        left_s = min(until - time.time(), _PAUSE_S)
+        left_s = min(until - database.shared_now().timestamp(), _PAUSE_S)
         if left_s > 0:
             pause = RateLimited(f"{reason} {left_s:.0f} s are left.")
             pause.retry_after_s = left_s
@@ -153,7 +152,8 @@ def _called(search: Search, *, longest_wait_s: float) -> SymbolPage:
             )
         except RateLimited as error:
             error.retry_after_s = _PAUSE_S
-            cache.set(_PAUSE, (time.time() + _PAUSE_S, str(error)), timeout=_PAUSE_S)
+            until = database.shared_now().timestamp() + _PAUSE_S
+            cache.set(_PAUSE, (until, str(error)), timeout=_PAUSE_S)
             raise
         cache.set(search.cache_key, page.as_dict(), timeout=_CACHED_FOR_S)
         return page

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.utils import timezone
-
 from datasets.bars import IMPORTED, DatasetKey
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import InvalidRequest
 from datasets.importing.file_bars import read_file
 from datasets.importing.imports import ImportReport, import_bars
+from datasets.models import database
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def run_import(
     fetched = read_file(
         request.path,
         series,
-        now=timezone.now(),
+        now=database.shared_now(),
         name=request.name,
         zone=zone,
         named_columns=request.columns,

@@ -87,9 +87,7 @@ def _sign_in(schedules: list[Schedule]) -> Condition | None:
     errors = [_last_error(each) for each in schedules if each.failures]
     ended = (Fetch.State.SUCCEEDED, Fetch.State.FAILED)
     newest = (
-        Fetch.objects.filter(source=settings.TV_SOURCE, state__in=ended)
-        .order_by("-requested_at", "-pk")
-        .first()
+        Fetch.objects.filter(source=settings.TV_SOURCE, state__in=ended).order_by("-pk").first()
     )
     if newest is not None:
         errors.append((newest.error_code, newest.error_message))

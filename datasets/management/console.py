@@ -7,8 +7,9 @@ import sys
 from argparse import ArgumentTypeError
 from datetime import timedelta
 
-from django.utils import timezone
 from rich.console import Console
+
+from datasets.models import database
 
 # The width for files and pipes, which have none: wide enough for every line of a table.
 _WIDE = 300
@@ -37,7 +38,7 @@ def read_age(text: str) -> timedelta:
         raise ArgumentTypeError(f"{text!r} is not an age; write 90d, 12h, 30m or 8w")
     try:
         age = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        timezone.now() - age
+        database.shared_now() - age
     except OverflowError as error:
         raise ArgumentTypeError(f"{text!r} is longer ago than the calendar goes back") from error
     return age

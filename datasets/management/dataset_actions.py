@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.utils import timezone
 
 from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
@@ -21,7 +20,7 @@ from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
 from datasets.management.dataset_selection import select_datasets, select_series
 from datasets.management.table_export import export_table
-from datasets.models import Dataset
+from datasets.models import Dataset, database
 from datasets.research.archives.lock_checks import verify_lock
 from datasets.research.lock_files import read_lock
 
@@ -114,7 +113,7 @@ def delete_datasets(options: Options, printer: DatasetPrinter) -> bool:
 
 
 def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
-    now = timezone.now()
+    now = database.shared_now()
     older_than, unused_for = options["older_than"], options["unused_for"]
     rules = {
         "fetched_before": None if older_than is None else now - older_than,

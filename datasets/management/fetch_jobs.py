@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
 from datasets.archive.fetch_windows import dataset_for_range
 from datasets.bars import DatasetKey
@@ -16,7 +15,7 @@ from datasets.errors import StoreError, StoreFailed
 from datasets.fetching import fetch_queue
 from datasets.management.bar_ranges import BarRange, RangeReport
 from datasets.management.interruption import Interruption
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, database
 from datasets.serving.fetch_requests import request_fetches
 
 # Queued in one transaction; Ctrl-C is noticed between two transactions.
@@ -95,7 +94,7 @@ def job_for_range(key: DatasetKey, wanted: BarRange, *, refresh: bool) -> FetchJ
     """Return the job of one symbol and a range; `refresh` also fetches a range that the archive holds."""
     series = SeriesKey.of(key)
     found = dataset_for_range(
-        series, wanted.start, wanted.end, now=timezone.now(), max_bars=settings.TV_MAX_BARS
+        series, wanted.start, wanted.end, now=database.shared_now(), max_bars=settings.TV_MAX_BARS
     )
     if found is None and refresh:
         found = key

@@ -8,18 +8,17 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
-from django.utils import timezone
 from rich.table import Column, Table
 
 from datasets import watchlists
 from datasets.bars import Timeframe
 from datasets.management.console import open_console
-from datasets.models import Watchlist
+from datasets.models import Watchlist, database
 
 
 def values_of(watchlist: Watchlist) -> dict[str, Any]:
     """Return a list's values and the number of its series in each state, ready for JSON."""
-    states = watchlists.states_of(watchlist, timezone.now())
+    states = watchlists.states_of(watchlist, database.shared_now())
     names = ("name", "owner", "timeframes", "session", "adjustment", "first_bars", "settle_s")
     return {
         **{name: getattr(watchlist, name) for name in (*names, "is_paused")},
@@ -49,7 +48,7 @@ def print_watchlists(found: Iterable[Watchlist], out: OutputWrapper, *, as_json:
 
 def print_series(watchlist: Watchlist, out: OutputWrapper, *, as_json: bool) -> None:
     """Print every series of a list: its state, bars behind, bars, next fetch and last error."""
-    rows = [each.as_dict() for each in watchlists.states_of(watchlist, timezone.now())]
+    rows = [each.as_dict() for each in watchlists.states_of(watchlist, database.shared_now())]
     if as_json:
         out.write(json.dumps(rows, indent=1, cls=DjangoJSONEncoder))
         return

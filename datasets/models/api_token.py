@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from datasets.models import database
+
 # `last_used_at` is updated at most once in this period.
 NOTED_FOR = timedelta(hours=1)
 
@@ -94,16 +96,18 @@ class ApiToken(models.Model):
     @property
     def is_expired(self) -> bool:
         """Whether the token has expired."""
-        return self.expires_at <= timezone.now()
+        return self.expires_at <= database.shared_now()
 
     @property
     def is_use_noted(self) -> bool:
         """Whether `last_used_at` is recent enough to stay as it is."""
-        return self.last_used_at is not None and timezone.now() - self.last_used_at <= NOTED_FOR
+        return (
+            self.last_used_at is not None and database.shared_now() - self.last_used_at <= NOTED_FOR
+        )
 
     def note_use(self) -> None:
         """Set `last_used_at` to now."""
-        now = timezone.now()
+        now = database.shared_now()
         type(self).objects.filter(pk=self.pk).update(last_used_at=now)
         self.last_used_at = now
 

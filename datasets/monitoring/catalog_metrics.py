@@ -11,12 +11,11 @@ from django.db.models import Avg, Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.fields import IntegerField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
-from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
 from datasets.catalog import outputs
 from datasets.fetching import throttle, workers
-from datasets.models import Dataset, Fetch, Incident, Revision, Series
+from datasets.models import Dataset, Fetch, Incident, Revision, Series, database
 from datasets.watchlists import count_schedules
 
 Metrics = Iterator[GaugeMetricFamily]
@@ -26,7 +25,7 @@ _STEPS = {"wait": "waited_ms", "feed": "fetched_ms", "store": "stored_ms"}
 
 def fetch_metrics() -> Metrics:
     """Yield the queue, and the fetches that ended within the last hour."""
-    now = timezone.now()
+    now = database.shared_now()
     yield _by_labels(
         "tv_fetches_active", "Fetches that are queued or run.", ["state", "priority"],
         _with_priority(Fetch.objects.filter(state__in=Fetch.ACTIVE), "state"),
@@ -119,7 +118,7 @@ def catalog_metrics() -> Metrics:
 
 def watchlist_metrics() -> Metrics:
     """Yield the series of all watchlists by the state of their schedules, and the longest delay."""
-    now = timezone.now()
+    now = database.shared_now()
     counts = count_schedules(now)
     numbers = [(state.value, number) for state, number in counts.numbers.items()]
     yield _by_labels("tv_watched_series", "Series of the watchlists.", ["state"], numbers)

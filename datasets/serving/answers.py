@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings
-from django.utils import timezone
 
 from datasets import errors
 from datasets.archive.fetch_windows import dataset_for_range
@@ -14,7 +13,7 @@ from datasets.bars import IMPORTED, DatasetKey
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import Refused
 from datasets.fetching import fetch_queue
-from datasets.models import Dataset, Fetch, Series
+from datasets.models import Dataset, Fetch, Series, database
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.dataset_choice import find_cached, stale_for_s
 from datasets.serving.fetch_requests import join_or_start
@@ -152,7 +151,7 @@ def _lacks(request: BarsRequest, series: Series) -> DatasetKey | None:
         series.series_key,
         request.start,
         end,
-        now=timezone.now(),
+        now=database.shared_now(),
         max_bars=settings.TV_MAX_BARS,
     )
 

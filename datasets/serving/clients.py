@@ -6,7 +6,6 @@ The throttle of our own calls to TradingView is another one: `fetching/throttle.
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import lru_cache
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 from redis.exceptions import RedisError
 
 from datasets.errors import TooManyRequests
+from datasets.models import database
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def token_client(number: int) -> str:
 
 
 class Tally:
-    """Counts one kind of request for each client in this minute of the clock.
+    """Counts one kind of request for each client in this minute of the clock that all hosts share.
 
     Each process counts in memory and adds its count to the shared cache `_TELLS_A_MINUTE` times
     per limit, because a shared count costs a file or a call to Redis. So each further process
@@ -81,7 +81,7 @@ class Tally:
         """Count one request; raise `TooManyRequests` when the client is over its limit."""
         if not self.limit or self._add(client) <= self.limit:
             return
-        left_s = _MINUTE_S - time.time() % _MINUTE_S
+        left_s = _MINUTE_S - database.shared_now().timestamp() % _MINUTE_S
         raise TooManyRequests(
             f"One client may {self._what} {self.limit} times a minute ({self._setting}); try again in {left_s:.0f} s.",
             retry_after_s=max(left_s, 1),
@@ -147,7 +147,7 @@ class Tally:
         return told
 
     def _turn_to_this_minute(self) -> int:
-        minute = int(time.time()) // _MINUTE_S
+        minute = int(database.shared_now().timestamp()) // _MINUTE_S
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.utils import timezone
 
 from datasets.bars import DatasetKey, age_limits
-from datasets.models import Dataset
+from datasets.models import Dataset, database
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.candidates import candidates_on_disk
 from datasets.serving.trust import Trusted
@@ -48,4 +47,4 @@ def stale_for_s(dataset: Dataset, max_age_s: int | None) -> float:
         if not settings.TV_CACHE_TTL_S or dataset.is_pinned:
             return 0.0
         max_age_s = settings.TV_CACHE_TTL_S
-    return age_limits.stale_for(dataset.fetched_at, timezone.now(), max_age_s)
+    return age_limits.stale_for(dataset.fetched_at, database.shared_now(), max_age_s)

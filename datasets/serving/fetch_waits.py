@@ -7,7 +7,6 @@ import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from datasets import errors
 from datasets.errors import FetchError
@@ -36,7 +35,9 @@ def wait_for(fetch: Fetch, *, wait_s: float) -> Fetch:
         while not fetch.is_finished:
             left_s = deadline - time.monotonic()
             retry_at = fetch.next_attempt_at if fetch.error_code else None
-            if left_s <= 0 or (retry_at and retry_at > timezone.now() + timedelta(seconds=left_s)):
+            if left_s <= 0 or (
+                retry_at and retry_at > database.shared_now() + timedelta(seconds=left_s)
+            ):
                 break
             database.give_connection_back()
             time.sleep(min(pause_s, left_s))
@@ -65,5 +66,7 @@ def failure(fetch: Fetch) -> FetchError:
     error = error_class(fetch.error_message)
     error.subject = str(fetch.key)
     if fetch.next_attempt_at is not None:
-        error.retry_after_s = max(0.0, (fetch.next_attempt_at - timezone.now()).total_seconds())
+        error.retry_after_s = max(
+            0.0, (fetch.next_attempt_at - database.shared_now()).total_seconds()
+        )
     return error

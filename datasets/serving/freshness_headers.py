@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils import timezone
-
 from datasets.lru_cache import LruCache
-from datasets.models import Dataset, Series
+from datasets.models import Dataset, Series, database
 from datasets.watchlists.freshness import bars_freshness
 
 # By row and second: a dataset that is read a thousand times a second is looked at once in it.
@@ -19,7 +17,7 @@ def freshness_headers(row: Dataset | Series) -> dict[str, str]:
 
     Instants are ISO 8601 in UTC. Makes no query.
     """
-    now = timezone.now()
+    now = database.shared_now()
     key = (type(row).__name__, row.pk, row.fetched_at, int(now.timestamp()))
     held = _made.find(key)
     if held is not None:

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Count, Q, Sum
-from django.utils import timezone
 
 from datasets.catalog import outputs
 from datasets.errors import Unavailable
 from datasets.fetching import credentials, throttle, workers
-from datasets.models import Dataset, Fetch
+from datasets.models import Dataset, Fetch, database
 from datasets.outages import named_outages
 
 Known = TypeVar("Known")
@@ -81,7 +80,7 @@ def _known(look: Callable[[], Known], problems: list[str]) -> Known | None:
 
 def failures_by_code(*, hours: int = 24) -> list[tuple[str, int]]:
     """Return how many fetches failed in the last hours for each error code, most first."""
-    since = timezone.now() - timedelta(hours=hours)
+    since = database.shared_now() - timedelta(hours=hours)
     failed = Fetch.objects.filter(state=Fetch.State.FAILED, finished_at__gte=since)
     return list(
         failed.values_list("error_code").annotate(n=Count("pk")).order_by("-n", "error_code")

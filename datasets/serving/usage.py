@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from contextlib import suppress
 from multiprocessing.util import Finalize
 
 from django.db import Error, connection, connections, transaction
 from django.db.models import F
-from django.utils import timezone
 
-from datasets.models import Dataset
+from datasets.models import Dataset, database
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Hits:
                 self._counts += counts
 
     def start(self) -> None:
-        """Write the counts regularly from now on, and when the process ends."""
+        """Write the counts and read the shared clock regularly from now on; write when the process ends."""
         if self._writer is None:
             self._writer = threading.Thread(target=self._write_regularly, name="hits", daemon=True)
             self._writer.start()
@@ -73,12 +73,15 @@ class Hits:
     def _write_regularly(self) -> None:
         is_ending = False
         while not is_ending:
+            # Here, so that no request waits for the reading of the clock.
+            with suppress(Error):
+                database.now()
             is_ending = self._is_ending.wait(self._every_s)
             self.flush()
             connections.close_all()
 
     def _add(self, counts: Counter[int]) -> None:
-        now = timezone.now()
+        now = database.shared_now()
         if connection.vendor == "sqlite" and threading.current_thread() is self._writer:
             # The PRAGMA applies to this thread's own connection.
             connection.cursor().execute(f"PRAGMA busy_timeout = {round(self._patience_s * 1000)}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table, plausibility
+from datasets.bars.instants import in_milliseconds
 from datasets.errors import NoData, WrongBars
 from datasets.tradingview import refusals
 from datasets.tradingview.resolved_symbol import is_doubtful, read_instrument
@@ -149,13 +150,12 @@ class Conversation:
             "instrument": len(rows) if self._is_other_listing else 0,
             "completed_twice": len(rows) if self._is_completed_twice else 0,
         }
-        now = datetime.now(UTC)
         return FetchedBars(
             table=make_table(rows[:, :6], has_volume=rows[:, 6] == 1.0),
             instrument=instrument,
             # In whole milliseconds as in the files: of two fetches within one second the archive
             # keeps the order.
-            fetched_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            fetched_at=in_milliseconds(datetime.now(UTC)),
             # `bar_close_time` is the end of the bar, or one second earlier at the end of a session;
             # on a delayed feed it is later by the delay. A time in the past always means: closed.
             last_bar_final=None if close_time is None else close_time < self._server_time,

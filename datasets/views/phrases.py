@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from django.utils import timezone
-
 from datasets.bars import IMPORTED, Adjustment, Session
 from datasets.bars.plausibility import DOUBTS
 from datasets.calendars import MISSING
 from datasets.fetching.fetch_quotas import Quota
-from datasets.models import Dataset, DatasetGaps, Fetch, Revision, Series
+from datasets.models import Dataset, DatasetGaps, Fetch, Revision, Series, database
 from datasets.views.advice import ADVICE, Advice
 
 SOURCES = {
@@ -230,7 +228,7 @@ def span_in_words(seconds: float) -> str:
 
 def age_in_words(moment: datetime) -> str:
     """Return the time since the moment, in whole units; `just now` below a minute."""
-    seconds = max(0, int((timezone.now() - moment).total_seconds()))
+    seconds = max(0, int((database.shared_now() - moment).total_seconds()))
     if seconds < 60:
         return "just now"
     for unit, size in [("d", 86_400), ("h", 3600)]:
@@ -271,7 +269,7 @@ def progress_in_words(fetch: Fetch) -> str:
 
 def quota_in_words(quota: Quota) -> str:
     """Return how many fetches a person has begun today, the limit, and when the day ends."""
-    left = span_in_words((quota.ends_at - timezone.now()).total_seconds())
+    left = span_in_words((quota.ends_at - database.shared_now()).total_seconds())
     begun = f"You have begun {quota.n_begun:,} of {quota.limit:,} fetches today."
     return f"{begun} The count starts again at {quota.ends_at:%H:%M} UTC, in {left}."
 
@@ -286,5 +284,5 @@ def duration_in_words(fetch: Fetch) -> str:
 
 
 def _until(moment: datetime) -> str:
-    left = max(timedelta(), moment - timezone.now())
+    left = max(timedelta(), moment - database.shared_now())
     return span_in_words(ceil(left.total_seconds()))

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from datasets.bars import BarLength, Timeframe
 from datasets.calendars import DAY_MS, Calendar, Timetable
 from datasets.calendars.gap_findings import to_ms
 from datasets.errors import InvalidRequest
-from datasets.models import Schedule, Series, Watchlist
+from datasets.models import Schedule, Series, Watchlist, database
 from datasets.watchlists.series_plans import own_schedules, schedules_of
 
 _HOUR_MS = DAY_MS // 24
@@ -96,7 +95,7 @@ def present_budget(now: datetime | None = None) -> Budget:
 
     `sentence` has it in words. Makes one query, and another one where a series has no bars yet.
     """
-    return budget_of(needs_of(own_schedules()), timezone.now() if now is None else now)
+    return budget_of(needs_of(own_schedules()), database.shared_now() if now is None else now)
 
 
 def require_fit(watchlist: Watchlist, field: str, now: datetime | None = None) -> None:
@@ -105,7 +104,7 @@ def require_fit(watchlist: Watchlist, field: str, now: datetime | None = None) -
     Call it in the transaction of a change of `watchlist`, after the schedules were updated: the
     error then undoes the change. `field` is the field of the request that the error names.
     """
-    now = timezone.now() if now is None else now
+    now = database.shared_now() if now is None else now
     every, own = needs_of(own_schedules()), needs_of(schedules_of(watchlist))
     found = budget_of(every, now)
     if found.fits or not own:

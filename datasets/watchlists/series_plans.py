@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from datasets.bars.series_keys import SeriesKey
-from datasets.models import Schedule, Series, WatchedSymbol, Watchlist
+from datasets.models import Schedule, Series, WatchedSymbol, Watchlist, database
 
 LISTS_PAUSED = "Each watchlist with this series is paused."
 # SQLite limits the number of values in one statement.
@@ -91,7 +90,7 @@ def update_schedules() -> None:
         for key, plan in plans.items():
             schedule = held.pop(key, None)
             if schedule is None:
-                schedule = Schedule(**key.as_dict(), n_bars=0, due_at=timezone.now())
+                schedule = Schedule(**key.as_dict(), n_bars=0, due_at=database.shared_now())
                 new.append(schedule)
             if _apply(plan, schedule, archives.get(key)) and schedule.pk is not None:
                 changed.append(schedule)
@@ -120,7 +119,7 @@ def plan_series() -> dict[SeriesKey, SeriesPlan]:
 def resume(schedules: QuerySet[Schedule]) -> int:
     """Let series that are paused or whose fetches failed be fetched again, at once; return their number."""
     return schedules.filter(Q(is_paused=True) | Q(failures__gt=0)).update(
-        is_paused=False, pause_reason="", failures=0, due_at=timezone.now()
+        is_paused=False, pause_reason="", failures=0, due_at=database.shared_now()
     )
 
 
@@ -139,8 +138,8 @@ def _apply(plan: SeriesPlan, schedule: Schedule, archive: tuple[int, int] | None
     if plan.n_bars > schedule.n_bars:
         # The archive may hold the whole window already, from other fetches.
         is_held = archive is not None and archive[1] >= plan.n_bars
-        schedule.backfilled_at = timezone.now() if is_held else None
-        schedule.due_at = timezone.now()
+        schedule.backfilled_at = database.shared_now() if is_held else None
+        schedule.due_at = database.shared_now()
     schedule.n_bars, schedule.settle_s = plan.n_bars, plan.settle_s
     if plan.is_paused and not schedule.is_paused:
         schedule.is_paused, schedule.pause_reason = True, LISTS_PAUSED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -26,7 +25,7 @@ from datasets.api.endpoints.watchlist_bodies import (
 from datasets.api.filtering import Pages, StrictQueryMixin, refuse_unknown
 from datasets.api.schema import problems
 from datasets.fetching.schedule import check_symbols
-from datasets.models import Watchlist
+from datasets.models import Watchlist, database
 from datasets.serving.permissions import MAY_WATCH, Scope
 from datasets.watchlists.series_states import SeriesState
 
@@ -171,7 +170,7 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
     def series(self, request: Request, pk: str) -> Response:
         """List the series of the list: how fresh each is, its next fetch and its last outcome."""
         refuse_unknown(request._request.GET, known={"cursor", "page_size"})
-        pages, now = SchedulePages(), timezone.now()
+        pages, now = SchedulePages(), database.shared_now()
         found = watchlists.schedules_of(self.get_object()).select_related("series__schedule")
         rows = [
             {"id": each.pk, **SeriesState(each, watchlists.freshness_of(each, now)).as_dict()}

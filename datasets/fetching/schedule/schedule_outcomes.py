@@ -9,11 +9,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from datasets.errors import SymbolNotFound
 from datasets.fetching.schedule.due_times import back_off, look_again_at, next_due
-from datasets.models import Fetch, Schedule
+from datasets.models import Fetch, Schedule, database
 from datasets.watchlists.list_changes import note_problem
 
 logger = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ def _values_after(schedule: Schedule, fetch: Fetch, now: datetime) -> dict[str, 
             "series": fetch.series,
             "failures": 0,
             "last_error": "",
-            "last_ok_at": fetch.finished_at or timezone.now(),
+            "last_ok_at": fetch.finished_at or database.shared_now(),
         }
         if schedule.backfilled_at is None:
             is_whole = fetch.n_bars >= schedule.n_bars

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from rich.table import Column, Table
 
 from datasets.bars import Adjustment, DatasetKey, Session
@@ -20,6 +19,7 @@ from datasets.management.console import open_console, whole_number
 from datasets.management.fetch_jobs import FetchJob, cancel_jobs, job_for_range, queue_jobs
 from datasets.management.fetch_progress import FetchProgress
 from datasets.management.interruption import Interruption
+from datasets.models import database
 
 
 class Command(BaseCommand):
@@ -152,7 +152,7 @@ def read_range_of(options: dict[str, Any]) -> BarRange | None:
         raise CommandError("--n-bars and --from exclude each other: a range has its own bars.")
     if end is not None and end <= start:
         raise CommandError("--to is not after --from, so that the range has no bars.")
-    if start > timezone.now():
+    if start > database.shared_now():
         raise CommandError("--from lies in the future, where no bar has opened yet.")
     return BarRange(start, end)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from datasets.errors import StoreFailed
 from datasets.fetching import retention_policy
 from datasets.management.console import read_age
+from datasets.models import database
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        before, is_dry = timezone.now() - options["older_than"], options["dry_run"]
+        before, is_dry = database.shared_now() - options["older_than"], options["dry_run"]
         try:
             removed = retention_policy.tidy(before, dry_run=is_dry)
         except StoreFailed as error:

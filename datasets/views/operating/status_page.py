@@ -9,12 +9,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from datasets.errors import StoreFailed
 from datasets.fetching import retention_policy
-from datasets.models import Fetch
+from datasets.models import Fetch, database
 from datasets.serving import health, status
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 from datasets.views import phrases
@@ -32,7 +31,7 @@ def service_status(request: HttpRequest) -> HttpResponse:
     """Show the state of the service; a POST of staff ends a cool-down."""
     if request.method == "POST":
         return end_cool_down(request)
-    now, state = timezone.now(), status.describe()
+    now, state = database.shared_now(), status.describe()
     cool_down_s = state["cool_down_s"]
     is_staff = request.user.is_active and getattr(request.user, "is_staff", False)
     context = {
@@ -59,7 +58,7 @@ def service_status(request: HttpRequest) -> HttpResponse:
 def _queue(state: dict[str, Any]) -> Facts:
     queued = Fetch.objects.filter(state=Fetch.State.QUEUED).order_by("requested_at")
     oldest = queued.values_list("requested_at", flat=True).first()
-    age = (timezone.now() - oldest).total_seconds() if oldest else None
+    age = (database.shared_now() - oldest).total_seconds() if oldest else None
     return [
         ("Running", f"{state['running']:,}"),
         ("Queued", f"{state['queued']:,}"),

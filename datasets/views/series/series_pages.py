@@ -10,14 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import serving
 from datasets.archive.series_rows import folder_of
 from datasets.catalog import lists
 from datasets.errors import DatasetsError, StoreError, StoreFailed, StoreUnavailable
-from datasets.models import Dataset, Series
+from datasets.models import Dataset, Series, database
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 from datasets.views import phrases
 from datasets.views.form_values import primary_key
@@ -140,7 +139,7 @@ def _say(request: HttpRequest, sentence: str, problems: list[str]) -> None:
 def _row(found: Series, counts: series_list.Counts) -> dict[str, Any]:
     largest = counts.largest.get(found.pk, min(found.n_rows, settings.TV_MAX_BARS))
     n_open = counts.open_revisions.get(found.pk, 0)
-    freshness = series_freshness(found, timezone.now())
+    freshness = series_freshness(found, database.shared_now())
     return series_facts.facts_of(found) | {
         "series": found,
         "older": series_facts.older_in_words(found, settings.TV_MAX_BARS),

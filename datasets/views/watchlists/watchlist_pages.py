@@ -9,13 +9,12 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import watchlists as lists_of_symbols
 from datasets.catalog import lists
 from datasets.fetching.schedule import watch_symbols
-from datasets.models import WatchedSymbol, Watchlist
+from datasets.models import WatchedSymbol, Watchlist, database
 from datasets.serving.permissions import MAY_WATCH, is_allowed
 from datasets.views.form_values import primary_key
 from datasets.views.watchlists import watchlist_rows
@@ -45,7 +44,7 @@ def watchlists(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "page": page,
-        "rows": watchlist_rows.list_rows(page.rows, timezone.now()),
+        "rows": watchlist_rows.list_rows(page.rows, database.shared_now()),
         "budget": present_budget(),
         "form": form,
         "may_change": is_allowed(request.user, MAY_WATCH),
@@ -121,7 +120,7 @@ def symbol_form(request: HttpRequest) -> HttpResponse:
 def _page(
     request: HttpRequest, found: Watchlist, values: WatchlistForm, symbols: SymbolsForm
 ) -> HttpResponse:
-    now = timezone.now()
+    now = database.shared_now()
     states = lists_of_symbols.states_of(found, now)
     counts = watchlist_rows.counts_in_words(states)
     state = request.GET.get("state", "")
