@@ -13,8 +13,13 @@ from redis.retry import Retry
 from tvproject import postgresql
 
 
-def database(url: str, state: Path, *, n_web_processes: int) -> dict[str, Any]:
-    """Return the entry of `DATABASES` for `url`; "" is SQLite in the state folder."""
+def database(
+    url: str, state: Path, *, n_web_processes: int, is_pooled: bool = False
+) -> dict[str, Any]:
+    """Return the entry of `DATABASES` for `url`; "" is SQLite in the state folder.
+
+    `is_pooled` is for PgBouncer in transaction mode: no value of a session may be relied on.
+    """
     url = url or "sqlite://"
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if url.startswith("sqlite:"):
@@ -24,7 +29,9 @@ def database(url: str, state: Path, *, n_web_processes: int) -> dict[str, Any]:
     given = config.get("OPTIONS", {})
     config["CONN_HEALTH_CHECKS"] = True
     if config["ENGINE"].endswith("postgresql"):
-        config["OPTIONS"] = postgresql.options(n_web_processes) | given
+        config["OPTIONS"] = postgresql.options(n_web_processes, is_pooled=is_pooled) | given
+        # The statements of one cursor could go to different connections of PostgreSQL.
+        config["DISABLE_SERVER_SIDE_CURSORS"] = is_pooled
         # Connections return to the pool after each request.
         config["CONN_MAX_AGE"] = 0
     else:

@@ -39,12 +39,16 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise
 
 
-def options(n_web_processes: int) -> dict[str, Any]:
-    """Return Django's `OPTIONS` for `n_web_processes` web processes and one worker on one database."""
+def options(n_web_processes: int, *, is_pooled: bool = False) -> dict[str, Any]:
+    """Return Django's `OPTIONS` for `n_web_processes` web processes and one worker on one database.
+
+    With `is_pooled`, PgBouncer shares the connections: it gives each statement its time limit,
+    and it refuses a client that brings a limit of its own.
+    """
     fair_share = _MOST_CONNECTIONS // (n_web_processes + 1)
-    return {
+    limit = {} if is_pooled else {"options": f"-c statement_timeout={_STATEMENT_S * 1000}"}
+    return limit | {
         "connect_timeout": _CONNECT_S,
-        "options": f"-c statement_timeout={_STATEMENT_S * 1000}",
         # TCP settings that detect a dead host.
         "tcp_user_timeout": int(_REPLY_S * 1000),
         "keepalives_idle": 30,

@@ -21,7 +21,7 @@ import django
 from django.conf import settings
 from django.core import checks
 from django.core.management import call_command
-from django.db import Error, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
 
 from tvproject import postgresql
 from tvproject.env import SettingsError
@@ -70,27 +70,29 @@ def alone_on_this_folder() -> Iterator[None]:
 @contextmanager
 def alone_on_this_database() -> Iterator[None]:
     """Wait until no other host prepares the same PostgreSQL database; exit when it does not answer."""
-    is_shared = connection.vendor == "postgresql"
+    # The lock has a connection and a transaction of its own: behind PgBouncer the statements of
+    # a session can go to different connections, and a lock of a session would never be released.
+    lock = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
         connection.ensure_connection()
-        if is_shared:
+        if connection.vendor == "postgresql":
             # No time limits: migrations, also the other host's, may take long.
             postgresql.BoundedConnection.reply_s = None
-            _ask("SET statement_timeout = 0")
-            _ask(f"SELECT pg_advisory_lock({_LOCK})")
+            if settings.ENV["DATABASE_POOLING"] == "none":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET statement_timeout = 0")
+            lock.set_autocommit(False)
+            with lock.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 0")
+                cursor.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
     except OperationalError as error:
         sys.exit(f"DATABASE_URL: the database does not answer: {error}".rstrip())
     try:
         yield
     finally:
-        if is_shared:
-            with suppress(Error):
-                _ask(f"SELECT pg_advisory_unlock({_LOCK})")
-
-
-def _ask(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
+        # Ends the transaction, and so the lock.
+        with suppress(Error):
+            lock.close()
 
 
 def migrate() -> None:

@@ -29,7 +29,7 @@ _SETUP_S = 300.0
 _WORKER = (
     # In a container every process runs as root; Celery's long warning would fill each log.
     "-W", "ignore:You're running the worker",
-    "-m", "celery", "--quiet", "-A", "tvproject", "worker", "-Q", "fetches",
+    "-m", "celery", "--quiet", "-A", "tvproject", "worker",
     "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat",
 )  # fmt: skip
 

@@ -151,7 +151,12 @@ FORMAT_MODULE_PATH = "tvproject.formats"
 # --- Database ----------------------------------------------------------------------------
 
 DATABASES = {
-    "default": database(ENV["DATABASE_URL"], STATE_DIR, n_web_processes=ENV["WEB_WORKERS"])
+    "default": database(
+        ENV["DATABASE_URL"],
+        STATE_DIR,
+        n_web_processes=ENV["WEB_WORKERS"],
+        is_pooled=ENV["DATABASE_POOLING"] == "transaction",
+    )
 }
 make_private(
     STATE_DIR,
@@ -187,6 +192,12 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # until the broker is back
 CELERY_BROKER_CONNECTION_TIMEOUT = 4  # seconds
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "fetches"
+if ENV["CELERY_QUEUE_TYPE"] == "quorum":
+    # RabbitMQ keeps such a queue on several of its hosts. A name of its own: RabbitMQ refuses to
+    # change the type of a queue that exists.
+    CELERY_TASK_DEFAULT_QUEUE = "fetches-quorum"
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
     # Seconds. Without these limits a worker waits for a hanging server until it is back.
