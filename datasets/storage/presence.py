@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MARKER = ".datasets"
-_TEXT = "This file tells a folder without datasets from the mount point of a disk that is away. Leave it here.\n"
+MARKER_TEXT = "This file tells a folder without datasets from the mount point of a disk that is away. Leave it here.\n"
 # Files that show that a folder without a marker is no mount point: datasets, and documents of series.
 _DATASETS, _ARCHIVES = "*.parquet", "*/series.json"
 
@@ -38,4 +38,4 @@ def is_marked(folder: Path) -> bool:
 def mark(folder: Path) -> None:
     """Make the folder of one source, with its marker."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text(_TEXT)
+    (folder / MARKER).write_text(MARKER_TEXT)

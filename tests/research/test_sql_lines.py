@@ -34,8 +34,13 @@ def held(own_outputs: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, 
     microsoft.merge(plain_bars(range(80), level=300))
     minutes = Archive(root, source="tradingview", symbol="ES1!", exchange="CME_MINI", timeframe="1")
     minutes.merge(plain_bars(range(70), level=50))
-    for unusual in ({"session": "extended"}, {"adjustment": "dividends"}, {"adjustment": "none"}):
-        Archive(root, source="tradingview", **unusual).merge(plain_bars(range(100)))
+    others: list[dict[str, Any]] = [
+        {"session": "extended"},
+        {"adjustment": "dividends"},
+        {"adjustment": "none"},
+    ]
+    for other in others:
+        Archive(root, source="tradingview", **other).merge(plain_bars(range(100)))
     Archive(root, source="imported").merge(plain_bars(range(100)))
     usual = (apple, daily, microsoft, minutes)
     return {

@@ -20,7 +20,7 @@ from datasets.archive.preparation import prepared
 from datasets.bars import BAR_COLUMNS, FetchedBars, Instrument, make_table
 from datasets.bars.series_keys import SeriesKey
 from datasets.storage.archives.archive_paths import GENERATIONS, relative_folder
-from datasets.storage.archives.archive_places import FolderArchives
+from datasets.storage.archives.archive_places import Archives, FolderArchives
 from datasets.storage.archives.archive_queries import read_range, read_revisions
 from datasets.storage.archives.series_document import SeriesDocument
 from datasets.storage.archives.series_folder import SeriesFolder
@@ -81,12 +81,12 @@ def scaled(table: pa.Table, factor: float, *, volume_factor: float = 1.0) -> pa.
 
 
 class Archive:
-    """The archive of one series in a folder of a test."""
+    """The archive of one series in a folder of a test, or in another place."""
 
-    def __init__(self, root: Path, **key: Any) -> None:
+    def __init__(self, root: Path, *, place: Archives | None = None, **key: Any) -> None:
         self.root = root
         self.key = SeriesKey.of(a_key(**({"symbol": "AAPL", "exchange": "NASDAQ"} | key)))
-        self.place = FolderArchives(root)
+        self.place = place or FolderArchives(root)
         self.folder = self.place.folder(relative_folder(self.key))
         self.now = FIRST_FETCH
 

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 def recover_archives() -> Iterator[SeriesKey]:
     """Repair every archive with traces of a killed write, and yield the series.
 
-    An archive that cannot be read or written is named in the log; the others are repaired.
+    An archive that cannot be read or written is named in the log; the others are repaired. Raises
+    `StoreUnavailable` while a bucket is away.
     """
     rows = Series.objects.values_list(*SERIES_FIELDS, "sequence")
     sequences = {
@@ -36,7 +37,7 @@ def recover_archives() -> Iterator[SeriesKey]:
         ]
         for row in rows
     }
-    for name in archives().all_names():
+    for name in archives().suspects():
         folder = archives().folder(name)
         try:
             document = folder.document()

@@ -20,8 +20,8 @@ class Archives(Protocol):
     def names(self) -> list[str]:
         """Return the names of all series with a `series.json`, sorted."""
 
-    def all_names(self) -> list[str]:
-        """Return the names of all folders of series, also those that a killed writer has only begun; sorted."""
+    def suspects(self) -> list[str]:
+        """Return the names of the series that a killed writer can have left unfinished, sorted."""
 
     def is_present(self, source: str) -> bool:
         """Return whether the folder of the source's archives has its marker, or an archive in it."""
@@ -50,8 +50,8 @@ class FolderArchives:
         """Return the names of all series with a `series.json`, sorted."""
         return self._names(f"*/*/{DOCUMENT_NAME}", above=1)
 
-    def all_names(self) -> list[str]:
-        """Return the names of all folders of series, sorted."""
+    def suspects(self) -> list[str]:
+        """Return the names of all folders of series: only a look into each shows what is unfinished."""
         return self._names("*/*", above=0)
 
     def _names(self, pattern: str, *, above: int) -> list[str]:

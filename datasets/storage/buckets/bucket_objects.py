@@ -162,7 +162,11 @@ class Bucket:
         with bucket_failures(name):
             # In one request: an upload in parts is not atomic on every server, and leaves parts behind.
             written = obstore.put(
-                self._client, self._path(name), memoryview(content), mode=mode, use_multipart=False
+                self._client,
+                self._path(name),
+                memoryview(content).cast("B"),
+                mode=mode,
+                use_multipart=False,
             )
         return written["e_tag"] or self.status(name).version
 
