@@ -18,7 +18,8 @@ COPY templates templates
 COPY static static
 COPY samplefeed samplefeed
 
-RUN useradd --create-home --uid 1000 bars && mkdir /data && chown bars /data
+# A new volume takes the owner of its folder here.
+RUN useradd --create-home --uid 1000 bars && mkdir /data /backups && chown bars /data /backups
 USER bars
 VOLUME /data
 EXPOSE 8000
