@@ -22,13 +22,17 @@ _CONFIGURATION: dict[str, Any] = {
             "()": "django.utils.log.CallbackFilter",
             "callback": "ext://datasets.outages.in_one_line",
         },
+        "refusals": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": "ext://datasets.api.failure_log.without_traceback_of_refusals",
+        },
     },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         # Its messages describe code that this project replaces; our own errors are logged instead.
         "tvDatafeed": {"level": "CRITICAL"},
         "django.server": {"level": "WARNING"},
-        "django.request": {"filters": ["not named yet", "outages"]},
+        "django.request": {"filters": ["not named yet", "outages", "refusals"]},
         # At INFO one line for each task received and done; the `Fetch` rows hold more than that.
         "celery": {"level": "WARNING"},
         # At WARNING one line for each start: a broker of files has no host.

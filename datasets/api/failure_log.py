@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 
@@ -27,6 +28,13 @@ def log_failure(request: WithMeta, *, subject: str, code: str, detail: str) -> N
     logger.warning("%s: %s: %s", subject or request.path, code, " ".join(detail.split()))
     # DRF's request and Django's share `META`.
     request.META[_NAMED] = True
+
+
+def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
+    """Logging filter: a refusal for want of a permission is one line, because it is no fault of the program."""
+    if record.exc_info and isinstance(record.exc_info[1], PermissionDenied):
+        record.exc_info = record.exc_text = None
+    return True
 
 
 class NotNamedYet(logging.Filter):

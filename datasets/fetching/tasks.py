@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -137,6 +137,7 @@ class Sweeper(bootsteps.StartStopStep):
     # Corrects the schedules after a change of TV_SOURCE, and links those of series that others fetched.
     _PLANNED_EVERY_S = 600.0
     _RETENTION_EVERY_S = 3600.0
+    _RETENTION_AFTER_S = 5.0
 
     def start(self, parent: Any) -> None:
         """Start the sweep, which first removes the traces of dead workers; `parent` is Celery's worker."""
@@ -147,8 +148,8 @@ class Sweeper(bootsteps.StartStopStep):
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
         self._catalog_looked = self._swept = self._planned = float("-inf")
-        # A minute after the start, so that the fetches that wait begin first.
-        self._retained = time.monotonic() - self._RETENTION_EVERY_S + 60
+        # Soon after the start, so that the fetches that wait begin first.
+        self._retained = time.monotonic() - self._RETENTION_EVERY_S + self._RETENTION_AFTER_S
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="sweeper", daemon=True)
         self._thread.start()
@@ -159,32 +160,45 @@ class Sweeper(bootsteps.StartStopStep):
         self._thread.join()
 
     def _sweep_on(self) -> None:
-        self._clear_up()
+        self._try(clear_up, "the traces of dead workers were not removed")
         while not self._is_stopping.wait(self._EVERY_S):
             close_old_connections()
-            try:
-                if time.monotonic() >= self._noted + self._NOTED_EVERY_S:
-                    workers.note_alive(self._name)
-                    self._noted = time.monotonic()
-                self._sweep_schedules()
-                n_idle = max(0, self._n_threads - _busy.number)
-                for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
-                    self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
-                if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:
-                    self._catalog_looked = time.monotonic()
-                    catalog_table.write_if_changed()
-                self._apply_retention()
-            except (StoreFailed, StoreUnavailable) as error:
-                logger.warning("the table of the catalog was not written: %s", error)
-            except Error as error:
-                # The database is busy or away; the next sweep finds the same rows.
-                logger.warning("the queue of fetches was not read: %s", error)
-            except Exception:
-                # Without this catch the thread would end, and fetches without a message never begin.
-                logger.exception("the queue of fetches was not read")
+            self._try(self._note_alive, "the worker's row was not written")
+            # A step of its own: a fault of the schedules must not keep people's fetches from the workers.
+            self._try(self._sweep_schedules, "the schedules were not read")
+            self._try(self._give_fetches, "the queue of fetches was not read")
+            self._try(self._write_catalog, "the table of the catalog was not written")
+            self._try(self._apply_retention, "the retention policy was not applied")
         with suppress(Error):
             workers.note_end(self._name)
         close_old_connections()
+
+    @staticmethod
+    def _try(step: Callable[[], None], failure: str) -> None:
+        """Run one step of the sweep; log its error, after which the next sweep does the same step again."""
+        try:
+            step()
+        except (Error, StoreFailed, StoreUnavailable) as error:
+            # The database or the disk is busy or away.
+            logger.warning("%s: %s", failure, error)
+        except Exception:
+            # Without this catch the thread would end, and fetches without a message never begin.
+            logger.exception(failure)
+
+    def _note_alive(self) -> None:
+        if time.monotonic() >= self._noted + self._NOTED_EVERY_S:
+            workers.note_alive(self._name)
+            self._noted = time.monotonic()
+
+    def _give_fetches(self) -> None:
+        n_idle = max(0, self._n_threads - _busy.number)
+        for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
+            self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
+
+    def _write_catalog(self) -> None:
+        if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:
+            self._catalog_looked = time.monotonic()
+            catalog_table.write_if_changed()
 
     def _apply_retention(self) -> None:
         """Begin once an hour to delete what the retention policy names, in a thread of its own.
@@ -200,28 +214,12 @@ class Sweeper(bootsteps.StartStopStep):
     def _sweep_schedules(self) -> None:
         """Open the fetches of the watchlists' series that are due; the queue is read right after."""
         now = time.monotonic()
-        try:
-            if now >= self._planned + self._PLANNED_EVERY_S:
-                self._planned = now
-                update_schedules()
-            if now >= self._swept + self._SCHEDULES_EVERY_S:
-                self._swept = now
-                sweep_schedules()
-        except Error as error:
-            logger.warning("the schedules were not read: %s", error)
-        except Exception:
-            # A fault here must not keep people's fetches from the workers.
-            logger.exception("the schedules were not read")
-
-    @staticmethod
-    def _clear_up() -> None:
-        try:
-            clear_up()
-        except Error as error:
-            logger.warning("the traces of dead workers were not removed: %s", error)
-        except Exception:
-            # Without this catch the thread would end before its first sweep.
-            logger.exception("the traces of dead workers were not removed")
+        if now >= self._planned + self._PLANNED_EVERY_S:
+            self._planned = now
+            update_schedules()
+        if now >= self._swept + self._SCHEDULES_EVERY_S:
+            self._swept = now
+            sweep_schedules()
 
 
 def _delete_old() -> None:

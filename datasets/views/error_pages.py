@@ -58,6 +58,8 @@ def _answer(request: HttpRequest, status: int, code: str, title: str, detail: st
     if request.path.startswith("/api/"):
         # Not marked as retryable: the same request would fail in the same way.
         return problem(status, code=code, title=title, detail=detail)
-    # Rendered without the request: context processors could raise the same error again.
-    page = loader.render_to_string("error.html", {"title": title, "detail": detail})
+    # After a failure of the server without the request: context processors could raise the same
+    # error again. An error before the sign-in was read has no user to show.
+    shown = request if status < 500 and hasattr(request, "user") else None
+    page = loader.render_to_string("error.html", {"title": title, "detail": detail}, shown)
     return HttpResponse(page, status=status)

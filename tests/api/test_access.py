@@ -682,10 +682,28 @@ def test_an_unforeseen_error_tells_nothing_of_itself(
 
 @pytest.mark.django_db
 def test_a_page_that_is_none_says_so_plainly(client: Client) -> None:
+    client.force_login(User.objects.create_user("ann"))
+
     response = client.get("/nothing/here")
 
     assert response.status_code == 404
-    assert "There is no page at this address." in response.content.decode()
+    text = response.content.decode()
+    assert "There is no page at this address." in text
+    assert 'aria-label="Pages"' in text
+    assert "</span>ann</a>" in text
+
+
+@pytest.mark.django_db
+def test_a_refused_page_has_the_header_and_one_line_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = client.post("/status/")
+
+    assert response.status_code == 403
+    assert 'aria-label="Pages"' in response.content.decode()
+    record = next(each for each in caplog.records if each.name == "django.request")
+    assert "/status/" in record.getMessage()
+    assert record.exc_info is None
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete"])

@@ -45,15 +45,15 @@ def test_a_list_is_made_changed_and_removed(run: Run) -> None:
         ("mine", 500, 30)
     ]
     assert found[0]["states"]["behind"] == 4
-    assert "1 symbols are removed" in run("watch", "remove", "mine", "NASDAQ:AAPL")
+    assert "mine: 1 symbol added, 3 in" in run("watch", "add", "mine", "NASDAQ:MSFT")
+    run("watch", "remove", "mine", "NASDAQ:MSFT")
+    assert "1 symbol is removed" in run("watch", "remove", "mine", "NASDAQ:AAPL")
     assert Schedule.objects.count() == 2
     assert "its bars stay" in run("watch", "remove", "mine", "--list")
     assert not Watchlist.objects.exists()
     assert list(AuditEntry.objects.order_by("pk").values_list("action", "kind", "via")) == [
         ("created", "watchlist", "command"),
-        ("changed", "watchlist", "command"),
-        ("changed", "watchlist", "command"),
-        ("changed", "watchlist", "command"),
+        *[("changed", "watchlist", "command")] * 5,
         ("deleted", "watchlist", "command"),
     ]
 

@@ -78,13 +78,14 @@ def test_web_server_and_worker_log_the_ids_of_a_failed_request(
     stack: Stack, clean_feed: Feed
 ) -> None:
     web, worker = stack.start_web(), stack.start_worker()
+    wait_until(lambda: stack.get("status").json()["workers"], seconds=60, what="the worker's start")
     clean_feed.arm("invalid_symbol")
 
     reply = requests.get(
         f"{stack.url}/api/tv/ohlc",
-        {"symbol": "BINANCE:BTCUSDT", "n_bars": "100"},
+        {"symbol": "BINANCE:BTCUSDT", "n_bars": "100", "wait": "60"},
         headers={"X-Request-Id": "job-7"},
-        timeout=60,
+        timeout=90,
     )
 
     assert (reply.status_code, reply.headers["X-Request-Id"]) == (500, "job-7")

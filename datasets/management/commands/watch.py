@@ -80,7 +80,8 @@ class Command(BaseCommand):
             raise CommandError("Name the symbols to remove, or --list to remove the whole list.")
         entries = watchlists.read_symbols("\n".join(options["symbols"]))
         n_removed = watchlists.remove_symbols(watchlist, entries)
-        self.stdout.write(f"{n_removed} symbols are removed from {watchlist.name!r}.")
+        symbols = "1 symbol is" if n_removed == 1 else f"{n_removed} symbols are"
+        self.stdout.write(f"{symbols} removed from {watchlist.name!r}.")
 
     def list_(self, options: dict[str, Any]) -> None:
         if options["name"] is None:
@@ -117,8 +118,9 @@ class Command(BaseCommand):
         watchlist, new = watchlists.save_watchlist(
             options["name"], entries, problems=problems, **values
         )
+        symbols = "1 symbol" if len(new) == 1 else f"{len(new)} symbols"
         self.stdout.write(
-            f"{watchlist.name}: {len(new)} symbols added, {watchlist.symbols.count()} in the list "
+            f"{watchlist.name}: {symbols} added, {watchlist.symbols.count()} in the list "
             f"at {', '.join(watchlist.timeframe_labels)}."
         )
         for row in new:
