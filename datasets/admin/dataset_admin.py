@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from datasets.admin.import_page import ImportPage
+from datasets.admin.read_only_admin import IndexedValuesFilter
 from datasets.calendars import Kind
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch, database
@@ -26,6 +28,8 @@ from datasets.views import phrases, staff_actions
 from datasets.views.downloads import Download
 from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address
+
+_HASH = re.compile("[0-9a-f]{8,64}")
 
 
 class MissingBarsFilter(admin.SimpleListFilter):
@@ -56,16 +60,16 @@ class DatasetAdmin(ImportPage):
     sortable_by = ("exchange", "symbol", "timeframe", "n_rows", "bar_range", "age", "size", "state")
     list_filter = (
         "state",
-        "source",
+        ("source", IndexedValuesFilter),
         "timeframe",
         "session",
         "adjustment",
         "is_pinned",
         MissingBarsFilter,
-        "exchange",
+        ("exchange", IndexedValuesFilter),
     )
-    search_fields = ("symbol", "exchange", "content_hash")
-    search_help_text = "Symbol, exchange or the beginning of a content hash"
+    search_fields = ("symbol", "exchange")
+    search_help_text = "Symbol, exchange or the beginning of a content hash (8 digits or more)"
     actions = ("download",)
     fieldsets = [
         (None, {"fields": ["preview"]}),
@@ -101,6 +105,18 @@ class DatasetAdmin(ImportPage):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
         """Defer `instrument`: a sort of the list would carry this wide column along."""
         return super().get_queryset(request).defer("instrument")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find also the datasets whose content hash begins with the text."""
+        word = search_term.strip().lower()
+        if _HASH.fullmatch(word):
+            # A range of the index; `g` comes after all hexadecimal digits.
+            found = queryset.filter(content_hash__range=(word, f"{word}g"))
+            if found.exists():
+                return found, False
+        return super().get_search_results(request, queryset, search_term)
 
     def get_form(
         self, request: HttpRequest, obj: Dataset | None = None, change: bool = False, **kwargs: Any

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from datasets import serving
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
 from datasets.errors import DatasetsError
 from datasets.fetching import interventions
 from datasets.models import Fetch
@@ -23,7 +23,14 @@ class FetchAdmin(ReadOnlyAdmin):
         "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
     )  # fmt: skip
     list_display_links = ("symbol",)
-    list_filter = ("state", "priority", "error_code", "requested_via", "source", "timeframe")
+    list_filter = (
+        "state",
+        "priority",
+        ("error_code", IndexedValuesFilter),
+        ("requested_via", IndexedValuesFilter),
+        "source",
+        "timeframe",
+    )
     search_fields = ("symbol", "exchange", "requested_by")
     actions = ("ask_again", "cancel")
     exclude = ("owner", "lease_until", "turn", "failures")

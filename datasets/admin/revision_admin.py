@@ -15,7 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from datasets.admin.read_only_admin import ReadOnlyAdmin
-from datasets.models import Revision
+from datasets.catalog import lists
+from datasets.models import Revision, Series
 from datasets.views import phrases
 from datasets.views.series import revision_actions
 
@@ -41,6 +42,13 @@ class RevisionAdmin(ReadOnlyAdmin):
         ("Decision", {"fields": ["state", ("decided_at", "decided_by")]}),
     ]  # fmt: skip
     readonly_fields = ("explanation", "series_link", "fetch_link")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search the series, which have an index for it."""
+        series = lists.search(Series.objects.order_by(), search_term, ("symbol", "exchange"))
+        return queryset.filter(series__in=series) if search_term else queryset, False
 
     @admin.display(description="series")
     def symbol(self, revision: Revision) -> str:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.views import phrases
 
@@ -27,7 +27,14 @@ class SeriesAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_display_links = ("symbol",)
     sortable_by = ("exchange", "symbol", "timeframe", "n_rows", "bar_range", "fetched_at", "size")
-    list_filter = ("is_awaiting", "source", "timeframe", "session", "adjustment", "exchange")
+    list_filter = (
+        "is_awaiting",
+        ("source", IndexedValuesFilter),
+        "timeframe",
+        "session",
+        "adjustment",
+        ("exchange", IndexedValuesFilter),
+    )
     search_fields = ("symbol", "exchange")
     search_help_text = "Symbol or exchange"
     fieldsets = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any
 
@@ -14,16 +16,17 @@ from django.db import DataError
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework.exceptions import NotFound
 from rest_framework.filters import OrderingFilter
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.viewsets import ViewSetMixin
 
 from datasets import serving
 from datasets.api.fields import WHOLE_NUMBER
 from datasets.bars import Timeframe
 from datasets.bars.instants import parse_instant
+from datasets.catalog.bulk.row_order import Ordered, rows_after
 from datasets.errors import InvalidRequest
 
 # Parameters of paging and ordering, which no filter reads.
@@ -156,11 +159,18 @@ class CursorOrdering(OrderingFilter):
                     ]
                 }
             )
-        return [*names, "-id"] if names else None
+        if not names:
+            return None
+        # The id follows in the direction of the first field, as in the indexes.
+        return [*names, "-id" if names[0].startswith("-") else "id"]
 
 
 class Pages(CursorPagination):
-    """Cursor pages: they stay stable while rows are added and removed."""
+    """Cursor pages: they stay stable while rows are added and removed.
+
+    A cursor names the row after which the page begins, with all fields of the order. So a page costs the same
+    anywhere in a list, also among many rows with equal values. The last field of each order is the id.
+    """
 
     page_size = 50
     max_page_size = 1000
@@ -188,17 +198,50 @@ class Pages(CursorPagination):
 
     def paginate_queryset(  # type: ignore[override]
         self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any] | None:
+    ) -> list[Any]:
+        """Return the rows of the page that the cursor names; raise `InvalidRequest` for a cursor of another list."""
+        size = self.get_page_size(request)
+        self.address = request.build_absolute_uri()
+        self.order = [Ordered.of(name, queryset) for name in self.get_ordering(request, queryset, view)]  # fmt: skip
         try:
-            # Python's decoder ignores characters outside base64, and an empty cursor would be the first page.
-            if not _CURSOR.fullmatch(request.query_params.get(self.cursor_query_param, "=")):
-                raise ValueError
-            return super().paginate_queryset(queryset, request, view)
-        except (ValidationError, ValueError, OverflowError, DataError, NotFound):
+            self.place, is_backwards = self._read_cursor(request)
+            order = [each.turned() for each in self.order] if is_backwards else self.order
+            rows = rows_after(queryset, order, self.place, size + 1)
+        except (ValidationError, ValueError, TypeError, OverflowError, DataError):
             # The cursor's value does not fit the field that the list is ordered by.
             raise InvalidRequest(
                 {"cursor": ["This is no cursor of this list; follow `next` and `previous`."]}
             ) from None
+        page, has_more = rows[:size], len(rows) > size
+        if is_backwards:
+            page.reverse()
+        self.page, self.has_next = page, is_backwards or has_more
+        self.has_previous = has_more if is_backwards else self.place is not None
+        return page
+
+    def get_next_link(self) -> str | None:
+        return self._link((self.page or [])[-1:], is_backwards=False) if self.has_next else None
+
+    def get_previous_link(self) -> str | None:
+        return self._link((self.page or [])[:1], is_backwards=True) if self.has_previous else None
+
+    def _read_cursor(self, request: Request) -> tuple[list[Any] | None, bool]:
+        """Return the values of the row at which the page begins, and whether the page is before that row."""
+        text = request.query_params.get(self.cursor_query_param)
+        if text is None:
+            return None, False
+        # Python's decoder ignores characters outside base64, and an empty cursor would be the first page.
+        if not _CURSOR.fullmatch(text):
+            raise ValueError
+        is_backwards, values = json.loads(b64decode(text, validate=True))
+        place = [each.read(value) for each, value in zip(self.order, values, strict=True)]
+        return place, bool(is_backwards)
+
+    def _link(self, rows: list[Any], *, is_backwards: bool) -> str:
+        """Return the address of the page after or before the row; without a row, of that around the cursor."""
+        place = [getattr(row, each.name) for row in rows for each in self.order] or self.place
+        cursor = json.dumps([int(is_backwards), place], default=str).encode()
+        return replace_query_param(self.address, self.cursor_query_param, b64encode(cursor).decode())  # fmt: skip
 
 
 class DatasetPages(Pages):

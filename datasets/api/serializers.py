@@ -258,6 +258,9 @@ class StatusSerializer(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     datasets = serializers.IntegerField()
     datasets_bytes = serializers.IntegerField()
+    counted_at = serializers.DateTimeField(
+        help_text="When the datasets were counted; with more than 100,000 of them up to a minute ago."
+    )
     free_bytes = serializers.IntegerField()
     workers = WorkerSerializer(many=True)
     problems = serializers.ListField(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.db.models import Case, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Model, QuerySet, Value, When
 from django.http import HttpRequest
 
 from datasets.bars import Timeframe
+from datasets.models import rows_with_word
 
 Row = TypeVar("Row", bound=Model)
 
@@ -17,6 +18,8 @@ COUNTED = 5_000
 PER_PAGE = 50
 # No list is this long, and a larger page would give an offset that databases refuse.
 _LAST_PAGE = 1_000_000
+# The columns of datasets and of series in which a search looks.
+SEARCHED = ("symbol", "exchange", "instrument__description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,10 @@ def page_of(
     )
 
 
-def search(rows: QuerySet[Row], text: str) -> QuerySet[Row]:
-    """Return the rows that contain each word of the text in symbol, exchange or description."""
+def search(rows: QuerySet[Row], text: str, columns: tuple[str, ...] = SEARCHED) -> QuerySet[Row]:
+    """Return the rows that contain each word of the text in one of the columns; a colon separates words."""
     for word in text.replace(":", " ").split():
-        rows = rows.filter(
-            Q(symbol__icontains=word)
-            | Q(exchange__icontains=word)
-            | Q(instrument__description__icontains=word)
-        )
+        rows = rows_with_word(rows, word, columns)
     return rows
 
 

@@ -11,6 +11,7 @@ from datasets.models.incident import Incident, IncidentMessage
 from datasets.models.key_columns import KeyedModel
 from datasets.models.revision import Revision
 from datasets.models.schedule import Schedule
+from datasets.models.search_text import rows_with_word, values_of
 from datasets.models.series import Series
 from datasets.models.sign_in_state import SignIn
 from datasets.models.watchlist import WatchedSymbol, Watchlist
@@ -38,4 +39,6 @@ __all__ = [
     "Worker",
     "hash_secret",
     "in_ninety_days",
+    "rows_with_word",
+    "values_of",
 ]

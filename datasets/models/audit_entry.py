@@ -32,7 +32,7 @@ class AuditEntry(models.Model):
         CANCELLED = "cancelled"
         ENDED = "ended"
 
-    at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
+    at = models.DateTimeField(default=timezone.now, help_text="UTC.")
     actor = models.CharField(
         max_length=150, blank=True,
         help_text="A user, a user with a token's name, or a client's address; empty for the operator's commands.",
@@ -49,6 +49,12 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ("-at", "-pk")
         verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_at"),
+            models.Index(fields=["action", "-at", "-id"], name="audit_action"),
+            models.Index(fields=["kind", "-at", "-id"], name="audit_kind"),
+            models.Index(fields=["via", "-at", "-id"], name="audit_via"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor or 'operator'}: {self.action} {self.kind} {self.subject}"

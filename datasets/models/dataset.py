@@ -125,8 +125,34 @@ class Dataset(KeyedModel):
             models.Index(fields=["-fetched_at", "-id"], name="dataset_fetched"),
             models.Index(fields=["-last_time", "-id"], name="dataset_last_time"),
             models.Index(fields=["source", "-fetched_at", "-id"], name="dataset_source"),
-            models.Index(fields=["exchange"], name="dataset_exchange"),
-            models.Index(fields=["state"], name="dataset_state"),
+            models.Index(fields=["symbol", "exchange", "id"], name="dataset_symbol"),
+            models.Index(fields=["n_rows", "id"], name="dataset_n_rows"),
+            models.Index(fields=["bytes", "id"], name="dataset_bytes"),
+            models.Index(fields=["hits", "id"], name="dataset_hits"),
+            # A column with few values has two: its filter with the newest first, and its order.
+            models.Index(fields=["exchange", "-fetched_at", "-id"], name="dataset_exchange"),
+            models.Index(fields=["exchange", "id"], name="dataset_by_exchange"),
+            models.Index(fields=["timeframe", "-fetched_at", "-id"], name="dataset_timeframe"),
+            models.Index(fields=["timeframe", "id"], name="dataset_by_timeframe"),
+            models.Index(fields=["state", "-fetched_at", "-id"], name="dataset_state"),
+            models.Index(fields=["state", "id"], name="dataset_by_state"),
+            models.Index(fields=["n_bars", "-fetched_at", "-id"], name="dataset_n_bars"),
+            # Only the rare values, whose rows are far apart in the other indexes.
+            models.Index(
+                fields=["-fetched_at", "-id"],
+                name="dataset_pinned",
+                condition=models.Q(is_pinned=True),
+            ),
+            models.Index(
+                fields=["session", "-fetched_at", "-id"],
+                name="dataset_session",
+                condition=~models.Q(session="regular"),
+            ),
+            models.Index(
+                fields=["adjustment", "-fetched_at", "-id"],
+                name="dataset_adjustment",
+                condition=~models.Q(adjustment="splits"),
+            ),
             # Bars are also read by their content.
             models.Index(fields=["content_hash"], name="dataset_content"),
         ]

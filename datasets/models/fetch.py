@@ -84,7 +84,7 @@ class Fetch(KeyedModel):
         editable=False,
         help_text="Id of the request that opened the fetch, as in the logs.",
     )
-    requested_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="UTC.")
+    requested_at = models.DateTimeField(default=timezone.now, help_text="UTC.")
     priority = models.PositiveSmallIntegerField(
         choices=Priority.choices,
         default=Priority.PERSON,
@@ -134,6 +134,14 @@ class Fetch(KeyedModel):
             models.Index(fields=["state", "priority", "turn", "id"], name="fetch_state_priority"),
             models.Index(fields=["state", "turn", "id"], name="fetch_state_turn"),
             models.Index(fields=["state", "requested_by", "turn"], name="fetch_state_client"),
+            # The orders and the filters of the lists, the newest first. The id comes last, so that no two rows have the same place.
+            models.Index(fields=["-requested_at", "-id"], name="fetch_requested"),
+            models.Index(fields=["state", "-requested_at", "-id"], name="fetch_state"),
+            models.Index(fields=["exchange", "-requested_at", "-id"], name="fetch_exchange"),
+            models.Index(fields=["exchange", "id"], name="fetch_by_exchange"),
+            models.Index(fields=["symbol", "exchange", "id"], name="fetch_symbol"),
+            models.Index(fields=["error_code", "-requested_at", "-id"], name="fetch_error"),
+            models.Index(fields=["requested_via", "-requested_at", "-id"], name="fetch_via"),
             # For the numbers of the last hour.
             models.Index(fields=["finished_at"], name="fetch_finished"),
         ]

@@ -74,6 +74,8 @@ class Revision(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "-found_at"], name="revision_state"),
+            models.Index(fields=["-found_at", "-id"], name="revision_found"),
+            models.Index(fields=["series", "-found_at", "-id"], name="revision_series"),
         ]
 
     def __str__(self) -> str:

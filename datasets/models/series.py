@@ -49,6 +49,9 @@ class Series(SeriesColumns):
         ]
         indexes = [
             models.Index(fields=["-fetched_at", "-id"], name="series_fetched"),
+            models.Index(fields=["symbol", "exchange", "id"], name="series_symbol"),
+            models.Index(fields=["exchange", "-fetched_at", "-id"], name="series_exchange"),
+            models.Index(fields=["n_rows", "id"], name="series_n_rows"),
         ]
 
     def __str__(self) -> str:

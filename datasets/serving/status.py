@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
 
 from datasets.catalog import outputs
 from datasets.errors import Unavailable
@@ -18,7 +20,44 @@ from datasets.outages import named_outages
 
 Known = TypeVar("Known")
 
+# Fewer rows are counted for each reply.
+_COUNTED_EACH_TIME = 100_000
+_KEPT_FOR = timedelta(minutes=1)
 _WORKER_FIELDS = ("name", "host", "source", "started_at", "seen_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Numbers of the whole catalog, and the instant (UTC) at which they were counted."""
+
+    datasets: int
+    bytes_on_disk: int
+    hits: int
+    fetched: int
+    counted_at: datetime
+
+
+_kept_totals: Totals | None = None
+
+
+def totals() -> Totals:
+    """Return the numbers of the whole catalog.
+
+    Above `_COUNTED_EACH_TIME` datasets they are up to `_KEPT_FOR` old, because the database reads all rows for them.
+    """
+    global _kept_totals
+    now, kept = timezone.now(), _kept_totals
+    if kept is not None and timedelta(0) <= now - kept.counted_at < _KEPT_FOR:
+        return kept
+    found = Dataset.objects.aggregate(
+        number=Count("pk"),
+        size=Sum("bytes", filter=Q(state__in=Dataset.ON_DISK)),
+        hits=Sum("hits"),
+    )
+    fetched = Fetch.objects.filter(state=Fetch.State.SUCCEEDED).count()
+    counted = Totals(found["number"], found["size"] or 0, found["hits"] or 0, fetched, now)
+    _kept_totals = counted if counted.datasets > _COUNTED_EACH_TIME else None
+    return counted
 
 
 def describe() -> dict[str, Any]:
@@ -33,9 +72,7 @@ def describe() -> dict[str, Any]:
             Fetch.objects.filter(state__in=Fetch.ACTIVE).values_list("state").annotate(Count("pk"))
         )
     )
-    totals = Dataset.objects.aggregate(
-        number=Count("pk"), size=Sum("bytes", filter=Q(state__in=Dataset.ON_DISK))
-    )
+    whole = totals()
     return {
         "source": settings.TV_SOURCE,
         "version": settings.VERSION,
@@ -52,8 +89,9 @@ def describe() -> dict[str, Any]:
         "cool_down_reason": reason,
         "queued": in_states[Fetch.State.QUEUED],
         "running": in_states[Fetch.State.RUNNING],
-        "datasets": totals["number"],
-        "datasets_bytes": totals["size"] or 0,
+        "datasets": whole.datasets,
+        "datasets_bytes": whole.bytes_on_disk,
+        "counted_at": whole.counted_at,
         "free_bytes": outputs.get_store().free_bytes(),
         "workers": [
             {name: getattr(worker, name) for name in _WORKER_FIELDS} for worker in workers.alive()
@@ -92,6 +130,6 @@ def hit_rate() -> float | None:
 
     Counts fetches that still have a row; `manage.py tidy` deletes old rows.
     """
-    hits = Dataset.objects.aggregate(hits=Sum("hits"))["hits"] or 0
-    fetched = Fetch.objects.filter(state=Fetch.State.SUCCEEDED).count()
-    return hits / (hits + fetched) if hits + fetched else None
+    whole = totals()
+    answers = whole.hits + whole.fetched
+    return whole.hits / answers if answers else None

@@ -47,9 +47,7 @@ class FetchesFilter(forms.Form):
         state = self.cleaned_data["state"]
         if state:
             rows = rows.filter(state__in=Fetch.ACTIVE if state == "active" else [state])
-        for word in self.cleaned_data["q"].replace(":", " ").split():
-            rows = rows.filter(symbol__icontains=word) | rows.filter(exchange__icontains=word)
-        return rows
+        return lists.search(rows, self.cleaned_data["q"], ("symbol", "exchange"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

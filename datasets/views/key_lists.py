@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from datasets.bars import Timeframe
 from datasets.catalog import lists
 from datasets.errors import InvalidRequest
+from datasets.models import values_of
 from datasets.views import phrases
 
 _MAX_EXCHANGES = 300
@@ -42,9 +43,7 @@ class KeyFilter(forms.Form):
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
-        rows = self.model._default_manager.order_by("exchange")
-        exchanges = rows.values_list("exchange", flat=True).distinct()[:_MAX_EXCHANGES]
-        names = [name for name in exchanges if name]
+        names = values_of(self.model, "exchange", _MAX_EXCHANGES)
         self.fields["exchange"].choices = [("", "Any"), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
     def rows(self) -> QuerySet[Any]:

@@ -96,7 +96,7 @@ class WatchlistSerializer(serializers.ModelSerializer[Watchlist]):
     """One watchlist and its values."""
 
     timeframes = serializers.ListField(child=serializers.CharField(), read_only=True)
-    n_symbols = serializers.IntegerField(source="symbols.count", read_only=True)
+    n_symbols = serializers.SerializerMethodField()
 
     class Meta:
         model = Watchlist
@@ -105,6 +105,11 @@ class WatchlistSerializer(serializers.ModelSerializer[Watchlist]):
             "n_symbols", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_n_symbols(self, watchlist: Watchlist) -> int:
+        # A list counts all its rows in one query.
+        counted: int | None = getattr(watchlist, "n_symbols", None)
+        return watchlist.symbols.count() if counted is None else counted
 
 
 class WatchedSymbolSerializer(serializers.ModelSerializer[WatchedSymbol]):

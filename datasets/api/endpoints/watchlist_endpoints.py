@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -60,7 +61,7 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
     }  # fmt: skip
     required_permission = MAY_WATCH
     reads_query = frozenset({"list", "symbols", "series", "remove_symbol"})
-    queryset = Watchlist.objects.all()
+    queryset = Watchlist.objects.annotate(n_symbols=Count("symbols"))
     serializer_class = WatchlistSerializer
     pagination_class = WatchlistPages
     filter_backends = ()

@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from django import forms
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from datasets.catalog import lists
-from datasets.models import AuditEntry, Fetch
+from datasets.models import AuditEntry, Fetch, rows_with_word
 from datasets.serving.permissions import MAY_SEE_AUDIT, is_allowed
 
 # Fetches that people, programs or the operator requested; schedules are on the page of fetches.
@@ -50,10 +50,7 @@ class AuditFilter(forms.Form):
             if action := self.cleaned_data["change"]:
                 rows = rows.filter(action=action)
         for word in self.cleaned_data["q"].split():
-            is_in_any = Q()
-            for column in columns:
-                is_in_any |= Q(**{f"{column}__icontains": word})
-            rows = rows.filter(is_in_any)
+            rows = rows_with_word(rows, word, columns)
         return rows
 
     def problems(self) -> list[str]:
