@@ -144,6 +144,19 @@ def retry_later(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
     )
 
 
+def wait_for_service(fetch_id: int, error: FetchError, *, delay_s: float) -> None:
+    """Put a fetch back into the queue because a part of the service is away; the attempt does not count."""
+    _running(fetch_id).update(
+        state=Fetch.State.QUEUED,
+        owner="",
+        lease_until=None,
+        allowed_at=None,
+        next_attempt_at=database.now() + timedelta(seconds=delay_s),
+        attempts=F("attempts") - 1,
+        **_error(error),
+    )
+
+
 def give_way(fetch_id: int, owner: str) -> None:
     """Put a fetch whose attempt has called nothing back into the queue; the attempt does not count."""
     _running(fetch_id).filter(owner=owner).update(

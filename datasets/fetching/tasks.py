@@ -19,7 +19,7 @@ from django.db import Error, close_old_connections
 from datasets import fetching
 from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
-from datasets.errors import FetchError, StoreFailed, StoreUnavailable
+from datasets.errors import FetchError, StoreFailed, StoreUnavailable, Unavailable
 from datasets.fetching import fetch_queue, retention_policy, workers
 from datasets.fetching.leases import GaveWay
 from datasets.fetching.schedule import sweep_schedules
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+# Between two attempts while a part of the service is away; a fetch then goes on soon after its return.
+_OUTAGE_PAUSE_S = 4.0
 # Threads that read the queue at the same moment find the same rows; each claims the first free one.
 _CANDIDATES = 64
 
@@ -72,6 +74,12 @@ def attempt(fetch_id: int) -> bool:
     try:
         return fetching.run_fetch(fetch_id)
     except FetchError as error:
+        if isinstance(error, Unavailable) and error.retryable:
+            # Our own database, cache or disk is away: that is no failure of the fetch, which waits.
+            fetch_queue.wait_for_service(
+                fetch_id, error, delay_s=_OUTAGE_PAUSE_S * random.uniform(0.75, 1.25)
+            )
+            return True
         n_failures = fetch_queue.n_failures(fetch_id) + 1
         if not error.retryable or n_failures >= MAX_ATTEMPTS:
             fetch_queue.give_up(fetch_id, error)

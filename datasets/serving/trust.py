@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from datasets.lru_cache import LruCache
 
@@ -54,7 +55,8 @@ class Trusted(Generic[Key, Value]):
 
         None is never trusted. A trusted value that is no longer `is_lasting` is checked again. One
         thread at a time checks a value again: the other threads get the old value meanwhile, so
-        that a hung database holds one thread a value.
+        that a hung database holds one thread a value. Where the database does not answer, the old
+        value is good for a minute after its check, so that readers notice no restart.
         """
         found = self._checked.find(key)
         if found is None or found.generation != _generation or not is_lasting(found.value):
@@ -66,6 +68,10 @@ class Trusted(Generic[Key, Value]):
             return found.value if age_s < _OLDEST_S else self._check(key, check, is_lasting)
         try:
             return self._check(key, check, is_lasting)
+        except (OperationalError, InterfaceError):
+            if monotonic() - found.at < _OLDEST_S:
+                return found.value
+            raise
         finally:
             found.check.release()
 

@@ -12,9 +12,10 @@ from django.test import Client
 from redis import Redis
 
 from datasets.errors import CacheUnavailable, RateLimited
-from datasets.fetching import throttle
+from datasets.fetching import fetch_queue, tasks, throttle
 from datasets.fetching.call_log import CallLog, FileLog, RedisLog, Window
 from tests.support import servers
+from tests.support.factories import a_key
 from tests.support.stacks import free_port, wait_until
 
 HOURS_3 = 3 * 3600
@@ -201,3 +202,17 @@ def test_without_redis_a_search_is_a_retryable_error_with_its_reason(
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     problem = response.json()
     assert (problem["code"], problem["retryable"]) == ("cache_unavailable", True)
+
+
+@pytest.mark.usefixtures("redis_that_is_away")
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_a_fetch_waits_and_no_attempt_counts_as_its_failure() -> None:
+    fetch, _ = fetch_queue.open_fetch(a_key(), via="api")
+
+    for _ in range(tasks.MAX_ATTEMPTS + 2):
+        assert tasks.attempt(fetch.pk)
+
+    fetch.refresh_from_db()
+    assert (fetch.state, fetch.error_code) == ("queued", "cache_unavailable")
+    assert (fetch.attempts, fetch.failures) == (0, 0)
+    assert fetch.next_attempt_at is not None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import caches
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -305,3 +306,19 @@ def test_the_probe_of_the_process_uses_no_database(
 
     # The test has no access to a database.
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_database_that_is_away_leaves_readers_the_old_value_for_a_minute(
+    clock: list[float],
+) -> None:
+    values: trust.Trusted[str, str] = trust.Trusted()
+    values.get("key", lambda: "old")
+
+    def fail() -> str:
+        raise OperationalError("the connection was refused")
+
+    clock[0] += 59.0
+    assert values.get("key", fail) == "old"
+    clock[0] += 2.0
+    with pytest.raises(OperationalError):
+        values.get("key", fail)
