@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Count, Q, Sum
-from django.utils import timezone
 
 from datasets.catalog import outputs
 from datasets.errors import Unavailable
@@ -46,7 +45,7 @@ def totals() -> Totals:
     Above `_COUNTED_EACH_TIME` datasets they are up to `_KEPT_FOR` old, because the database reads all rows for them.
     """
     global _kept_totals
-    now, kept = timezone.now(), _kept_totals
+    now, kept = database.shared_now(), _kept_totals
     if kept is not None and timedelta(0) <= now - kept.counted_at < _KEPT_FOR:
         return kept
     found = Dataset.objects.aggregate(

@@ -115,7 +115,7 @@ def test_one_search_serves_all_hosts_and_a_replaced_dataset_is_seen_by_all_at_on
     query = {"symbol": "LOAD:SEEN", "timeframe": "1m", "n_bars": "20"}
     before = [cluster.get(host, "ohlc", **query) for host in (0, 1)]
     cluster.feed.arm("price_revision", symbol="LOAD:SEEN", at="2020-01-01T00:00:00Z", first="2020-01-01T00:00:00Z",
-                     until="2100-01-01T00:00:00Z", ticks=7)  # fmt: skip
+                     last="2100-01-01T00:00:00Z", ticks=7)  # fmt: skip
     refreshed = cluster.get(0, "ohlc", **query, max_age=0, wait=60)
     assert refreshed.status_code == 200
     new_hash = refreshed.json()["content_hash"]
