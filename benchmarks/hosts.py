@@ -2,24 +2,33 @@
 
 Two web hosts, three workers, PostgreSQL behind PgBouncer, Redis and RabbitMQ, each on a host of its
 own: a network namespace, so root is needed for cables that can be pulled. `HOST_PARTS="worker 1"`
-and `HOST_FAULTS="kill stop"` choose some.
+and `HOST_FAULTS="kill stop"` choose some; all take a quarter of an hour.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from benchmarks.measurement import machine, publish, table
-from tests.support.many_hosts import many_hosts
+from tests.support.many_hosts import Cluster, many_hosts
 from tests.support.many_hosts.faults import FAULTS, Outcome, try_fault
+from tests.support.many_hosts.load import Load
 
+CAPTION = """
+Two web hosts, three workers, and one host for each other part. A fault lasts 18 s, longer than a lease; `restart` ends
+and starts the part. Four readers of one cached dataset and a client that requests a new fetch every 0.25 s go on all
+the time. *Lost*: accepted and without a dataset at the end. *Stuck*: not ended a minute later. *Calls again*: of a
+fetch that died in the middle. *Double calls*: that no attempt explains. *Refused*: the client then tried the other
+web host. *Readers' pause*: longest time without a 200 for a reader that may use any web host, and on the worse host.
+""".strip()
 PARTS = "web 1,worker 1,PostgreSQL,PgBouncer,Redis,RabbitMQ"
 
 
 def main() -> None:
-    parts = os.environ.get("HOST_PARTS", PARTS).split(",")
+    parts = [name for name in os.environ.get("HOST_PARTS", PARTS).split(",") if name]
     faults = os.environ.get("HOST_FAULTS", " ".join(FAULTS)).split()
     outcomes: list[Outcome] = []
     with many_hosts(find, TV_RATE_PER_MINUTE="1200", TV_BURST="20") as cluster:
@@ -29,7 +38,28 @@ def main() -> None:
                     continue
                 outcomes.append(try_fault(cluster, part, fault, number=len(outcomes) + 1))
                 print(outcomes[-1], flush=True)
-    publish("Many hosts", f"{machine()}\n\n{report(outcomes)}")
+        costs = host_costs(cluster)
+    if outcomes:
+        publish("Many hosts", f"{machine()}\n\n{CAPTION}\n\n{report(outcomes)}")
+    publish("Cost of a host", f"{machine()}; under the load of the table above\n\n{costs}")
+
+
+def host_costs(cluster: Cluster) -> str:
+    """Return the memory and the connections of a web host and a worker under load, as a table."""
+    cluster.get(0, "ohlc", symbol="LOAD:CACHED", n_bars=300).raise_for_status()
+    rows = []
+    with Load(cluster.web_urls, {"symbol": "LOAD:CACHED", "n_bars": "300"}, "COST"):
+        time.sleep(20)
+        for name in ("web 1", "worker 1"):
+            part = cluster.part(name)
+            rows.append(
+                [name, f"{part.memory_mb():.0f}", f"{part.n_connections(cluster.pooled_port)}"]
+            )
+        (n_server,) = cluster.query(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )[0]
+    rows.append(["PostgreSQL: all hosts, through PgBouncer", "", f"{n_server}"])
+    return table(["part", "memory (PSS), MB", "database connections"], rows)
 
 
 def report(outcomes: list[Outcome]) -> str:

@@ -51,6 +51,8 @@ def test_nothing_has_to_be_set(read: Read) -> None:
         ("CELERY_BROKER_URL", "filesystem://", "filesystem://"),
         ("CELERY_BROKER_URL", "amqp://guest:guest@localhost//", "amqp://guest:guest@localhost//"),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite3", "sqlite:////tmp/x.sqlite3"),
+        ("DATABASE_POOLING", "transaction", "transaction"),
+        ("CELERY_QUEUE_TYPE", "quorum", "quorum"),
         ("OUTPUTS_URL", "file:///data", Path("/data")),
         ("OUTPUTS_URL", "data", Path("data").absolute()),
         ("SITE_URL", "https://bars.example.com/", "https://bars.example.com"),

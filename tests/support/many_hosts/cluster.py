@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import requests
@@ -73,6 +74,7 @@ class Cluster:
             "ALLOWED_HOSTS": "*",
             **settings,
         }
+        self.pooled_port = urlsplit(pooled_url).port or 0
         self.web_urls: list[str] = []
         self._numbers = n_web, n_workers
 

@@ -73,6 +73,25 @@ class Part:
         """The process ids of the program and all its child processes; empty before its start."""
         return _tree(self._process.pid) if self._process and self._process.poll() is None else []
 
+    def memory_mb(self) -> float:
+        """Return the memory of all its processes in MB, shared pages divided between their users (PSS)."""
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids]
+        sizes = [
+            line.split()[1]
+            for text in texts
+            for line in text.splitlines()
+            if line.startswith("Pss:")
+        ]
+        return sum(map(int, sizes)) / 1024
+
+    def n_connections(self, port: int) -> int:
+        """Return the number of the host's open TCP connections to a port."""
+        shown = subprocess.run(
+            [*self.host.prefix, "ss", "-Htn", "state", "established", f"( dport = :{port} )"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return len(shown.stdout.splitlines())
+
     def start(self, *, wait: bool = True) -> None:
         """Start the program, and wait until it can be used."""
         with self._log.open("ab") as output:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -55,10 +56,10 @@ def pgbouncer(host: Host, folder: Path, need: Need, database_url: str) -> tuple[
     """Return PgBouncer with the settings of the example, in front of a database, and its URL."""
     user, port = user_of_servers(), free_port()
     folder.mkdir()
-    server, _, server_port = database_url.split("@")[1].split("/")[0].rpartition(":")
+    parts = urlsplit(database_url)
     text = PGBOUNCER_EXAMPLE.read_text()
     for old, new in {
-        "host=postgres port=5432 dbname=tvdatasets": f"host={server} port={server_port} dbname=postgres user=postgres",
+        "host=postgres port=5432 dbname=tvdatasets": f"host={parts.hostname} port={parts.port} dbname={parts.path[1:]} user=postgres",
         "listen_addr = *": f"listen_addr = {host.address}",
         "listen_port = 6432": f"listen_port = {port}",
         "auth_type = scram-sha-256": "auth_type = any",
