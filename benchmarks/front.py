@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import requests
@@ -40,6 +41,7 @@ def cases(direct: int, python_files: int, nginx: int, token: str) -> list[Case]:
     """Return all cases; `direct`, `python_files` and `nginx` are ports."""
     bars = ohlc("B5000", 5000)
     told = requests.get(f"http://127.0.0.1:{direct}{bars}", timeout=20).json()
+    told_at = int(datetime.fromisoformat(told["held_through"]).timestamp())
     content, file = told["bars_url"], f"/api/tv/datasets/{told['dataset']}/file"
     with_token = f"{GZIP}Authorization: Bearer {token}\r\n"
     return [
@@ -47,6 +49,7 @@ def cases(direct: int, python_files: int, nginx: int, token: str) -> list[Case]:
         Case("ohlc, 5,000 bars, with a token", "nginx passes it on", nginx, bars, with_token),
         Case("ohlc, 5,000 bars", "direct", direct, bars),
         Case("ohlc, 5,000 bars", "nginx keeps it for 1 s", nginx, bars),
+        Case("udf: the newest two bars", "direct", direct, f"/udf/history?symbol=LOAD:B5000&resolution=60&from={told_at - 9000}&to={told_at + 60}&countback=2"),
         Case("ohlc with redirect=true", "direct", direct, f"{bars}&redirect=true"),
         Case("bars by their content, 5,000", "direct", direct, content),
         Case("bars by their content, 5,000", "nginx keeps it", nginx, content),

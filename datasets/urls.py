@@ -9,6 +9,7 @@ from datasets.api import endpoints
 from datasets.api.documentation import DocsView, SchemaView
 from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
+from datasets.udf.udf_views import UdfViewSet
 from datasets.views import dataset_pages, fetch_pages
 from datasets.views.incidents import incident_page
 from datasets.views.operating.metrics_page import metrics
@@ -35,9 +36,17 @@ login = LoginView.as_view(
     template_name="login.html", authentication_form=SignInForm, redirect_authenticated_user=True
 )
 
+# The datafeed of TradingView's charting library; no trailing slashes.
+udf = [
+    path(f"udf/{name}", UdfViewSet.as_view({"get": name}), name=f"udf-{name.replace('_', '-')}")
+    for name in ("config", "time", "symbols", "search", "history", "marks", "timescale_marks")
+]
+
 urlpatterns = [
     # First, because most requests are for the API and Django tries the patterns in order.
     path("api/tv/", include(router.urls)),
+    *udf,
+    path("widgets.json", UdfViewSet.as_view({"get": "widgets"}), name="udf-widgets"),
     path("", views.chart, name="chart"),
     path("datasets/", dataset_pages.datasets, name="datasets"),
     path("datasets/<int:pk>/", dataset_pages.dataset, name="dataset"),

@@ -34,6 +34,7 @@ PACKAGES = [
     "serving",
     "monitoring",
     "api",
+    "udf",
     "views",
     "admin",
     "management",

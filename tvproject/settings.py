@@ -97,6 +97,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, because it takes a token out of the path.
+    "datasets.udf.path_tokens.speak_udf",
     "datasets.middleware.identify_request",
     "datasets.middleware.count_replies",
     "django.middleware.security.SecurityMiddleware",
@@ -249,7 +251,7 @@ X_ACCEL_PREFIX: str = ENV["X_ACCEL_PREFIX"]
 
 # Pages of other hosts may call the API with a token, but never with a user's session.
 CORS_ALLOWED_ORIGINS: list[str] = ENV["CORS_ALLOWED_ORIGINS"]
-CORS_URLS_REGEX = r"^/api/"
+CORS_URLS_REGEX = r"^/(api|udf)/|^/widgets\.json$"
 if CORS_ALLOWED_ORIGINS:
     # Near the top, so that error replies have the CORS headers too; below the request's id, which they have as well.
     MIDDLEWARE.insert(3, "corsheaders.middleware.CorsMiddleware")

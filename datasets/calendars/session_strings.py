@@ -118,6 +118,11 @@ def parse_session(text: str) -> SessionHours | None:
     return SessionHours(tuple(eras)) if is_ordered else None
 
 
+def documented_form(text: str) -> str:
+    """Return the hours in the charting library's documented grammar: without auctions, `S` and `U` as commas."""
+    return re.sub(r",+", ",", re.sub(r"[SU]", ",", _AUCTION.sub("", text))).strip(",")
+
+
 def _week_start(day: int, week: WeekHours) -> int:
     """Return the first day of a trading week that is not before `day`."""
     # 1970-01-01 was a Thursday.

@@ -83,6 +83,11 @@ def find_symbols(query: str, *, exchange: str = "", type: str = "", start: int =
     return Found(SymbolPage(matches, page.next_start))
 
 
+def stored_symbols(*, exchange: str = "", type: str = "") -> list[SymbolMatch]:
+    """Return instruments of ready datasets, sorted by symbol; nothing is asked of TradingView."""
+    return _stored(Search("", ascii_upper(exchange), type))
+
+
 def _stored(search: Search) -> list[SymbolMatch]:
     """Return the matching instruments of ready datasets, each once, sorted by symbol."""
     rows = Dataset.objects.filter(source=settings.TV_SOURCE, state=Dataset.State.READY)

@@ -1,4 +1,4 @@
-"""Replies for errors outside of the views: problem+json below /api/, else a plain page."""
+"""Replies for errors outside of the views: problem+json below /api/ and /udf/, else a plain page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from django.template import loader
 from datasets.api.exceptions import of_error, problem
 from datasets.outages import outage_of
 
+# `/udf/` gets its own form from `udf/path_tokens.py`.
+_DATA_PATHS = ("/api/", "/udf/")
 _INTERNAL = "An unexpected error happened. The service's log has the details."
 
 
@@ -47,7 +49,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     outage = outage_of(sys.exc_info()[1])
     if outage is None:
         return _answer(request, 500, "internal_error", "Internal error", _INTERNAL)
-    if request.path.startswith("/api/"):
+    if request.path.startswith(_DATA_PATHS):
         return of_error(outage)
     response = _answer(request, 503, outage.code, "Not available now", str(outage))
     response["Retry-After"] = f"{outage.retry_after_s:.0f}"
@@ -55,7 +57,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, status: int, code: str, title: str, detail: str) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    if request.path.startswith(_DATA_PATHS):
         # Not marked as retryable: the same request would fail in the same way.
         return problem(status, code=code, title=title, detail=detail)
     # After a failure of the server without the request: context processors could raise the same

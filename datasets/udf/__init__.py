@@ -1,0 +1,1 @@
+"""TradingView's UDF datafeed under `/udf/`, for Advanced Charts and OpenBB Workspace."""
