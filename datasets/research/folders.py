@@ -27,6 +27,8 @@ from datasets.storage import (
     map_file,
     setting,
 )
+from datasets.storage.archives.archive_places import Archives, FolderArchives
+from datasets.storage.bucket_address import SCHEME, BucketAddress
 
 DEFAULT_SOURCE = "tradingview"
 
@@ -41,6 +43,41 @@ class Place:
     @property
     def folder(self) -> Path:
         return self.datasets / self.source
+
+    @property
+    def where(self) -> str:
+        return str(self.folder)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the folder holds copies, which `bring` compares with their originals."""
+        return False
+
+    @property
+    def archives(self) -> Archives:
+        return FolderArchives(self.datasets.parent / "archive")
+
+    def names(self) -> list[str]:
+        """Return the names of all files of the source, sorted."""
+        return sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
+
+    def bring(self, keys: Sequence[DatasetKey] | None = None, *, is_fresh: bool = False) -> None:
+        """Bring the copies of the files that can answer for these keys up to date, of all for None."""
+
+
+def outputs_bucket(folder: str | Path | None = None) -> BucketAddress | None:
+    """Return the place in a bucket that `folder`, or else `OUTPUTS_URL`, names; None for a folder.
+
+    Raises `InvalidRequest` for an address of a bucket that is wrong.
+    """
+    given = str(folder or setting("OUTPUTS_URL"))
+    if isinstance(folder, Path) or not given.startswith(f"{SCHEME}://"):
+        return None
+    try:
+        return BucketAddress.parse(given)
+    except ValueError as error:
+        message = f"{given!r} is no place in a bucket; write it such as s3://bucket/prefix."
+        raise InvalidRequest({"folder": [message]}) from error
 
 
 def outputs_folder(folder: str | Path | None = None) -> Path:
@@ -70,7 +107,7 @@ def state_folder(outputs: Path) -> Path:
     """Return the folder of caches: `STATE_DIR`, else `state/` in the outputs folder."""
     given = setting("STATE_DIR")
     # `STATE_DIR` belongs to the configured outputs folder; another one has its own state.
-    if given and outputs == outputs_folder():
+    if given and outputs_bucket() is None and outputs == outputs_folder():
         return _folder_of(given)
     return outputs / "state"
 
@@ -85,17 +122,63 @@ def find_place(folder: str | Path | None = None, source: str | None = None) -> P
 
     Raises `DatasetNotFound` where there is none: invented sample bars never stand in for real ones.
     """
-    datasets = outputs_folder(folder) / "datasets"
     name = check_source(source)
+    address = outputs_bucket(folder)
+    if address is not None:
+        return _in_bucket(address, name)
+    datasets = outputs_folder(folder) / "datasets"
     require_present(datasets, name)
     if (datasets / name).is_dir():
         return Place(datasets, name)
-    sources = list_sources(datasets)
+    raise _no_source(str(datasets), name, list_sources(datasets))
+
+
+def _in_bucket(address: BucketAddress, source: str) -> Place:
+    # Imported here: the client takes 70 ms and 13 MB, which a reader of a folder does not need.
+    from datasets.research.bucket import BucketPlace
+
+    return BucketPlace.of(address, source)
+
+
+def list_places(folder: str | Path | None = None, source: str | None = None) -> list[Place]:
+    """Return the folders of all sources, or of one, with the files of each brought up to date.
+
+    Raises `FolderUnavailable` where there is no dataset at all.
+    """
+    address = outputs_bucket(folder)
+    if source is not None:
+        places = [find_place(folder, source)]
+    elif address is None:
+        datasets = outputs_folder(folder) / "datasets"
+        for name in list_sources(datasets) or [DEFAULT_SOURCE]:
+            require_present(datasets, name)
+        return [Place(datasets, name) for name in list_sources(datasets)]
+    else:
+        from datasets.research.bucket import list_bucket_places
+
+        places = [*list_bucket_places(address)]
+    for place in places:
+        place.bring()
+    if address is not None and not any(place.names() for place in places):
+        raise _nothing_at_all(str(address), source or DEFAULT_SOURCE)
+    return places
+
+
+def _no_source(datasets: str, source: str, sources: Sequence[str]) -> DatasetNotFound:
     there = ", ".join(repr(name) for name in sources)
-    message = f"There are no bars of the source {name!r} in {datasets}; sources there: {there}."
-    if "sample" in sources and source is None:
+    message = f"There are no bars of the source {source!r} in {datasets}; sources there: {there}."
+    if "sample" in sources and source == DEFAULT_SOURCE:
         message += " Sample bars are invented; ask for them with source='sample'."
-    raise DatasetNotFound(message)
+    return DatasetNotFound(message)
+
+
+def require_place(folder: str | Path | None, source: str) -> None:
+    """Raise `FolderUnavailable` where the folder of the source, or the bucket, has no dataset at all."""
+    address = outputs_bucket(folder)
+    if address is None:
+        require_present(outputs_folder(folder) / "datasets", source)
+    elif not _in_bucket(address, source).names():
+        raise _nothing_at_all(f"{address}/datasets/{source}", source)
 
 
 def require_present(datasets: Path, source: str) -> None:
@@ -103,9 +186,13 @@ def require_present(datasets: Path, source: str) -> None:
     folder = datasets / source
     if is_present(folder) or (list_sources(datasets) and not folder.is_dir()):
         return
+    raise _nothing_at_all(str(folder), source)
+
+
+def _nothing_at_all(where: str, source: str) -> FolderUnavailable:
     fetch = _fetch_sentence(["BINANCE:BTCUSDT"], "1h", DEFAULT_N_BARS, source)
-    raise FolderUnavailable(
-        f"There is no dataset at all in {folder}: nothing was fetched yet, or its disk is not mounted. {fetch}"
+    return FolderUnavailable(
+        f"There is no dataset at all in {where}: nothing was fetched yet, or its disk is not mounted. {fetch}"
     )
 
 
@@ -122,8 +209,7 @@ def list_keys(place: Place) -> list[DatasetKey]:
     Files that are no datasets are left out.
     """
     found = []
-    names = sorted(path.name for path in place.folder.iterdir()) if place.folder.is_dir() else []
-    for name in names:
+    for name in place.names():
         path = f"{place.source}/{name}"
         try:
             if is_hashed(path):
@@ -141,10 +227,12 @@ def not_found(place: Place, missing: Sequence[DatasetKey]) -> DatasetNotFound:
     """Return the error that names the missing datasets, close matches, and the command that fetches."""
     first = missing[0]
     there = list_keys(place)
+    if not there and place.is_copied:
+        return _nothing_at_all(place.where, place.source)
     named = ", ".join(_described(key) for key in missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     verb = "are" if len(missing) > 1 else "is"
-    message = f"{named}{more} {verb} not among the {len(there)} datasets in {place.folder}."
+    message = f"{named}{more} {verb} not among the {len(there)} datasets in {place.where}."
     close = list(dict.fromkeys(text for key in missing[:5] for text in _close_matches(key, there)))
     if close:
         message += f" Close: {'; '.join(close[:6])}."

@@ -33,13 +33,9 @@ from datasets.research.arguments import (
     to_range,
 )
 from datasets.research.folders import (
-    DEFAULT_SOURCE,
     Place,
-    find_place,
     list_keys,
-    list_sources,
-    outputs_folder,
-    require_present,
+    list_places,
 )
 from datasets.research.listings import list_folder
 from datasets.research.load_forms import provenance_of, render
@@ -111,7 +107,8 @@ def load(
     source
         `tradingview` by default; `sample` for invented bars, which are never the default.
     folder
-        The outputs folder; else `OUTPUTS_URL`, else `outputs/` beside the project.
+        The outputs folder, or a place in a bucket, `s3://bucket/prefix`, with the credentials in the
+        variables `AWS_…`; else `OUTPUTS_URL`, else `outputs/` beside the project.
     url, token
         Read from the service at this address, through a local cache of its files. `token` is an
         API token, or (user, password).
@@ -148,6 +145,8 @@ def load(
         An argument is wrong; the message names the argument and the allowed values.
     ServiceFailed
         The service did not give the bars.
+    StoreUnavailable
+        The bucket does not answer.
     """
     check_form(as_, unit)
     origin = Origin(source=source, folder=folder, url=url, token=token, fetch=fetch)
@@ -235,13 +234,7 @@ def catalog(
             offered = [offer.row for offer in service.list_datasets(source=source)]
         rows = [row["instrument"] | row | {"n_rows": row["count"]} for row in offered]
     else:
-        datasets = outputs_folder(folder) / "datasets"
-        names = (
-            [find_place(folder, source).source] if source is not None else list_sources(datasets)
-        )
-        for name in names or [DEFAULT_SOURCE]:
-            require_present(datasets, name)
-        places = [Place(datasets, name) for name in names]
+        places = list_places(folder, source)
         rows = [_row_of_file(place, key) for place in places for key in list_keys(place)]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     for name in ("first_time", "last_time", "fetched_at"):

@@ -261,12 +261,15 @@ def _calendar_of(
     if isinstance(market, str):
         wanted = parse_key(source, market, "1D", n_bars=None, session=session, adjustment="splits")
         place, found = find_place(folder, source), []
-        for key in list_keys(place):
-            is_same = (key.full_symbol, key.session) == (wanted.full_symbol, wanted.session)
-            with suppress(DatasetNotFound, FileCorrupt):
-                if is_same:
-                    with open_dataset(place, key) as opened:
-                        found.append(opened.facts)
+        keys = [
+            key
+            for key in list_keys(place)
+            if (key.full_symbol, key.session) == (wanted.full_symbol, wanted.session)
+        ]
+        place.bring(keys)
+        for key in keys:
+            with suppress(DatasetNotFound, FileCorrupt), open_dataset(place, key) as opened:
+                found.append(opened.facts)
         if not found:
             raise not_found(place, [wanted])
         newest = max(found, key=lambda facts: iso_to_ms(facts["fetched_at"]))

@@ -102,6 +102,8 @@ def load_panel(
     panel = None
     if lock is None and url is None and fetch == "never" and keep and not verify:
         place = find_place(folder, source)
+        if place.is_copied:
+            place.bring(_parse_keys(series, source))
         builder = PanelBuilder(place, shape, _panel_cache(place, cache))
         panel = builder.find_cached(series, lambda: _parse_keys(series, source))
     if panel is None:

@@ -247,7 +247,7 @@ def test_the_folder_is_the_one_of_the_environment(
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"folder": "s3://bucket/prefix"}, "folder"),
+        ({"folder": "gs://bucket/prefix"}, "folder"),
         ({"source": "../secret"}, "source"),
         ({"columns": ["Close"]}, "columns"),
         ({"as_": "pyarrow"}, "as_"),

@@ -13,12 +13,10 @@ from datasets.bars.series_keys import SeriesKey
 from datasets.errors import DatasetNotFound, FolderUnavailable
 from datasets.research.folders import Place
 from datasets.research.last_bars import is_final
-from datasets.storage import is_empty_mount
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.known_bars import read_known
 from datasets.storage.archives.revision_records import RevisionRecord, read_records
 from datasets.storage.archives.series_document import SeriesDocument
-from datasets.storage.archives.series_folder import SeriesFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +70,13 @@ class Archive(Protocol):
 
 
 class FolderArchive:
-    """The archive of a series in the outputs folder of this machine."""
+    """The archive of a series in an outputs folder of this machine, or in a bucket."""
 
     def __init__(self, place: Place, key: DatasetKey) -> None:
         series = SeriesKey.of(key)
         self.path = relative_folder(series)
-        self.folder = SeriesFolder(place.datasets.parent / "archive" / self.path)
+        self._archives = place.archives
+        self.folder = self._archives.folder(self.path)
         self._series = series
 
     def extent(self) -> ArchiveExtent:
@@ -91,7 +90,7 @@ class FolderArchive:
         """Return the state of the series; raise `DatasetNotFound` where nothing was archived."""
         document = self._found()
         if document is None:
-            raise not_archived(self._series, str(self.folder.path.parent))
+            raise not_archived(self._series, self._archives.where(self._series.source))
         return document
 
     def read(
@@ -130,10 +129,10 @@ class FolderArchive:
 
     def _found(self) -> SeriesDocument | None:
         document = self.folder.document()
-        archives = self.folder.path.parent
-        if document is None and is_empty_mount(archives):
+        source = self._series.source
+        if document is None and self._archives.is_away(source):
             raise FolderUnavailable(
-                f"There is no archive at all in {archives}: its disk is not mounted. Mount the disk and try again. "
+                f"There is no archive at all in {self._archives.where(source)}: its disk is not mounted. Mount the disk and try again. "
                 "If its archives were deleted on purpose, run `manage.py datasets rebuild --accept-empty`."
             )
         return document

@@ -150,7 +150,9 @@ def prepare(
     """
     check_one_place(origin.folder, origin.url)
     if origin.url is None and origin.fetch == "never":
-        return find_place(origin.folder, origin.source), list(keys)
+        place = find_place(origin.folder, origin.source)
+        place.bring(keys)
+        return place, list(keys)
     url = local_address() if origin.url is None else origin.url
     with Service(url, origin.token) as service:
         if origin.url is not None:
@@ -158,10 +160,12 @@ def prepare(
         known: dict[DatasetKey, dict[str, Any]] = {}
         for key in keys:
             # A missing or a broken file is fetched.
-            with (
-                suppress(DatasetNotFound, FileCorrupt),
-                find_dataset(find_place(origin.folder, origin.source), key) as opened,
-            ):
-                known[key] = opened.facts
-        service.fetch(keys, known, fetch=origin.fetch)
-    return find_place(origin.folder, origin.source), list(keys)
+            with suppress(DatasetNotFound, FileCorrupt):
+                place = find_place(origin.folder, origin.source)
+                place.bring([key])
+                with find_dataset(place, key) as opened:
+                    known[key] = opened.facts
+        is_fresh = bool(service.fetch(keys, known, fetch=origin.fetch))
+    place = find_place(origin.folder, origin.source)
+    place.bring(keys, is_fresh=is_fresh)
+    return place, list(keys)

@@ -8,7 +8,7 @@ from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.errors import DatasetNotFound, DatasetsError, FileCorrupt, LockMismatch
 from datasets.research.archives.bar_origins import prepare, read_rebuilt
 from datasets.research.arguments import Origin, Part
-from datasets.research.folders import outputs_folder, require_present
+from datasets.research.folders import require_place
 from datasets.research.lock_files import Lock, name_of, read_lock
 from datasets.research.reader import open_dataset, read_unverified, verify
 
@@ -47,7 +47,7 @@ def verify_lock(
     lock = read_lock(path)
     if url is None:
         for source in {key.source for key in lock.entries}:
-            require_present(outputs_folder(folder) / "datasets", source)
+            require_place(folder, source)
     sentences = []
     for key in lock.entries:
         origin = Origin(source=key.source, folder=folder, url=url, token=token, fetch="never")

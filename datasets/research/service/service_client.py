@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from datasets.bars import IMPORTED, DatasetKey, selection
@@ -18,7 +14,8 @@ from datasets.research.folders import Place
 from datasets.research.reader import is_intact
 from datasets.research.service.service_http import MAX_FILE_BYTES, PATIENCE_S, Connection, error_of
 from datasets.research.service.service_listing import Offer, best_offer
-from datasets.storage import put, relative_path, setting, status_of
+from datasets.storage import relative_path, setting
+from datasets.storage.file_copies import copies_folder, keep_copy, version_of_copy
 
 # First and longest pause between two requests for a fetch's state.
 _POLL_S = (0.05, 2.0)
@@ -49,9 +46,7 @@ class Service:
 
     def __init__(self, url: str, token: str | tuple[str, str] | None) -> None:
         self.url = url.rstrip("/")
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        name = hashlib.sha256(self.url.encode()).hexdigest()[:16]
-        self._copies = caches / "tradingview-datasets" / name
+        self._copies = copies_folder(self.url)
         self.connection = Connection(self.url, token, copies=self._copies)
 
     def __enter__(self) -> Self:
@@ -132,8 +127,8 @@ class Service:
     def copy(self, offer: Offer, place: Place) -> None:
         """Bring the local copy of one file up to date."""
         path, key = place.datasets / relative_path(offer.key), offer.key
-        tag_path = path.with_suffix(".etag")
-        headers = _unless_changed(path, tag_path)
+        version = version_of_copy(path)
+        headers = {"If-None-Match": version} if version else {}
         # Otherwise a copy that the disk has damaged stays until the service has a newer file.
         if headers and not is_intact(place, key):
             headers = {}
@@ -146,9 +141,7 @@ class Service:
         if reply.status == 304:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            status = put(path, reply.body)
-            put(tag_path, json.dumps([*status, reply.headers.get("ETag", "")]).encode())
+            keep_copy(path, reply.body, reply.headers.get("ETag", ""))
         except OSError as error:
             raise ServiceFailed(
                 f"The file from {self.url} cannot be kept in {path.parent} ({error.strerror}); "
@@ -280,16 +273,3 @@ def _pauses_of(reply: Mapping[str, Any]) -> dict[str, float]:
             raise error_of(str(row["code"]), f"{row['full_symbol']}: {row['detail']}")
         pauses[str(row["full_symbol"])] = float(row["retry_after_s"] or 1.0)
     return pauses
-
-
-def _unless_changed(path: Path, tag_path: Path) -> dict[str, str]:
-    """Return the `If-None-Match` header for a copy; an empty dict where there is no copy.
-
-    The stored ETag counts only for the file version that it was stored with: another process
-    may have replaced either file.
-    """
-    try:
-        *copied, tag = json.loads(tag_path.read_bytes())
-        return {"If-None-Match": str(tag)} if tag and copied == [*status_of(path)] else {}
-    except (OSError, ValueError, TypeError):
-        return {}

@@ -180,12 +180,16 @@ class Bucket:
         with bucket_failures(name):
             obstore.copy(self._client, self._path(name), self._path(target))
 
-    def list(self, folder: str = "") -> Iterator[ListedObject]:
-        """Yield the objects below a folder of this prefix, sorted by name; one request for 1,000 objects."""
+    def list(self, folder: str = "", *, after: str = "") -> Iterator[ListedObject]:
+        """Yield the objects below a folder of this prefix, sorted by name; one request for 1,000 objects.
+
+        With `after` only those whose name in the folder comes after this text.
+        """
         prefix = self._path(folder) if folder else self.address.prefix
         n_cut = len(self.address.prefix) + 1 if self.address.prefix else 0
+        offset = f"{prefix}/{after}".strip("/") if after else None
         with bucket_failures(f"the list of {folder or self.address}"):
-            for page in obstore.list(self._client, prefix or None, chunk_size=_PAGE):
+            for page in obstore.list(self._client, prefix or None, offset=offset, chunk_size=_PAGE):
                 for found in page:
                     yield ListedObject(
                         found["path"][n_cut:],
