@@ -113,6 +113,7 @@ def test_one_search_serves_all_hosts_and_a_replaced_dataset_is_seen_by_all_at_on
     assert {reply.status_code for reply in found} == {200}
     assert cluster.feed.stats()["searches"] == 1
     query = {"symbol": "LOAD:SEEN", "timeframe": "1m", "n_bars": "20"}
+    cluster.get(0, "ohlc", **query).raise_for_status()
     before = [cluster.get(host, "ohlc", **query) for host in (0, 1)]
     cluster.feed.arm("price_revision", symbol="LOAD:SEEN", at="2020-01-01T00:00:00Z", first="2020-01-01T00:00:00Z",
                      last="2100-01-01T00:00:00Z", ticks=7)  # fmt: skip

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.support.servers import Need
 
+_FAKED = Path(__file__).with_name("faked")
+
 
 def with_clock(arguments: list[str], ahead_s: int, need: Need) -> list[str]:
     """Return the command that runs a program whose clock is `ahead_s` seconds ahead; 0 changes nothing.
@@ -17,6 +19,11 @@ def with_clock(arguments: list[str], ahead_s: int, need: Need) -> list[str]:
     need("faketime")
     # Debian has one folder for each processor.
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    clock = [f"LD_PRELOAD={library}", f"FAKETIME={ahead_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+    clock = [
+        f"LD_PRELOAD={library}",
+        f"FAKETIME={ahead_s:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        f"PYTHONPATH={_FAKED}",
+    ]
     # By `env`, so that no program before it has the wrong clock.
     return ["env", *clock, *arguments]

@@ -23,6 +23,23 @@ from tests.support.servers import Need
 from tests.support.stacks import ROOT, Feed, Stack, free_port
 
 
+class SharedFolder:
+    """The folder of the datasets, whose disk can be taken from all hosts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._away = folder, folder.with_name("away")
+
+    def cut(self) -> None:
+        """Take the disk away: the folder is empty, as a mount point without its disk."""
+        self._folder.rename(self._away)
+        self._folder.mkdir()
+
+    def join(self) -> None:
+        """Bring the disk back."""
+        self._folder.rmdir()
+        self._away.rename(self._folder)
+
+
 class Cluster:
     """The parts of one installation; `parts` are started in this order.
 
@@ -85,6 +102,7 @@ class Cluster:
         for part in others:
             part.start()
         self.stack = Stack(self.folder / "shared", self.feed, **self._settings)
+        self.disk = SharedFolder(self.folder / "shared" / "outputs")
         n_web, n_workers = self._numbers
         rabbit.wait()
         ours = [self._web(f"web {number}") for number in range(1, n_web + 1)]

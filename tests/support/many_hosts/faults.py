@@ -17,6 +17,8 @@ FAULTS = ("kill", "stop", "cut", "restart")
 BEFORE_S, DURING_S, AFTER_S = 3.0, 18.0, 5.0
 # Every accepted fetch must have ended this long after the end of the load.
 DRAIN_S = 60.0
+# No program: only its disk can be cut.
+SHARED_FOLDER = "shared folder"
 _CACHED = {"symbol": "LOAD:CACHED", "n_bars": "300"}
 
 
@@ -60,15 +62,27 @@ def try_fault(cluster: Cluster, name: str, fault: str, *, number: int) -> Outcom
     cluster.feed.reset()
     # Each answer takes about a second, so that a fault finds fetches in the middle.
     cluster.feed.arm("slow_good", seconds=0.2)
-    part, began = cluster.part(name), datetime.now(UTC).timestamp()
+    part = None if name == SHARED_FOLDER else cluster.part(name)
+    began = datetime.now(UTC).timestamp()
     with Load(cluster.web_urls, _CACHED, f"N{number}X") as load:
         time.sleep(BEFORE_S)
-        with _fault(part, fault):
+        with _fault(part, fault) if part else _without_disk(cluster):
             time.sleep(DURING_S if fault != "restart" else 0)
-        part.wait()
+        if part is not None:
+            part.wait()
         time.sleep(AFTER_S)
     _drain(cluster, load)
     return _outcome(cluster, load, name, fault, began)
+
+
+@contextmanager
+def _without_disk(cluster: Cluster) -> Iterator[None]:
+    """Take the disk with the datasets away inside the block."""
+    cluster.disk.cut()
+    try:
+        yield
+    finally:
+        cluster.disk.join()
 
 
 @contextmanager
