@@ -8,14 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 from django.conf import settings
-from django.utils import timezone
 
 from datasets import catalog, serving
 from datasets.archive.archive_bodies import ArchiveRequest
 from datasets.archive.series_rows import folder_of
 from datasets.bars import Timeframe
 from datasets.bars.series_keys import SERIES_FIELDS
-from datasets.models import Dataset, Fetch, Series
+from datasets.models import Dataset, Fetch, Series, database
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.permissions import Caller
 from datasets.serving.trust import Trusted
@@ -95,7 +94,7 @@ def held_or_fetched(ticker: Ticker, timeframe: Timeframe, caller: Caller) -> Hel
     key = ticker.series_key(timeframe)
     last = Fetch.objects.filter(**key.as_dict()).order_by("-pk").first()
     is_recent = last is not None and (
-        last.finished_at is None or last.finished_at > timezone.now() - _FETCH_AGAIN_AFTER
+        last.finished_at is None or last.finished_at > database.shared_now() - _FETCH_AGAIN_AFTER
     )
     if is_recent:
         return None

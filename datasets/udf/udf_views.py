@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from typing import Any
 
 import orjson
@@ -15,7 +14,7 @@ from datasets.api.endpoints.plain_reads import PlainReadViewSet, accept_of
 from datasets.api.replies import accepts_gzip, reply
 from datasets.errors import InvalidRequest
 from datasets.fetching import symbol_search
-from datasets.models import Series
+from datasets.models import Series, database
 from datasets.serving.reply_bodies.body_cache import Rendered
 from datasets.serving.trust import Trusted
 from datasets.tradingview.symbols import TYPES
@@ -61,7 +60,9 @@ class UdfViewSet(PlainReadViewSet):
         """Return the service's clock in UNIX seconds, as plain text."""
         self.admit(request)
         headers = {"Cache-Control": "no-store"}
-        return HttpResponse(str(int(time.time())), content_type="text/plain", headers=headers)
+        return HttpResponse(
+            str(int(database.shared_now().timestamp())), content_type="text/plain", headers=headers
+        )
 
     @udf_schema.symbols_schema
     def symbols(self, request: HttpRequest) -> HttpResponse:
@@ -103,7 +104,7 @@ class UdfViewSet(PlainReadViewSet):
         """Return bars before `to`."""
         caller = self.admit(request)
         ticker, timeframe = _series_of(request)
-        to_s = _number(request, "to", default=int(time.time()) + 366 * 86_400)
+        to_s = _number(request, "to", default=int(database.shared_now().timestamp()) + 366 * 86_400)
         from_s = _number(request, "from", default=to_s)
         countback = max(0, _number(request, "countback", default=0))
         held = held_or_fetched(ticker, timeframe, caller)
