@@ -44,7 +44,7 @@ def test_the_admin_shows_the_pause_and_links_the_page_that_ends_it(operator: Cli
     page = operator.get("/admin/").content.decode()
 
     assert REASON in page
-    assert 'href="/fetches/#cool-down"' in page
+    assert 'href="/status/#cool-down"' in page
 
 
 def test_an_operator_ends_the_pause_on_the_page(operator: Client) -> None:
