@@ -27,7 +27,7 @@ import requests
 from benchmarks.measurement import machine, medians_ms, publish, table
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
 from datasets.research import load, load_panel, reader
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.stacks import Feed, Stack
 
 N_BARS = 5_000
@@ -39,7 +39,7 @@ START = 1_735_689_600
 
 def write_datasets(folder: Path, n_datasets: int) -> list[str]:
     """Write datasets of hourly bars, all at the same times; return their symbols."""
-    store = Store(folder / "datasets")
+    store = FolderStore(folder / "datasets")
     random = np.random.default_rng(7)
     instrument = Instrument(timezone="Etc/UTC", session_hours="24x7")
     symbols = [f"LOAD:S{number}" for number in range(n_datasets)]

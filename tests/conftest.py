@@ -16,7 +16,7 @@ from django.core.cache import cache
 from datasets.catalog import outputs, records
 from datasets.fetching import throttle
 from datasets.models import Dataset
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support import buckets, servers
 from tests.support.buckets import BucketServer
 from tests.support.factories import a_key, bars_table, fetched_bars
@@ -38,12 +38,12 @@ def own_outputs(settings: Any, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def store(own_outputs: Path) -> Store:
-    return outputs.get_store()
+def store(own_outputs: Path) -> FolderStore:
+    return outputs.get_folder_store()
 
 
 @pytest.fixture
-def make_dataset(db: None, store: Store) -> Callable[..., Dataset]:
+def make_dataset(db: None, store: FolderStore) -> Callable[..., Dataset]:
     """Return a function that writes a dataset's file and its row."""
 
     def make(n_rows: int = 300, *, reply: dict[str, Any] | None = None, **changes: Any) -> Dataset:

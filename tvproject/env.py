@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from datasets.storage import folder_of, read_env_file
+from datasets.storage import BucketAddress, folder_of, location_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):
@@ -184,7 +184,14 @@ SETTINGS = {
         Setting("CELERY_BROKER_URL", _url("filesystem", "redis", "rediss", "amqp", "amqps"), "filesystem://", "filesystem://, redis://… or amqp://…", is_secret=True),
         Setting("CELERY_QUEUE_TYPE", _choice("classic", "quorum"), "classic", "classic or quorum"),
         Setting("CACHE_URL", _url("redis", "rediss"), "", "redis://…", is_secret=True),
-        Setting("OUTPUTS_URL", folder_of, None, "a folder, or file:///folder"),
+        Setting("OUTPUTS_URL", location_of, None, "a folder, file:///folder or s3://bucket/prefix"),
+        Setting("STORE_CHECK_S", _number(0, 3600), 10.0, "seconds from 0 to 3600"),
+        Setting("STORE_CACHE_MB", _whole(16, 1048576), 2048, "a whole number from 16 to 1048576"),
+        Setting("AWS_ENDPOINT_URL", _url("http", "https"), "", "an http:// or https:// address"),
+        Setting("AWS_REGION", _text, "", "a region of the S3 server"),
+        Setting("AWS_ACCESS_KEY_ID", _text, "", "the name of a key"),
+        Setting("AWS_SECRET_ACCESS_KEY", _text, "", "the secret of that key", is_secret=True),
+        Setting("AWS_SESSION_TOKEN", _text, "", "the token of a temporary key", is_secret=True),
         Setting("STATE_DIR", folder_of, None, "a folder on this machine"),
         Setting("SECRET_KEY", _text, "", "fifty or more random characters", is_secret=True),
         Setting("DEBUG", _boolean, False, "1 or 0"),
@@ -218,20 +225,44 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
     for name, text in _env_file(base_dir / ".env").items():
         os.environ.setdefault(name, text)
     _refuse_unknown(os.environ)
-    return {name: _value(setting, os.environ) for name, setting in SETTINGS.items()}
+    values = {name: _value(setting, os.environ) for name, setting in SETTINGS.items()}
+    if values["AWS_SECRET_ACCESS_KEY"]:
+        # The client of the bucket reads the variable, which `AWS_SECRET_ACCESS_KEY_FILE` can stand for.
+        os.environ["AWS_SECRET_ACCESS_KEY"] = values["AWS_SECRET_ACCESS_KEY"]
+    return values
 
 
-class Folders(NamedTuple):
-    """The folder of the datasets, and the folder of this machine's own state."""
+class Places(NamedTuple):
+    """The folder of the outputs, the folder of this machine's own state, and the bucket of the outputs, if it is one."""
 
     outputs: Path
     state: Path
+    bucket: BucketAddress | None
 
 
-def folders(settings: Mapping[str, Any], base_dir: Path) -> Folders:
-    """Return the folders of the settings, or the default folders."""
-    outputs = settings["OUTPUTS_URL"] or base_dir / "outputs"
-    return Folders(outputs, settings["STATE_DIR"] or outputs / "state")
+def places(settings: Mapping[str, Any], base_dir: Path) -> Places:
+    """Return the places of the settings, or the default folders.
+
+    With a bucket, `outputs` is the default folder, in which nothing but the state lies. Raises
+    `SettingsError` where the other settings do not go with a bucket.
+    """
+    place = settings["OUTPUTS_URL"]
+    bucket = place if isinstance(place, BucketAddress) else None
+    if bucket is not None:
+        _require_bucket_settings(settings)
+    outputs = place if isinstance(place, Path) else base_dir / "outputs"
+    return Places(outputs, settings["STATE_DIR"] or outputs / "state", bucket)
+
+
+def _require_bucket_settings(settings: Mapping[str, Any]) -> None:
+    if not settings["DATABASE_URL"].startswith("postgres"):
+        raise SettingsError(
+            "OUTPUTS_URL=s3://… needs DATABASE_URL=postgres://…, because PostgreSQL's row locks keep the hosts apart that write to one bucket."
+        )
+    if settings["X_ACCEL_PREFIX"]:
+        raise SettingsError(
+            "X_ACCEL_PREFIX needs files in a folder, which nginx reads; leave it empty with OUTPUTS_URL=s3://…."
+        )
 
 
 def _env_file(path: Path) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tvproject.announcements import Announcement, running_sources
-from tvproject.env import SettingsError, folders, read_settings
+from tvproject.env import SettingsError, places, read_settings
 from tvproject.feeds import Feed, choose_feed, tradingview, wait_until_reachable
 from tvproject.processes import Crew, Ended, Process, StopAsked, TooSlow
 
@@ -50,7 +50,7 @@ def supervise(settings: dict[str, Any]) -> int:
     crew = Crew(show)
     reason = ""
     try:
-        with Announcement(folders(settings, BASE_DIR).state, settings["PORT"]) as announcement:
+        with Announcement(places(settings, BASE_DIR).state, settings["PORT"]) as announcement:
             run(crew, settings, announcement)
     except StopAsked:
         show("", "Stopping; this can take a few seconds …")
@@ -103,7 +103,7 @@ def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announ
 
 def drop_fetches(crew: Crew, settings: dict[str, Any], source: str) -> None:
     """Cancel the fetches of a source that no service uses any more, because no worker takes them."""
-    if source in running_sources(folders(settings, BASE_DIR).state):
+    if source in running_sources(places(settings, BASE_DIR).state):
         return
     arguments = ("-m", "tvproject.prepare", "--cancel-fetches-of", source)
     errand = crew.add(Process("setup", *arguments, env={}, is_errand=True))

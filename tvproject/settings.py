@@ -15,7 +15,7 @@ from tvproject.api_settings import (  # noqa: F401 - Django reads them here
     api_documentation,
 )
 from tvproject.backends import cache, database
-from tvproject.env import SettingsError, folders, read_settings
+from tvproject.env import SettingsError, places, read_settings
 from tvproject.privacy import make_private
 from tvproject.secret_key import kept_secret_key
 
@@ -27,7 +27,9 @@ VERSION = re.search(r"^## v(\S+)", (BASE_DIR / "CHANGELOG.md").read_text(), re.M
 
 # --- Folders -----------------------------------------------------------------------------
 
-OUTPUTS_DIR, STATE_DIR = folders(ENV, BASE_DIR)
+OUTPUTS_DIR, STATE_DIR, OUTPUTS_BUCKET = places(ENV, BASE_DIR)
+STORE_CHECK_S: float = ENV["STORE_CHECK_S"]
+STORE_CACHE_MB: int = ENV["STORE_CACHE_MB"]
 try:
     for folder in (OUTPUTS_DIR, STATE_DIR):
         folder.mkdir(parents=True, exist_ok=True)

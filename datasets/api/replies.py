@@ -182,7 +182,7 @@ def file_reply(
             response["Accept-Ranges"] = "bytes"
         if response.status_code != 416:
             response["Content-Type"] = media_type
-            response["Content-Disposition"] = f'attachment; filename="{path.name}"'
+            response["Content-Disposition"] = f'attachment; filename="{Path(stored_as).name}"'
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     return response

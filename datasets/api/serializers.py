@@ -261,7 +261,9 @@ class StatusSerializer(serializers.Serializer[Any]):
     counted_at = serializers.DateTimeField(
         help_text="When the datasets were counted; with more than 100,000 of them up to a minute ago."
     )
-    free_bytes = serializers.IntegerField()
+    free_bytes = serializers.IntegerField(
+        allow_null=True, help_text="Free bytes of the datasets' disk; null with a bucket."
+    )
     workers = WorkerSerializer(many=True)
     problems = serializers.ListField(
         child=serializers.CharField(), help_text="A sentence for each server of ours that is away."

@@ -71,10 +71,10 @@ def _adopt(store: Store, path: str) -> Finding:
 
 def find_missing() -> Iterator[Finding]:
     """Mark every ready row whose file is not there, and yield the results."""
-    store = outputs.get_store()
+    version_of = outputs.get_store().lookup()
     for dataset in Dataset.objects.filter(state=Dataset.State.READY).iterator():
         try:
-            store.version(dataset.path)
+            version_of(dataset.path)
         except StoreError as error:
             set_unreadable(dataset, error)
             yield Finding(dataset.path, state_after(error).value, str(error))

@@ -21,9 +21,9 @@ from django.db import connection
 
 from datasets import catalog
 from datasets.catalog import Finding, adoption, catalog_dump, outputs
-from datasets.errors import BackupFailed, DatasetsError, StoreUnavailable
+from datasets.errors import BackupFailed, DatasetsError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset
-from datasets.storage import Store, put
+from datasets.storage import FolderStore, put
 from datasets.storage.archives.series_copies import copy_archives
 
 _MANIFEST = "backup.json"
@@ -51,7 +51,7 @@ def back_up(folder: Path) -> Outcome:
     """
     if folder.exists() and any(folder.iterdir()):
         raise BackupFailed(f"{folder} is not empty; name a new folder for each backup.")
-    outcome = Outcome()
+    outcome, datasets = Outcome(), _datasets_folder()
     try:
         # Else a backup while a disk is away would lack its files and count as complete.
         adoption.require_folders()
@@ -61,7 +61,7 @@ def back_up(folder: Path) -> Outcome:
         outcome.hints += catalog_dump.dump(folder / _STATE)
         with suppress(FileNotFoundError):
             shutil.copy2(settings.STATE_DIR / _KEY, folder / _STATE / _KEY)
-        hashes = _copy_datasets(outputs.get_store().folder, folder / _DATASETS, outcome)
+        hashes = _copy_datasets(datasets, folder / _DATASETS, outcome)
         _copy_archives(outputs.archive_root(), folder / _ARCHIVES, outcome, is_in_use=True)
         os.sync()
         manifest = {
@@ -87,8 +87,9 @@ def restore(folder: Path, *, force: bool) -> Outcome:
     The hash of every file is checked before anything is copied and afterwards. Raises
     `BackupFailed`.
     """
+    _datasets_folder()
     manifest = _read_manifest(folder)
-    store, damaged = Store(folder / _DATASETS), []
+    store, damaged = FolderStore(folder / _DATASETS), []
     for name, content_hash in manifest["files"].items():
         try:
             if store.read(name)[1].facts.content_hash != content_hash:
@@ -100,7 +101,7 @@ def restore(folder: Path, *, force: bool) -> Outcome:
     outcome = Outcome()
     _make_room(force=force)
     try:
-        _copy_datasets(folder / _DATASETS, outputs.get_store().folder, outcome)
+        _copy_datasets(folder / _DATASETS, _datasets_folder(), outcome)
         _copy_archives(folder / _ARCHIVES, outputs.archive_root(), outcome, is_in_use=False)
         with suppress(FileNotFoundError):
             shutil.copy2(folder / _STATE / _KEY, settings.STATE_DIR / _KEY)
@@ -121,9 +122,19 @@ def restore(folder: Path, *, force: bool) -> Outcome:
 # --- the files ---------------------------------------------------------------------------
 
 
+def _datasets_folder() -> Path:
+    try:
+        return outputs.get_folder_store().folder
+    except StoreFailed as error:
+        raise BackupFailed(
+            f"{error} This command copies folders only. Turn on the versions of the bucket or copy the bucket with a tool "
+            "of your S3 server, and back up the catalog with pg_dump."
+        ) from error
+
+
 def _copy_datasets(source: Path, target: Path, outcome: Outcome) -> dict[str, str]:
     """Copy every file below `source`, and return the content hash of each whole dataset by its path."""
-    store, hashes = Store(target), {}
+    store, hashes = FolderStore(target), {}
     for path in sorted(source.glob("*/*")):
         if path.suffix in _LEFT_OUT or path.name in _LEFT_OUT or not path.is_file():
             continue
@@ -156,7 +167,7 @@ def _copy_archives(source: Path, target: Path, outcome: Outcome, *, is_in_use: b
 def _make_room(*, force: bool) -> None:
     """Move the existing datasets and catalog aside; raise `BackupFailed` without `force`."""
     database = catalog_dump.sqlite_path()
-    datasets = outputs.get_store().folder
+    datasets = _datasets_folder()
     taken = [datasets] if any(path.is_file() for path in datasets.glob("*/*")) else []
     if outputs.archive_root().exists():
         taken.append(outputs.archive_root())

@@ -16,8 +16,10 @@ from django.db.models import Count, Max, Sum
 
 from datasets.bars import join_symbol
 from datasets.catalog.adoption import require_folders
+from datasets.catalog.outputs import get_store
+from datasets.errors import StoreError
 from datasets.models import Dataset, Series
-from datasets.storage import atomic_write
+from datasets.storage import FolderStore, atomic_write
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.atomic_write import store_failures, temporary_file
 
@@ -77,24 +79,27 @@ def write_if_changed() -> bool:
     `StoreUnavailable` while the disk with the outputs is away, and errors of the database.
     """
     path: Path = settings.OUTPUTS_DIR / NAME
+    store = get_store()
+    is_folder = isinstance(store, FolderStore)
     with suppress(OSError):
         # A clock that was set back does not stop the writing.
-        if 0 <= time.time() - path.stat().st_mtime < _LEAST_AGE_S:
+        if is_folder and 0 <= time.time() - path.stat().st_mtime < _LEAST_AGE_S:
             return False
     state = _state()
     # A file that cannot be read is written again.
-    with suppress(OSError, pa.ArrowException):
-        if (pq.read_schema(path).metadata or {}).get(_STATE_KEY) == state:
+    with suppress(StoreError, OSError, pa.ArrowException):
+        if (pq.read_schema(store.read_beside(NAME)).metadata or {}).get(_STATE_KEY) == state:
             return False
     # Otherwise the file would be written to the mount point of a disk that is away.
     require_folders()
     schema = SCHEMA.with_metadata({_STATE_KEY: state})
-    with store_failures(path), temporary_file(path.parent) as (temporary, file):
+    folder = path.parent if is_folder else settings.STATE_DIR
+    with store_failures(path), temporary_file(folder) as (temporary, file):
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for rows in _pages(_rows()):
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
         file.flush()
-        temporary.replace(path)
+        store.put_beside(NAME, temporary)
     return True
 
 
@@ -106,7 +111,7 @@ def remove_strays() -> None:
 def _state() -> bytes:
     """Return a text that changes with the rows; hits and reads do not change it."""
     datasets = Dataset.objects.order_by().values("state", "is_pinned").annotate(
-        n=Count("pk"), ids=Sum("pk"), bytes=Sum("bytes"), version=Max("modified_ns")
+        n=Count("pk"), ids=Sum("pk"), bytes=Sum("bytes"), version=Max("version"), newest=Max("fetched_at")
     )  # fmt: skip
     series = Series.objects.aggregate(
         n=Count("pk"), ids=Sum("pk"), versions=Sum("sequence"), newest=Max("fetched_at")

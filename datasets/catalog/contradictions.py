@@ -64,7 +64,7 @@ def find_contradicted(
     found = []
     for dataset in others:
         try:
-            other, stored = store.read(dataset.path)
+            other, stored = store.read(dataset.path, recorded=dataset.version)
         except (StoreError, StoreFailed) as error:
             logger.warning("dataset %s was not compared with a new fetch: %s", dataset.pk, error)
             continue

@@ -7,18 +7,45 @@ from pathlib import Path
 
 from django.conf import settings
 
-from datasets.errors import StoreUnavailable
+from datasets.errors import StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Series
-from datasets.storage import Store
+from datasets.storage import BucketAddress, FolderStore, Store
 from datasets.storage.archives.archive_places import Archives, FolderArchives
 
-# One store for each folder.
-_store_of = remember(Store)
+# One store for each place.
+_folder_store = remember(FolderStore)
+_MB = 2**20
 
 
 def get_store() -> Store:
-    """Return the store under the configured outputs folder."""
-    return _store_of(settings.OUTPUTS_DIR / "datasets")
+    """Return the store in the configured bucket, or under the configured outputs folder."""
+    if settings.OUTPUTS_BUCKET is None:
+        return _folder_store(settings.OUTPUTS_DIR / "datasets")
+    return _bucket_store(
+        settings.OUTPUTS_BUCKET,
+        settings.STATE_DIR,
+        settings.STORE_CACHE_MB * _MB,
+        settings.STORE_CHECK_S,
+    )
+
+
+def get_folder_store() -> FolderStore:
+    """Return the store under the configured outputs folder; raise `StoreFailed` where the outputs are in a bucket."""
+    store = get_store()
+    if not isinstance(store, FolderStore):
+        raise StoreFailed(f"The files are in {settings.OUTPUTS_BUCKET}, and in no folder.")
+    return store
+
+
+@remember
+def _bucket_store(
+    address: BucketAddress, state_folder: Path, max_bytes: int, check_s: float
+) -> Store:
+    # Imported here: the client takes 70 ms and 13 MB, which a service with a folder does not need.
+    from datasets.storage.bucket_store import BucketStore
+    from datasets.storage.buckets import LocalCopies
+
+    return BucketStore(address, LocalCopies(state_folder / "objects", max_bytes), check_s)
 
 
 def archive_root() -> Path:

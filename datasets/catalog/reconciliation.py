@@ -32,7 +32,7 @@ def read_and_reconcile(dataset: Dataset) -> tuple[pa.Table, Recorded]:
     store = get_store()
     while True:
         try:
-            table, stored = store.read(dataset.path)
+            table, stored = store.read(dataset.path, recorded=dataset.version)
         except StoreError as error:
             set_unreadable(dataset, error)
             if dataset.state == Dataset.State.INVALIDATED:
@@ -85,7 +85,7 @@ def record_unless_replaced(stored: StoredFile) -> Recorded:
         # Locked before the file's version is read, because a writer replaces the file before the row.
         row = Dataset.objects.select_for_update().filter(path=path).first()
         try:
-            is_present = get_store().version(path) == (stored.bytes, stored.modified_ns)
+            is_present = get_store().version(path) == stored.version
         except FileMissing:
             is_present = False
         if not is_present:
@@ -117,11 +117,10 @@ def is_recorded(dataset: Dataset, stored: StoredFile) -> bool:
     """Return whether the row describes this file; False in a state without a file at its path."""
     if dataset.state not in Dataset.ON_DISK:
         return False
-    recorded = (dataset.content_hash, dataset.bytes, dataset.modified_ns, dataset.fetched_at)
+    recorded = (dataset.content_hash, dataset.version, dataset.fetched_at)
     return recorded == (
         stored.facts.content_hash,
-        stored.bytes,
-        stored.modified_ns,
+        stored.version,
         stored.facts.fetched_at,
     )
 
@@ -139,14 +138,17 @@ def set_unreadable(dataset: Dataset, error: StoreError) -> None:
     state = state_after(error)
     is_same_file = True
     if state == Dataset.State.CORRUPT:
-        kept = get_store().quarantine(dataset.path)
+        with transaction.atomic():
+            # Locked, because no writer may replace the file between its check and its move.
+            Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
+            kept = get_store().quarantine(dataset.path)
         is_same_file = kept is not None
         if kept is None:
             logger.warning("dataset %s: %s The file was replaced meanwhile.", dataset.pk, error)
         else:
             logger.error("dataset %s: %s It was moved to %s.", dataset.pk, error, kept)
     if is_same_file:
-        same = Dataset.objects.filter(pk=dataset.pk, modified_ns=dataset.modified_ns)
+        same = Dataset.objects.filter(pk=dataset.pk, version=dataset.version)
         same.exclude(state=Dataset.State.INVALIDATED).exclude(state=state).update(state=state)
     found = Dataset.objects.filter(pk=dataset.pk).values_list("state", flat=True).first()
     dataset.state = found or state

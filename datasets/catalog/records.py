@@ -95,7 +95,7 @@ def row_values(stored: StoredFile) -> dict[str, Any]:
         "state": Dataset.State.READY,
         "path": relative_path(facts.key),
         "bytes": stored.bytes,
-        "modified_ns": stored.modified_ns,
+        "version": stored.version,
         "content_hash": facts.content_hash,
         "n_rows": facts.n_rows,
         "first_time": facts.first_time,

@@ -52,9 +52,9 @@ def read(dataset: Dataset) -> pa.Table:
 
 
 def path_to_read(dataset: Dataset) -> Path:
-    """Return the absolute path of the dataset's file after checking the file; errors as for `read`."""
+    """Return the absolute path of the dataset's file, or of its local copy, after checking it; errors as for `read`."""
     read(dataset)
-    return get_store().folder / dataset.path
+    return get_store().local_path(dataset.path, dataset.version)
 
 
 def verify(dataset: Dataset) -> Finding:

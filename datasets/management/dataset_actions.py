@@ -14,7 +14,6 @@ from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import adopt_series
 from datasets.calendars import MISSING
-from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
@@ -174,15 +173,14 @@ def export_archive(options: Options, printer: DatasetPrinter) -> bool:
 
 def export_file(dataset: Dataset, folder: Path, *, file_format: str) -> None:
     """Write one dataset to `folder` in a format of `file_formats`; parquet is a copy of the file."""
-    table = catalog.read(dataset)
     folder.mkdir(parents=True, exist_ok=True)
     # Renamed when complete, so that no program reads half a file.
     unfinished = folder / f".{Path(dataset.path).stem}.part"
     try:
         if file_format == "parquet":
-            shutil.copyfile(get_store().folder / dataset.path, unfinished)
+            shutil.copyfile(catalog.path_to_read(dataset), unfinished)
         else:
-            unfinished.write_bytes(FORMATS[file_format].render(table))
+            unfinished.write_bytes(FORMATS[file_format].render(catalog.read(dataset)))
         unfinished.replace(folder / f"{Path(dataset.path).stem}.{FORMATS[file_format].suffix}")
     finally:
         unfinished.unlink(missing_ok=True)

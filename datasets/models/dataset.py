@@ -42,8 +42,10 @@ class Dataset(KeyedModel):
         max_length=300, unique=True, help_text="The file, relative to the datasets folder."
     )
     bytes = models.PositiveBigIntegerField("size", help_text="Size of the file in bytes.")
-    # Size and modification time show a changed file without opening the file.
-    modified_ns = models.PositiveBigIntegerField(help_text="The file's modification time, ns.")
+    # Shows a changed file without opening it: size and modification time, or the object's ETag.
+    version = models.CharField(
+        max_length=128, help_text="The version of the file, an opaque text of the store."
+    )
     content_hash = models.CharField(
         "content hash", max_length=64, help_text="SHA-256 over the bars, not over the file."
     )

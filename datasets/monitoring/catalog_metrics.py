@@ -81,9 +81,10 @@ def worker_metrics() -> Metrics:
 
 
 def disk_metrics() -> Metrics:
-    """Yield the free space below the outputs folder."""
+    """Yield the free space below the outputs folder; nothing for a bucket."""
     free = outputs.get_store().free_bytes()
-    yield GaugeMetricFamily("tv_disk_free_bytes", "Free space for the outputs folder.", free)
+    if free is not None:
+        yield GaugeMetricFamily("tv_disk_free_bytes", "Free space for the outputs folder.", free)
 
 
 def catalog_metrics() -> Metrics:

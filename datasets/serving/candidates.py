@@ -36,9 +36,8 @@ def is_on_disk(dataset: Dataset) -> bool:
     is_ready = dataset.state == Dataset.State.READY
     if not is_ready and not (dataset.is_pinned and dataset.state == Dataset.State.MISSING):
         return False
-    recorded = (dataset.bytes, dataset.modified_ns)
     with suppress(StoreError):
-        if is_ready and outputs.get_store().version(dataset.path) == recorded:
+        if is_ready and outputs.get_store().is_current(dataset.path, dataset.version):
             return True
     # The read also corrects the row's state, in either case.
     distrust_all()

@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from kombu import Connection
 
 from datasets.catalog import outputs
-from datasets.errors import StoreUnavailable
+from datasets.errors import StoreFailed, StoreUnavailable
 from datasets.fetching import workers
 from datasets.incidents import is_worker_seen
 
@@ -100,11 +100,12 @@ def check_cache() -> None:
 
 
 def check_outputs() -> None:
-    """Raise `Problem` when the outputs folder, or the disk of datasets or archives below it, is not there."""
-    _require_folder(settings.OUTPUTS_DIR, "The outputs folder")
+    """Raise `Problem` when the bucket, or the outputs folder, or the disk of datasets or archives below it, is not there."""
+    if settings.OUTPUTS_BUCKET is None:
+        _require_folder(settings.OUTPUTS_DIR, "The outputs folder")
     try:
         outputs.require_folder(settings.TV_SOURCE)
-    except StoreUnavailable as error:
+    except (StoreFailed, StoreUnavailable) as error:
         raise Problem(str(error)) from error
 
 

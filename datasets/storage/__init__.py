@@ -4,8 +4,17 @@ Locations, file names, atomic writes, metadata, dataset files. No Django and no 
 """
 
 from datasets.storage.atomic_write import Status, put, status_of, to_status
+from datasets.storage.bucket_address import BucketAddress
 from datasets.storage.dataset_file import PreparedFile, StoredFile
-from datasets.storage.locations import PROJECT, EnvFile, folder_of, read_env_file, setting
+from datasets.storage.folder_store import FolderStore
+from datasets.storage.locations import (
+    PROJECT,
+    EnvFile,
+    folder_of,
+    location_of,
+    read_env_file,
+    setting,
+)
 from datasets.storage.memory_map import map_file
 from datasets.storage.metadata import METADATA_FORMAT, METADATA_KEY, FileFacts, from_document
 from datasets.storage.parquet_file import MAX_ROWS, require_rows
@@ -24,7 +33,9 @@ from datasets.storage.store import Store
 
 __all__ = [
     "EnvFile",
+    "BucketAddress",
     "FileFacts",
+    "FolderStore",
     "INVALIDATED",
     "MARKER",
     "MAX_NAME_BYTES",
@@ -45,6 +56,7 @@ __all__ = [
     "mark",
     "from_document",
     "is_empty_mount",
+    "location_of",
     "is_hashed",
     "is_present",
     "key_of",

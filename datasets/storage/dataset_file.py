@@ -2,72 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets import bars
 from datasets.errors import FileCorrupt
-from datasets.storage.atomic_write import store_failures
 from datasets.storage.metadata import METADATA_KEY, FileFacts, from_document
-from datasets.storage.parquet_file import open_parquet, require_rows
+from datasets.storage.parquet_file import require_rows
 from datasets.storage.paths import relative_path
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file on disk: its facts, and its size and modification time, which identify its version."""
+    """A stored file: its facts, its size, and its version, an opaque text of the store."""
 
     facts: FileFacts
     bytes: int
-    modified_ns: int
+    version: str
 
 
-class PreparedFile:
-    """A dataset's new file, synced under a temporary name in the folder of the old file."""
-
-    def __init__(
-        self,
-        path: Path,
-        temporary: Path,
-        stored: StoredFile,
-        lock: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        self.is_in_place = False
-        self._path = path
-        self._temporary = temporary
-        self._stored = stored
-        self._lock = lock
+class PreparedFile(Protocol):
+    """A dataset's new file, ready to replace the old file in one step."""
 
     def put_in_place(self) -> StoredFile:
-        """Replace the old file by the new file; return the new file. Raises `StoreFailed`."""
-        with store_failures(self._path), self._lock():
-            self._temporary.replace(self._path)
-            self.is_in_place = True
-        return self._stored
+        """Replace the old file by the new file; return the new file.
+
+        Raises `StoreFailed`, and `StoreUnavailable` while the store is away.
+        """
 
 
-def read_file(folder: Path, path: str) -> tuple[pa.Table, FileFacts]:
-    """Read the dataset at `path` below `folder`, and compare the bars with their hash.
+def read_bars(file: pq.ParquetFile, path: str) -> tuple[pa.Table, FileFacts]:
+    """Read the opened dataset whose relative path is `path`, and compare the bars with their hash.
 
-    The table has `BAR_SCHEMA`, oldest bar first. Raises `FileMissing`, `FileCorrupt` and
-    `StoreFailed`.
+    The table has `BAR_SCHEMA`, oldest bar first. Raises `FileCorrupt`.
     """
-    with open_parquet(folder / path) as file:
-        facts = facts_of(file, path)
-        if relative_path(facts.key) != path:
-            raise FileCorrupt(f"{path} is the file of {facts.key}.")
-        require_rows(file, n_rows=facts.n_rows, n_bars=facts.key.n_bars, name=path)
-        if not file.schema_arrow.remove_metadata().equals(bars.BAR_SCHEMA):
-            raise FileCorrupt(f"{path} does not have the columns of a dataset.")
-        try:
-            table = file.read(use_threads=False).replace_schema_metadata(None)
-        except (pa.ArrowException, OSError) as error:
-            raise FileCorrupt(f"{path} cannot be read to its end.") from error
+    facts = facts_of(file, path)
+    if relative_path(facts.key) != path:
+        raise FileCorrupt(f"{path} is the file of {facts.key}.")
+    require_rows(file, n_rows=facts.n_rows, n_bars=facts.key.n_bars, name=path)
+    if not file.schema_arrow.remove_metadata().equals(bars.BAR_SCHEMA):
+        raise FileCorrupt(f"{path} does not have the columns of a dataset.")
+    try:
+        table = file.read(use_threads=False).replace_schema_metadata(None)
+    except (pa.ArrowException, OSError) as error:
+        raise FileCorrupt(f"{path} cannot be read to its end.") from error
     if bars.content_hash(table) != facts.content_hash:
         raise FileCorrupt(f"{path} does not hold the bars that were written.")
     return table, facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from datasets.errors import StoreFailed
 from datasets.storage.atomic_write import put, store_failures
@@ -16,6 +16,16 @@ TRASH = "trash"
 INVALIDATED = "invalidated"
 # Replies of TradingView that our code did not understand.
 REJECTED = "rejected"
+# All of them; `manage.py tidy` deletes the old files in them.
+REMOVED = (QUARANTINE, REJECTED, TRASH, INVALIDATED)
+
+
+def aside_path(path: str, name: str) -> PurePosixPath:
+    """Return the path in the folder `name` for a file that leaves `path` now: the old name, with the time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    # The dataset's name can already have the greatest length of a file name.
+    kept = PurePosixPath(path).name[: MAX_NAME_BYTES - len(stamp) - 1]
+    return PurePosixPath(name) / PurePosixPath(path).with_name(f"{kept}.{stamp}")
 
 
 def move_aside(datasets: Path, path: str, name: str) -> Path:
@@ -23,11 +33,8 @@ def move_aside(datasets: Path, path: str, name: str) -> Path:
 
     Returns the new path: the old name, with the time of the move. Raises `OSError`.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    folder = (datasets.parent / name / path).parent
-    # The dataset's name can already have the greatest length of a file name.
-    target = folder / f"{Path(path).name[: MAX_NAME_BYTES - len(stamp) - 1]}.{stamp}"
-    folder.mkdir(parents=True, exist_ok=True)
+    target = datasets.parent / aside_path(path, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
     # A rename, or a copy where the datasets have their own disk.
     shutil.move(datasets / path, target)
     return target
@@ -47,7 +54,7 @@ def purge(outputs: Path, before: datetime, *, dry_run: bool) -> tuple[int, int]:
     Returns their number and their size in bytes. Raises `StoreFailed`.
     """
     n_files = n_bytes = 0
-    for folder in (QUARANTINE, REJECTED, TRASH, INVALIDATED):
+    for folder in REMOVED:
         for path in sorted((outputs / folder).rglob("*")):
             status = path.lstat()
             # The time of the move; the file can be much older.

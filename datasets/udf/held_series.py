@@ -40,7 +40,7 @@ class HeldSeries:
         """A value that changes with the bars."""
         if isinstance(self.row, Series):
             return ("series", self.row.pk, self.row.sequence, self.row.fetched_at)
-        return ("dataset", self.row.pk, self.row.modified_ns, self.row.content_hash)
+        return ("dataset", self.row.pk, self.row.version, self.row.content_hash)
 
     @property
     def is_one_file(self) -> bool:

@@ -75,13 +75,14 @@ class Download:
     def response(self) -> HttpResponseBase:
         """Return the reply: a single file as it is, else a zip archive that also names what is left out."""
         if len(self.paths) == 1 and not self.left_out:
-            return FileResponse(self.paths[0].open("rb"), as_attachment=True)
+            name = Path(self.datasets[0].path).name
+            return FileResponse(self.paths[0].open("rb"), as_attachment=True, filename=name)
         archive = io.BytesIO()
         is_mixed = len({dataset.source for dataset in self.datasets}) > 1
         with zipfile.ZipFile(archive, "w") as file:
             for dataset, path in zip(self.datasets, self.paths, strict=True):
                 # Files of the sample feed and of TradingView have equal names; their folders differ.
-                file.write(path, dataset.path if is_mixed else path.name)
+                file.write(path, dataset.path if is_mixed else Path(dataset.path).name)
             if self.left_out:
                 file.writestr(_LEFT_OUT, "\n".join([*self.left_out, ""]))
         return HttpResponse(

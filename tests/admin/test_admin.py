@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key
 
 MakeDataset = Callable[..., Dataset]
@@ -181,7 +181,7 @@ def test_a_pinned_dataset_does_not_stop_the_fetches_of_the_others(
 
 
 def test_verifying_names_the_damaged_dataset(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset, damaged = make_dataset(10), make_dataset(20)
     (store.folder / damaged.path).write_bytes(b"broken")
@@ -231,7 +231,7 @@ def test_no_page_counts_the_rows_of_each_filter(
 
 
 def test_one_file_is_downloaded_unchanged_and_several_in_an_archive(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     first, second = make_dataset(10), make_dataset(20)
 

@@ -14,7 +14,7 @@ from django.test import Client
 
 from datasets import catalog
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -138,7 +138,7 @@ def test_staff_invalidates_and_refreshes(
 
 
 def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     content = (store.folder / dataset.path).read_bytes()
@@ -167,7 +167,7 @@ def test_the_file_is_the_one_on_disk_and_parts_of_it_can_be_asked_for(
 
 
 def test_a_file_that_is_replaced_while_it_is_asked_for_has_a_tag_of_its_own(
-    client: Client, make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+    client: Client, make_dataset: MakeDataset, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
     address = f"/api/tv/datasets/{dataset.pk}/file"
@@ -190,7 +190,7 @@ def test_a_file_that_is_replaced_while_it_is_asked_for_has_a_tag_of_its_own(
 
 
 def test_a_file_that_is_deleted_while_it_is_asked_for_is_a_named_error(
-    client: Client, make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+    client: Client, make_dataset: MakeDataset, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
     check = catalog.path_to_read

@@ -19,7 +19,7 @@ from datasets.catalog import records
 from datasets.models import ApiToken, Dataset
 from datasets.serving import usage
 from datasets.serving.reply_bodies import bodies
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import START, bars_table, fetched_bars
 from tests.support.statements import statements
 
@@ -91,7 +91,7 @@ def test_datasets_of_two_keys_with_the_same_bars_give_the_same_bytes(
 
 
 def test_bars_that_a_fetch_replaced_are_not_found_under_their_old_address(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     assert client.get(address_of(dataset)).status_code == 200
@@ -109,7 +109,7 @@ def test_bars_that_a_fetch_replaced_are_not_found_under_their_old_address(
 
 
 def test_a_file_that_somebody_replaced_never_answers_for_the_old_bars(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     store.write(dataset.key, fetched_bars(bars_table(300, start=START + 7200)))

@@ -18,7 +18,7 @@ from datasets.catalog import records
 from datasets.models import Dataset
 from datasets.research import load
 from datasets.serving.reply_bodies import bodies
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -32,7 +32,7 @@ def nothing_rendered() -> None:
 
 
 @pytest.fixture
-def make(db: None, store: Store) -> MakeDataset:
+def make(db: None, store: FolderStore) -> MakeDataset:
     """Return a function that makes a dataset of a market that never closes."""
 
     def make(n_rows: int, timeframe: str, step: int, **changes: Any) -> Dataset:

@@ -22,7 +22,7 @@ from datasets.models import Dataset, Fetch
 from datasets.serving import usage
 from datasets.serving.bars_request import Answer, BarsRequest
 from datasets.serving.reply_bodies import bodies
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import START, bars_table, fetched_bars
 from tests.support.statements import statements
 
@@ -144,7 +144,7 @@ def as_rows(table: pa.Table) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("has_volume", [True, False])
 def test_every_format_holds_the_same_numbers(
-    client: Client, db: None, store: Store, has_volume: bool
+    client: Client, db: None, store: FolderStore, has_volume: bool
 ) -> None:
     from tests.support.factories import a_key
 
@@ -248,7 +248,7 @@ def test_closed_leaves_out_a_forming_bar(
 
 
 def test_an_unchanged_dataset_is_not_sent_again(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     first = client.get(OHLC)
@@ -403,7 +403,7 @@ def test_stale_bars_are_served_at_once_and_say_so_while_a_fetch_runs(
 
 @pytest.mark.usefixtures("queued")
 def test_a_deleted_file_is_noticed_by_the_next_read(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     client.get(OHLC)

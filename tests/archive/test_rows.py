@@ -19,7 +19,7 @@ from datasets.catalog import records
 from datasets.catalog.outputs import archive_root
 from datasets.errors import StoreFailed
 from datasets.models import Dataset, Revision, Series
-from datasets.storage import Store, relative_path
+from datasets.storage import FolderStore, relative_path
 from datasets.storage.archives.archive_queries import read_range
 from tests.support.archives import AAPL, changed, plain_bars, scaled
 from tests.support.factories import a_key, fetched_bars
@@ -45,11 +45,11 @@ def held() -> pa.Table:
     return read_range(folder_of(SeriesKey.of(a_key(**SERIES)))).rows.select(BAR_COLUMNS)
 
 
-def bars_in(store: Store, n_bars: int) -> pa.Table:
+def bars_in(store: FolderStore, n_bars: int) -> pa.Table:
     return store.read(relative_path(a_key(n_bars=n_bars, **SERIES)))[0]
 
 
-def test_datasets_of_a_series_are_views_that_never_disagree(store: Store) -> None:
+def test_datasets_of_a_series_are_views_that_never_disagree(store: FolderStore) -> None:
     arrive(plain_bars(range(0, 50)), 50)
     corrected = changed(plain_bars(range(40, 52)), 2, volume=5.0)
     arrive(corrected, 12, days=1, is_whole=False)
@@ -65,7 +65,7 @@ def test_datasets_of_a_series_are_views_that_never_disagree(store: Store) -> Non
     assert series.revisions.get().finding == "volume"
 
 
-def test_a_pinned_dataset_stays_as_it_is(store: Store) -> None:
+def test_a_pinned_dataset_stays_as_it_is(store: FolderStore) -> None:
     arrive(plain_bars(range(0, 50)), 50)
     Dataset.objects.update(is_pinned=True)
     arrive(plain_bars(range(40, 52)), 12, days=1)
@@ -74,7 +74,7 @@ def test_a_pinned_dataset_stays_as_it_is(store: Store) -> None:
     assert bars_in(store, 12).equals(plain_bars(range(40, 52)))
 
 
-def test_a_dataset_that_was_pinned_meanwhile_refuses_the_whole_merge(store: Store) -> None:
+def test_a_dataset_that_was_pinned_meanwhile_refuses_the_whole_merge(store: FolderStore) -> None:
     arrive(plain_bars(range(0, 50)), 50)
     fetched = fetched_bars(
         plain_bars(range(10, 60)), instrument=AAPL, fetched_at=FIRST + timedelta(1)
@@ -90,7 +90,9 @@ def test_a_dataset_that_was_pinned_meanwhile_refuses_the_whole_merge(store: Stor
     assert bars_in(store, 50).equals(plain_bars(range(0, 50)))
 
 
-def test_a_small_window_after_a_long_pause_leaves_the_large_dataset_whole(store: Store) -> None:
+def test_a_small_window_after_a_long_pause_leaves_the_large_dataset_whole(
+    store: FolderStore,
+) -> None:
     arrive(plain_bars(range(0, 50)), 50)
     arrive(plain_bars(range(60, 72)), 12, days=3, is_whole=False)
 
@@ -103,7 +105,7 @@ def test_a_small_window_after_a_long_pause_leaves_the_large_dataset_whole(store:
     assert bars_in(store, 12).equals(plain_bars(range(63, 75)))
 
 
-def test_rows_are_rebuilt_from_the_files_alone(store: Store) -> None:
+def test_rows_are_rebuilt_from_the_files_alone(store: FolderStore) -> None:
     arrive(plain_bars(range(0, 50)), 50)
     arrive(changed(plain_bars(range(30, 50)), 3, close=100.5), 50, days=1)
     arrive(scaled(plain_bars(range(20, 55)), 0.25, volume_factor=4), 50, days=2)
@@ -134,7 +136,7 @@ def test_a_damaged_archive_is_named_by_a_rebuild(
 
 
 @pytest.fixture
-def older_dataset(store: Store) -> Callable[..., Dataset]:
+def older_dataset(store: FolderStore) -> Callable[..., Dataset]:
     """Return a function that stores a dataset as versions before the archive did."""
 
     def make(table: pa.Table, n_bars: int, *, days: int = 0) -> Dataset:
@@ -145,7 +147,7 @@ def older_dataset(store: Store) -> Callable[..., Dataset]:
 
 
 def test_datasets_of_earlier_versions_become_an_archive_oldest_fetch_first(
-    older_dataset: Callable[..., Dataset], store: Store
+    older_dataset: Callable[..., Dataset], store: FolderStore
 ) -> None:
     older_dataset(plain_bars(range(40, 60)), 20, days=2)
     older_dataset(changed(plain_bars(range(0, 50)), 45, volume=1.0), 50)
@@ -164,7 +166,7 @@ def test_datasets_of_earlier_versions_become_an_archive_oldest_fetch_first(
 
 
 def test_a_fetch_archives_the_older_datasets_of_its_series_before_it_replaces_them(
-    older_dataset: Callable[..., Dataset], store: Store
+    older_dataset: Callable[..., Dataset], store: FolderStore
 ) -> None:
     older_dataset(plain_bars(range(0, 30)), 30)
     arrive(plain_bars(range(20, 60)), 40, days=5)

@@ -11,7 +11,7 @@ from django.test import Client
 from datasets.formats import FORMATS
 from datasets.models import Dataset
 from datasets.research import load
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -74,7 +74,7 @@ def test_a_reply_without_a_start_has_no_word_on_it(
 
 
 def test_a_bar_that_is_forming_is_not_held_where_it_is_left_out(
-    client: Client, make_dataset: MakeDataset, store: Store
+    client: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     make_dataset(1, reply={"last_bar_final": False})
     query = "/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=1"
@@ -93,7 +93,7 @@ def test_a_bar_that_is_forming_is_not_held_where_it_is_left_out(
 def test_the_loader_says_the_same_as_the_api(
     client: Client,
     make_dataset: MakeDataset,
-    store: Store,
+    store: FolderStore,
     bounds: dict[str, str],
     covers_start: bool | None,
 ) -> None:
@@ -111,7 +111,7 @@ def test_the_loader_says_the_same_as_the_api(
         assert bars.attrs[name] == body[name].replace("Z", "+00:00")
 
 
-def test_the_loader_counts_the_held_bars_among_the_newest(store: Store) -> None:
+def test_the_loader_counts_the_held_bars_among_the_newest(store: FolderStore) -> None:
     store.write(a_key(n_bars=300), fetched_bars(bars_table(300)))
 
     bars = load(

@@ -18,7 +18,7 @@ from datasets.management.console import read_age
 from datasets.management.dataset_arguments import read_size
 from datasets.models import Dataset, Fetch
 from datasets.research import load
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tvproject import env
 
 MakeDataset = Callable[..., Dataset]
@@ -165,7 +165,7 @@ def test_an_instant_that_there_is_can_be_asked_for(
     [{"start": "0001-01-01T00:00:00+05:00"}, {"end": "9999-12-31T23:59:59-05:00"}],
 )
 def test_the_loader_takes_bounds_at_the_ends_of_the_calendar(
-    make_dataset: MakeDataset, store: Store, bounds: dict[str, Any]
+    make_dataset: MakeDataset, store: FolderStore, bounds: dict[str, Any]
 ) -> None:
     make_dataset(300)
 
@@ -176,7 +176,7 @@ def test_the_loader_takes_bounds_at_the_ends_of_the_calendar(
 
 @pytest.mark.parametrize("text", ["２０２５", "２０２５-01-01", "1_000", "20_25"])
 def test_the_loader_reads_instants_in_plain_digits(
-    make_dataset: MakeDataset, store: Store, text: str
+    make_dataset: MakeDataset, store: FolderStore, text: str
 ) -> None:
     make_dataset(300)
 

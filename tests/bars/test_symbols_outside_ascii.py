@@ -24,7 +24,7 @@ from datasets.fetching import attempt
 from datasets.models import Dataset, Fetch
 from datasets.research import load
 from datasets.research.loader import catalog as catalog_of_files
-from datasets.storage import MAX_NAME_BYTES, Store, is_hashed, relative_path
+from datasets.storage import MAX_NAME_BYTES, FolderStore, is_hashed, relative_path
 from datasets.views.snippets import chart_address, snippets
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed
@@ -54,7 +54,7 @@ def recording_feed(settings: Any, tmp_path: Path) -> Iterator[Feed]:
 
 @pytest.mark.django_db(transaction=True)
 def test_bars_of_a_recorded_symbol_are_fetched_through_the_api(
-    client: Client, recording_feed: Feed, store: Store
+    client: Client, recording_feed: Feed, store: FolderStore
 ) -> None:
     query = {"symbol": FULL, "timeframe": "1h", "n_bars": "5000"}
 
@@ -130,7 +130,7 @@ def test_the_commands_take_and_print_the_symbol(
 
 @pytest.mark.parametrize("symbol", [SYMBOL, LONG, "😀USDT", "(币安:A+币安:B)/2" * 8])
 def test_the_catalog_is_rebuilt_from_the_files(
-    make_dataset: MakeDataset, store: Store, symbol: str
+    make_dataset: MakeDataset, store: FolderStore, symbol: str
 ) -> None:
     dataset = make_dataset(300, symbol=symbol)
     Dataset.objects.all().delete()
@@ -154,7 +154,7 @@ def test_a_line_to_copy_holds_a_letter_outside_the_basic_plane_as_it_is(
     assert "BINANCE:😀USDT" in line
 
 
-def test_a_damaged_file_with_the_longest_name_is_set_aside(store: Store) -> None:
+def test_a_damaged_file_with_the_longest_name_is_set_aside(store: FolderStore) -> None:
     key = a_key(symbol=LONG, exchange="A" * 32, n_bars=1_000_000, session="extended", adjustment="dividends")  # fmt: skip
     path = store.path(key)
     path.parent.mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_a_name_that_fits_is_the_one_of_earlier_versions() -> None:
     assert not is_hashed(name)
 
 
-def test_a_series_is_found_whether_its_files_have_hashed_names_or_not(store: Store) -> None:
+def test_a_series_is_found_whether_its_files_have_hashed_names_or_not(store: FolderStore) -> None:
     # The name fits with 5 bars, and does not with 5,000,000.
     symbol = "/" * 70 + "A" * 20
     names = [a_key(symbol=symbol, n_bars=n_bars) for n_bars in (5, 5_000_000)]

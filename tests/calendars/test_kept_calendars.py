@@ -14,7 +14,7 @@ from datasets import catalog
 from datasets.bars import Instrument
 from datasets.calendars import Calendar
 from datasets.models import CalendarVersion, Dataset
-from datasets.storage import Store, metadata
+from datasets.storage import FolderStore, metadata
 from datasets.tradingview.resolved_symbol import read_instrument
 from samplefeed.facts import resolved_facts
 from samplefeed.instruments import find_instrument
@@ -91,7 +91,7 @@ def test_the_sample_feed_sends_a_calendar(session: str) -> None:
     assert closes.tolist() == [1_732_903_200_000]  # 13:00 in New York
 
 
-def test_the_file_holds_the_whole_calendar(store: Store) -> None:
+def test_the_file_holds_the_whole_calendar(store: FolderStore) -> None:
     instrument = read_instrument(recorded_facts())
     path = store.write(a_key(n_bars=10), fetched_bars(bars_table(10), instrument=instrument))
 
@@ -99,7 +99,7 @@ def test_the_file_holds_the_whole_calendar(store: Store) -> None:
     assert metadata.from_document(metadata.to_document(path.facts)).instrument == instrument
 
 
-def test_a_file_of_an_older_version_is_read(store: Store) -> None:
+def test_a_file_of_an_older_version_is_read(store: FolderStore) -> None:
     facts = store.write(a_key(n_bars=10), fetched_bars(bars_table(10), instrument=OLD)).facts
     document = json.loads(metadata.to_document(facts))
     for name in ("subsession", "session_display", "session_holidays", "session_correction"):

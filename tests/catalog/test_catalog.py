@@ -16,7 +16,7 @@ from datasets import catalog
 from datasets.catalog import outputs, records
 from datasets.errors import FileCorrupt, FileMissing
 from datasets.models import Dataset
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import bars_table, fetched_bars
 
 State = Dataset.State
@@ -31,7 +31,7 @@ def test_a_whole_file_is_ok_and_read(make_dataset: MakeDataset) -> None:
 
 
 def test_a_file_deleted_by_hand_makes_its_row_missing(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     (store.folder / dataset.path).unlink()
@@ -43,7 +43,7 @@ def test_a_file_deleted_by_hand_makes_its_row_missing(
 
 
 def test_a_flipped_bit_is_quarantined_and_makes_its_row_corrupt(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     path = store.folder / dataset.path
@@ -60,7 +60,9 @@ def test_a_flipped_bit_is_quarantined_and_makes_its_row_corrupt(
     assert kept.read_bytes() == content
 
 
-def test_a_newer_file_than_the_row_is_adopted(make_dataset: MakeDataset, store: Store) -> None:
+def test_a_newer_file_than_the_row_is_adopted(
+    make_dataset: MakeDataset, store: FolderStore
+) -> None:
     """A worker was killed after the rename and before the row."""
     dataset = make_dataset(300)
     store.write(dataset.key, fetched_bars(bars_table(200)))
@@ -92,7 +94,7 @@ def test_rebuilding_twice_changes_nothing(make_dataset: MakeDataset) -> None:
     assert [finding.outcome for finding in catalog.adopt_files()] == ["ok"]
 
 
-def test_a_foreign_file_is_quarantined_by_a_rebuild(db: None, store: Store) -> None:
+def test_a_foreign_file_is_quarantined_by_a_rebuild(db: None, store: FolderStore) -> None:
     path = store.folder / "sample" / "notes.parquet"
     path.parent.mkdir(parents=True)
     path.write_text("my notes")
@@ -105,7 +107,7 @@ def test_a_foreign_file_is_quarantined_by_a_rebuild(db: None, store: Store) -> N
 
 
 def test_an_invalidated_dataset_stays_invalidated_when_its_file_is_missing(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     Dataset.objects.update(state=State.INVALIDATED)
@@ -115,7 +117,7 @@ def test_an_invalidated_dataset_stays_invalidated_when_its_file_is_missing(
     assert Dataset.objects.get().state == State.INVALIDATED
 
 
-def test_a_stray_temporary_file_is_removed_and_one_being_written_is_not(store: Store) -> None:
+def test_a_stray_temporary_file_is_removed_and_one_being_written_is_not(store: FolderStore) -> None:
     import fcntl
 
     folder = store.folder / "sample"
@@ -176,7 +178,9 @@ def test_pruning_follows_its_rule_and_never_deletes_a_pinned_dataset(
     assert {name for name, dataset in aged.items() if dataset in chosen} == names
 
 
-def test_removal_deletes_the_file_and_the_row(make_dataset: MakeDataset, store: Store) -> None:
+def test_removal_deletes_the_file_and_the_row(
+    make_dataset: MakeDataset, store: FolderStore
+) -> None:
     dataset = make_dataset()
 
     catalog.remove(dataset)
@@ -198,7 +202,7 @@ def test_recording_a_file_again_keeps_the_columns_that_are_not_in_the_file(
 
 @pytest.mark.parametrize("change", [{"is_pinned": True}, {"fetched_at": datetime.now(UTC)}])
 def test_a_dataset_that_was_pinned_or_fetched_after_it_was_chosen_is_not_pruned(
-    make_dataset: MakeDataset, store: Store, change: dict[str, Any]
+    make_dataset: MakeDataset, store: FolderStore, change: dict[str, Any]
 ) -> None:
     chosen = make_dataset()
     Dataset.objects.update(**change)
@@ -209,7 +213,7 @@ def test_a_dataset_that_was_pinned_or_fetched_after_it_was_chosen_is_not_pruned(
 
 
 def test_a_file_that_a_worker_has_not_recorded_yet_is_not_pruned(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     chosen = make_dataset()
     store.write(chosen.key, fetched_bars(bars_table(5), fetched_at=datetime.now(UTC)))
@@ -220,7 +224,7 @@ def test_a_file_that_a_worker_has_not_recorded_yet_is_not_pruned(
 
 
 def test_a_copied_file_and_a_file_that_is_no_dataset_are_pruned(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     copied, broken = make_dataset(300), make_dataset(400)
     os.utime(store.folder / copied.path)
@@ -232,17 +236,17 @@ def test_a_copied_file_and_a_file_that_is_no_dataset_are_pruned(
 
 
 def test_a_corrupt_file_that_is_replaced_before_it_is_moved_away_stays(
-    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
     (store.folder / dataset.path).write_bytes(b"nothing")
-    quarantine = Store.quarantine
+    quarantine = FolderStore.quarantine
 
-    def after_a_fetch(self: Store, path: str) -> Path | None:
+    def after_a_fetch(self: FolderStore, path: str) -> Path | None:
         store.write(dataset.key, fetched_bars(bars_table(5)))
         return quarantine(self, path)
 
-    monkeypatch.setattr(Store, "quarantine", after_a_fetch)
+    monkeypatch.setattr(FolderStore, "quarantine", after_a_fetch)
 
     with pytest.raises(FileCorrupt):
         catalog.read(dataset)
@@ -262,10 +266,10 @@ def test_a_dataset_that_is_pruned_while_it_is_read_is_missing(make_dataset: Make
 
 
 def test_an_earlier_read_does_not_undo_a_later_fetch(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     early = make_dataset()
-    Dataset.objects.update(modified_ns=early.modified_ns + 1)
+    Dataset.objects.update(version="another")
     (store.folder / early.path).unlink()
 
     with pytest.raises(FileMissing):
@@ -275,13 +279,13 @@ def test_an_earlier_read_does_not_undo_a_later_fetch(
 
 
 def look_too_early(
-    store: Store, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
 ) -> None:
     """Call `then` right after the first read of the file."""
     read, looks = store.read, iter([then])
 
-    def read_and_let(path: str) -> Any:
-        found = read(path)
+    def read_and_let(path: str, **named: Any) -> Any:
+        found = read(path, **named)
         next(looks, lambda: None)()
         return found
 
@@ -290,7 +294,10 @@ def look_too_early(
 
 @pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "by a killed worker"])
 def test_a_slow_reader_does_not_update_a_row_from_a_deleted_file(
-    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+    make_dataset: MakeDataset,
+    store: FolderStore,
+    monkeypatch: pytest.MonkeyPatch,
+    is_recorded: bool,
 ) -> None:
     dataset = make_dataset()
     at = datetime(2025, 7, 1, tzinfo=UTC)
@@ -315,7 +322,7 @@ def test_a_slow_reader_does_not_update_a_row_from_a_deleted_file(
 
 
 def test_a_slow_reader_of_a_removed_dataset_finds_nothing(
-    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
     at = datetime(2025, 7, 1, tzinfo=UTC)
@@ -329,7 +336,7 @@ def test_a_slow_reader_of_a_removed_dataset_finds_nothing(
 
 
 def test_a_file_that_is_replaced_during_its_adoption_is_adopted_in_its_new_version(
-    make_dataset: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset()
     Dataset.objects.all().delete()
@@ -353,7 +360,7 @@ def test_a_missing_file_counts_no_bytes(aged: dict[str, Dataset]) -> None:
 
 
 def test_the_rows_of_a_folder_deleted_on_purpose_can_be_pruned(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     shutil.rmtree(store.folder)
@@ -364,7 +371,7 @@ def test_the_rows_of_a_folder_deleted_on_purpose_can_be_pruned(
 
 
 def test_an_invalidated_dataset_is_ready_when_a_newer_file_is_there(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     Dataset.objects.update(state=State.INVALIDATED)

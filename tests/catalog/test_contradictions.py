@@ -24,7 +24,7 @@ from datasets.models import Dataset, Fetch, Series
 from datasets.research import DatasetNotFound, load, load_panel, verify_lock, write_lock
 from datasets.research import catalog as catalog_of_files
 from datasets.serving import request_fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import bars_table, fetched_bars
 from tests.support.stacks import Feed
 
@@ -105,7 +105,7 @@ def friday_close(client: Client, n_bars: int) -> float | None:
 
 
 def test_after_a_split_the_old_price_is_never_served_again(
-    fetch: Callable[[int, int], None], client: Client, own_outputs: Path, store: Store
+    fetch: Callable[[int, int], None], client: Client, own_outputs: Path, store: FolderStore
 ) -> None:
     here: Any = {"source": "sample", "folder": own_outputs, "timeframe": "1D"}
     fetch(0, 5000)
@@ -175,7 +175,7 @@ def test_a_pinned_dataset_from_before_a_split_stays_and_answers_only_its_lock(
 
 
 def test_an_older_file_that_is_put_back_by_hand_is_not_served(
-    fetch: Callable[[int, int], None], client: Client, store: Store
+    fetch: Callable[[int, int], None], client: Client, store: FolderStore
 ) -> None:
     fetch(0, 5000)
     path = store.folder / Dataset.objects.get().path
@@ -191,7 +191,7 @@ def test_an_older_file_that_is_put_back_by_hand_is_not_served(
 
 
 def test_after_a_worker_killed_before_its_row_the_next_reader_makes_the_comparison(
-    fetch: Callable[[int, int], None], client: Client, store: Store
+    fetch: Callable[[int, int], None], client: Client, store: FolderStore
 ) -> None:
     fetch(0, 5000)
     fetch(0, 4)

@@ -21,7 +21,7 @@ from datasets.catalog import gap_reports, records
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset, DatasetGaps, Fetch
 from datasets.research import gaps, load
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.study_files import write
 
@@ -37,12 +37,12 @@ def holed_table(n_rows: int = 960) -> pa.Table:
 
 
 @pytest.fixture
-def holed(db: None, store: Store) -> Dataset:
+def holed(db: None, store: FolderStore) -> Dataset:
     """A dataset with a hole of ten hours, recorded as by a worker."""
     return record(store, JUNE)
 
 
-def record(store: Store, fetched_at: datetime, **changes: Any) -> Dataset:
+def record(store: FolderStore, fetched_at: datetime, **changes: Any) -> Dataset:
     fetched = fetched_bars(holed_table(), instrument=CRYPTO, fetched_at=fetched_at, **changes)
     key = a_key(n_bars=960)
     report = gap_reports.make_report(key, CRYPTO, fetched.table, fetched_at)
@@ -64,7 +64,7 @@ def test_the_row_counts_what_is_missing_and_the_report_has_the_findings(holed: D
     assert finding["start"] == "2025-01-15T04:00:00+00:00"
 
 
-def test_a_second_fetch_confirms_what_is_empty_again(holed: Dataset, store: Store) -> None:
+def test_a_second_fetch_confirms_what_is_empty_again(holed: Dataset, store: FolderStore) -> None:
     again = record(store, JULY)
 
     assert counts_of(holed) == {"hole": 10}
@@ -73,7 +73,7 @@ def test_a_second_fetch_confirms_what_is_empty_again(holed: Dataset, store: Stor
     assert counts_of(record(store, JULY)) == {"confirmed_empty": 10}
 
 
-def test_the_same_fetch_recorded_twice_confirms_nothing(holed: Dataset, store: Store) -> None:
+def test_the_same_fetch_recorded_twice_confirms_nothing(holed: Dataset, store: FolderStore) -> None:
     assert counts_of(record(store, JUNE)) == counts_of(holed) == {"hole": 10}
 
 

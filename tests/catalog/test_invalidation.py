@@ -22,7 +22,7 @@ from datasets.fetching import tasks
 from datasets.models import Dataset
 from datasets.research import DatasetNotFound, load, load_panel, write_lock
 from datasets.research import catalog as catalog_of_files
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -101,7 +101,7 @@ def test_a_rebuild_does_not_restore_an_invalidated_dataset(
     assert set(Dataset.objects.values_list("state", flat=True)) <= {State.INVALIDATED}
 
 
-def test_the_next_fetch_writes_a_new_file(make_dataset: MakeDataset, store: Store) -> None:
+def test_the_next_fetch_writes_a_new_file(make_dataset: MakeDataset, store: FolderStore) -> None:
     dataset = make_dataset(300)
     serving.invalidate(dataset)
 
@@ -112,7 +112,7 @@ def test_the_next_fetch_writes_a_new_file(make_dataset: MakeDataset, store: Stor
 
 
 def test_after_a_kill_between_file_and_row_the_dataset_is_fetched_again(
-    make_dataset: MakeDataset, store: Store, client: Client, monkeypatch: pytest.MonkeyPatch
+    make_dataset: MakeDataset, store: FolderStore, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "enqueue", lambda fetch_id: None)
     dataset = make_dataset(300)
@@ -123,7 +123,7 @@ def test_after_a_kill_between_file_and_row_the_dataset_is_fetched_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        Store, "delete", lambda self, *rest, **named: delete_and_die(*rest, **named)
+        FolderStore, "delete", lambda self, *rest, **named: delete_and_die(*rest, **named)
     )
     with pytest.raises(KeyboardInterrupt):
         serving.invalidate(dataset)
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_moved_leaves_the_dataset_unchanged(
 
 
 def test_invalidation_spares_a_later_fetch_that_is_not_recorded_yet(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     store.write(dataset.key, fetched_bars(bars_table(5), fetched_at=datetime.now(UTC)))
@@ -160,7 +160,7 @@ def test_invalidation_spares_a_later_fetch_that_is_not_recorded_yet(
 
 @pytest.mark.parametrize("look", [catalog.read, lambda dataset: list(catalog.adopt_files())])
 def test_a_file_at_the_path_of_an_invalidated_dataset_is_moved_aside(
-    make_dataset: MakeDataset, store: Store, look: Callable[[Dataset], object]
+    make_dataset: MakeDataset, store: FolderStore, look: Callable[[Dataset], object]
 ) -> None:
     """Version 0.3.0 left such files; a person can copy one back too."""
     dataset = make_dataset()
@@ -179,7 +179,7 @@ def test_a_file_at_the_path_of_an_invalidated_dataset_is_moved_aside(
 
 
 def test_an_upgrade_moves_the_files_of_invalidated_datasets_aside(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     invalidated, other = make_dataset(10), make_dataset(20)
     Dataset.objects.filter(pk=invalidated.pk).update(state=State.INVALIDATED)
@@ -192,7 +192,7 @@ def test_an_upgrade_moves_the_files_of_invalidated_datasets_aside(
 
 
 def test_tidy_deletes_files_invalidated_long_ago(
-    make_dataset: MakeDataset, store: Store, own_outputs: Path
+    make_dataset: MakeDataset, store: FolderStore, own_outputs: Path
 ) -> None:
     serving.invalidate(make_dataset(300))
 
@@ -204,16 +204,16 @@ def test_tidy_deletes_files_invalidated_long_ago(
 # --- verify, while the service works ------------------------------------------------------
 
 
-def refresh(dataset: Dataset, store: Store) -> None:
+def refresh(dataset: Dataset, store: FolderStore) -> None:
     again = fetched_bars(bars_table(5), fetched_at=datetime.now(UTC))
     records.record(store.write(dataset.key, again))
 
 
-def withdraw(dataset: Dataset, store: Store) -> None:
+def withdraw(dataset: Dataset, store: FolderStore) -> None:
     serving.invalidate(dataset)
 
 
-def remove(dataset: Dataset, store: Store) -> None:
+def remove(dataset: Dataset, store: FolderStore) -> None:
     assert catalog.remove(dataset)
 
 
@@ -222,9 +222,9 @@ def remove(dataset: Dataset, store: Store) -> None:
 )
 def test_verify_reports_no_fault_after_an_ordinary_change_meanwhile(
     make_dataset: MakeDataset,
-    store: Store,
+    store: FolderStore,
     monkeypatch: pytest.MonkeyPatch,
-    change: Callable[[Dataset, Store], None],
+    change: Callable[[Dataset, FolderStore], None],
     outcome: str,
 ) -> None:
     dataset = make_dataset(300)
@@ -243,7 +243,7 @@ def test_verify_reports_no_fault_after_an_ordinary_change_meanwhile(
 
 
 def test_verify_reports_a_file_that_was_put_there_by_hand(
-    make_dataset: MakeDataset, store: Store
+    make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(300)
     store.write(dataset.key, fetched_bars(bars_table(5)))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from datasets import errors
 from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from datasets.views import phrases
 from tests.support.factories import a_key
 from tests.support.stacks import Feed, free_port
@@ -43,7 +43,7 @@ def run(fetch: Fetch) -> Fetch:
     return fetch
 
 
-def test_a_fetch_leaves_a_file_a_dataset_row_and_its_own_times(store: Store) -> None:
+def test_a_fetch_leaves_a_file_a_dataset_row_and_its_own_times(store: FolderStore) -> None:
     fetch = run(queue(n_bars=300))
 
     dataset = Dataset.objects.get()
@@ -65,7 +65,7 @@ def test_a_fetch_leaves_a_file_a_dataset_row_and_its_own_times(store: Store) -> 
 
 
 def test_the_row_of_a_slow_fetch_shows_that_its_bars_are_being_stored(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt, "_PROGRESS_S", 0)
     # The folder cannot be made, so the write fails after the row is updated.
@@ -100,7 +100,7 @@ def test_one_key_has_one_active_fetch(clean_feed: Feed) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [fault[:2] for fault in FAULTS])
 def test_a_failed_attempt_leaves_the_old_dataset_unchanged(
-    settings: Any, clean_feed: Feed, store: Store, name: str, code: str
+    settings: Any, clean_feed: Feed, store: FolderStore, name: str, code: str
 ) -> None:
     run(queue())
     before = Dataset.objects.get()
@@ -117,15 +117,17 @@ def test_a_failed_attempt_leaves_the_old_dataset_unchanged(
     assert len(re.findall(r"[.;] ", str(caught.value))) >= 1
 
     after = Dataset.objects.get()
-    assert (after.state, after.content_hash, after.modified_ns) == (
+    assert (after.state, after.content_hash, after.version) == (
         "ready",
         before.content_hash,
-        before.modified_ns,
+        before.version,
     )
     assert (store.folder / before.path).read_bytes() == content
 
 
-def test_a_reply_with_bad_bars_is_kept_for_the_operator(clean_feed: Feed, store: Store) -> None:
+def test_a_reply_with_bad_bars_is_kept_for_the_operator(
+    clean_feed: Feed, store: FolderStore
+) -> None:
     clean_feed.arm("nan_price")
     fetch = queue()
 
@@ -340,7 +342,7 @@ def test_a_fetch_that_kills_every_worker_ends_as_failed() -> None:
 
 
 def test_an_attempt_that_was_taken_over_writes_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch = queue()
     real_fetch = attempt.Attempt.fetch_bars
@@ -391,7 +393,7 @@ def test_a_fetch_that_waits_for_the_throttle_shows_the_time_waited_and_the_end_o
     assert second.waited_ms < 3000
 
 
-def test_a_dataset_that_is_pinned_while_its_fetch_waits_is_not_replaced(store: Store) -> None:
+def test_a_dataset_that_is_pinned_while_its_fetch_waits_is_not_replaced(store: FolderStore) -> None:
     before = run(queue(n_bars=300)).dataset
     assert before is not None
     fetch = queue(n_bars=300)
@@ -402,4 +404,4 @@ def test_a_dataset_that_is_pinned_while_its_fetch_waits_is_not_replaced(store: S
 
     after = Dataset.objects.get()
     assert (after.state, after.fetched_at) == ("ready", before.fetched_at)
-    assert store.version(after.path) == (before.bytes, before.modified_ns)
+    assert store.version(after.path) == before.version

@@ -16,7 +16,7 @@ from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.fetching import attempt, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Series
-from datasets.storage import Store, relative_path
+from datasets.storage import FolderStore, relative_path
 from datasets.storage.archives.archive_queries import read_range
 from datasets.tradingview.client import FeedClient
 from tests.support.factories import a_key
@@ -52,7 +52,7 @@ def fetch(n_bars: int) -> None:
 
 
 def test_a_second_fetch_requests_the_new_bars_and_the_dataset_is_whole(
-    requested: list[int], store: Store
+    requested: list[int], store: FolderStore
 ) -> None:
     fetch(2000)
     fetch(2000)

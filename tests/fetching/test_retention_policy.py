@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from datasets.fetching import retention_policy
 from datasets.models import AuditEntry, Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +49,7 @@ def test_nothing_is_deleted_unless_a_setting_turns_it_on(
 
 
 def test_the_command_shows_first_and_deletes_with_apply(
-    settings: Any, make_dataset: Callable[..., Dataset], store: Store
+    settings: Any, make_dataset: Callable[..., Dataset], store: FolderStore
 ) -> None:
     settings.PRUNE_UNUSED_AFTER_DAYS, settings.TIDY_AFTER_DAYS = 90, 30
     old = aged(make_dataset(symbol="OLD"))

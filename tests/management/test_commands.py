@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from datasets.catalog import records
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
 
 MakeDataset = Callable[..., Dataset]
@@ -60,7 +60,7 @@ def test_list_and_show_print_the_datasets(run: Run, make_dataset: MakeDataset) -
 
 
 def test_verify_exits_with_1_when_a_file_is_wrong(
-    run: Run, make_dataset: MakeDataset, store: Store
+    run: Run, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     make_dataset(300)
     assert run("datasets", "verify") == (0, "1 ok\n")
@@ -72,7 +72,9 @@ def test_verify_exits_with_1_when_a_file_is_wrong(
     assert (status, outcomes(printed)) == (1, {"ok": 1, "corrupt": 1})
 
 
-def test_rebuild_restores_a_lost_catalog(run: Run, make_dataset: MakeDataset, store: Store) -> None:
+def test_rebuild_restores_a_lost_catalog(
+    run: Run, make_dataset: MakeDataset, store: FolderStore
+) -> None:
     make_dataset(300)
     gone = make_dataset(20)
     Dataset.objects.exclude(pk=gone.pk).delete()
@@ -85,7 +87,7 @@ def test_rebuild_restores_a_lost_catalog(run: Run, make_dataset: MakeDataset, st
 
 
 def test_a_dry_run_of_prune_only_lists_the_datasets(
-    run: Run, make_dataset: MakeDataset, store: Store
+    run: Run, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     for n_rows in (10, 20, 30):
         make_dataset(n_rows)
@@ -99,7 +101,7 @@ def test_a_dry_run_of_prune_only_lists_the_datasets(
 
 
 def test_prune_names_a_file_that_it_could_not_delete_and_keeps_its_row(
-    run: Run, make_dataset: MakeDataset, store: Store
+    run: Run, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset()
     path = store.folder / dataset.path
@@ -160,7 +162,7 @@ def test_export_copies_the_bars(
 @pytest.mark.parametrize("file_format", ["csv", "arrow"])
 @pytest.mark.parametrize("has_volume", [True, False])
 def test_an_export_is_the_same_bytes_as_the_apis_reply(
-    run: Run, store: Store, client: Client, db: None, tmp_path: Path, file_format: str, has_volume: bool
+    run: Run, store: FolderStore, client: Client, db: None, tmp_path: Path, file_format: str, has_volume: bool
 ) -> None:  # fmt: skip
     table = bars_table(300, has_volume=has_volume)
     dataset = records.record(store.write(a_key(), fetched_bars(table)))
@@ -185,7 +187,7 @@ def test_export_writes_sample_bars_and_real_bars_to_separate_folders(
 
 
 def test_one_failed_export_does_not_stop_the_others(
-    run: Run, make_dataset: MakeDataset, store: Store, tmp_path: Path
+    run: Run, make_dataset: MakeDataset, store: FolderStore, tmp_path: Path
 ) -> None:
     gone, there = make_dataset(10), make_dataset(20)
     (store.folder / gone.path).unlink()
@@ -233,7 +235,7 @@ def test_a_pinned_dataset_does_not_stop_the_invalidation_of_the_others(
 
 
 def test_verify_checks_a_named_dataset_in_any_state(
-    run: Run, make_dataset: MakeDataset, store: Store
+    run: Run, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(10)
     (store.folder / dataset.path).unlink()
@@ -328,7 +330,7 @@ def test_a_pinned_dataset_is_refused_and_the_others_are_fetched(
 
 
 @pytest.fixture
-def history(store: Store, make_dataset: MakeDataset) -> dict[str, Fetch]:
+def history(store: FolderStore, make_dataset: MakeDataset) -> dict[str, Fetch]:
     """Fetches of two years ago in every state, a new one, and a file set aside just now."""
     dataset = make_dataset(300)
     long_ago = timezone.now() - timedelta(days=730)
@@ -387,7 +389,7 @@ def test_tidy_deletes_many_fetches_in_small_steps(
 
 @pytest.mark.usefixtures("history")
 def test_tidy_deletes_files_set_aside_but_no_dataset(
-    run: Run, store: Store, make_dataset: MakeDataset
+    run: Run, store: FolderStore, make_dataset: MakeDataset
 ) -> None:
     dataset = make_dataset(20)
     outputs = store.folder.parent

@@ -17,7 +17,7 @@ from django.utils import timezone
 from datasets.models import ApiToken, Dataset
 from datasets.serving import clients, trust
 from datasets.serving.reply_bodies import bodies
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.statements import statements
 
 MakeDataset = Callable[..., Dataset]
@@ -107,7 +107,7 @@ def test_a_hot_read_with_a_token_uses_no_database(
 
 
 def test_after_the_time_of_trust_the_row_and_the_file_are_looked_at_again(
-    client: Client, make_dataset: MakeDataset, store: Store, clock: list[float]
+    client: Client, make_dataset: MakeDataset, store: FolderStore, clock: list[float]
 ) -> None:
     dataset = make_dataset(300)
     client.get(OHLC)

@@ -15,7 +15,7 @@ from datasets.api.reference import entries
 from datasets.fetching import fetch_queue, tasks
 from datasets.models import Dataset, Fetch
 from datasets.research import load
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.stacks import wait_until
 
 MakeDataset = Callable[..., Dataset]
@@ -94,7 +94,7 @@ def test_who_waits_for_a_fetch_that_is_cancelled_is_told_so(
 @pytest.mark.parametrize("harm", ["missing", "corrupt"])
 @pytest.mark.parametrize("way", ["bars", "file"])
 def test_a_file_that_is_gone_or_damaged_is_what_the_documentation_says(
-    client: Client, make_dataset: MakeDataset, store: Store, harm: str, way: str
+    client: Client, make_dataset: MakeDataset, store: FolderStore, harm: str, way: str
 ) -> None:
     dataset = make_dataset(20)
     path = store.folder / dataset.path

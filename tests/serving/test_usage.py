@@ -20,7 +20,7 @@ from datasets import catalog
 from datasets.models import Dataset
 from datasets.serving import usage
 from datasets.serving.usage import Hits
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import Feed, Stack, wait_until
 
@@ -31,7 +31,7 @@ MakeDataset = Callable[..., Dataset]
 def test_a_single_read_is_counted_when_the_web_server_ends(tmp_path: Path, feed: Feed) -> None:
     stack = Stack(tmp_path, feed)
     try:
-        Store(stack.datasets_folder).write(a_key(n_bars=20), fetched_bars(bars_table(20)))
+        FolderStore(stack.datasets_folder).write(a_key(n_bars=20), fetched_bars(bars_table(20)))
         stack.manage("datasets", "rebuild")
         web = stack.start_web()
         assert stack.get("ohlc", symbol="BINANCE:BTCUSDT", n_bars=20).json()["cached"]

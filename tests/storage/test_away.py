@@ -17,7 +17,7 @@ from datasets.fetching import fetch_queue, tasks
 from datasets.models import Dataset, Fetch
 from datasets.research import FolderUnavailable, load, load_panel, verify_lock, write_lock
 from datasets.research import catalog as catalog_of_files
-from datasets.storage import MARKER, Store
+from datasets.storage import MARKER, FolderStore
 from datasets.views import sparklines
 from tests.support.factories import a_key
 from tests.support.stacks import Feed
@@ -60,7 +60,7 @@ def mount(request: Any, own_outputs: Path) -> Callable[[], Callable[[], None]]:
 
 
 def test_an_unmounted_disk_is_one_error_and_no_dataset_is_missing_afterwards(
-    make_dataset: MakeDataset, client: Client, mount: Any, handed_out: list[int], store: Store
+    make_dataset: MakeDataset, client: Client, mount: Any, handed_out: list[int], store: FolderStore
 ) -> None:
     datasets = [make_dataset(300), make_dataset(20, symbol="ETHUSDT")]
     mount_again = mount()
@@ -89,7 +89,7 @@ def test_an_unmounted_disk_is_one_error_and_no_dataset_is_missing_afterwards(
 
 
 def test_a_worker_makes_no_folder_in_an_empty_mount_point(
-    make_dataset: MakeDataset, clean_feed: Feed, settings: Any, mount: Any, store: Store
+    make_dataset: MakeDataset, clean_feed: Feed, settings: Any, mount: Any, store: FolderStore
 ) -> None:
     settings.TV_WS_URL = clean_feed.ws_url
     make_dataset(300)
@@ -104,7 +104,7 @@ def test_a_worker_makes_no_folder_in_an_empty_mount_point(
 
 
 def test_datasets_whose_files_were_all_deleted_are_missing(
-    make_dataset: MakeDataset, store: Store, client: Client
+    make_dataset: MakeDataset, store: FolderStore, client: Client
 ) -> None:
     dataset = make_dataset(300)
     (store.folder / dataset.path).unlink()
@@ -114,7 +114,7 @@ def test_datasets_whose_files_were_all_deleted_are_missing(
 
 
 def test_a_folder_that_was_deleted_on_purpose_can_be_accepted(
-    make_dataset: MakeDataset, store: Store, client: Client
+    make_dataset: MakeDataset, store: FolderStore, client: Client
 ) -> None:
     make_dataset(300)
     shutil.rmtree(store.folder)
@@ -148,7 +148,7 @@ def test_the_loader_has_one_sentence_for_an_unmounted_disk(
 @pytest.mark.parametrize("look", ["verify", "sparkline", "read", "rebuild"])
 def test_a_pinned_dataset_with_an_absent_file_is_never_replaced_by_a_fetch(
     make_dataset: MakeDataset,
-    store: Store,
+    store: FolderStore,
     client: Client,
     handed_out: list[int],
     tmp_path: Path,
@@ -179,7 +179,7 @@ def test_a_pinned_dataset_with_an_absent_file_is_never_replaced_by_a_fetch(
 
 
 def test_a_missing_pinned_dataset_can_be_unpinned_and_fetched(
-    make_dataset: MakeDataset, store: Store, client: Client, handed_out: list[int]
+    make_dataset: MakeDataset, store: FolderStore, client: Client, handed_out: list[int]
 ) -> None:
     dataset = make_dataset(300)
     (store.folder / dataset.path).unlink()
@@ -192,7 +192,7 @@ def test_a_missing_pinned_dataset_can_be_unpinned_and_fetched(
 
 
 def test_a_running_fetch_does_not_replace_a_dataset_pinned_meanwhile_with_an_absent_file(
-    make_dataset: MakeDataset, clean_feed: Feed, settings: Any, store: Store
+    make_dataset: MakeDataset, clean_feed: Feed, settings: Any, store: FolderStore
 ) -> None:
     settings.TV_WS_URL = clean_feed.ws_url
     dataset = make_dataset(300)

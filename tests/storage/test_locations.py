@@ -77,7 +77,7 @@ def test_a_folder_named_in_the_projects_env_file_only_is_found_by_both(
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://bucket/bars", "http://host/x", "file://host/x", "file:///srv/a?b", "file:bars"]
+    "text", ["s3://Bucket/bars", "http://host/x", "file://host/x", "file:///srv/a?b", "file:bars"]
 )
 def test_both_refuse_an_address_that_is_no_folder_of_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str

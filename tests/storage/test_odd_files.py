@@ -20,7 +20,7 @@ from datasets.errors import FileCorrupt
 from datasets.models import Dataset
 from datasets.research import catalog as catalog_of_files
 from datasets.research import load
-from datasets.storage import MAX_ROWS, METADATA_KEY, Store
+from datasets.storage import MAX_ROWS, METADATA_KEY, FolderStore
 from tests.support.factories import bars_table
 from tests.support.stacks import ROOT
 from tvproject.env import SETTINGS
@@ -69,7 +69,7 @@ def within(seconds: float, do: Callable[[], object]) -> None:
 
 
 def test_a_rebuild_moves_a_path_that_is_no_regular_file_to_quarantine(
-    make_dataset: MakeDataset, store: Store, odd: Callable[[Path], object]
+    make_dataset: MakeDataset, store: FolderStore, odd: Callable[[Path], object]
 ) -> None:
     sound = make_dataset(20)
     path = store.folder / "sample" / "BINANCE_ETHUSDT_1h_300.parquet"
@@ -84,7 +84,7 @@ def test_a_rebuild_moves_a_path_that_is_no_regular_file_to_quarantine(
 
 
 def test_a_path_that_is_no_regular_file_is_not_served_as_a_dataset(
-    make_dataset: MakeDataset, store: Store, odd: Callable[[Path], object]
+    make_dataset: MakeDataset, store: FolderStore, odd: Callable[[Path], object]
 ) -> None:
     dataset = make_dataset(300)
     path = store.folder / dataset.path
@@ -103,7 +103,9 @@ def test_a_path_that_is_no_regular_file_is_not_served_as_a_dataset(
     assert not os.path.lexists(path)
 
 
-def test_a_pipe_with_the_name_of_a_temporary_file_does_not_block_a_worker(store: Store) -> None:
+def test_a_pipe_with_the_name_of_a_temporary_file_does_not_block_a_worker(
+    store: FolderStore,
+) -> None:
     (store.folder / "sample").mkdir(parents=True)
     os.mkfifo(store.folder / "sample" / ".x.tmp")
 
@@ -116,11 +118,11 @@ import resource, sys
 from pathlib import Path
 from datasets.errors import FileCorrupt
 from datasets.research import load
-from datasets.storage import Store
+from datasets.storage import FolderStore
 folder, name = Path(sys.argv[1]), sys.argv[2]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (
-    lambda: Store(folder / "datasets").read("sample/" + name),
+    lambda: FolderStore(folder / "datasets").read("sample/" + name),
     lambda: load("BINANCE:BTCUSDT", source="sample", folder=folder),
 ):
     try:
@@ -133,7 +135,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.parametrize("is_said", [False, True], ids=["more than stated", "as many as stated"])
 def test_a_file_of_five_million_rows_is_refused_before_it_is_decoded(
-    make_dataset: MakeDataset, store: Store, is_said: bool
+    make_dataset: MakeDataset, store: FolderStore, is_said: bool
 ) -> None:
     dataset = make_dataset(300)
     path = store.folder / dataset.path

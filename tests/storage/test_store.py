@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
 from datasets.errors import FileCorrupt, FileMissing, StoreFailed
-from datasets.storage import MARKER, Store, key_of, relative_path
+from datasets.storage import MARKER, FolderStore, key_of, relative_path
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.stacks import wait_until
 
@@ -39,8 +39,8 @@ keys = st.builds(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "datasets")
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "datasets")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_name_too_long_for_a_file_system_has_a_hash_of_the_symbol() -> None:
     assert re.fullmatch(r"sample/BINANCE_(%2F){33}~[0-9a-f]{64}_1h_300\.parquet", path)
 
 
-def test_a_written_file_is_read_back_with_all_its_metadata(store: Store) -> None:
+def test_a_written_file_is_read_back_with_all_its_metadata(store: FolderStore) -> None:
     table = bars_table(300)
     key = a_key()
 
@@ -113,10 +113,10 @@ def test_a_written_file_is_read_back_with_all_its_metadata(store: Store) -> None
         True,
         2,
     )
-    assert store.version(path) == (stored.bytes, stored.modified_ns)
+    assert store.version(path) == stored.version
 
 
-def test_another_parquet_reader_gets_the_contracts_columns(store: Store) -> None:
+def test_another_parquet_reader_gets_the_contracts_columns(store: FolderStore) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(3)))
 
@@ -128,7 +128,7 @@ def test_another_parquet_reader_gets_the_contracts_columns(store: Store) -> None
     ]
 
 
-def test_no_temporary_file_stays(store: Store) -> None:
+def test_no_temporary_file_stays(store: FolderStore) -> None:
     store.write(a_key(), fetched_bars(bars_table(3)))
 
     assert sorted(path.name for path in (store.folder / "sample").iterdir()) == [
@@ -138,7 +138,7 @@ def test_no_temporary_file_stays(store: Store) -> None:
 
 
 @pytest.mark.parametrize("change", ["write", "delete", "quarantine"])
-def test_one_process_at_a_time_changes_a_file(store: Store, change: str) -> None:
+def test_one_process_at_a_time_changes_a_file(store: FolderStore, change: str) -> None:
     key, path = a_key(), relative_path(a_key())
     facts = store.write(key, fetched_bars(bars_table(3))).facts
     changes: dict[str, Callable[[], object]] = {
@@ -163,12 +163,12 @@ def test_one_process_at_a_time_changes_a_file(store: Store, change: str) -> None
 
 def _waits_for_the_lock(thread: threading.Thread) -> bool:
     frame = sys._current_frames().get(thread.ident or 0)
-    return frame is not None and frame.f_code is Store._locked.__wrapped__.__code__  # type: ignore[attr-defined]
+    return frame is not None and frame.f_code is FolderStore._locked.__wrapped__.__code__  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("step", ["fsync", "rename"])
 def test_a_failing_disk_leaves_the_old_dataset(
-    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(3)))
@@ -188,7 +188,7 @@ def test_a_failing_disk_leaves_the_old_dataset(
     }
 
 
-def test_a_missing_file_is_a_named_error(store: Store) -> None:
+def test_a_missing_file_is_a_named_error(store: FolderStore) -> None:
     store.accept("sample")
     for read in (store.read, store.version):
         with pytest.raises(FileMissing):
@@ -214,7 +214,7 @@ def _flip_a_bit_of_the_data(path: Path) -> None:
 
 
 def _put_another_keys_file_there(path: Path) -> None:
-    store = Store(path.parents[1])
+    store = FolderStore(path.parents[1])
     other = a_key(symbol="ETHUSDT")
     store.write(other, fetched_bars(bars_table(3)))
     store.path(other).rename(path)
@@ -242,7 +242,7 @@ def _change_a_price(path: Path) -> None:
         _change_a_price,
     ],
 )
-def test_a_file_that_is_no_whole_dataset_is_a_named_error(store: Store, harm: Any) -> None:
+def test_a_file_that_is_no_whole_dataset_is_a_named_error(store: FolderStore, harm: Any) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(300)))
 
@@ -253,7 +253,7 @@ def test_a_file_that_is_no_whole_dataset_is_a_named_error(store: Store, harm: An
 
 
 def test_a_new_folder_survives_a_power_cut_together_with_its_file(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced = []
     fsync = os.fsync

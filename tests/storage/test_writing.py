@@ -12,7 +12,7 @@ from django.db import connection
 
 from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key
 from tests.support.stacks import Feed
 
@@ -44,7 +44,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event
 
 
 def test_others_write_while_a_file_is_synced(
-    store: Store, slow_disk: tuple[threading.Event, threading.Event]
+    store: FolderStore, slow_disk: tuple[threading.Event, threading.Event]
 ) -> None:
     # The first file of a source makes the folder, which also syncs; do it before.
     store.accept("sample")
@@ -75,7 +75,7 @@ def test_others_write_while_a_file_is_synced(
 
 
 def test_a_worker_that_loses_its_lease_during_the_write_puts_nothing_in_place(
-    store: Store, slow_disk: tuple[threading.Event, threading.Event]
+    store: FolderStore, slow_disk: tuple[threading.Event, threading.Event]
 ) -> None:
     store.accept("sample")
     before = list(store.path(a_key()).parent.iterdir())

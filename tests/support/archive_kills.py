@@ -33,7 +33,7 @@ from datasets.catalog import outputs
 from datasets.errors import InvalidRequest
 from datasets.fetching import attempt, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Revision, Series
-from datasets.storage import store
+from datasets.storage import folder_store
 from datasets.storage.archives.archive_files import times_of
 from datasets.storage.archives.archive_paths import REVISIONS, STAGED
 from datasets.storage.archives.archive_queries import read_newest, read_range
@@ -179,13 +179,13 @@ def _set_up(now: datetime, received: Path, tell: int) -> None:
     """Prepare a process: the clock, the notes of replies, and a message when a dataset is written."""
     _stop_clock(now)
     note_received(received)
-    real_prepared = store.Store.prepared
+    real_prepared = folder_store.FolderStore.prepared
 
-    def prepared(self: store.Store, key: DatasetKey, fetched: FetchedBars) -> Any:
+    def prepared(self: folder_store.FolderStore, key: DatasetKey, fetched: FetchedBars) -> Any:
         send(tell, "writing")
         return real_prepared(self, key, fetched)
 
-    store.Store.prepared = prepared  # type: ignore[method-assign]
+    folder_store.FolderStore.prepared = prepared  # type: ignore[method-assign]
 
 
 def _fetch_first(key: DatasetKey, tell: int) -> None:
@@ -334,7 +334,7 @@ def _check_datasets(series: SeriesKey, folder: SeriesFolder, document: SeriesDoc
     for dataset in Dataset.objects.filter(**series.as_dict(), state=Dataset.State.READY):
         table, stored = outputs.get_store().read(dataset.path)
         assert content_hash(table) == dataset.content_hash == stored.facts.content_hash
-        assert (dataset.n_rows, dataset.modified_ns) == (table.num_rows, stored.modified_ns)
+        assert (dataset.n_rows, dataset.version) == (table.num_rows, stored.version)
         held = read_newest(folder, dataset.n_bars).rows.select(BAR_COLUMNS)
         if document.holes:
             # A dataset has no hole: it can be shorter, or wait for a fetch of its own.

@@ -11,7 +11,7 @@ from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog import outputs
 from datasets.errors import FetchError
 from datasets.fetching import fetch_queue, tasks
-from datasets.storage import dataset_file, store
+from datasets.storage import dataset_file, folder_store
 from tests.support import disks
 from tests.support.factories import fetched_bars
 from tests.support.kill_points import (
@@ -39,7 +39,7 @@ def read(task: Outcome) -> Outcome:
 
 def _starve(task: Outcome) -> Outcome:
     fetch = prepare(task)
-    path = outputs.get_store().path(key_of(task))
+    path = outputs.get_folder_store().path(key_of(task))
     before = path.read_bytes()
     outcome: Outcome = {}
     if task.get("when") == "writing":
@@ -65,23 +65,26 @@ def _starve(task: Outcome) -> Outcome:
 
 
 def _run_out_when_writing(task: Outcome) -> None:
-    real_prepared, real_put = store.Store.prepared, dataset_file.PreparedFile.put_in_place
+    real_prepared, real_put = (
+        folder_store.FolderStore.prepared,
+        folder_store.PreparedRename.put_in_place,
+    )
 
     @contextmanager
     def prepared(
-        self: store.Store, key: DatasetKey, fetched: FetchedBars
+        self: folder_store.FolderStore, key: DatasetKey, fetched: FetchedBars
     ) -> Iterator[dataset_file.PreparedFile]:
         with ExitStack() as stack:
             with SHORTAGES[task["of"]](task):
                 file = stack.enter_context(real_prepared(self, key, fetched))
             yield file
 
-    def put_in_place(self: dataset_file.PreparedFile) -> dataset_file.StoredFile:
+    def put_in_place(self: folder_store.PreparedRename) -> dataset_file.StoredFile:
         with SHORTAGES[task["of"]](task):
             return real_put(self)
 
-    store.Store.prepared = prepared  # type: ignore[method-assign]
-    dataset_file.PreparedFile.put_in_place = put_in_place  # type: ignore[method-assign]
+    folder_store.FolderStore.prepared = prepared  # type: ignore[method-assign]
+    folder_store.PreparedRename.put_in_place = put_in_place  # type: ignore[method-assign]
 
 
 def _run(fetch_id: int) -> str:
@@ -151,7 +154,7 @@ def _read_only_disk(task: Outcome) -> Iterator[None]:
 
 @contextmanager
 def _file_for_a_folder(task: Outcome) -> Iterator[None]:
-    place = outputs.get_store().path(key_of(task)).parent
+    place = outputs.get_folder_store().path(key_of(task)).parent
     aside = place.with_name("aside")
     place.rename(aside)
     place.write_text("no folder")

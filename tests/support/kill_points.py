@@ -43,7 +43,7 @@ from datasets.serving import usage
 from datasets.serving.bars_request import BarsRequest
 from datasets.serving.reply_bodies import bodies
 from datasets.serving.trust import distrust_all
-from datasets.storage import atomic_write, dataset_file, paths, store
+from datasets.storage import atomic_write, dataset_file, folder_store, paths
 from datasets.storage.archives.archive_paths import STAGED
 from datasets.storage.archives.archive_queries import read_newest
 from datasets.storage.archives.series_writer import SeriesWriter, writing
@@ -262,15 +262,15 @@ def measure(task: Outcome) -> Outcome:
 
 def _fetch_to_be_killed(task: Outcome, tell: int) -> None:
     fetch_id = _lost() if task.get("again") else prepare(task).pk
-    real_prepared = store.Store.prepared
+    real_prepared = folder_store.FolderStore.prepared
 
     def prepared(
-        self: store.Store, key: DatasetKey, fetched: FetchedBars
+        self: folder_store.FolderStore, key: DatasetKey, fetched: FetchedBars
     ) -> AbstractContextManager[dataset_file.PreparedFile]:
         send(tell, "writing")
         return real_prepared(self, key, fetched)
 
-    store.Store.prepared = prepared  # type: ignore[assignment, method-assign]
+    folder_store.FolderStore.prepared = prepared  # type: ignore[assignment, method-assign]
     if "step" in task:
         _die_at(task["step"])
     send(tell, "fetch")
@@ -287,7 +287,7 @@ def prepare(task: Outcome) -> Fetch:
         _keep_old(key)
     else:
         Dataset.objects.filter(**key.as_dict()).delete()
-        outputs.get_store().path(key).unlink(missing_ok=True)
+        outputs.get_folder_store().path(key).unlink(missing_ok=True)
     # A fetch that a failed test has left.
     Fetch.objects.filter(state__in=Fetch.ACTIVE).delete()
     fetch, is_new = fetch_queue.open_fetch(key, via="api")
@@ -482,7 +482,7 @@ def strays() -> list[Path]:
 
 
 def folder() -> Path:
-    return outputs.get_store().folder
+    return outputs.get_folder_store().folder
 
 
 def key_of(task: Outcome) -> DatasetKey:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from datasets.bars import DatasetKey, FetchedBars, Instrument, make_table
-from datasets.storage import Store, relative_path
+from datasets.storage import FolderStore, relative_path
 from samplefeed.bars import Request, make_bars
 from samplefeed.facts import resolved_facts
 from samplefeed.instruments import find_instrument
@@ -54,7 +54,7 @@ def write(
     bars = fetched_bars(
         bars_table(n_rows) if table is None else table, **{"instrument": instrument} | reply
     )
-    Store(folder / "datasets").write(key, bars)
+    FolderStore(folder / "datasets").write(key, bars)
     return key
 
 
@@ -106,7 +106,7 @@ def _sample_file(key: DatasetKey, now: datetime) -> Path:
         last_bar_final=made.close_at < now.timestamp(),
     )
     folder = Path(_made.name) / uuid4().hex
-    Store(folder).write(key, fetched)
+    FolderStore(folder).write(key, fetched)
     return folder / relative_path(key)
 
 

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from datasets.errors import StoreFailed
-from datasets.storage import MARKER, Store, relative_path
+from datasets.storage import MARKER, FolderStore, relative_path
 from tests.support.disks import small_disk
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.kill_points import STEPS
@@ -184,7 +184,7 @@ def _sentence(left: dict[str, Any]) -> str:
 
 
 def test_a_file_just_opened_is_not_lost_to_a_worker_that_starts(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = a_key()
     n_removed = []
@@ -322,7 +322,7 @@ def test_a_folder_that_is_none_is_named_and_marks_no_dataset(crasher: Crasher) -
 
 
 def test_a_folder_that_cannot_be_opened_is_found_before_the_file_is_replaced(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = a_key()
     store.write(key, fetched_bars(bars_table(3)))

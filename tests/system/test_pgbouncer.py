@@ -32,7 +32,7 @@ def asked(statement):
 limit = asked("SHOW statement_timeout")
 rows = [Dataset(exchange="LOAD", symbol=f"S{n}", timeframe="1h", n_bars=n + 1, path=f"p{n}", instrument={},
                 n_rows=1, bytes=1, first_time=database.now(), last_time=database.now(), fetched_at=database.now(),
-                modified_ns=0, content_hash=f"{n}", state="ready") for n in range(2500)]
+                version="0", content_hash=f"{n}", state="ready") for n in range(2500)]
 Dataset.objects.bulk_create(rows)
 # More rows than one step of an iterator, with other statements in between.
 n_read = sum(asked("SELECT 1") for _ in Dataset.objects.order_by("pk").iterator(1000))

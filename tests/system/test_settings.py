@@ -14,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from datasets.storage import BucketAddress
 from tvproject.env import SETTINGS, SettingsError, read_settings
 
 BASE_DIR = Path(__file__).parents[2]
@@ -55,6 +56,8 @@ def test_nothing_has_to_be_set(read: Read) -> None:
         ("CELERY_QUEUE_TYPE", "quorum", "quorum"),
         ("OUTPUTS_URL", "file:///data", Path("/data")),
         ("OUTPUTS_URL", "data", Path("data").absolute()),
+        ("OUTPUTS_URL", "s3://bars/team/a/", BucketAddress("bars", "team/a")),
+        ("STORE_CHECK_S", "0.5", 0.5),
         ("SITE_URL", "https://bars.example.com/", "https://bars.example.com"),
         ("ALLOWED_HOSTS", "a.example, b.example,", ["a.example", "b.example"]),
         ("INCIDENT_MAIL_TO", "a@b.example, c@d.example", ["a@b.example", "c@d.example"]),
@@ -82,7 +85,9 @@ def test_a_right_value_is_read(read: Read, name: str, text: str, value: Any) -> 
         ("TV_RATE_PER_MINUTE", "-1"),
         ("TV_ENABLED", "yes"),
         ("API_ACCESS", "closed"),
-        ("OUTPUTS_URL", "s3://bucket/prefix"),
+        ("OUTPUTS_URL", "s3://Bucket/prefix"),
+        ("STORE_CHECK_S", "-1"),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:9000"),
         ("STATE_DIR", "file://host/folder"),
         ("PORT", "70000"),
         ("PORT", "http"),

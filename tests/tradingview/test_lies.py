@@ -13,7 +13,7 @@ from datasets import errors
 from datasets.bars import FetchedBars
 from datasets.fetching import attempt, fetch_queue
 from datasets.models import Dataset
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from datasets.tradingview.client import FeedClient
 from datasets.views import phrases
 from tests.support.factories import a_key
@@ -178,7 +178,7 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("use_feed")
 def test_a_refused_lie_leaves_no_dataset_and_keeps_its_class_and_its_message(
-    clean_feed: Feed, store: Store
+    clean_feed: Feed, store: FolderStore
 ) -> None:
     clean_feed.arm("other_instrument")
     row = fetch_queue.open_fetch(a_key(), via="api")[0]
@@ -194,7 +194,9 @@ def test_a_refused_lie_leaves_no_dataset_and_keeps_its_class_and_its_message(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("use_feed")
-def test_a_doubt_stands_in_the_row_the_file_and_a_sentence(clean_feed: Feed, store: Store) -> None:
+def test_a_doubt_stands_in_the_row_the_file_and_a_sentence(
+    clean_feed: Feed, store: FolderStore
+) -> None:
     clean_feed.arm("zero_price")
     row = fetch_queue.open_fetch(a_key(), via="api")[0]
 

@@ -46,7 +46,7 @@ def rows_of(n: int) -> list[Dataset]:
     return [
         Dataset(
             source="sample", exchange=f"EX{i % 20}", symbol=f"SYM{i:06}", timeframe=["1", "1h", "1D", "1M"][i % 4],
-            n_bars=300, path=f"sample/{i}.parquet", bytes=1000 + i, modified_ns=i, content_hash=f"{i:064x}",
+            n_bars=300, path=f"sample/{i}.parquet", bytes=1000 + i, version=f"{i}", content_hash=f"{i:064x}",
             n_rows=300, first_time=now, last_time=now, fetched_at=now - timedelta(seconds=i),
             instrument={"description": f"Company {i}"}, tvdatafeed_version="2.1.1",
         )
@@ -188,7 +188,7 @@ def test_a_sparkline_is_drawn_once_and_cached_by_the_browser(
     assert "immutable" in reply["Cache-Control"]
     assert b"<polyline" in reply.content
     # The file is not read again.
-    (outputs.get_store().folder / dataset.path).unlink()
+    (outputs.get_folder_store().folder / dataset.path).unlink()
     assert client.get(address).content == reply.content
     assert client.get(address)["Cache-Control"] == "private, no-cache"
     again = client.get(address, headers={"If-None-Match": reply["ETag"]})
@@ -197,7 +197,7 @@ def test_a_sparkline_is_drawn_once_and_cached_by_the_browser(
 
 def test_a_missing_file_has_no_sparkline(client: Client, make_dataset: MakeDataset) -> None:
     dataset = make_dataset(301)
-    (outputs.get_store().folder / dataset.path).unlink()
+    (outputs.get_folder_store().folder / dataset.path).unlink()
     sparklines.drawn.clear()
 
     assert client.get(reverse("sparkline", args=[dataset.pk])).status_code == 404

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from datasets.models import Dataset, Fetch
-from datasets.storage import Store
+from datasets.storage import FolderStore
 from tests.support.factories import a_key
 
 MakeDataset = Callable[..., Dataset]
@@ -42,7 +42,7 @@ def in_admin(client: Client, action: str, *datasets: Dataset, **more: str) -> An
     return client.post(ADMIN, form, follow=True)
 
 
-def trashed(store: Store) -> list[str]:
+def trashed(store: FolderStore) -> list[str]:
     folder = store.folder.parent / "trash"
     return sorted(path.name.split(".parquet")[0] for path in folder.rglob("*") if path.is_file())
 
@@ -73,7 +73,7 @@ WAYS = [delete_by_command, delete_by_api, delete_in_the_admin, delete_on_its_pag
 def test_a_deleted_dataset_stays_in_the_trash_until_tidy(
     operator: Client,
     make_dataset: MakeDataset,
-    store: Store,
+    store: FolderStore,
     delete: Callable[[Client, Dataset], None],
 ) -> None:
     dataset, other = make_dataset(10), make_dataset(20)
@@ -88,7 +88,7 @@ def test_a_deleted_dataset_stays_in_the_trash_until_tidy(
 
 
 def test_a_file_from_the_trash_can_be_restored(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     dataset = make_dataset(10)
     delete_by_api(operator, dataset)
@@ -101,7 +101,7 @@ def test_a_file_from_the_trash_can_be_restored(
 
 
 def test_a_pinned_dataset_is_not_deleted(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     pinned = make_dataset(10)
     Dataset.objects.update(is_pinned=True)
@@ -163,7 +163,7 @@ def test_staff_without_the_permission_do_not_see_the_delete_action(
 
 
 def test_the_log_records_the_result_of_each_action(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     good, bad = make_dataset(10), make_dataset(20)
     (store.folder / bad.path).write_bytes(b"broken")
@@ -187,7 +187,7 @@ def test_the_log_records_the_result_of_each_action(
 
 
 def test_a_download_names_the_datasets_it_leaves_out(
-    operator: Client, make_dataset: MakeDataset, store: Store
+    operator: Client, make_dataset: MakeDataset, store: FolderStore
 ) -> None:
     good, broken, missing = make_dataset(10), make_dataset(20), make_dataset(30)
     (store.folder / broken.path).write_bytes(b"broken")

@@ -33,7 +33,7 @@ def render(answer: Answer, request: BarsRequest, *, accepts_gzip: bool) -> Rende
     dataset = answer.dataset
     version = (
         dataset.pk,
-        dataset.modified_ns,
+        dataset.version,
         dataset.content_hash,
         answer.is_cached,
         answer.is_stale,

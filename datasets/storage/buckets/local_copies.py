@@ -11,15 +11,15 @@ from threading import Lock
 
 import pyarrow as pa
 
-from datasets.errors import FileCorrupt
+from datasets.errors import FileCorrupt, FileMissing
 from datasets.lru_cache import LruCache
 from datasets.storage.atomic_write import put
 from datasets.storage.buckets.bucket_objects import Bucket, StoredObject
 from datasets.storage.memory_map import map_file
 
-# The SHA-256 of the content stands behind the content, so that one rename puts both in place.
-_HASH_BYTES = 32
-# The modification time of a copy is its last use, exact to this number of seconds.
+# The file beside a copy with the SHA-256 of its content.
+_HASH_SUFFIX = ".sha256"
+# The access time of a copy is its last use, exact to this number of seconds.
 _USE_S = 60.0
 # The folder is tidied when one process has added this share of its limit.
 _SHARE = 16
@@ -60,46 +60,61 @@ class LocalCopies:
         self.keep(bucket, name, stored)
         return stored
 
+    def path(self, bucket: Bucket, name: str, version: str) -> Path:
+        """Return the path of a whole copy, for programs that read files.
+
+        Raises `FileMissing` where the object has another version by now, `OSError` where this
+        machine's disk takes no copy, and errors as for `Bucket.get`.
+        """
+        if self.find(bucket, name, version) is None:
+            stored = bucket.get(name)
+            if stored.version != version:
+                raise FileMissing(f"{name} was replaced meanwhile.")
+            self._write(self._path(bucket, name, version), memoryview(stored.content))
+        return self._path(bucket, name, version)
+
     def find(self, bucket: Bucket, name: str, version: str) -> pa.Buffer | None:
         """Return the content of the copy, mapped; None where there is no whole copy."""
         path = self._path(bucket, name, version)
         try:
             status, reader = map_file(path)
+            content = reader.read_buffer()
+            if not self._is_whole(path, content):
+                return None
+            now = time.time()
+            if now - status.st_atime > _USE_S:
+                os.utime(path, (now, status.st_mtime))
         except (OSError, FileCorrupt):
             return None
-        content = reader.read_buffer()
-        if not self._is_whole(path, content):
-            return None
-        if time.time() - status.st_mtime > _USE_S:
-            with suppress(OSError):
-                os.utime(path)
-        return content.slice(0, content.size - _HASH_BYTES)
+        return content
 
     def _is_whole(self, path: Path, content: pa.Buffer) -> bool:
         if self._checked.find(path.name) is None:
-            body = memoryview(content)
-            end = len(body) - _HASH_BYTES
-            if end < 0 or hashlib.sha256(body[:end]).digest() != bytes(body[end:]):
+            if path.with_suffix(_HASH_SUFFIX).read_bytes() != hashlib.sha256(content).digest():
                 return False
             self._checked.keep(path.name, True)
         return True
 
     def keep(self, bucket: Bucket, name: str, stored: StoredObject) -> None:
-        """Keep a copy of the object; a disk that is full or read-only only means that there is none."""
-        if stored.content.size > self.max_bytes // _SHARE:
-            return
-        path = self._path(bucket, name, stored.version)
-        content = memoryview(stored.content)
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            put(path, content, hashlib.sha256(content).digest())
-            self._checked.keep(path.name, True)
-            with self._lock:
-                self._n_added += len(content)
-                is_due = self._n_added > self.max_bytes // _SHARE
-                self._n_added = 0 if is_due else self._n_added
-            if is_due:
-                self.tidy()
+        """Keep a copy of the object; where the disk is full or read-only there is none."""
+        if stored.content.size <= self.max_bytes // _SHARE:
+            with suppress(OSError):
+                self._write(self._path(bucket, name, stored.version), memoryview(stored.content))
+
+    def _write(self, path: Path, content: memoryview) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # The hash first: a copy without a hash counts as damaged.
+        put(path.with_suffix(_HASH_SUFFIX), hashlib.sha256(content).digest())
+        put(path, content)
+        # One modification time on all hosts: replies derive their ETag from it.
+        os.utime(path, (time.time(), 0))
+        self._checked.keep(path.name, True)
+        with self._lock:
+            self._n_added += len(content)
+            is_due = self._n_added > self.max_bytes // _SHARE
+            self._n_added = 0 if is_due else self._n_added
+        if is_due:
+            self.tidy()
 
     def tidy(self) -> None:
         """Remove the copies that were not used for longest, until all fit into `max_bytes`. Raises `OSError`."""
@@ -109,13 +124,12 @@ class LocalCopies:
                 # Another process may remove it at the same time.
                 with suppress(FileNotFoundError):
                     status = entry.stat()
-                    found.append((status.st_mtime, status.st_size, entry.path))
+                    found.append((status.st_atime, status.st_size, entry.path))
         n_bytes = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
             if n_bytes <= self.max_bytes:
                 break
-            with suppress(FileNotFoundError):
-                Path(path).unlink()
+            Path(path).unlink(missing_ok=True)
             n_bytes -= size
 
     def _path(self, bucket: Bucket, name: str, version: str) -> Path:

@@ -39,15 +39,19 @@ class VersionChecks:
         self.window_s = window_s
         self._checked: LruCache[str, _Checked] = LruCache(65_536)
 
-    def status(self, name: str) -> ObjectStatus:
-        """Return version and size of the object. Errors as for `Bucket.status`."""
+    def status(self, name: str, expected: str = "") -> ObjectStatus:
+        """Return version and size of the object. Errors as for `Bucket.status`.
+
+        With the version `expected`, from the row of the catalog, only that version is trusted: a
+        row of a later write is a sign that the remembered version is old.
+        """
         found = self._checked.find(name)
-        if found is None:
-            return self._ask(name)
+        if found is None or (expected and found.status.version != expected):
+            return self.fresh(name)
         if monotonic() - found.at < self.window_s or not found.check.acquire(blocking=False):
             return found.status
         try:
-            return self._ask(name)
+            return self.fresh(name)
         except StoreUnavailable:
             # The next look is one window later: a server that hangs holds one thread meanwhile.
             found.at = monotonic()
@@ -55,7 +59,8 @@ class VersionChecks:
         finally:
             found.check.release()
 
-    def _ask(self, name: str) -> ObjectStatus:
+    def fresh(self, name: str) -> ObjectStatus:
+        """Return version and size as the bucket has them now, and remember them. Errors as for `Bucket.status`."""
         # The instant before the request: a change during the request counts.
         now = monotonic()
         try:

@@ -93,9 +93,13 @@ def _disk(state: dict[str, Any]) -> Facts:
     return [
         ("Database", "SQLite" if _is_sqlite() else "PostgreSQL"),
         ("Datasets", f"{state['datasets']:,}, {filesizeformat(state['datasets_bytes'])}"),
-        ("Free for bars", filesizeformat(state["free_bytes"])),
+        ("Free for bars", _size(state["free_bytes"])),
         ("Version", state["version"]),
     ]
+
+
+def _size(n_bytes: int | None) -> str:
+    return "no limit: they are in a bucket" if n_bytes is None else filesizeformat(n_bytes)
 
 
 def _is_sqlite() -> bool:
