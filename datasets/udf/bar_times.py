@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from datasets.bars import BarLength, Timeframe
 from datasets.calendars import Calendar, Integers, bar_days
 from datasets.lru_cache import LruCache
 from datasets.udf.held_series import HeldSeries
+
+Numbers = npt.NDArray[np.float64]
 
 DAY_S = 86_400
 # The most bars of one reply.
@@ -23,6 +25,7 @@ _N_NEWEST = 512
 # A bar of a day or longer opens within this time of the beginning of its trading date in UTC.
 _MARGIN = timedelta(days=4)
 _MARGIN_BARS = 8
+_NUMBERS = ("open", "high", "low", "close", "volume")
 _LAST_S = 253_000_000_000
 
 _newest: LruCache[tuple[Any, ...], TimedBars] = LruCache(
@@ -35,13 +38,31 @@ class TimedBars:
     """Bars of a series in order of time.
 
     `times` are UNIX seconds, each once, shape (n,): the opening of an intraday bar, 00:00 UTC of
-    the trading date of a longer one. `rows` has the columns of `BAR_SCHEMA` and n rows.
-    `is_whole`: the series has no older bar than these.
+    the trading date of a longer one. `opens_ms` are the openings, UNIX milliseconds. `columns` are
+    the prices and the volume, float64, by the name in `BAR_SCHEMA`; a volume that is not there is
+    NaN. `is_whole`: the series has no older bar than these.
     """
 
     times: Integers
-    rows: pa.Table
+    opens_ms: Integers
+    columns: dict[str, Numbers]
     is_whole: bool
+
+    @classmethod
+    def of(cls, rows: pa.Table, times: Integers, *, is_whole: bool) -> TimedBars:
+        """Return the rows of a table with these times.
+
+        Of two bars of one trading date the later one counts: the charting library stops at equal times.
+        """
+        is_last = np.diff(times, append=np.iinfo(np.int64).max) > 0
+        opens_ms = rows["time"].cast(pa.int64()).to_numpy()
+        columns = {name: rows[name].to_numpy()[is_last] for name in _NUMBERS}
+        return cls(times[is_last], opens_ms[is_last], columns, is_whole)
+
+    def __getitem__(self, part: slice) -> TimedBars:
+        """Return a part of the bars."""
+        columns = {name: values[part] for name, values in self.columns.items()}
+        return TimedBars(self.times[part], self.opens_ms[part], columns, self.is_whole)
 
     def chosen(self, from_s: int, to_s: int, countback: int) -> slice:
         """Return the bars before `to_s`: those from `from_s` on, and at least `countback` where there are so many."""
@@ -89,9 +110,7 @@ def bars_for(
     if not found.has_all(from_s, to_s, countback):
         start = _instant(from_s) - margin
         found = _timed(held, timeframe, start=start, end=end, n_bars=MOST_BARS)
-    part = found.chosen(from_s, to_s, countback)
-    rows = found.rows.slice(part.start, part.stop - part.start)
-    return TimedBars(found.times[part], rows, found.is_whole)
+    return found[found.chosen(from_s, to_s, countback)]
 
 
 def _timed(
@@ -104,20 +123,16 @@ def _timed(
 ) -> TimedBars:
     rows = held.read(start=start, end=end, n_bars=n_bars)
     times = times_of(rows["time"].cast(pa.int64()).to_numpy(), held, timeframe)
-    # Two bars of one trading date: the charting library stops at equal times. The later one counts.
-    is_last = np.diff(times, append=np.iinfo(np.int64).max) > 0
     is_whole = start is None and (held.is_one_file or rows.num_rows < n_bars)
-    return TimedBars(times[is_last], rows.filter(pa.array(is_last)), is_whole)
+    return TimedBars.of(rows, times, is_whole=is_whole)
 
 
 def columns_of(bars: TimedBars) -> dict[str, Any]:
     """Return `t`, `o`, `h`, `l`, `c`, and `v` unless a bar has no volume: null would be drawn as NaN."""
-    columns: dict[str, Any] = {"t": np.ascontiguousarray(bars.times)}
-    for name in ("open", "high", "low", "close"):
-        columns[name[0]] = np.ascontiguousarray(bars.rows[name].to_numpy())
-    volume = bars.rows["volume"]
-    if not pc.any(pc.is_null(volume)).as_py():
-        columns["v"] = np.ascontiguousarray(volume.to_numpy())
+    columns: dict[str, Any] = {"t": bars.times}
+    columns |= {name[0]: bars.columns[name] for name in _NUMBERS}
+    if np.isnan(columns["v"]).any():
+        del columns["v"]
     return columns
 
 

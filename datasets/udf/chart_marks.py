@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from datasets.bars import BarLength, Timeframe
 from datasets.calendars import MISSING, Calendar, Finding, find_gaps
@@ -59,8 +58,7 @@ def gap_marks(
     held: HeldSeries, timeframe: Timeframe, from_s: int, to_s: int
 ) -> list[dict[str, Any]]:
     """Return the missing bars of the range as marks of the time scale; errors as for `HeldSeries.read`."""
-    rows = bars_for(held, timeframe, from_s, to_s, 0).rows
-    opens = rows["time"].cast(pa.int64()).to_numpy()
+    opens = bars_for(held, timeframe, from_s, to_s, 0).opens_ms
     calendar = Calendar.of(held.instrument)
     report = find_gaps(opens, calendar, BarLength.parse(timeframe.value))
     missing = [each for each in report.findings if each.kind.value in MISSING][-_MOST_MARKS:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 from django.conf import settings
@@ -48,7 +49,7 @@ class Ticker:
             raise NotFound(UNKNOWN_SYMBOL)
         changes = {field: value for each in variants for field, value in _VARIANTS[each].items()}
         try:
-            key = DatasetKey.parse(source=settings.TV_SOURCE, symbol=name)
+            key = _key_of(settings.TV_SOURCE, name)
         except InvalidRequest:
             key = _stored_key(name)
         return cls(key.exchange, key.symbol, **changes)
@@ -66,6 +67,11 @@ class Ticker:
         return SeriesKey(
             settings.TV_SOURCE, self.exchange, self.symbol, timeframe, self.session, self.adjustment
         )
+
+
+@lru_cache(maxsize=4096)
+def _key_of(source: str, name: str) -> DatasetKey:
+    return DatasetKey.parse(source=source, symbol=name)
 
 
 def _stored_key(name: str) -> DatasetKey:

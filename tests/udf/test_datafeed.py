@@ -84,11 +84,11 @@ def test_the_look_at_the_newest_two_bars_asks_neither_database_nor_disk(
     )
 
 
-def test_a_volume_that_is_missing_is_left_out(client: Client, archived: Dataset) -> None:
-    held = held_series.HeldSeries(archived)
+def test_a_volume_that_is_missing_is_left_out() -> None:
     rows = bars_table(3, has_volume=False)
 
-    columns = bar_times.columns_of(bar_times.TimedBars(bar_times.times_of(rows["time"].cast(pa.int64()).to_numpy(), held, archived.key.timeframe), rows, True))  # fmt: skip
+    bars = bar_times.TimedBars.of(rows, rows["time"].cast(pa.int64()).to_numpy(), is_whole=True)
+    columns = bar_times.columns_of(bars)
 
     assert list(columns) == ["t", "o", "h", "l", "c"]
 
