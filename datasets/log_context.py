@@ -6,8 +6,8 @@ worker's attempt sets both.
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,7 +21,7 @@ _SAFE = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_ID}}}")
 
 def safe_id(proposed: str) -> str:
     """Return the id that a client proposes, or a new one where it is empty or unsafe."""
-    return proposed if _SAFE.fullmatch(proposed) else uuid.uuid4().hex
+    return proposed if proposed and _SAFE.fullmatch(proposed) else os.urandom(16).hex()
 
 
 @contextmanager
@@ -33,6 +33,12 @@ def with_ids(request_id: str, fetch_id: int | None = None) -> Iterator[None]:
     finally:
         _request.reset(request)
         _fetch.reset(fetch)
+
+
+def begin_request(request_id: str) -> None:
+    """Set the id of the request that this thread answers from now on; each request begins with its own."""
+    _request.set(request_id)
+    _fetch.set(None)
 
 
 def note_fetch(fetch_id: int) -> None:

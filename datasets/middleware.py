@@ -47,8 +47,12 @@ def identify_request(respond: Respond) -> Respond:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request_id = log_context.safe_id(request.META.get("HTTP_X_REQUEST_ID", ""))
-        with log_context.with_ids(request_id):
+        # Cheaper than a block; the hot path has a third of a millisecond in all.
+        log_context.begin_request(request_id)
+        try:
             response = respond(request)
+        finally:
+            log_context.begin_request("")
         response.headers["X-Request-Id"] = request_id
         return response
 
