@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from datasets.catalog.series_locks import locked_series
 from datasets.errors import StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Series
 from datasets.storage import BucketAddress, FolderStore, Store
@@ -21,12 +22,7 @@ def get_store() -> Store:
     """Return the store in the configured bucket, or under the configured outputs folder."""
     if settings.OUTPUTS_BUCKET is None:
         return _folder_store(settings.OUTPUTS_DIR / "datasets")
-    return _bucket_store(
-        settings.OUTPUTS_BUCKET,
-        settings.STATE_DIR,
-        settings.STORE_CACHE_MB * _MB,
-        settings.STORE_CHECK_S,
-    )
+    return _bucket_places(settings.OUTPUTS_BUCKET)[0]
 
 
 def get_folder_store() -> FolderStore:
@@ -37,15 +33,24 @@ def get_folder_store() -> FolderStore:
     return store
 
 
+def _bucket_places(address: BucketAddress) -> tuple[Store, Archives]:
+    """Return the store and the archives at an address, with the limits of the settings."""
+    max_bytes = settings.STORE_CACHE_MB * _MB
+    return _in_bucket(address, settings.STATE_DIR, max_bytes, settings.STORE_CHECK_S)
+
+
 @remember
-def _bucket_store(
+def _in_bucket(
     address: BucketAddress, state_folder: Path, max_bytes: int, check_s: float
-) -> Store:
+) -> tuple[Store, Archives]:
     # Imported here: the client takes 70 ms and 13 MB, which a service with a folder does not need.
+    from datasets.storage.archives.bucket_archives import BucketArchives
     from datasets.storage.bucket_store import BucketStore
     from datasets.storage.buckets import LocalCopies
 
-    return BucketStore(address, LocalCopies(state_folder / "objects", max_bytes), check_s)
+    copies = LocalCopies(state_folder / "objects", max_bytes)
+    archives = BucketArchives(address, copies, check_s, locked_series)
+    return BucketStore(address, copies, check_s), archives
 
 
 def archive_root() -> Path:
@@ -55,8 +60,10 @@ def archive_root() -> Path:
 
 
 def archives() -> Archives:
-    """Return the archives under the configured outputs folder."""
-    return FolderArchives(archive_root())
+    """Return the archives in the configured bucket, or under the configured outputs folder."""
+    if settings.OUTPUTS_BUCKET is None:
+        return FolderArchives(archive_root())
+    return _bucket_places(settings.OUTPUTS_BUCKET)[1]
 
 
 def require_folder(source: str) -> None:
@@ -84,6 +91,6 @@ def require_archives(source: str) -> None:
     if not archives().is_present(source) and Series.objects.filter(source=source).exists():
         raise StoreUnavailable(
             f"The folder archive/{source} is absent or empty, but the catalog has series in it: its disk may not be "
-            "mounted. Nothing was changed, and no archive was begun. Mount the disk and try again. If the files were deleted on purpose, "
+            "mounted, or OUTPUTS_URL names another bucket. Nothing was changed, and no archive was begun. Mount the disk and try again. If the files were deleted on purpose, "
             "run `manage.py datasets rebuild --accept-empty`."
         )

@@ -33,6 +33,8 @@ def locked_series(name: str) -> Iterator[Callable[[], None]]:
     # A connection of its own: the transaction that holds the lock lasts longer than those of the
     # rows, and a lock of a session would not survive PgBouncer's pools of transactions.
     own = connection.copy()
+    # Not out of the process' pool: threads that all wait for a second connection would never end.
+    own.settings_dict["OPTIONS"].pop("pool", None)
     try:
         with _database_failures(name):
             own.set_autocommit(False)
