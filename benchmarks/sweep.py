@@ -1,5 +1,7 @@
 """Part 11: one sweep of many parameters over many datasets, by what distributes it.
 
+`BENCH_SWEEP` is the number of datasets, `BENCH_ROUNDS` that of rounds.
+
 The functions are in this module and not in `__main__`, so that every process imports them.
 """
 
@@ -24,7 +26,7 @@ from benchmarks.measurement import machine, publish, table
 from benchmarks.research import N_BARS, write_datasets
 from datasets.research import load
 
-N_DATASETS, N_PARAMETERS = 100, 200
+N_DATASETS, N_PARAMETERS = int(os.environ.get("BENCH_SWEEP", "100")), 200
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 N_PROCESSES = 2
 # Fast and slow length of a cross of two means.
@@ -58,16 +60,14 @@ class Ways:
         self._stack = stack
 
     def serial(self) -> dict[str, Callable[[], float]]:
-        return {"100 tasks": lambda: sum(map(self.dataset, self.symbols))}
+        return {"datasets": lambda: sum(map(self.dataset, self.symbols))}
 
     def processes(self) -> dict[str, Callable[[], float]]:
         pool = self._stack.enter_context(multiprocessing.get_context("spawn").Pool(N_PROCESSES))
         return {
-            "100 tasks": lambda: sum(pool.imap_unordered(self.dataset, self.symbols)),
-            "20,000 tasks": lambda: sum(pool.imap_unordered(self.task, self.tasks)),
-            "20,000 tasks in chunks of 100": lambda: sum(
-                pool.imap_unordered(self.task, self.tasks, chunksize=100)
-            ),
+            "datasets": lambda: sum(pool.imap_unordered(self.dataset, self.symbols)),
+            "pairs": lambda: sum(pool.imap_unordered(self.task, self.tasks)),
+            "chunks": lambda: sum(pool.imap_unordered(self.task, self.tasks, chunksize=100)),
         }
 
     def loky(self) -> dict[str, Callable[[], float]]:
@@ -84,8 +84,8 @@ class Ways:
             return sum(client.gather(client.map(function, values, pure=False)))
 
         return {
-            "100 tasks": lambda: run(self.dataset, self.symbols),
-            "20,000 tasks": lambda: run(self.task, self.tasks),
+            "datasets": lambda: run(self.dataset, self.symbols),
+            "pairs": lambda: run(self.task, self.tasks),
         }
 
     def dask_joblib(self) -> dict[str, Callable[[], float]]:
@@ -98,8 +98,8 @@ class Ways:
 
         run(float, range(N_PROCESSES))
         return {
-            "100 tasks": lambda: run(self.dataset, self.symbols),
-            "20,000 tasks": lambda: run(self.task, self.tasks),
+            "datasets": lambda: run(self.dataset, self.symbols),
+            "pairs": lambda: run(self.task, self.tasks),
         }
 
 
@@ -141,7 +141,7 @@ def measure(folder: str, symbols: list[str]) -> list[list[str]]:
                     taken.setdefault((name, cell), []).append(spent)
                     print(f"{name}, {cell}: {spent[0]:.1f} s, {spent[1]:.1f} s", file=sys.stderr)
     assert len(sums) == 1, sums
-    columns = ["100 tasks", "20,000 tasks", "20,000 tasks in chunks of 100"]
+    columns = ["datasets", "pairs", "chunks"]
     return [
         [
             name,
@@ -166,12 +166,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         symbols = write_datasets(Path(name), N_DATASETS)
         rows = measure(name, symbols)
+    n_pairs = N_DATASETS * N_PARAMETERS
     publish(
         "Sweep",
         f"{machine()}; {N_PARAMETERS} parameter pairs on {N_DATASETS} datasets of {N_BARS:,} bars; seconds, median of "
         f"{ROUNDS} in turns, in brackets those of the processor; {N_PROCESSES} processes\n\n"
         + table(
-            ["", "start", "100 tasks, one a dataset", "20,000 tasks, one a pair", "20,000 in chunks of 100"],
+            ["", "start", f"{N_DATASETS} tasks, one a dataset", f"{n_pairs:,} tasks, one a pair", f"{n_pairs:,} in chunks of 100"],
             rows,
         ),
     )  # fmt: skip

@@ -132,6 +132,8 @@ def test_after_a_restart_nothing_is_rendered_again(
 
     assert n_rendered == [name]
     assert again.content == first.content
+    # Each request has an id of its own.
+    assert again.headers.pop("X-Request-Id") != first.headers.pop("X-Request-Id")
     assert again.headers == first.headers
     (kept,) = own_state.iterdir()
     assert kept.name.startswith(dataset.content_hash[:16])
