@@ -16,12 +16,12 @@ FETCHING = ("fetch", "watch", "backfill")
 def take_feed_of_running_service() -> None:
     """Set `TV_SOURCE` and the feed's addresses to those of the running service, unless set."""
     from tvproject.announcements import running_feeds
-    from tvproject.env import folders, read_settings
+    from tvproject.env import places, read_settings
 
     base_dir = Path(__file__).resolve().parent
     settings = read_settings(base_dir)
     if os.environ.get("TV_SOURCE", "").strip() in ("", "auto"):
-        feeds = running_feeds(folders(settings, base_dir).state)
+        feeds = running_feeds(places(settings, base_dir).state)
         if len(feeds) == 1:
             (source, variables) = feeds.popitem()
             os.environ.update({**variables, "TV_SOURCE": source})

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from datasets import middleware
 from datasets.errors import TooManyRequests
-from datasets.models import ApiToken, Dataset, Fetch
+from datasets.models import ApiToken, Dataset, Fetch, database
 from datasets.serving import clients, fetch_waits
 from tests.support.statements import statements
 
@@ -57,7 +57,7 @@ def forget_counts() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A clock that stands still, ten seconds into a minute."""
     clock = SimpleNamespace(now=1_700_000_050.0)
-    monkeypatch.setattr(clients, "time", SimpleNamespace(time=lambda: clock.now))
+    monkeypatch.setattr(database, "shared_now", lambda: datetime.fromtimestamp(clock.now, UTC))
     return clock
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from django.core.cache import caches
 from django.test import Client
 
 from datasets.errors import TooManyRequests
+from datasets.models import database
 from datasets.serving import clients, sign_in_attempts
 from tests.support.stacks import Feed, Stack, wait_until
 
@@ -31,7 +33,7 @@ def nothing_counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     clients.failed_sign_ins.forget()
     # A minute that ends in the middle would let in twice as many.
     now = time.time() // 60 * 60 + 5
-    monkeypatch.setattr(clients, "time", type("Still", (), {"time": staticmethod(lambda: now)}))
+    monkeypatch.setattr(database, "shared_now", lambda: datetime.fromtimestamp(now, UTC))
     yield
     caches["counts"].clear()
     clients.failed_sign_ins.forget()

@@ -87,9 +87,9 @@ STEPS = {
     "transaction begun": Step(arrivals.PreparedArrival, "put_in_place", n_strays=1),
     "archive in force": Step(SeriesWriter, "commit", is_after=True, n_strays=1),
     "series recorded": Step(arrivals, "record_series", is_after=True, n_strays=1),
-    "before the rename": Step(dataset_file.PreparedFile, "put_in_place", n_strays=1),
+    "before the rename": Step(folder_store.PreparedRename, "put_in_place", n_strays=1),
     "renamed": Step(Path, "replace", is_after=True, file="new", folder="datasets"),
-    "put in place": Step(dataset_file.PreparedFile, "put_in_place", is_after=True, file="new"),
+    "put in place": Step(folder_store.PreparedRename, "put_in_place", is_after=True, file="new"),
     "row recorded": Step(arrivals, "record_row", is_after=True, file="new"),
     "before the commit": Step(BaseDatabaseWrapper, "_commit", file="new"),
     "committed": Step(
