@@ -35,8 +35,8 @@ from datasets.storage.store import Store
 class BucketStore(Store):
     """The datasets below one prefix of a bucket.
 
-    The rows of the catalog are the locks: whoever replaces, moves or deletes a file holds the lock
-    of its row in PostgreSQL. The conditions of the S3 server are a second fence.
+    The rows of the catalog are the locks: a process that replaces, moves or deletes a file holds
+    the lock of its row in PostgreSQL. The conditions of the S3 server are a second fence.
 
     Parameters
     ----------

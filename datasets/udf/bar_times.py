@@ -65,7 +65,7 @@ class TimedBars:
         return TimedBars(self.times[part], self.opens_ms[part], columns, self.is_whole)
 
     def chosen(self, from_s: int, to_s: int, countback: int) -> slice:
-        """Return the bars before `to_s`: those from `from_s` on, and at least `countback` where there are so many."""
+        """Return the bars before `to_s`: those from `from_s` on, and `countback` of them if that is more."""
         last = int(np.searchsorted(self.times, to_s))
         first = min(int(np.searchsorted(self.times, from_s)), last)
         return slice(max(0, min(first, last - countback)), last)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
 # One request may take 5 s, and is sent again at most twice within 8 s: every call ends after
-# about 10 s, which is below the 15 s of a worker's lease. Without limits the client waits for ever.
+# about 10 s, which is below the 15 s of a worker's lease. Without limits the client waits without end.
 _TIMEOUT, _CONNECT_TIMEOUT = timedelta(seconds=5), timedelta(seconds=2)
 _MAX_RETRIES, _RETRY_TIMEOUT = 2, timedelta(seconds=8)
 
@@ -36,7 +36,7 @@ def client_of(bucket: str) -> S3Store:
     """Return this process' client of the bucket.
 
     Raises `StoreFailed` in a process that was forked after its parent had used a client: the
-    client's threads are not in the child, and every call of the child would wait for ever.
+    client's threads are not in the child, and every call of the child would wait without end.
     """
     global _first_user
     if _first_user not in (0, os.getpid()):
