@@ -105,8 +105,8 @@ def main() -> None:
             feed.stop()
     publish(
         "Front",
-        f"{machine()}; one web process, nginx with two workers, {CONNECTIONS} connections, {SECONDS:g} s a run, median of "
-        f"{ROUNDS} in turns; the load comes from the same machine\n\n{table(HEADINGS, rows)}",
+        f"{machine()}; one web process, nginx with two workers, {CONNECTIONS} "
+        f"connections,\n{SECONDS:g} s a run, median of {ROUNDS} in turns; the load comes from the same machine\n\n{table(HEADINGS, rows)}",
     )
 
 

@@ -61,7 +61,7 @@ def verify_locked(options: Options, printer: DatasetPrinter) -> bool:
         raise CommandError("--lock selects the datasets in the lock file; name no others.")
     try:
         n_locked = len(read_lock(path).entries)
-        changes = verify_lock(path, folder=settings.OUTPUTS_DIR)
+        changes = verify_lock(path, folder=str(settings.OUTPUTS_BUCKET or settings.OUTPUTS_DIR))
     except InvalidRequest as error:
         raise CommandError(str(error)) from error
     printer.print_lock(str(path), n_locked, changes)
