@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -24,6 +23,7 @@ from datasets.monitoring import exposition
 from datasets.monitoring.catalog_metrics import PARTS
 from datasets.monitoring.reply_counts import ReplyCounts, replies
 from tests.support.factories import a_key
+from tests.support.servers import Need
 from tests.support.stacks import Feed, Stack
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -214,11 +214,10 @@ def test_the_dashboard_names_its_source_and_a_query_in_each_panel() -> None:
         assert all(target["expr"] and target["refId"] for target in panel["targets"])
 
 
-def test_promtool_accepts_the_alerts() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
-    done = subprocess.run([promtool, "check", "rules", str(ALERTS)], capture_output=True, text=True)
+def test_promtool_accepts_the_alerts(need: Need) -> None:
+    done = subprocess.run(
+        [need("promtool"), "check", "rules", str(ALERTS)], capture_output=True, text=True
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
 
