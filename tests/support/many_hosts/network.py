@@ -90,13 +90,24 @@ class Network:
 def private_network() -> Iterator[Network]:
     """Make a network of hosts, and remove it; without root it is the machine's own network."""
     can_make = os.geteuid() == 0 and shutil.which("ip") is not None
-    # Two test processes have two networks.
-    network = Network(os.getpid() % 254 + 1, has_namespaces=can_make)
+    network = _opened(has_namespaces=can_make)
     try:
-        network.open()
         yield network
     finally:
         network.close()
+
+
+def _opened(*, has_namespaces: bool) -> Network:
+    """Make a network under the first free number; test processes have several at the same time."""
+    for number in range(1, 255):
+        network = Network(number, has_namespaces=has_namespaces)
+        try:
+            network.open()
+        except subprocess.CalledProcessError:
+            # The bridge of another network has this number.
+            continue
+        return network
+    raise RuntimeError("No number is free for another network; remove the bridges `tvb…`.")
 
 
 def _ip(*words: str) -> None:
