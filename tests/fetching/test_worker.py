@@ -75,7 +75,7 @@ def test_two_hundred_requests_for_one_key_share_one_fetch_and_get_equal_replies(
     stack.start_web(workers=2)
 
     def ask(_: int) -> Any:
-        return stack.get("ohlc", symbol="BINANCE:BTCUSDT", n_bars=5000)
+        return stack.get("ohlc", symbol="BINANCE:BTCUSDT", n_bars=5000, wait=60)
 
     with ThreadPoolExecutor(200) as pool:
         replies = list(pool.map(ask, range(200)))
