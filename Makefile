@@ -46,10 +46,10 @@ types: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) ## Check the types
 	@$(BIN)/mypy
 
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
-	@$(LOCK) pyproject.toml -o requirements.txt
-	@$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
-	@$(LOCK) pyproject.toml --extra examples -c requirements-dev.txt -o examples/requirements.txt
-	@$(LOCK) pyproject.toml --extra bench -c requirements.txt -o benchmarks/requirements.txt
+	@$(LOCK) pyproject.toml --extra service -o requirements.txt
+	@$(LOCK) pyproject.toml --extra service --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --extra service --extra examples -c requirements-dev.txt -o examples/requirements.txt
+	@$(LOCK) pyproject.toml --extra service --extra bench -c requirements.txt -o benchmarks/requirements.txt
 	@grep -o '^[a-z-]*==[0-9.]*' requirements-node.txt | $(LOCK) - -o requirements-node.txt
 
 clean: ## Remove all that can be made again; outputs/ is kept

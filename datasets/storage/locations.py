@@ -17,7 +17,9 @@ from urllib.parse import unquote, urlsplit
 from datasets.storage.atomic_write import Status, status_of
 from datasets.storage.bucket_address import SCHEME, BucketAddress
 
-PROJECT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[2]
+# The project's folder; for the installed package `tvdatasets`, which has none, the working folder.
+PROJECT = _CHECKOUT if (_CHECKOUT / "manage.py").exists() else Path.cwd()
 # Settings that name a folder: a relative one in `.env` is relative to that file.
 FOLDERS = ("OUTPUTS_URL", "STATE_DIR")
 

@@ -6,7 +6,7 @@ import shlex
 from functools import partial
 from json import dumps as to_json
 from pathlib import PurePosixPath
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.urls import reverse
@@ -17,6 +17,8 @@ from datasets.serving.permissions import Scope, strangers_may
 
 # JSON escapes a character outside of the basic plane as two surrogates; a Python literal would keep both.
 dumps = partial(to_json, ensure_ascii=False)
+# Hosts for which the files are at hand; None is an address without a host.
+_THIS_MACHINE = (None, "127.0.0.1", "localhost", "::1")
 _HEADER = "Authorization: Bearer $TV_TOKEN"
 _OPTIONS = 'storage_options={"Authorization": "Bearer " + os.environ["TV_TOKEN"]}'
 
@@ -36,7 +38,7 @@ def snippets(dataset: Dataset, *, site: str) -> list[tuple[str, str]]:
     return [
         ("curl", curl_command(dataset, site)),
         ("pandas", pandas_lines(dataset, site)),
-        ("loader", loader_lines(dataset)),
+        ("loader", loader_lines(dataset, site)),
     ]
 
 
@@ -60,15 +62,21 @@ def pandas_lines(dataset: Dataset, site: str) -> str:
     return f'import pandas as pd\nbars = pd.read_parquet("{address}")'
 
 
-def loader_lines(dataset: Dataset) -> str:
-    """Return Python lines that load the bars with `datasets.research`."""
+def loader_lines(dataset: Dataset, site: str) -> str:
+    """Return Python lines that load the bars with `tvdatasets`: from the files, or from a service elsewhere."""
     arguments = [dumps(dataset.key.full_symbol), dumps(dataset.key.timeframe.label)]
     arguments.append(f"n_bars={dataset.n_bars}")
     arguments += [f"{name}={dumps(value)}" for name, value in _unusual(dataset).items()]
     if dataset.source != "tradingview":
         # The loader loads synthetic bars only when the caller names their source.
         arguments.append(f"source={dumps(dataset.source)}")
-    return f"from datasets.research import load\nbars = load({', '.join(arguments)})"
+    lines = ["from tvdatasets import load"]
+    if urlsplit(site).hostname not in _THIS_MACHINE:
+        arguments.append(f"url={dumps(site)}")
+        if not strangers_may(Scope.READ):
+            lines.insert(0, "import os")
+            arguments.append('token=os.environ["TV_TOKEN"]')
+    return "\n".join([*lines, f"bars = load({', '.join(arguments)})"])
 
 
 def _query(row: KeyedModel | DatasetKey, timeframe: str) -> str:

@@ -33,8 +33,13 @@ function loaderLines({ fullSymbol, timeframe, source }, query) {
   for (const name of ["session", "adjustment"]) if (query[name] !== SERIES_DEFAULTS[name]) named.push([name, query[name]]);
   // The loader loads synthetic bars only when the caller names their source.
   if (source !== "tradingview") named.push(["source", source]);
+  // Elsewhere the reader does not have the files.
+  const isElsewhere = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+  if (isElsewhere) named.push(["url", location.origin]);
   const given = named.filter(([, value]) => value).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return `from datasets.research import load\nbars = load(${[JSON.stringify(fullSymbol), JSON.stringify(labelOf(timeframe)), ...given].join(", ")})`;
+  const withToken = isElsewhere && box.dataset.needsToken;
+  if (withToken) given.push('token=os.environ["TV_TOKEN"]');
+  return `${withToken ? "import os\n" : ""}from tvdatasets import load\nbars = load(${[JSON.stringify(fullSymbol), JSON.stringify(labelOf(timeframe)), ...given].join(", ")})`;
 }
 
 /** Quote a text for a shell. */

@@ -72,7 +72,7 @@ def test_the_lines_to_copy_follow_the_range(page: Page, archived: str) -> None:
 
     loader = page.get_by_role("region", name="Python")
     expect(loader).to_have_text(
-        "from datasets.research import load\n"
+        "from tvdatasets import load\n"
         f'bars = load("BINANCE:BTCUSDT", "4h", start="{day(400)}", end="{day(380)}", source="sample")'
     )
     command = page.get_by_role("region", name="curl").inner_text()

@@ -20,6 +20,7 @@ from datasets.catalog import lists, outputs
 from datasets.fetching import fetch_queue
 from datasets.models import Dataset, Fetch
 from datasets.views import sparklines
+from datasets.views.snippets import snippets
 from tests.support.factories import a_key
 
 MakeDataset = Callable[..., Dataset]
@@ -77,7 +78,7 @@ def test_the_list_shows_a_dataset_with_its_links_and_downloads(
     assert "/?symbol=BTCUSDT&amp;exchange=BINANCE&amp;timeframe=1h&amp;n_bars=300" in page
     for format in ["csv", "parquet", "arrow", "json"]:
         assert f"/api/tv/datasets/{dataset.pk}/bars?format={format}" in page
-    assert "from datasets.research import load" in page
+    assert "from tvdatasets import load" in page
     # No user has signed in.
     assert 'name="action"' not in page
 
@@ -399,3 +400,22 @@ def test_visitors_see_no_page_where_sign_in_is_required(
     for name, arguments in [("datasets", []), ("dataset", [dataset.pk]), ("sparkline", [dataset.pk]), ("fetches", [])]:  # fmt: skip
         reply = client.get(reverse(name, args=arguments))
         assert (reply.status_code, reply["Location"].split("?")[0]) == (302, "/login/")
+
+
+@pytest.mark.parametrize(
+    ("site", "access", "end"),
+    [
+        ("http://127.0.0.1:8000", "login", 'source="sample")'),
+        ("https://bars.example.com", "open", 'url="https://bars.example.com")'),
+        ("https://bars.example.com", "login", 'token=os.environ["TV_TOKEN"])'),
+    ],
+)
+def test_the_loaders_lines_name_a_service_that_is_elsewhere(
+    make_dataset: Callable[..., Dataset], settings: Any, site: str, access: str, end: str
+) -> None:
+    settings.API_ACCESS = access
+
+    lines = dict(snippets(make_dataset(20, source="sample"), site=site))["loader"]
+
+    assert lines.endswith(end)
+    compile(lines, "snippet", "exec")
