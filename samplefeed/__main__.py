@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--first-reply", type=int, default=20_000, metavar="BARS")
     parser.add_argument("--heartbeat-seconds", type=float, default=10.0)
     parser.add_argument("--update-seconds", type=float, default=5.0)
+    parser.add_argument("--most-series", type=int, default=40, metavar="SERIES")
     parser.add_argument("--now", type=parse_instant, help="stop the clock at this instant")
     parser.add_argument("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"))
     arguments = parser.parse_args()
@@ -80,6 +81,7 @@ def _make_feed(arguments: argparse.Namespace) -> Feed:
         first_reply=arguments.first_reply,
         heartbeat_seconds=arguments.heartbeat_seconds,
         update_seconds=arguments.update_seconds,
+        most_series=arguments.most_series,
     )
     feed = Feed(options=options, clock=Clock(arguments.now))
     if arguments.replay is not None:

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from samplefeed import replies
 from samplefeed.channel import Channel
 from samplefeed.control import ArmedFault
-from samplefeed.faults import CONVERSATION_FAULTS, Talk, run_fault
+from samplefeed.faults import CONVERSATION_FAULTS, LIVE_FAULTS, Talk, run_fault
 from samplefeed.feed import Feed
 from samplefeed.frames import WrongData, message, parse, split
 from samplefeed.greeting import hello
@@ -155,6 +155,8 @@ class Conversation:
             self.channel.cut()
             return
         address = Address(str(chart_id), str(series_id), str(turnaround), str(symbol_id))
+        if await self._is_one_too_many(chart, address, parameters[1:6]):
+            return
         refusal = replies.refusal(self.feed, address, resolution, str(timeframe))
         if refusal is not None:
             await self._send_all(refusal)
@@ -163,6 +165,20 @@ class Conversation:
         chart.series[series.series_id] = series
         span = replies.read_range(parameters[6] if len(parameters) > 6 else "")
         await self._deliver(series, replies.first_reply(self.feed, address, series, n_bars, span))
+
+    async def _is_one_too_many(
+        self, chart: ChartSession, address: Address, args: list[Any]
+    ) -> bool:
+        """Refuse a second series of the chart session, and one too many of the connection."""
+        if set(chart.series) - {address.series}:
+            reason = "exceed limit of series in the session"
+            await self._critical(address.chart, reason, "create_series", args)
+            return True
+        others = sum(len(each.series) for each in self.charts.values() if each is not chart)
+        if others >= self.feed.options.most_series:
+            await self.refuse("Max state sessions reached")
+            return True
+        return False
 
     async def _deliver(self, series: Series, reply: Reply) -> None:
         """Send the reply, or the fault armed for it."""
@@ -185,13 +201,20 @@ class Conversation:
         self.start(self._update(series, reply))
 
     async def _update(self, series: Series, reply: Reply) -> None:
-        """Send the forming bar and each new bar, every `update_seconds`."""
-        while self.feed.clock.frozen_at is None:
+        """Send changed and new bars, every `update_seconds`; a stopped clock changes nothing."""
+        while True:
             await asyncio.sleep(self.feed.options.update_seconds)
             chart = self.charts.get(reply.address.chart)
             is_ours = chart is not None and chart.series.get(series.series_id) is series
             if not is_ours or self.channel.is_muted:
                 return
+            fault = self.feed.armed.take(LIVE_FAULTS)
+            if fault is not None:
+                # `live_silence` only leaves the update out.
+                self.channel.is_muted = fault.name == "live_dead"
+                if fault.name == "live_cut":
+                    self.channel.cut()
+                continue
             news = replies.live_reply(self.feed, series, reply)
             if news is not None:
                 await self.channel.send(news.live_update())

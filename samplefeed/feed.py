@@ -21,6 +21,7 @@ class Options:
     first_reply: int = 20_000  # most bars of the answer to create_series
     heartbeat_seconds: float = 10.0
     update_seconds: float = 5.0
+    most_series: int = 40  # of one connection at a time, each in a chart session of its own
 
 
 @dataclass

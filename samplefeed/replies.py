@@ -19,6 +19,8 @@ from samplefeed.timeframes import RefusedTimeframe, Timeframe, parse_timeframe
 
 Answer = tuple[Bars, RenderedBars]
 
+# The newest bars of a series whose corrections are sent.
+_N_NEWEST = 3
 # Complete replies of a stopped clock.
 _answers: BoundedMemory[Answer] = BoundedMemory(
     max_bytes=64_000_000, size_of=lambda answer: answer[1].n_bytes + answer[0].rows.nbytes
@@ -114,6 +116,7 @@ def first_reply(
     if len(bars):
         series.first_time = float(bars.rows[0, 0])
         series.last_time = float(bars.rows[-1, 0])
+    series.newest = _newest(bars)
     resolution = series.resolution
     # The plan or the beginning of history limits the reply.
     is_short = bars.is_beginning or len(bars) >= feed.options.plan_window
@@ -155,18 +158,35 @@ def older_reply(feed: Feed, chart: str, series: Series, n_bars: int) -> list[byt
 
 
 def live_reply(feed: Feed, series: Series, reply: Reply) -> Reply | None:
-    """Return the current state of the last known bar and the bars after it, or None."""
+    """Return the bars from the first changed or new one on; None where nothing has changed.
+
+    Corrections of the newest bars that were sent count as changes.
+    """
     request = replace(series.request, n_bars=10, now=feed.clock.now(), before=None)
-    bars = series.listing.bars(request)
-    chosen = bars.rows[:, 0] >= series.last_time
-    if not np.any(chosen):
+    # The listing as it is now: the history can have changed since the series was opened.
+    listing = feed.find(series.resolution.asked_for) or series.listing
+    bars = listing.bars(request)
+    oldest = min(series.newest, default=series.last_time)
+    places = [
+        place
+        for place, row in enumerate(bars.rows.tolist())
+        if row[0] >= oldest and series.newest.get(row[0]) != tuple(row)
+    ]
+    if not places:
         return None
-    news = replace(bars, rows=bars.rows[chosen], mark_times=bars.mark_times[chosen])
-    first_index = max(series.last_index, 0)
+    first = places[0]
+    news = replace(bars, rows=bars.rows[first:], mark_times=bars.mark_times[first:])
+    last_known = int(np.searchsorted(bars.rows[:, 0], series.last_time))
+    first_index = max(series.last_index, 0) + first - last_known
     series.last_index = first_index + len(news) - 1
     series.last_time = float(news.rows[-1, 0])
-    rendered = render(news, series.key, first_index)
+    series.newest = _newest(bars)
+    rendered = render(news, (*series.key, listing.cache_key), first_index)
     return replace(reply, bars=rendered, close_at=bars.close_at)
+
+
+def _newest(bars: Bars) -> dict[float, tuple[float, ...]]:
+    return {row[0]: tuple(row) for row in bars.rows[-_N_NEWEST:].tolist()}
 
 
 def range_reply(feed: Feed, parameters: list[Any], series: Series, span: str) -> list[bytes]:

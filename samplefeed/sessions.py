@@ -41,6 +41,8 @@ class Series:
     first_index: int = 0
     last_time: float = 0.0
     last_index: int = -1
+    # The newest rows as they were sent last, by time.
+    newest: dict[float, tuple[float, ...]] = field(default_factory=dict)
     is_complete: bool = False
     # Changed bars that a fault sends again with the next older bars.
     resent: list[list[Any]] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Series:
 
 @dataclass
 class ChartSession:
-    """One chart session, `cs_…`."""
+    """One chart session, `cs_…`; it has one series at a time."""
 
     symbols: dict[str, Resolution] = field(default_factory=dict)
     series: dict[str, Series] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from samplefeed.channel import Channel
 from samplefeed.reply import Reply
 from samplefeed.sessions import Series
 
-UPGRADE, CONVERSATION, HISTORY = "upgrade", "conversation", "history"
+UPGRADE, CONVERSATION, HISTORY, LIVE = "upgrade", "conversation", "history", "live"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Fault:
     """One fault.
 
     Faults of the upgrade happen before the conversation. Faults of the history are `changes`:
-    they stay in force for one symbol and need arguments.
+    they stay in force for one symbol and need arguments. A live fault replaces one live update.
     """
 
     name: str
@@ -91,6 +91,13 @@ for _name, _sentence in {
     "hello_late": "The hello comes `seconds` (2) late.",
 }.items():
     FAULTS[_name] = Fault(_name, UPGRADE, _sentence)
+
+for _name, _sentence in {
+    "live_silence": "A live update (`du`) is left out; heartbeats go on.",
+    "live_dead": "From the next live update on, the open connection is silent, without heartbeats.",
+    "live_cut": "The connection is closed instead of a live update.",
+}.items():
+    FAULTS[_name] = Fault(_name, LIVE, _sentence)
 
 for _name, (_sentence, _) in CHANGES.items():
     FAULTS[_name] = Fault(_name, HISTORY, _sentence)
