@@ -34,3 +34,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # In a file, not in memory: threads and processes share it, as in production.
     DATABASES["default"]["TEST"] = {"NAME": f"{FOLDER}/test.sqlite3"}
+
+# Otherwise each test client reads all static files before its first request.
+WHITENOISE_AUTOREFRESH = True
