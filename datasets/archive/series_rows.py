@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from django.db import transaction
 
-from datasets.bars.series_keys import SeriesKey
+from datasets.bars.series_keys import SERIES_FIELDS, SeriesKey
 from datasets.catalog import Finding
+from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.outputs import archives, require_archives
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset, Revision, Series
@@ -112,7 +113,7 @@ def adopt_series() -> Iterator[Finding]:
         except StoreFailed as error:
             yield Finding(name, "unread", str(error))
     present = set(names)
-    for series in Series.objects.all():
+    for series in in_pages(Series.objects.defer("instrument"), SERIES_FIELDS):
         name = relative_folder(series.series_key)
         if name not in present and archives().folder(name).document() is None:
             yield Finding(name, "missing", f"{series} has no archive any more.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datasets.catalog import outputs
+from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.reconciliation import (
     Recorded,
     is_recorded,
@@ -72,7 +73,8 @@ def _adopt(store: Store, path: str) -> Finding:
 def find_missing() -> Iterator[Finding]:
     """Mark every ready row whose file is not there, and yield the results."""
     version_of = outputs.get_store().lookup()
-    for dataset in Dataset.objects.filter(state=Dataset.State.READY).iterator():
+    ready = Dataset.objects.filter(state=Dataset.State.READY).defer("instrument")
+    for dataset in in_pages(ready, ("id",)):
         try:
             version_of(dataset.path)
         except StoreError as error:

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from django.db.models import Count, Max, Sum
 
-from datasets.bars import join_symbol
+from datasets.bars import KEY_FIELDS, join_symbol
+from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.catalog.adoption import require_folders
+from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.outputs import get_store
 from datasets.errors import StoreError
 from datasets.models import Dataset, Series
@@ -121,11 +123,10 @@ def _state() -> bytes:
 
 
 def _rows() -> Iterator[dict[str, Any]]:
-    order = ("source", "exchange", "symbol", "timeframe", "session", "adjustment", "pk")
-    for series in Series.objects.order_by(*order).iterator(_ROWS_AT_ONCE):
+    for series in in_pages(Series.objects.all(), SERIES_FIELDS, _ROWS_AT_ONCE):
         pattern = f"archive/{relative_folder(series.series_key)}/*.parquet"
         yield _row(series, "series", _OF_SERIES) | {"path": pattern}
-    for dataset in Dataset.objects.order_by(*order).iterator(_ROWS_AT_ONCE):
+    for dataset in in_pages(Dataset.objects.all(), KEY_FIELDS, _ROWS_AT_ONCE):
         yield _row(dataset, "dataset", _OF_DATASET) | {"path": f"datasets/{dataset.path}"}
 
 

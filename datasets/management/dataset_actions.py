@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from django.core.management.base import CommandError
 from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import adopt_series
+from datasets.bars import KEY_FIELDS
 from datasets.calendars import MISSING
+from datasets.catalog.bulk.row_order import in_pages
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
-from datasets.management.dataset_selection import select_datasets, select_series
+from datasets.management.dataset_selection import each_dataset, select_datasets, select_series
 from datasets.management.table_export import export_table
 from datasets.models import Dataset, database
 from datasets.research.archives.lock_checks import verify_lock
@@ -32,12 +35,12 @@ def run_action(options: Options, printer: DatasetPrinter) -> bool:
 
 
 def list_datasets(options: Options, printer: DatasetPrinter) -> bool:
-    printer.print_list(select_datasets(options))
+    printer.print_list(each_dataset(options, is_light=True))
     return True
 
 
 def show_datasets(options: Options, printer: DatasetPrinter) -> bool:
-    printer.print_details(select_datasets(options))
+    printer.print_details(each_dataset(options))
     return True
 
 
@@ -49,9 +52,8 @@ def verify_files(options: Options, printer: DatasetPrinter) -> bool:
     if not (options["names"] or options["state"]):
         # Files in another state are already known to be missing, corrupt or out of use.
         chosen = chosen.filter(state=Dataset.State.READY)
-    findings = [catalog.verify(dataset) for dataset in chosen.iterator()]
-    printer.print_findings(findings)
-    return all(finding.outcome in ("ok", "gone") for finding in findings)
+    counts = printer.print_findings(catalog.verify(each) for each in in_pages(chosen, KEY_FIELDS))
+    return set(counts) <= {"ok", "gone"}
 
 
 def verify_locked(options: Options, printer: DatasetPrinter) -> bool:
@@ -83,15 +85,12 @@ def list_gaps(options: Options, printer: DatasetPrinter) -> bool:
 
 def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
     catalog.require_folders(accept_empty=options["accept_empty"])
-    findings = [*catalog.adopt_files(), *catalog.find_missing(), *adopt_series()]
-    printer.print_findings(findings)
-    return all(finding.outcome not in ("corrupt", "unread") for finding in findings)
+    findings = chain(catalog.adopt_files(), catalog.find_missing(), adopt_series())
+    return not {"corrupt", "unread"} & set(printer.print_findings(findings))
 
 
 def archive_datasets(options: Options, printer: DatasetPrinter) -> bool:
-    findings = list(convert_datasets())
-    printer.print_findings(findings)
-    return all(finding.outcome == "ok" for finding in findings)
+    return set(printer.print_findings(convert_datasets())) <= {"ok"}
 
 
 def invalidate_datasets(options: Options, printer: DatasetPrinter) -> bool:
@@ -99,7 +98,9 @@ def invalidate_datasets(options: Options, printer: DatasetPrinter) -> bool:
     done = do_each(chosen, serving.invalidate, printer)
     for dataset in done:
         dataset.refresh_from_db()
-    printer.print_done(f"{count_of(done)} invalidated, to be fetched again when asked for.", done)
+    printer.print_done(
+        f"{count_of(len(done))} invalidated, to be fetched again when asked for.", done
+    )
     return len(done) == len(chosen)
 
 
@@ -107,7 +108,9 @@ def delete_datasets(options: Options, printer: DatasetPrinter) -> bool:
     # Loaded before, because the rows are gone when they are printed.
     chosen = list(select_datasets(options))
     done = do_each(chosen, catalog.delete, printer)
-    printer.print_done(f"{count_of(done)} deleted; the files are in trash/ until `tidy`.", done)
+    printer.print_done(
+        f"{count_of(len(done))} deleted; the files are in trash/ until `tidy`.", done
+    )
     return len(done) == len(chosen)
 
 
@@ -130,7 +133,7 @@ def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
             raise CommandError(str(error)) from error
     freed = sum(dataset.bytes for dataset in chosen)
     verb = "would be removed" if options["dry_run"] else "removed"
-    printer.print_done(f"{count_of(chosen)} {verb}, {freed} bytes.", chosen)
+    printer.print_done(f"{count_of(len(chosen))} {verb}, {freed} bytes.", chosen)
     return True
 
 
@@ -152,7 +155,7 @@ def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
         done = do_each(chosen, export, printer)
     except OSError as error:
         raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
-    printer.print_done(f"{count_of(done)} exported to {folder}.", done)
+    printer.print_done(f"{count_of(len(done))} exported to {folder}.", done)
     return len(done) == len(chosen)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -16,6 +17,7 @@ from datasets.catalog import Finding
 from datasets.management.console import open_console
 from datasets.models import Dataset, Series
 
+_ROWS_A_TABLE = 1_000
 _COLUMNS = ("id", "full_symbol", "timeframe", "count", "last_time", "bytes", "state")
 _DETAILS = (
     "last_bar_final", "is_limited", "is_pinned", "hits", "last_served_at", "n_duplicates", "n_inconsistent",
@@ -32,24 +34,31 @@ class DatasetPrinter:
         self._as_json = as_json
 
     def print_list(self, datasets: Iterable[Dataset]) -> None:
-        """Print a table of datasets, a line each."""
-        rows = [as_row(dataset) for dataset in datasets]
+        """Print a table of datasets, a line each, while they are read."""
         if self._as_json:
-            self._print_json(rows)
+            self._print_rows(as_row(dataset) for dataset in datasets)
             return
-        table = Table(*(Column(name, overflow="fold") for name in _COLUMNS))
-        for row in rows:
-            row["last_time"] = f"{datetime.fromisoformat(row['last_time']):%Y-%m-%d %H:%M}"
-            row["timeframe"] = Timeframe(row["timeframe"]).label
-            table.add_row(*(str(row[name]) for name in _COLUMNS))
-        open_console().print(table)
-        self._stdout.write(count_of(rows))
+        number, console, rest = 0, open_console(), iter(datasets)
+        while (page := list(islice(rest, _ROWS_A_TABLE))) or not number:
+            # A table measures all its rows, so a long list is several tables below one another.
+            table = Table(
+                *(Column(name, overflow="fold") for name in _COLUMNS), show_header=not number
+            )
+            for row in map(as_row, page):
+                row["last_time"] = f"{datetime.fromisoformat(row['last_time']):%Y-%m-%d %H:%M}"
+                row["timeframe"] = Timeframe(row["timeframe"]).label
+                table.add_row(*(str(row[name]) for name in _COLUMNS))
+            console.print(table)
+            number += len(page)
+            if len(page) < _ROWS_A_TABLE:
+                break
+        self._stdout.write(count_of(number))
 
     def print_details(self, datasets: Iterable[Dataset]) -> None:
         """Print all columns of each dataset."""
-        rows = [as_row(dataset) | as_details(dataset) for dataset in datasets]
+        rows = (as_row(dataset) | as_details(dataset) for dataset in datasets)
         if self._as_json:
-            self._print_json(rows)
+            self._print_rows(rows)
             return
         for row in rows:
             # Plain lines: a table would break hashes and paths at the terminal's width.
@@ -58,18 +67,31 @@ class DatasetPrinter:
                 self._stdout.write(f"{name:20}{text}")
             self._stdout.write("")
 
-    def print_findings(self, findings: list[Finding]) -> None:
-        """Print each finding except `ok`, and the number of findings by outcome."""
-        counts = Counter(finding.outcome for finding in findings)
+    def print_findings(self, findings: Iterable[Finding]) -> Counter[str]:
+        """Print each finding when it comes, then the number by outcome; return these numbers.
+
+        The text leaves out the findings that are `ok`.
+        """
+        counts: Counter[str] = Counter()
+
+        def counted() -> Iterator[Finding]:
+            for finding in findings:
+                counts[finding.outcome] += 1
+                yield finding
+
         if self._as_json:
-            rows = [{"path": f.path, "outcome": f.outcome, "detail": f.detail} for f in findings]
-            self._print_json({"counts": counts, "findings": rows})
-            return
-        for finding in findings:
+            self._stdout.write('{"findings": ', ending="")
+            self._print_rows(
+                {"path": f.path, "outcome": f.outcome, "detail": f.detail} for f in counted()
+            )
+            self._stdout.write(f', "counts": {json.dumps(counts)}}}')
+            return counts
+        for finding in counted():
             if finding.outcome != "ok":
                 self._stdout.write(f"{finding.outcome}: {finding.path} {finding.detail}".rstrip())
         summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         self._stdout.write(summary or "There are no datasets.")
+        return counts
 
     def print_gaps(self, reports: list[tuple[Dataset, dict[str, Any]]]) -> None:
         """Print the gap report of each dataset: the counts, and a line for each finding."""
@@ -89,7 +111,7 @@ class DatasetPrinter:
                 )
                 line = f"  {finding['kind']}: {start} to {end} UTC, {count_of_bars(finding)}."
                 self._stdout.write(f"{line} {finding['reason']}")
-        self._stdout.write(count_of(reports))
+        self._stdout.write(count_of(len(reports)))
 
     def print_lock(self, lock: str, n_locked: int, changes: list[str]) -> None:
         """Print the changes since a lock file was written."""
@@ -103,7 +125,7 @@ class DatasetPrinter:
     def print_done(self, sentence: str, datasets: Iterable[Dataset]) -> None:
         """Print a sentence; as JSON, print the datasets instead."""
         if self._as_json:
-            self._print_json([as_row(dataset) for dataset in datasets])
+            self._print_rows(as_row(dataset) for dataset in datasets)
         else:
             self._stdout.write(sentence)
 
@@ -118,6 +140,14 @@ class DatasetPrinter:
         """Print the reason why an action was not done to a dataset or a series."""
         self._stderr.write(f"{row}: {error}")
 
+    def _print_rows(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Print a JSON list while its rows are made, a line each."""
+        separator = "["
+        for row in rows:
+            self._stdout.write(f"{separator}\n {json.dumps(row)}", ending="")
+            separator = ","
+        self._stdout.write("[]" if separator == "[" else "\n]")
+
     def _print_json(self, document: object) -> None:
         self._stdout.write(json.dumps(document, indent=1))
 
@@ -127,9 +157,9 @@ def count_of_bars(finding: dict[str, Any]) -> str:
     return f"{finding['n_bars']:,} {'bar' if finding['n_bars'] == 1 else 'bars'}"
 
 
-def count_of(items: list[Any]) -> str:
+def count_of(number: int) -> str:
     """Return `1 dataset`, `2 datasets` and so on."""
-    return f"{len(items)} {'dataset' if len(items) == 1 else 'datasets'}"
+    return f"{number} {'dataset' if number == 1 else 'datasets'}"
 
 
 def as_row(dataset: Dataset) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
 
-from datasets.bars import split_symbol
+from datasets.bars import KEY_FIELDS, split_symbol
+from datasets.catalog.bulk.row_order import in_pages
 from datasets.errors import InvalidRequest
 from datasets.models import Dataset, Series
 
@@ -18,7 +20,7 @@ def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
 
     Raises `CommandError` for a name without a dataset.
     """
-    chosen = Dataset.objects.order_by("exchange", "symbol", "timeframe", "n_bars")
+    chosen = Dataset.objects.order_by(*KEY_FIELDS)
     if options.get("state"):
         chosen = chosen.filter(state=options["state"])
     if options.get("timeframe"):
@@ -40,6 +42,12 @@ def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
             raise CommandError(f"There is no dataset {name}. `manage.py datasets list` shows all.")
         ids += [dataset.pk for dataset in found]
     return chosen.filter(pk__in=ids)
+
+
+def each_dataset(options: dict[str, Any], *, is_light: bool = False) -> Iterator[Dataset]:
+    """Yield the datasets of `select_datasets` a page at a time; with `is_light` without the instruments' facts."""
+    chosen = select_datasets(options)
+    return in_pages(chosen.defer("instrument") if is_light else chosen, KEY_FIELDS)
 
 
 def select_series(options: dict[str, Any]) -> QuerySet[Series]:

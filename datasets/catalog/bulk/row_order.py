@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from django.db.models import F, Field, OrderBy, Q, QuerySet
+from django.db.models import F, Field, Model, OrderBy, Q, QuerySet
+
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +78,15 @@ def rows_after(
             equal = Q(*(each.at(value) for each, value in zip(order[:depth], place, strict=False)))
             found += rows.filter(equal, behind)[: number - len(found)]
     return found
+
+
+def in_pages(rows: QuerySet[Row], order: Sequence[str], size: int = 1_000) -> Iterator[Row]:
+    """Yield the rows in this order, `size` of them in memory at a time; the fields together name one row.
+
+    The rows may be changed or deleted meanwhile, and no statement lasts as long as the whole list: so a large list
+    needs no cursor of the server, which a pool of connections would lose.
+    """
+    fields, place = [Ordered.of(name, rows) for name in order], None
+    while page := rows_after(rows, fields, place, size):
+        place = [getattr(page[-1], each.name) for each in fields]
+        yield from page
