@@ -15,12 +15,14 @@ EXAMPLE_PACKAGES := $(VENV)/.examples-$(call sum,requirements.txt requirements-d
 # What is measured against needs packages of its own, so it has a folder of its own.
 BENCH_VENV := $(VENV)/bench
 BENCH_PACKAGES := $(BENCH_VENV)/.bench-$(call sum,benchmarks/requirements.txt)
+# Each engine has packages of its own: they need different versions of pandas.
+ENGINES ?= $(notdir $(patsubst %/,%,$(wildcard examples/engines/*/)))
 RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
 BENCHMARKS ?= fetching serving front catalog archive archive_stores audit year schedule research resampling calendars sweep scan
-.PHONY: help run install test bench lint types lock clean
+.PHONY: help run install test engines bench lint types lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +34,9 @@ install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .ven
 
 test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/bars/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+engines: fitting-venv $(DEV_PACKAGES) $(ENGINES:%=$(VENV)/engines/%/installed.txt) ## Test the bars in each backtesting engine, in environments below .venv/engines (ENGINES="backtrader vectorbt")
+	@exec $(BIN)/python -m pytest -m engines tests/engines $(PYTEST_ARGS)
 
 bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) $(if $(filter sweep scan,$(BENCHMARKS)),$(EXAMPLE_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
 	@for part in $(BENCHMARKS); do \
@@ -50,6 +55,8 @@ lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requir
 	@$(LOCK) pyproject.toml --extra service --extra dev -c requirements.txt -o requirements-dev.txt
 	@$(LOCK) pyproject.toml --extra service --extra examples -c requirements-dev.txt -o examples/requirements.txt
 	@$(LOCK) pyproject.toml --extra service --extra bench -c requirements.txt -o benchmarks/requirements.txt
+	@for engine in $(ENGINES); do \
+	  $(LOCK) examples/engines/$$engine/requirements.in -o examples/engines/$$engine/requirements.txt || exit 1; done
 	@grep -o '^[a-z-]*==[0-9.]*' requirements-node.txt | $(LOCK) - -o requirements-node.txt
 
 clean: ## Remove all that can be made again; outputs/ is kept
@@ -92,6 +99,16 @@ $(BENCH_PACKAGES): | $(BIN)/python
 	@$(BENCH_VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input install -r benchmarks/requirements.txt || { \
 	  echo "They could not be installed; leave that part out: make bench BENCHMARKS='fetching serving catalog resampling'" >&2; exit 1; }
 	@touch $@
+
+# What is installed is compared with the list each time, so the rule always runs.
+.PHONY: always
+always:
+$(VENV)/engines/%/installed.txt: always | $(DEV_PACKAGES)
+	@cmp -s examples/engines/$*/requirements.txt $@ || { \
+	  echo "Installing the Python packages of $* …"; \
+	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D) && \
+	  $(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r examples/engines/$*/requirements.txt && \
+	  cp examples/engines/$*/requirements.txt $@; }
 
 $(RUN_NODE): | $(BIN)/python
 	@echo "Installing the chart library …"

@@ -14,8 +14,9 @@ from datasets.errors import (
 from datasets.research.alignment import align
 from datasets.research.archives.bar_history import adjustments, history
 from datasets.research.archives.lock_checks import verify_lock
-from datasets.research.converters import to_backtesting, to_numpy, to_vectorbt
+from datasets.research.converters import to_numpy
 from datasets.research.dataframes import close_times
+from datasets.research.engines import to_backtesting, to_vectorbt
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import write_lock
 from datasets.research.market_hours import between, gaps, is_open, sessions, trading_day

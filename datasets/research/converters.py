@@ -1,4 +1,4 @@
-"""Loaded bars in the shapes of backtesting.py, vectorbt and NumPy."""
+"""Loaded bars as arrays of NumPy."""
 
 from __future__ import annotations
 
@@ -12,25 +12,6 @@ from datasets.bars import PRICE_COLUMNS
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import VALUE_COLUMNS
 from datasets.research.dataframes import require_unique, to_ms
-
-
-def to_backtesting(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return bars for backtesting.py: columns `Open High Low Close Volume`, naive UTC times.
-
-    `Volume` is left out where no bar has a volume, and NaN for single bars without a volume.
-    """
-    frame = to_vectorbt(bars)
-    frame.index = pd.DatetimeIndex(to_ms(_index(bars)).view("M8[ms]"), name=bars.index.name)
-    return frame
-
-
-def to_vectorbt(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return bars for vectorbt's `vbt.ohlcv`: columns `Open High Low Close Volume`, times in UTC."""
-    _require(bars)
-    names = [name for name in VALUE_COLUMNS if name in bars.columns]
-    if "volume" in names and bars["volume"].isna().all():
-        names.remove("volume")
-    return bars[names].rename(columns=str.capitalize)
 
 
 def to_numpy(bars: pd.DataFrame) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.float64]]:

@@ -1,0 +1,10 @@
+"""Loaded bars as what backtesting engines read: one module for each engine.
+
+A module imports its engine only inside its functions. docs/engines.md has the lines to type, and a
+table of what each engine keeps and loses.
+"""
+
+from datasets.research.engines.backtesting import to_backtesting
+from datasets.research.engines.vectorbt import to_vectorbt
+
+__all__ = ["to_backtesting", "to_vectorbt"]
