@@ -16,7 +16,13 @@ from datasets.research.archives.bar_history import adjustments, history
 from datasets.research.archives.lock_checks import verify_lock
 from datasets.research.converters import to_numpy
 from datasets.research.dataframes import close_times
-from datasets.research.engines import to_backtesting, to_vectorbt
+from datasets.research.engines import (
+    nautilus_instrument,
+    to_backtesting,
+    to_nautilus,
+    to_vectorbt,
+    write_nautilus,
+)
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import write_lock
 from datasets.research.market_hours import between, gaps, is_open, sessions, trading_day
@@ -40,12 +46,15 @@ __all__ = [
     "is_open",
     "load",
     "load_panel",
+    "nautilus_instrument",
     "resample",
     "sessions",
     "to_backtesting",
+    "to_nautilus",
     "to_numpy",
     "to_vectorbt",
     "trading_day",
     "verify_lock",
     "write_lock",
+    "write_nautilus",
 ]

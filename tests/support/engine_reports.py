@@ -42,14 +42,16 @@ def read_round_trips(outputs: Path, results: Path) -> dict[str, RoundTrip]:
 def row_of(title: str, trips: dict[str, RoundTrip]) -> str:
     """Return the engine's row of the table in docs/engines.md."""
     days, hours = trips["days"], trips["hours"]
+    # Some engines take coins only, and no shares.
+    taken = days if days.back is not None else hours
     cells = [
         title,
         _times(days),
         _times(hours),
-        _values(days, PRICES),
-        _values(days, ["volume"]),
+        _values(taken, PRICES),
+        _values(taken, ["volume"]),
         _missing_volume(trips["index"]),
-        _kept(days, "adjustment"),
+        _kept(taken, "adjustment"),
         "refused" if trips["forming"].back is None else "taken",
     ]
     return f"| {' | '.join(cells)} |"
@@ -67,23 +69,30 @@ def _times(trip: RoundTrip) -> str:
     known = {
         "opening": opens,
         "close": pd.DatetimeIndex(trip.bars["close_time"]),
-        "date": pd.DatetimeIndex(opens.tz_convert(trip.bars.attrs["timezone"]).date, tz="UTC"),
+        "trading date": pd.DatetimeIndex(
+            opens.tz_convert(trip.bars.attrs["timezone"]).date, tz="UTC"
+        ),
     }
     for name, times in known.items():
         if (times.as_unit("ns").asi8 == instants).all():
+            if name == "trading date":
+                return name
             return f"{name}, UTC" if zone == "UTC" else f"{name}, UTC {zone}"
     raise AssertionError(f"the engine's times are neither of {list(known)}: {index[:3]}")
 
 
 def _values(trip: RoundTrip, columns: list[str]) -> str:
-    """Return how many numbers the engine has changed."""
+    """Return how many numbers the engine has changed, and the largest change."""
     if trip.back is None:
         return "refused"
     if not set(columns) <= set(trip.back.columns):
         return "lost"
     ours, theirs = trip.bars[columns].to_numpy(), trip.back[columns].to_numpy()
-    changed = int((ours != theirs).sum())
-    return "all kept" if not changed else f"{changed} of {ours.size} changed"
+    changed = ours != theirs
+    if not changed.any():
+        return "all kept"
+    largest = abs(theirs[changed] / ours[changed] - 1).max()
+    return f"{changed.sum()} of {ours.size} changed, by up to {largest:.0e}".replace("e-0", "e-")
 
 
 def _missing_volume(trip: RoundTrip) -> str:

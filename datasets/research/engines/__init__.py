@@ -5,6 +5,13 @@ table of what each engine keeps and loses.
 """
 
 from datasets.research.engines.backtesting import to_backtesting
+from datasets.research.engines.nautilus import nautilus_instrument, to_nautilus, write_nautilus
 from datasets.research.engines.vectorbt import to_vectorbt
 
-__all__ = ["to_backtesting", "to_vectorbt"]
+__all__ = [
+    "nautilus_instrument",
+    "to_backtesting",
+    "to_nautilus",
+    "to_vectorbt",
+    "write_nautilus",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from datasets.errors import InvalidRequest
@@ -24,6 +25,20 @@ def main() -> None:
             (results / f"{name}.refused").write_text(str(error))
         else:
             back.to_parquet(results / f"{name}.parquet")
+    if hasattr(module, "refusals"):
+        days = load(CASES["days"].symbol, CASES["days"].timeframe, folder=outputs)
+        for words, convert in module.refusals(days, results).items():
+            require_refusal(words, convert)
+
+
+def require_refusal(words: str, convert: Callable[[], object]) -> None:
+    """Raise `AssertionError` unless the conversion is refused, with these words in the text."""
+    try:
+        convert()
+    except InvalidRequest as error:
+        assert words in str(error), f"{words!r} is not in {str(error)!r}"
+    else:
+        raise AssertionError(f"not refused: {words}")
 
 
 if __name__ == "__main__":
