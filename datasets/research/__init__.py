@@ -19,6 +19,7 @@ from datasets.research.dataframes import close_times
 from datasets.research.engines import (
     nautilus_instrument,
     to_backtesting,
+    to_backtrader,
     to_nautilus,
     to_vectorbt,
     write_nautilus,
@@ -50,6 +51,7 @@ __all__ = [
     "resample",
     "sessions",
     "to_backtesting",
+    "to_backtrader",
     "to_nautilus",
     "to_numpy",
     "to_vectorbt",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from datasets.errors import InvalidRequest
-from datasets.research import load, to_backtesting, to_vectorbt
+from datasets.research import load, to_backtesting, to_backtrader, to_vectorbt
 from datasets.research.engines.engine_bars import (
     import_engine,
     require_one_basis,
@@ -69,7 +69,20 @@ def test_series_of_two_adjustments_are_refused(tmp_path: Path, bars: pd.DataFram
         require_one_basis({"a": bars, "b": other})
 
 
-def test_an_engine_that_is_not_installed_is_named_with_the_line_that_installs_it() -> None:
+def test_an_engine_that_is_not_installed_is_named_with_the_line_that_installs_it(
+    bars: pd.DataFrame,
+) -> None:
+    with pytest.raises(InvalidRequest, match="pip install backtrader"):
+        to_backtrader(bars)
     with pytest.raises(InvalidRequest, match="pip install an-engine"):
         import_engine("an_engine.feeds", "an-engine")
     assert import_engine("json", "json").__name__ == "json"
+
+
+def test_bars_without_their_attrs_are_refused_where_the_engine_needs_a_fact(
+    bars: pd.DataFrame,
+) -> None:
+    bars.attrs.clear()
+
+    with pytest.raises(InvalidRequest, match="do not say their timeframe: their attrs are gone"):
+        to_backtrader(bars)

@@ -5,12 +5,14 @@ table of what each engine keeps and loses.
 """
 
 from datasets.research.engines.backtesting import to_backtesting
+from datasets.research.engines.backtrader import to_backtrader
 from datasets.research.engines.nautilus import nautilus_instrument, to_nautilus, write_nautilus
 from datasets.research.engines.vectorbt import to_vectorbt
 
 __all__ = [
     "nautilus_instrument",
     "to_backtesting",
+    "to_backtrader",
     "to_nautilus",
     "to_vectorbt",
     "write_nautilus",

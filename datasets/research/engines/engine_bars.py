@@ -68,6 +68,18 @@ def _require_closed(bars: pd.DataFrame, name: str) -> None:
         raise InvalidRequest({name: [message]})
 
 
+def require_fact(bars: pd.DataFrame, name: str) -> str:
+    """Return a fact of the bars' `attrs`; raise `InvalidRequest` where it is not known."""
+    value = bars.attrs.get(name)
+    if not value:
+        message = (
+            f"The bars do not say their {name}: their attrs are gone, for example after merge. "
+            "Convert the bars that load or resample gave, or set bars.attrs = other.attrs."
+        )
+        raise InvalidRequest({"bars": [message]})
+    return str(value)
+
+
 def has_volume(bars: pd.DataFrame) -> bool:
     """Return whether any bar has a volume."""
     return "volume" in bars.columns and bool(bars["volume"].notna().any())
