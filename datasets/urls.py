@@ -23,6 +23,9 @@ router = SimpleRouter(trailing_slash=False)
 router.register("ohlc", endpoints.OhlcViewSet, basename="api-ohlc")
 router.register("bars", endpoints.ContentViewSet, basename="api-bars")
 router.register("datasets", endpoints.DatasetViewSet, basename="api-dataset")
+router.register(
+    r"series/(?P<pk>[0-9]{1,18})/live", endpoints.LiveViewSet, basename="api-series-live"
+)
 router.register("series", endpoints.SeriesViewSet, basename="api-series")
 router.register("watchlists", endpoints.WatchlistViewSet, basename="api-watchlist")
 router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")

@@ -33,6 +33,7 @@ PACKAGES = [
     "fetching",
     "incidents",
     "serving",
+    "live",
     "monitoring",
     "api",
     "udf",

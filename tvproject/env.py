@@ -156,6 +156,8 @@ SETTINGS = {
         Setting("TV_RATE_PER_MINUTE", _whole(0, 6000), 20, "a whole number from 0 (no limit) to 6000"),
         Setting("TV_BURST", _whole(1, 1000), 3, "a whole number from 1 to 1000"),
         Setting("TV_CACHE_TTL_S", _whole(0, 10**9), 0, "whole seconds, 0 for never"),
+        Setting("TV_LIVE", _boolean, False, "1 or 0"),
+        Setting("TV_LIVE_SERIES", _whole(1, 40), 20, "a whole number from 1 to 40"),
         Setting("TV_ENABLED", _boolean, True, "1 or 0"),
         Setting("API_ACCESS", _choice("open", "login"), "open", "open or login"),
         Setting("API_READS_PER_MINUTE", _whole(0, 10**6), 6000, "a whole number from 0 (no limit) to 1000000"),

@@ -1,4 +1,4 @@
-"""`make run`: the web server, one worker and, where needed, the sample feed, in one terminal.
+"""`make run`: the web server, one worker and, where needed, the live connection and the sample feed, in one terminal.
 
 Ctrl-C or SIGTERM stops all processes, with exit status 0. A worker that ends by itself is
 restarted. When another process ends, or the worker ends too often, all processes are stopped;
@@ -77,7 +77,7 @@ def run(crew: Crew, settings: dict[str, Any], announcement: Announcement) -> NoR
         show(
             "", "TradingView can be reached now. The web server and the worker change over to it …"
         )
-        crew.dismiss("web", "worker", "feed")
+        crew.dismiss("web", "worker", "live", "feed")
         announcement.publish("tradingview")
         drop_fetches(crew, settings, feed.source)
         start(crew, settings, tradingview(settings), announcement)
@@ -92,6 +92,8 @@ def start(crew: Crew, settings: dict[str, Any], feed: Feed, announcement: Announ
     crew.wait_for(lambda: is_ready(port), deadline_s=_START_S, what="The web server's first reply")
     # After the web server: starting both together takes twice as long on a small machine.
     crew.keep(lambda: Process("worker", *_WORKER, env=feed.env))
+    if settings["TV_LIVE"]:
+        crew.keep(lambda: Process("live", str(BASE_DIR / "manage.py"), "live", env=feed.env))
     announcement.publish(feed.source, feed.env)
     address = settings["SITE_URL"] or f"http://{_HOST}:{port}"
     again = "\n       TradingView is tried again every minute." if feed.is_makeshift else ""

@@ -80,6 +80,8 @@ TV_MAX_BARS: int = ENV["TV_MAX_BARS"]
 TV_RATE_PER_MINUTE: int = ENV["TV_RATE_PER_MINUTE"]
 TV_BURST: int = ENV["TV_BURST"]
 TV_CACHE_TTL_S: int = ENV["TV_CACHE_TTL_S"]
+TV_LIVE: bool = ENV["TV_LIVE"]
+TV_LIVE_SERIES: int = ENV["TV_LIVE_SERIES"]
 TV_ENABLED: bool = ENV["TV_ENABLED"]
 
 # --- Django ------------------------------------------------------------------------------

@@ -179,6 +179,15 @@ class ArchiveParameters(BarsParameters):
         return {**super().part(), "n_bars": values["n_bars"], "as_of": values["as_of"]}
 
 
+class LiveParameters(StrictSerializer):
+    """The query of `GET /api/tv/series/{id}/live`."""
+
+    since = Instant(
+        default=None, allow_null=True,
+        help_text="Only bars that open at or after this instant, at most the newest 1,000; without it the newest two.",
+    )  # fmt: skip
+
+
 class OhlcParameters(BarsParameters, SeriesParameters):
     """The query of `GET /api/tv/ohlc`."""
 

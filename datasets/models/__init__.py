@@ -1,4 +1,4 @@
-"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, workers, the sign-in and API tokens."""
 
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.audit_entry import AuditEntry
@@ -9,6 +9,7 @@ from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
 from datasets.models.incident import Incident, IncidentMessage
 from datasets.models.key_columns import KeyedModel
+from datasets.models.live.live_series import LiveConnection, LiveSeries
 from datasets.models.revision import Revision
 from datasets.models.schedule import Schedule
 from datasets.models.search_text import rows_with_word, values_of
@@ -29,6 +30,8 @@ __all__ = [
     "Incident",
     "IncidentMessage",
     "KeyedModel",
+    "LiveConnection",
+    "LiveSeries",
     "NOTED_FOR",
     "Revision",
     "Schedule",

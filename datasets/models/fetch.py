@@ -76,7 +76,7 @@ class Fetch(KeyedModel):
         max_length=150, blank=True, help_text="A user, or a client's address."
     )
     requested_via = models.CharField(
-        max_length=16, help_text="api, page, admin, command or schedule."
+        max_length=16, help_text="api, page, admin, command, schedule or live."
     )
     request_id = models.CharField(
         max_length=64,

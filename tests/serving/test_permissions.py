@@ -84,6 +84,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-series-detail": {"GET": READ},
     "api-series-bars": {"GET": READ},
     "api-series-gaps": {"GET": READ},
+    "api-series-live-list": {"GET": READ},
     "api-series-revisions": {"GET": READ},
     "api-series-refresh": {"POST": REFRESH},
     "api-watchlist-list": {"GET": READ, "POST": WATCH},
@@ -183,7 +184,7 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             [dataset.pk],
         ),
         **dict.fromkeys(
-            ("api-series-detail", "api-series-bars", "api-series-gaps", "api-series-revisions", "api-series-refresh", "series"),
+            ("api-series-detail", "api-series-bars", "api-series-gaps", "api-series-live-list", "api-series-revisions", "api-series-refresh", "series"),
             [dataset.series_id],
         ),
         **dict.fromkeys(

@@ -190,6 +190,9 @@ class Stack:
             "--without-gossip", "--without-mingle", "--without-heartbeat", **env,
         )  # fmt: skip
 
+    def start_live(self, **env: str) -> Running:
+        return self._start("live", "manage.py", "live", **env)
+
     def get(self, address: str, **parameters: Any) -> requests.Response:
         """Send a request to the API."""
         return requests.get(f"{self.url}/api/tv/{address}", params=parameters, timeout=70)

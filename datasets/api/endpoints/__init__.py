@@ -3,6 +3,7 @@
 from datasets.api.endpoints.content_endpoint import ContentViewSet
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
+from datasets.api.endpoints.live_endpoint import LiveViewSet
 from datasets.api.endpoints.ohlc_endpoint import OhlcViewSet
 from datasets.api.endpoints.series_endpoints import SeriesViewSet
 from datasets.api.endpoints.status_endpoint import StatusViewSet
@@ -13,6 +14,7 @@ __all__ = [
     "ContentViewSet",
     "DatasetViewSet",
     "FetchViewSet",
+    "LiveViewSet",
     "OhlcViewSet",
     "SeriesViewSet",
     "StatusViewSet",

@@ -1,0 +1,65 @@
+"""Watched series: those whose live bars somebody requested within the last minute and a half."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import Error
+
+from datasets.models import LiveSeries, Series, database
+
+# A page that shows the series asks every few seconds, and a busy browser may miss some of these.
+WATCHED_FOR = timedelta(seconds=90)
+# A watcher's request writes the row only this rarely.
+NOTED_EVERY = timedelta(seconds=20)
+_DELETED_AFTER = timedelta(days=1)
+
+
+def is_watched(live: LiveSeries | None) -> bool:
+    """Return whether the live connection receives the series, or will once it has a place for it."""
+    if live is None:
+        return False
+    return abs(database.shared_now() - live.asked_at) < WATCHED_FOR
+
+
+def is_noted(live: LiveSeries | None) -> bool:
+    """Return whether the row says already that somebody watches the series now."""
+    return live is not None and abs(database.shared_now() - live.asked_at) < NOTED_EVERY
+
+
+def note_asked(series_id: int) -> None:
+    """Write that somebody watches the series now.
+
+    A reader never waits for a writer: where the row is locked, a later request writes it.
+    """
+    now = database.shared_now()
+    try:
+        with database.without_waiting():
+            LiveSeries.objects.update_or_create(series_id=series_id, defaults={"asked_at": now})
+    except Error:
+        return
+
+
+def watched_series(owner: str) -> list[LiveSeries]:
+    """Return the series that the connection `owner` has to receive, at most `TV_LIVE_SERIES`.
+
+    Those that it receives already come first, then those that were asked for last.
+    """
+    now = database.shared_now()
+    rows = LiveSeries.objects.filter(
+        asked_at__range=(now - WATCHED_FOR, now + WATCHED_FOR), series__source=settings.TV_SOURCE
+    )
+    found = list(rows.select_related("series").order_by("-asked_at", "pk"))
+    found.sort(key=lambda live: live.connection != owner)
+    return found[: settings.TV_LIVE_SERIES]
+
+
+def delete_unwatched() -> None:
+    """Delete the rows that nobody has asked for since yesterday."""
+    LiveSeries.objects.filter(asked_at__lt=database.shared_now() - _DELETED_AFTER).delete()
+
+
+def find_series(series_id: int) -> Series | None:
+    """Return the series, with its live row selected, or None."""
+    return Series.objects.select_related("live").filter(pk=series_id).first()
