@@ -21,6 +21,7 @@ from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUna
 from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
 from datasets.management.dataset_selection import each_dataset, select_datasets, select_series
+from datasets.management.engine_export import ENGINE_LAYOUTS, export_for_engine
 from datasets.management.table_export import export_table
 from datasets.models import Dataset, database
 from datasets.research.archives.lock_checks import verify_lock
@@ -143,6 +144,8 @@ def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
         return export_archive(options, printer)
     folder: Path = options["to"]
     chosen = list(select_datasets(options))
+    if options["layout"] in ENGINE_LAYOUTS:
+        return export_to_engine(options, chosen, printer)
     # Sample bars and real bars have the same file names: they must not share a folder.
     is_mixed = len({dataset.source for dataset in chosen}) > 1
 
@@ -171,6 +174,25 @@ def export_archive(options: Options, printer: DatasetPrinter) -> bool:
     except OSError as error:
         raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
     printer.print_series(f"{len(done)} series exported to {folder}.", done)
+    return len(done) == len(chosen)
+
+
+def export_to_engine(options: Options, chosen: list[Dataset], printer: DatasetPrinter) -> bool:
+    """Write the data folder of an engine; the engine's own format has no other."""
+    folder, layout = options["to"], options["layout"]
+    if options["format"] != "parquet":
+        raise CommandError(f"--layout {layout} has a format of its own: leave out --format.")
+    if len({dataset.source for dataset in chosen}) > 1:
+        raise CommandError(
+            "Sample bars and real bars must not share a data folder: name datasets of one source."
+        )
+    try:
+        done = export_for_engine(layout, chosen, folder, printer.print_refusal)
+    except InvalidRequest as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
+    printer.print_done(f"{count_of(len(done))} exported to {folder}.", done)
     return len(done) == len(chosen)
 
 

@@ -10,6 +10,7 @@ from datasets.bars import Timeframe, ascii_upper
 from datasets.errors import InvalidRequest
 from datasets.formats import file_formats
 from datasets.management.console import read_age, whole_number
+from datasets.management.engine_export import ENGINE_LAYOUTS
 from datasets.models import Dataset
 
 ACTIONS = {
@@ -57,9 +58,12 @@ def add_action_arguments(parser: ArgumentParser, action: str) -> None:
         )
         parser.add_argument(
             "--layout",
-            choices=["files", "table"],
+            choices=["files", "table", *ENGINE_LAYOUTS],
             default="files",
-            help="files: one file a dataset; table: all bars of the archive, sorted by symbol, in few large parquet files",
+            help=(
+                "files: one file a dataset; table: all bars of the archive, sorted by symbol, in few "
+                "large parquet files; lean, freqtrade, qlib: the data folder of that engine"
+            ),
         )
 
 

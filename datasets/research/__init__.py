@@ -18,11 +18,15 @@ from datasets.research.converters import to_numpy
 from datasets.research.dataframes import close_times
 from datasets.research.engines import (
     nautilus_instrument,
+    register_zipline,
     to_backtesting,
     to_backtrader,
     to_nautilus,
     to_vectorbt,
+    write_freqtrade,
+    write_lean,
     write_nautilus,
+    write_qlib,
 )
 from datasets.research.loader import catalog, load
 from datasets.research.lock_files import write_lock
@@ -48,6 +52,7 @@ __all__ = [
     "load",
     "load_panel",
     "nautilus_instrument",
+    "register_zipline",
     "resample",
     "sessions",
     "to_backtesting",
@@ -57,6 +62,9 @@ __all__ = [
     "to_vectorbt",
     "trading_day",
     "verify_lock",
+    "write_freqtrade",
+    "write_lean",
     "write_lock",
     "write_nautilus",
+    "write_qlib",
 ]
