@@ -16,7 +16,7 @@ from datasets.bars import FetchedBars, make_table
 from datasets.bars.series_keys import SeriesKey
 from datasets.storage.archives.archive_files import from_ms
 from datasets.storage.archives.archive_paths import relative_folder
-from datasets.storage.archives.archive_places import FolderArchives
+from datasets.storage.archives.archive_places import Archives, FolderArchives
 from datasets.storage.archives.archive_queries import read_newest, read_range
 from tests.support.factories import a_key, fetched_bars
 
@@ -28,10 +28,12 @@ END = datetime(2026, 6, 1, tzinfo=UTC)
 class BenchedSeries:
     """A series with `n_bars` bars, which grows by 100 bars a refresh."""
 
-    def __init__(self, root: Path, symbol: str, timeframe: str, n_bars: int) -> None:
+    def __init__(
+        self, root: Path, symbol: str, timeframe: str, n_bars: int, *, place: Archives | None = None
+    ) -> None:
         self.root = root
         self.key = SeriesKey.of(a_key(symbol=symbol, timeframe=timeframe))
-        self.place = FolderArchives(root)
+        self.place = place or FolderArchives(root)
         self.folder = self.place.folder(relative_folder(self.key))
         self.step = 3600 if timeframe == "1h" else 60
         self.first, self.n_bars = int(END.timestamp()) - n_bars * self.step, n_bars

@@ -107,9 +107,17 @@ class BucketStore(Store):
 
     def _status(self, path: str, recorded: str = "") -> ObjectStatus:
         try:
-            return self._checks.status(path, recorded) if recorded else self._checks.fresh(path)
+            if not recorded:
+                return self._checks.fresh(path)
+            if self._checks.has(path, recorded) or self._copies.has(self.bucket, path, recorded):
+                return self._checks.status(path, recorded)
+            # The first use on this machine: one request brings the version, and the content that is read next.
+            stored = self._copies.fetch(self.bucket, path)
         except FileMissing:
             raise self._absent(path) from None
+        status = ObjectStatus(stored.version, stored.content.size)
+        self._checks.remember(path, status)
+        return status
 
     def lookup(self) -> Callable[[str], str]:
         versions = {found.name: found.version for found in self.bucket.list()}

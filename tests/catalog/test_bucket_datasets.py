@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import obstore
 import pyarrow.parquet as pq
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
 from datasets import catalog
-from datasets.catalog import backups, catalog_table, invalidation, outputs, records
-from datasets.errors import BackupFailed, FileMissing, StoreUnavailable
+from datasets.catalog import catalog_table, invalidation, outputs, records
+from datasets.errors import FileMissing, StoreUnavailable
 from datasets.models import Dataset
 from datasets.monitoring import catalog_metrics
 from datasets.serving.candidates import is_on_disk
@@ -197,15 +198,6 @@ def test_the_table_of_the_catalog_is_in_the_bucket(make: Make, store: BucketStor
     assert table["kind"].to_pylist() == ["dataset"]
 
 
-def test_a_backup_of_a_bucket_is_refused_in_one_sentence(make: Make, tmp_path: Path) -> None:
-    make()
-
-    with pytest.raises(CommandError, match="copy the bucket with a tool"):
-        call_command("backup", str(tmp_path / "backup"))
-    with pytest.raises(BackupFailed):
-        backups.restore(tmp_path / "backup", force=True)
-
-
 def test_the_free_space_of_a_bucket_is_null(make: Make, client: Client) -> None:
     make()
 
@@ -260,3 +252,26 @@ def test_of_racing_writers_one_file_is_left_and_the_others_are_told(
 
     # Each had prepared its file while the old one was there.
     assert written == [store.version(old.path)] != [old.version]
+
+
+def test_the_first_read_of_a_host_is_one_request(
+    make: Make, elsewhere: BucketStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make()
+    requests: list[str] = []
+    for name in ("head", "get"):
+        monkeypatch.setattr(obstore, name, _counted(getattr(obstore, name), requests))
+
+    # The service first finds the dataset, then reads it.
+    assert elsewhere.is_current(dataset.path, dataset.version)
+    assert elsewhere.read(dataset.path, recorded=dataset.version)[0].num_rows == 300
+
+    assert requests == ["get"]
+
+
+def _counted(call: Callable[..., Any], requests: list[str]) -> Callable[..., Any]:
+    def counted(*arguments: Any, **options: Any) -> Any:
+        requests.append(call.__name__)
+        return call(*arguments, **options)
+
+    return counted

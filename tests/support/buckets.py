@@ -100,6 +100,8 @@ class FaultProxy:
 
     def __init__(self, port: int) -> None:
         self.n_connections = 0
+        # How long a request is on its way to a server that is far away.
+        self.delay_s = 0.0
         self.fault: Fault = "none"
         self._target = port
         self._open: set[socket.socket] = set()
@@ -149,6 +151,7 @@ class FaultProxy:
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(65_536):
+                time.sleep(self.delay_s)
                 target.sendall(piece)
         self._close(target)
 

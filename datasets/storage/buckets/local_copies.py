@@ -56,6 +56,10 @@ class LocalCopies:
         found = self.find(bucket, name, version)
         if found is not None:
             return StoredObject(found, version)
+        return self.fetch(bucket, name)
+
+    def fetch(self, bucket: Bucket, name: str) -> StoredObject:
+        """Return the object as the bucket has it now, by one request, and keep a copy. Errors as for `Bucket.get`."""
         stored = bucket.get(name)
         self.keep(bucket, name, stored)
         return stored
@@ -72,6 +76,10 @@ class LocalCopies:
                 raise FileMissing(f"{name} was replaced meanwhile.")
             self._write(self._path(bucket, name, version), memoryview(stored.content))
         return self._path(bucket, name, version)
+
+    def has(self, bucket: Bucket, name: str, version: str) -> bool:
+        """Return whether there is a copy of this version; it can be damaged."""
+        return self._path(bucket, name, version).exists()
 
     def find(self, bucket: Bucket, name: str, version: str) -> pa.Buffer | None:
         """Return the content of the copy, mapped; None where there is no whole copy."""

@@ -46,7 +46,7 @@ class VersionChecks:
         row of a later write is a sign that the remembered version is old.
         """
         found = self._checked.find(name)
-        if found is None or (expected and found.status.version != expected):
+        if found is None or not _fits(found, expected):
             return self.fresh(name)
         if monotonic() - found.at < self.window_s or not found.check.acquire(blocking=False):
             return found.status
@@ -58,6 +58,11 @@ class VersionChecks:
             return found.status
         finally:
             found.check.release()
+
+    def has(self, name: str, expected: str) -> bool:
+        """Return whether `status` has a remembered status to start from."""
+        found = self._checked.find(name)
+        return found is not None and _fits(found, expected)
 
     def fresh(self, name: str) -> ObjectStatus:
         """Return version and size as the bucket has them now, and remember them. Errors as for `Bucket.status`."""
@@ -78,3 +83,7 @@ class VersionChecks:
     def forget(self, name: str) -> None:
         """Check the object again at its next use."""
         self._checked.remove(name)
+
+
+def _fits(found: _Checked, expected: str) -> bool:
+    return not expected or found.status.version == expected
