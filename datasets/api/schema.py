@@ -56,7 +56,15 @@ FETCH_CODES = sorted(
 
 
 class DocumentedSchema(AutoSchema):
-    """Marks the endpoints that need credentials; `API_ACCESS` decides."""
+    """Marks the endpoints that need credentials; `API_ACCESS` decides. Ids in paths are integers."""
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        for parameter in (operation or {}).get("parameters", []):
+            # A route's pattern makes it a string; a client could not pass the `id` of a reply there.
+            if (parameter["in"], parameter["name"]) == ("path", "id"):
+                parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+        return operation
 
     def get_auth(self) -> list[Any]:
         together = super().get_auth()

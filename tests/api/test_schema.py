@@ -1,9 +1,12 @@
-"""The schema is valid, and a client generated from it reads from a live server."""
+"""The schema is valid, and clients generated from it read from a live server."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from openapi_spec_validator import validate
 
-from tests.support.stacks import Feed, Stack
+from tests.support.servers import Need
+from tests.support.stacks import ROOT, Feed, Stack
 
 # An API of a package that is made in the test: nobody has seen its types.
 Module = Any
@@ -36,17 +41,39 @@ def schema(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def generated(schema: Path) -> Iterator[str]:
+def reader(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Path:
+    """The folder of a reader of docs/clients.md, with the examples and the schema."""
+    folder = tmp_path_factory.mktemp("reader")
+    for path in (ROOT / "examples/clients").iterdir():
+        shutil.copy(path, folder)
+    reply = requests.get(f"{stack.url}/api/schema/", timeout=60)
+    (folder / "schema.yaml").write_bytes(reply.content)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generated(reader: Path, stack: Stack) -> Iterator[str]:
     """The name of the package of a client that was generated from the schema."""
-    name = "generated_client"
-    subprocess.run(
-        [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(schema), "--meta", "none",
-         "--output-path", str(schema.parent / name)],
-        check=True, capture_output=True, timeout=60,
+    run_as_reader("openapi-python-client generate", reader, stack)
+    sys.path.insert(0, str(reader))
+    yield "tvclient"
+    sys.path.remove(str(reader))
+
+
+def run_as_reader(start: str, folder: Path, stack: Stack) -> str:
+    """Run the command of the page that begins so, with this project's programs; return its output."""
+    page = (ROOT / "docs/clients.md").read_text()
+    (line,) = re.findall(rf"^{re.escape(start)} .*$", page, re.M)
+    line = line.removeprefix("npx ").replace("http://127.0.0.1:8000", stack.url)
+    programs = [str(Path(sys.executable).parent), str(ROOT / "node_modules/.bin")]
+    done = subprocess.run(
+        line, shell=True, cwd=folder, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PATH": os.pathsep.join([*programs, os.environ["PATH"]])},
     )  # fmt: skip
-    sys.path.insert(0, str(schema.parent))
-    yield name
-    sys.path.remove(str(schema.parent))
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def call(name: str, group: str, operation: str, stack: Stack, *path: int, **parameters: Any) -> Any:
@@ -95,3 +122,35 @@ def test_a_generated_client_asks_for_many_fetches(generated: str, stack: Stack) 
 
     assert [row.full_symbol for row in reply.fetches] == ["BINANCE:ETHUSDT", "BINANCE:SOLUSDT"]
     assert (reply.cached, reply.refused) == ([], [])
+
+
+@pytest.fixture
+def running_fetch(stack: Stack, clean_feed: Feed) -> None:
+    """Let the next fetch take a second, with two datasets in the catalog."""
+    for symbol in ("NASDAQ:AAPL", "NASDAQ:MSFT"):
+        assert stack.get("ohlc", symbol=symbol, n_bars=300).status_code == 200
+    clean_feed.arm("slow_good", times=1)
+
+
+@pytest.mark.usefixtures("running_fetch", "generated")
+def test_the_python_client_of_the_page_works(reader: Path, stack: Stack) -> None:
+    check_what_a_client_said(run_as_reader("python bars.py", reader, stack))
+
+
+@pytest.mark.usefixtures("running_fetch")
+def test_the_typescript_client_of_the_page_works(reader: Path, stack: Stack, need: Need) -> None:
+    need("node")
+    for start in ("npx openapi-typescript", "npx tsc"):
+        run_as_reader(start, reader, stack)
+
+    check_what_a_client_said(run_as_reader("node bars.js", reader, stack))
+
+
+def check_what_a_client_said(said: str) -> None:
+    """Check the four lines that both clients print."""
+    joined, fetched, paged, refused = said.splitlines()
+    assert joined.lower() == "joined the same fetch: true"
+    assert re.match(r"succeeded: 300 bars, the last at 20\d\d-", fetched)
+    assert re.match(r"(\d+) datasets on \1 pages: .*NASDAQ:AAPL.*NASDAQ:MSFT", paged)
+    assert refused.startswith("error 400 invalid_request: {")
+    assert "exchange" in refused
