@@ -26,6 +26,7 @@ from datasets.research.engines import (
     write_freqtrade,
     write_lean,
     write_nautilus,
+    write_pynecore,
     write_qlib,
 )
 from datasets.research.loader import catalog, load
@@ -66,5 +67,6 @@ __all__ = [
     "write_lean",
     "write_lock",
     "write_nautilus",
+    "write_pynecore",
     "write_qlib",
 ]

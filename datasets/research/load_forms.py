@@ -132,6 +132,9 @@ def provenance_of(bars: Bars, path: str, as_of_ms: int | None = None) -> dict[st
         "description": instrument.get("description", ""),
         **{name: instrument.get(name, "") for name in CALENDAR_FACTS},
         "delay_s": instrument.get("delay_s", 0),
+        # The market's tick: minmov / pricescale. None where the feed did not send it.
+        "pricescale": instrument.get("pricescale"),
+        "minmov": instrument.get("minmov"),
         "path": path,
         **({} if as_of_ms is None else {"as_of": _iso(as_of_ms)}),
         # Only of bars that were read from an archive.

@@ -9,6 +9,7 @@ from datasets.research.engines.backtrader import to_backtrader
 from datasets.research.engines.freqtrade import write_freqtrade
 from datasets.research.engines.lean import write_lean
 from datasets.research.engines.nautilus import nautilus_instrument, to_nautilus, write_nautilus
+from datasets.research.engines.pynecore import write_pynecore
 from datasets.research.engines.qlib import write_qlib
 from datasets.research.engines.vectorbt import to_vectorbt
 from datasets.research.engines.zipline import register_zipline
@@ -23,5 +24,6 @@ __all__ = [
     "write_freqtrade",
     "write_lean",
     "write_nautilus",
+    "write_pynecore",
     "write_qlib",
 ]
