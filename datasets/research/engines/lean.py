@@ -10,7 +10,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -37,17 +37,61 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class _Security:
-    """Names of an instrument in LEAN's folders; `kind` is `equity` or `crypto`."""
+    """An instrument in LEAN's folders; `kind` is `equity` or `crypto`."""
 
     kind: str
     market: str
     symbol: str
     resolution: str
 
+    @classmethod
+    def of(cls, bars: pd.DataFrame) -> Self:
+        """Return the security of loaded bars. Raises `InvalidRequest` where LEAN has no folder for it."""
+        facts = {name: str(bars.attrs.get(name, "")) for name in ("exchange", "symbol", "type")}
+        resolution = _RESOLUTIONS.get(str(bars.attrs.get("timeframe")))
+        if resolution is None:
+            message = (
+                "LEAN has bars of 1 minute, 1 hour and 1 day, and makes other lengths of these."
+            )
+            raise InvalidRequest({"timeframe": [message]})
+        symbol = facts["symbol"].lower()
+        shares = _SHARE_MARKETS.get(find_market(facts["exchange"], facts["type"]) or "")
+        coins = _COIN_MARKETS.get(facts["exchange"])
+        if facts["type"] in ("stock", "fund", "dr") and shares:
+            return cls("equity", shares, symbol, resolution)
+        if facts["type"] in ("spot", "crypto") and coins:
+            return cls("crypto", coins, symbol, resolution)
+        message = (
+            f"{bars.attrs.get('full_symbol', 'The instrument')} is of the type "
+            f"{facts['type'] or 'unknown'!r}: LEAN's folders take shares and funds of the USA and India, "
+            f"and coins on {', '.join(_COIN_MARKETS)}. LEAN's forex and CFD need bid and ask, which "
+            "bars do not have."
+        )
+        raise InvalidRequest({"bars": [message]})
+
     @property
     def folder(self) -> Path:
         folder = Path(self.kind, self.market, self.resolution)
         return folder / self.symbol if self.resolution == "minute" else folder
+
+    def names(self, date: str) -> tuple[str, str]:
+        """Return the names of a zip file and of the CSV in it; `date` is "" for hours and days."""
+        if date:
+            return f"{date}_trade.zip", f"{date}_{self.symbol}_minute_trade.csv"
+        return f"{self.symbol}{'_trade' if self.kind == 'crypto' else ''}.zip", f"{self.symbol}.csv"
+
+    def refuse_factors(self, folder: Path, adjustment: str) -> None:
+        """Raise `InvalidRequest` where LEAN would adjust prices that are adjusted already."""
+        path = folder / "equity" / self.market / "factor_files" / f"{self.symbol}.csv"
+        if self.kind != "equity" or adjustment == "none" or not path.exists():
+            return
+        factors = [line.split(",")[1:3] for line in path.read_text().split()]
+        if any(float(value) != 1 for row in factors for value in row):
+            message = (
+                f"The bars are adjusted ({adjustment}), and LEAN would adjust them once more by {path}. "
+                "Load them with adjustment='none', or remove that file."
+            )
+            raise InvalidRequest({"folder": [message]})
 
 
 def write_lean(bars: pd.DataFrame, folder: str | Path) -> list[Path]:
@@ -77,40 +121,29 @@ def write_lean(bars: pd.DataFrame, folder: str | Path) -> list[Path]:
         or minutes of other dates, which may be adjusted in another way; or the errors of
         `require_bars`.
     """
-    frame = require_bars(bars)
-    security = _security(bars)
+    frame, root = require_bars(bars), Path(folder)
+    security = _Security.of(bars)
     require_volume(frame, engine="LEAN")
     if security.kind == "equity":
         frame = with_decimals(frame, prices=4, volumes=0, engine="LEAN")
-        _refuse_factors(Path(folder), security, str(bars.attrs["adjustment"]))
-    lines = _lines(bars, frame, security)
-    target = Path(folder) / security.folder
-    if security.resolution == "minute":
-        names = {f"{date}_trade.zip" for date in lines}
-        _refuse_other_days(target, names)
+    security.refuse_factors(root, str(bars.attrs["adjustment"]))
+    contents, target = _lines(bars, frame, security), root / security.folder
+    paths = {target / security.names(date)[0]: date for date in contents}
+    others = sorted({*target.glob("*_trade.zip")} - {*paths})
+    if security.resolution == "minute" and others:
+        message = (
+            f"{target} has {len(others)} other days, the first in {others[0].name}. They may be "
+            "adjusted in another way than these bars: remove the folder first."
+        )
+        raise InvalidRequest({"folder": [message]})
     target.mkdir(parents=True, exist_ok=True)
-    return [_write(target, security, date, rows) for date, rows in lines.items()]
-
-
-def _security(bars: pd.DataFrame) -> _Security:
-    facts = {name: str(bars.attrs.get(name, "")) for name in ("exchange", "symbol", "type")}
-    resolution = _RESOLUTIONS.get(str(bars.attrs.get("timeframe")))
-    if resolution is None:
-        message = "LEAN has bars of 1 minute, 1 hour and 1 day, and makes other lengths of these."
-        raise InvalidRequest({"timeframe": [message]})
-    symbol = facts["symbol"].lower()
-    shares = _SHARE_MARKETS.get(find_market(facts["exchange"], facts["type"]) or "")
-    coins = _COIN_MARKETS.get(facts["exchange"])
-    if facts["type"] in ("stock", "fund", "dr") and shares:
-        return _Security("equity", shares, symbol, resolution)
-    if facts["type"] in ("spot", "crypto") and coins:
-        return _Security("crypto", coins, symbol, resolution)
-    message = (
-        f"{bars.attrs.get('full_symbol', 'The instrument')} is of the type {facts['type'] or 'unknown'!r}: "
-        "LEAN's folders take shares and funds of the USA and India, and coins on "
-        f"{', '.join(_COIN_MARKETS)}. LEAN's forex and CFD need bid and ask, which bars do not have."
-    )
-    raise InvalidRequest({"bars": [message]})
+    for path, date in paths.items():
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            entry = zipfile.ZipInfo(security.names(date)[1], _EPOCH)
+            archive.writestr(entry, "\n".join([*contents[date], ""]), zipfile.ZIP_DEFLATED)
+        put(path, content.getvalue())
+    return list(paths)
 
 
 def _lines(bars: pd.DataFrame, frame: pd.DataFrame, security: _Security) -> dict[str, list[str]]:
@@ -134,40 +167,3 @@ def _lines(bars: pd.DataFrame, frame: pd.DataFrame, security: _Security) -> dict
     for date, begin, row in zip(dates, begins, values.itertuples(index=False), strict=True):
         lines.setdefault(date, []).append(f"{begin},{','.join(row)}")
     return lines
-
-
-def _write(folder: Path, security: _Security, date: str, lines: list[str]) -> Path:
-    symbol, suffix = security.symbol, "_trade" if security.kind == "crypto" else ""
-    path, entry = folder / f"{symbol}{suffix}.zip", f"{symbol}.csv"
-    if date:
-        path, entry = folder / f"{date}_trade.zip", f"{date}_{symbol}_minute_trade.csv"
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        text = "\n".join([*lines, ""])
-        archive.writestr(zipfile.ZipInfo(entry, _EPOCH), text, zipfile.ZIP_DEFLATED)
-    put(path, content.getvalue())
-    return path
-
-
-def _refuse_factors(folder: Path, security: _Security, adjustment: str) -> None:
-    """Raise `InvalidRequest` where LEAN would adjust prices that are adjusted already."""
-    path = folder / "equity" / security.market / "factor_files" / f"{security.symbol}.csv"
-    if adjustment == "none" or not path.exists():
-        return
-    factors: Any = [line.split(",")[1:3] for line in path.read_text().split()]
-    if any(float(value) != 1 for row in factors for value in row):
-        message = (
-            f"The bars are adjusted ({adjustment}), and LEAN would adjust them once more by {path}. "
-            "Load them with adjustment='none', or remove that file."
-        )
-        raise InvalidRequest({"folder": [message]})
-
-
-def _refuse_other_days(folder: Path, names: set[str]) -> None:
-    others = sorted(path.name for path in folder.glob("*_trade.zip") if path.name not in names)
-    if others:
-        message = (
-            f"{folder} has {len(others)} other days, the first in {others[0]}. They may be adjusted "
-            "in another way than these bars: remove the folder first."
-        )
-        raise InvalidRequest({"folder": [message]})

@@ -55,7 +55,13 @@ def write_qlib(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> Path:
     if not frames:
         raise InvalidRequest({"frames": ["There are no bars."]})
     require_one_basis(frames)
-    _require_names(list(frames))
+    folded = [name.lower() for name in frames]
+    for name in folded:
+        if name in _NO_NAMES or not name.strip(".") or set(name) & set("/\\\t\n\0"):
+            message = f"qlib cannot read an instrument named {name!r}; give it another name."
+            raise InvalidRequest({"frames": [message]})
+    if len(set(folded)) < len(folded):
+        raise InvalidRequest({"frames": ["qlib does not distinguish capital letters in names."]})
     target = Path(folder)
     if target.exists() and not {path.name for path in target.iterdir()} <= _FOLDERS:
         message = f"{target} holds other files than a data folder of qlib; use another folder."
@@ -78,16 +84,6 @@ def write_qlib(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return target
-
-
-def _require_names(names: list[str]) -> None:
-    folded = [name.lower() for name in names]
-    for name in folded:
-        if name in _NO_NAMES or not name.strip(".") or set(name) & set("/\\\t\n\0"):
-            message = f"qlib cannot read an instrument named {name!r}; give it another name."
-            raise InvalidRequest({"frames": [message]})
-    if len(set(folded)) < len(folded):
-        raise InvalidRequest({"frames": ["qlib does not distinguish capital letters in names."]})
 
 
 def _labels(name: str, bars: pd.DataFrame, length: BarLength) -> pd.DatetimeIndex:

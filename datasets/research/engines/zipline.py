@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -55,8 +56,11 @@ def register_zipline(name: str, frames: Mapping[str, pd.DataFrame], *, fill: boo
     for ticker, table in tables.items():
         tables[ticker] = _on_every_session(ticker, table, pd.DatetimeIndex(hours.index), fill=fill)
     exchanges = {ticker: bars.attrs["exchange"] for ticker, bars in frames.items()}
+    # The library keeps the calendar that a name has had, so other sessions need another name.
+    own_name = f"{name}-{hashlib.sha256(hours.to_csv().encode()).hexdigest()[:16]}"
     calendar = _calendar_type(calendars.TradingCalendar, name, hours)
-    calendars.global_calendar_dispatcher.register_calendar_type(name, calendar, force=True)
+    calendars.global_calendar_dispatcher.register_calendar_type(own_name, calendar, force=True)
+    calendars.register_calendar_alias(name, own_name, force=True)
     if name in bundles.bundles:
         bundles.unregister(name)
     bundles.register(name, _ingestion(tables, exchanges), calendar_name=name)

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from zipline.data import bundles
+from zipline.utils.calendar_utils import get_calendar
 
 from datasets.research import register_zipline
 
 
 def bars_back(bars: pd.DataFrame, folder: Path) -> pd.DataFrame:
     environ = {"ZIPLINE_ROOT": str(folder)}
+    register_zipline("dataset", {"A": bars.iloc[5:]})
+    assert len(get_calendar("dataset").sessions) == len(bars) - 5
+    # The second registration replaces the first, and its calendar.
     halted = bars.drop(bars.index[10])
     register_zipline("dataset", {"A": bars, "B": halted}, fill=True)
     bundles.ingest("dataset", environ)
