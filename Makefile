@@ -52,7 +52,7 @@ types: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) ## Check the types
 
 lock: $(DEV_PACKAGES) ## Resolve pyproject.toml into requirements.txt and requirements-dev.txt
 	@$(LOCK) pyproject.toml --extra service -o requirements.txt
-	@$(LOCK) pyproject.toml --extra service --extra dev -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --extra service --extra dev --extra mcp -c requirements.txt -o requirements-dev.txt
 	@$(LOCK) pyproject.toml --extra service --extra examples -c requirements-dev.txt -o examples/requirements.txt
 	@$(LOCK) pyproject.toml --extra service --extra bench -c requirements.txt -o benchmarks/requirements.txt
 	@for engine in $(ENGINES); do \

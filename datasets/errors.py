@@ -46,6 +46,7 @@
     + LockMismatch               a dataset differs from the one in a study's lock file
   x NotCurrent                   · retryable; closed bars are missing; only the loader raises it
   x ServiceFailed                the loader got no usable reply from the service
+  x ReplyTooLarge                a reply to an assistant is too long; only its server raises it
 
 `code` is stable: it is in the replies of the API, on the `Fetch` row and in docs/api.md.
 `retryable` tells whether the same request can succeed later without an operator's help.
@@ -368,7 +369,16 @@ class NotCurrent(DatasetsError):
 
 
 class ServiceFailed(DatasetsError):
-    """The loader did not reach the service, or could not use its reply."""
+    """The loader did not reach the service, or could not use its reply.
+
+    `code` is that of the service's reply, where the reply was an error with a code.
+    """
+
+
+class ReplyTooLarge(DatasetsError):
+    """The reply of a tool has more characters than an assistant should read at once."""
+
+    code = "too_large"
 
 
 def all_codes() -> dict[str, type[DatasetsError]]:

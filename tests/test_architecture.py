@@ -26,6 +26,7 @@ PACKAGES = [
     "tradingview",
     "models",
     "research",
+    "assistant",
     "catalog",
     "archive",
     "importing",
@@ -47,7 +48,16 @@ PACKAGES = [
     "apps",
 ]
 PLACE_OF = {name: place for place, name in enumerate(PACKAGES)}
-WITHOUT_DJANGO = ["errors", "bars", "calendars", "storage", "formats", "tradingview", "research"]
+WITHOUT_DJANGO = [
+    "errors",
+    "bars",
+    "calendars",
+    "storage",
+    "formats",
+    "tradingview",
+    "research",
+    "assistant",
+]
 # Libraries that only some packages may import.
 EDGES = {
     "tvDatafeed": {"tradingview"},
@@ -57,6 +67,7 @@ EDGES = {
     "prometheus_client": {"monitoring", "views"},
     "exchange_calendars": {"calendars"},
     "rest_framework": {"api", "urls"},
+    "mcp": {"assistant"},
     "obstore": {"storage"},
 }
 # A folder with more modules than this asks to be split by question.

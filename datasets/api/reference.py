@@ -11,9 +11,17 @@ from django.shortcuts import render
 from datasets import errors
 from datasets.api.exceptions import status_of
 
-# Base classes, which are never raised themselves.
+# Base classes, which are never raised themselves, and errors of commands, loader and assistants.
 _NEVER_IN_A_REPLY = {
-    *("error", "refused", "fetch_failed", "store_unreadable", "backup_failed", "not_current"),
+    *(
+        "error",
+        "refused",
+        "fetch_failed",
+        "store_unreadable",
+        "backup_failed",
+        "not_current",
+        "too_large",
+    ),
 }
 
 

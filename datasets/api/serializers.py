@@ -246,6 +246,10 @@ class StatusSerializer(serializers.Serializer[Any]):
     tokens_left = serializers.IntegerField(
         allow_null=True, help_text="Calls that may begin now; null without a limit."
     )
+    calls_per_minute = serializers.IntegerField(
+        allow_null=True,
+        help_text="Calls to the feed that may begin in a minute; null without a limit.",
+    )
     cool_down_s = serializers.FloatField(
         allow_null=True,
         help_text="Seconds until calls are allowed again after a refusal; null while that is not known.",

@@ -84,6 +84,7 @@ def describe() -> dict[str, Any]:
             "message": None,
         },
         "tokens_left": _known(throttle.calls_left, problems),
+        "calls_per_minute": settings.TV_RATE_PER_MINUTE or None,
         "cool_down_s": cool_down_s,
         "cool_down_reason": reason,
         "queued": in_states[Fetch.State.QUEUED],

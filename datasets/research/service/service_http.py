@@ -61,18 +61,30 @@ class Connection:
     copies
         Folder with the local copies of the service's files; the error of an unreachable service
         names this folder where it exists.
+    request_s, patience_s
+        Longest time of one request, and of all of them together, in seconds; by default
+        `REQUEST_S` and `PATIENCE_S`.
     """
 
-    def __init__(self, url: str, token: str | tuple[str, str] | None, *, copies: Path) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | tuple[str, str] | None,
+        *,
+        copies: Path | None = None,
+        request_s: float | None = None,
+        patience_s: float | None = None,
+    ) -> None:
         self._copies = copies
         self.url = url
         if not self.url.startswith(("http://", "https://")):
             message = f"{url!r} is no address of a service, such as http://host:8000."
             raise InvalidRequest({"url": [message]})
-        self._deadline = time.monotonic() + PATIENCE_S
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
+        self._deadline = time.monotonic() + self._patience_s
         # Bytes of all replies together.
         self.n_bytes = 0
-        self._limit = TimeLimit(REQUEST_S)
+        self._limit = TimeLimit(REQUEST_S if request_s is None else request_s)
         self._session = limited_session(self._limit)
         if isinstance(token, tuple):
             self._session.auth = token
@@ -112,11 +124,12 @@ class Connection:
             reply = self._send(method, self.url + address, max_bytes, **options)
             if reply.status in (200, 202, 304):
                 return reply
-            if reply.status != 429 or self.is_late:
-                raise _problem(reply, self.url)
             after = reply.headers.get("Retry-After", "")
             is_number = after.isascii() and after.isdigit()
-            self.pause(float(after) if is_number else 1.0)
+            pause_s = min(float(after) if is_number else 1.0, _LONGEST_PAUSE_S)
+            if reply.status != 429 or time.monotonic() + pause_s > self._deadline:
+                raise _problem(reply, self.url)
+            self.pause(pause_s)
 
     def pause(self, seconds: float) -> None:
         """Wait for the service's own pause, at most a minute; raise when the time is over."""
@@ -126,7 +139,9 @@ class Connection:
     def require_time(self) -> None:
         """Raise `ServiceFailed` when the time for all requests is over."""
         if self.is_late:
-            raise ServiceFailed(f"{self.url} was asked for {PATIENCE_S:g} s and has not given all.")
+            raise ServiceFailed(
+                f"{self.url} was asked for {self._patience_s:g} s and has not given all."
+            )
 
     def _send(self, method: str, url: str, max_bytes: int, **options: Any) -> Reply:
         self.require_time()
@@ -152,7 +167,7 @@ class Connection:
             raise ServiceFailed(
                 f"The service at {self.url} cannot be reached ({type(error).__name__}). "
                 "`make run` starts one; url= names another."
-                + (hint if self._copies.is_dir() else "")
+                + (hint if self._copies is not None and self._copies.is_dir() else "")
             ) from error
         if self._limit.is_over:
             # The limit cut the reply off, perhaps without an error.
@@ -178,11 +193,15 @@ def _problem(reply: Reply, url: str) -> DatasetsError:
         }
         return InvalidRequest(messages or {"request": [detail]})
     if code == "not_authenticated":
-        return ServiceFailed(f"{url} requires an API token: {detail} Pass token=.")
+        detail = f"{url} requires an API token: {detail} Pass token=."
     return error_of(code, detail)
 
 
 def error_of(code: str, detail: str) -> DatasetsError:
     """Return the error with this code where it is one of a fetch or of a file; else `ServiceFailed`."""
     kind = all_codes().get(code, ServiceFailed)
-    return kind(detail) if issubclass(kind, FetchError | StoreError) else ServiceFailed(detail)
+    if issubclass(kind, FetchError | StoreError):
+        return kind(detail)
+    failed = ServiceFailed(detail)
+    failed.code, failed.retryable = code, kind.retryable
+    return failed
