@@ -34,6 +34,7 @@ from datasets.research.lock_files import write_lock
 from datasets.research.market_hours import between, gaps, is_open, sessions, trading_day
 from datasets.research.panels import load_panel
 from datasets.research.resampling import resample
+from datasets.research.studies import continuous, purged_splits, walk_forward
 
 __all__ = [
     "BarNotFound",
@@ -47,12 +48,14 @@ __all__ = [
     "between",
     "catalog",
     "close_times",
+    "continuous",
     "gaps",
     "history",
     "is_open",
     "load",
     "load_panel",
     "nautilus_instrument",
+    "purged_splits",
     "register_zipline",
     "resample",
     "sessions",
@@ -63,6 +66,7 @@ __all__ = [
     "to_vectorbt",
     "trading_day",
     "verify_lock",
+    "walk_forward",
     "write_freqtrade",
     "write_lean",
     "write_lock",
