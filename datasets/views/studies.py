@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,26 @@ class Parameter:
 class Study:
     """A kind of study. `name` is short, for the legend; `label` is long, for the menu.
 
-    With `has_pane` its values are an index from 0 to 100, drawn in a pane of its own.
+    It is drawn over the prices, over the volumes, or in a pane that all studies of its kind share.
+    `range` holds the ends of an index, which its pane always shows; other values are prices or
+    volumes. Its pane has a dashed line at each of `guides`.
     """
 
     name: str
     label: str
     parameters: tuple[Parameter, ...] = ()
-    has_pane: bool = False
+    place: Literal["prices", "volumes", "pane"] = "prices"
+    range: tuple[float, float] | None = None
+    guides: tuple[float, ...] = ()
 
 
 _PERIOD = Parameter("period", min=2, max=1000, step=1)
 _WIDTH = Parameter("width", min=0.5, max=10, step=0.5)
+
+
+def _smoothing(label: str) -> Parameter:
+    return Parameter(label, min=1, max=1000, step=1)
+
 
 # The kinds as the page's address spells them.
 STUDIES = {
@@ -37,7 +47,25 @@ STUDIES = {
     "ema": Study("EMA", "Exponential average", (_PERIOD,)),
     "bb": Study("BB", "Bollinger bands", (_PERIOD, _WIDTH)),
     "vwap": Study("VWAP", "VWAP of the day"),
-    "rsi": Study("RSI", "RSI", (_PERIOD,), has_pane=True),
+    "donchian": Study("Donchian", "Donchian channel", (_PERIOD,)),
+    "volume": Study("Volume average", "Average volume", (_PERIOD,), "volumes"),
+    "rsi": Study("RSI", "RSI", (_PERIOD,), "pane", (0, 100), (30, 70)),
+    "stochastic": Study(
+        "Stochastic",
+        "Stochastic",
+        (_PERIOD, _smoothing("smoothing"), _smoothing("signal")),
+        "pane",
+        (0, 100),
+        (20, 80),
+    ),
+    "macd": Study(
+        "MACD",
+        "MACD",
+        (_smoothing("fast"), _smoothing("slow"), _smoothing("signal")),
+        "pane",
+        guides=(0,),
+    ),
+    "atr": Study("ATR", "Average true range", (_PERIOD,), "pane"),
 }
 # The rows of the menu: a kind, and the first value of each of its parameters.
 MENU: list[tuple[str, tuple[float, ...]]] = [
@@ -47,4 +75,9 @@ MENU: list[tuple[str, tuple[float, ...]]] = [
     ("bb", (20, 2)),
     ("vwap", ()),
     ("rsi", (14,)),
+    ("stochastic", (14, 1, 3)),
+    ("macd", (12, 26, 9)),
+    ("atr", (14,)),
+    ("donchian", (20,)),
+    ("volume", (20,)),
 ]

@@ -24,7 +24,7 @@ function daysOf(tradingDays, time) {
 
 /** Return the first `count` of the `older` bars, and `bars` after them. */
 export function joined(older, count, bars) {
-  const columns = ["time", "open", "high", "low", "close", "volume"];
+  const columns = ["time", "day", "open", "high", "low", "close", "volume"];
   const both = columns.map((name) => [name, older[name].slice(0, count).concat(bars[name])]);
   return { ...bars, ...Object.fromEntries(both), length: count + bars.length, hasVolume: bars.hasVolume || older.hasVolume };
 }

@@ -12,7 +12,7 @@ import { shortVolume } from "./numbers.js";
 import { drawInPane } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } from "./series.js";
-import { hasPane, studyLines } from "./studies.js";
+import { layoutOf, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
 import { isIntraday } from "./timeframes.js";
@@ -258,14 +258,20 @@ export class BarChart {
     this.#shown.studyLines = this.view.studies.map((study, number) => ({
       study, stroke: color(`--study-${study.slot ?? number + 1}`), lines: studyLines(study, bars, this.#shown),
     }));
-    const [paned, priced] = [[], []];
-    for (const drawn of this.#shown.studyLines) (hasPane(drawn.study) ? paned : priced).push(drawn);
-    const lines = priced.flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
+    const placed = (place) => this.#shown.studyLines.filter(({ study }) => layoutOf(study).place === place);
+    const lines = placed("prices").flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
     this.#priceLines = new PriceLines(lines);
     this.#main.attachPrimitive(this.#priceLines);
-    const pane = this.#volume ? 2 : 1;
-    for (const { stroke, lines } of paned) for (const { values } of lines) this.#studySeries.push(drawInPane(this.#chart, { time: bars.time, values, stroke, pane }));
-    this.#chart.panes()[pane]?.setStretchFactor(STRETCH.study);
+    for (const drawn of placed("volumes")) this.#drawBelow(drawn, { pane: 1, format: VOLUME_FORMAT });
+    const first = this.#volume ? 2 : 1;
+    const kinds = [...new Set(placed("pane").map(({ study }) => study.kind))];
+    for (const drawn of placed("pane")) this.#drawBelow(drawn, { pane: first + kinds.indexOf(drawn.study.kind), format: priceFormatOf(this.#shown) });
+    for (const pane of this.#chart.panes().slice(first)) pane.setStretchFactor(STRETCH.study);
+  }
+
+  #drawBelow({ study, stroke, lines }, { pane, format }) {
+    const { range, guides } = layoutOf(study);
+    this.#studySeries.push(...drawInPane(this.#chart, { time: this.#shown.bars.time, lines, stroke, pane, range, guides, format }));
   }
 
   #clearStudies() {

@@ -11,6 +11,11 @@ export const LINES = {
   bb: bandLines,
   vwap: vwapLines,
   rsi: ({ close }, [period]) => [{ values: rsi(close, period) }],
+  stochastic: stochasticLines,
+  macd: macdLines,
+  atr: (bars, [period]) => [{ values: averageTrueRange(bars, period) }],
+  donchian: channelLines,
+  volume: volumeLines,
 };
 
 /** Simple moving average of the last `period` values. */
@@ -30,6 +35,42 @@ export function ema(values, period) {
     result[i] = current;
   }
   return result;
+}
+
+/** MACD: the difference of two exponential averages, its own exponential average, and how far it is above that. */
+export function macd(values, fast, slow, period) {
+  const [near, far] = [ema(values, fast), ema(values, slow)];
+  const line = near.map((value, i) => difference(value, far[i]));
+  const signal = sinceFirst(line, (known) => ema(known, period));
+  return { line, signal, histogram: line.map((value, i) => difference(value, signal[i])) };
+}
+
+/** Average true range after Wilder, begun with the plain average of the first window. */
+export function averageTrueRange({ high, low, close, length }, period) {
+  const result = new Array(length).fill(null);
+  let total = 0;
+  for (let i = 0; i < length; i++) {
+    const before = i ? close[i - 1] : low[i];
+    const range = Math.max(high[i], before) - Math.min(low[i], before);
+    total = i < period ? total + range / period : total + (range - total) / period;
+    if (i >= period - 1) result[i] = total;
+  }
+  return result;
+}
+
+/** Stochastic: where the close is between the lowest and the highest price of the window, 0 to 100, smoothed; and its average. */
+export function stochastic({ high, low, close }, period, smoothing, signal) {
+  const { upper, lower } = donchian({ high, low }, period);
+  const raw = upper.map((top, i) => (top === null ? null : top === lower[i] ? 50 : (100 * (close[i] - lower[i])) / (top - lower[i])));
+  const line = sinceFirst(raw, (known) => sma(known, smoothing));
+  return { line, signal: sinceFirst(line, (known) => sma(known, signal)) };
+}
+
+/** Donchian channel: the highest and the lowest price of the window, and the middle between them. */
+export function donchian({ high, low }, period) {
+  const upper = rolling(high, period, (values, start, end) => extreme(values, start, end, 1));
+  const lower = rolling(low, period, (values, start, end) => extreme(values, start, end, -1));
+  return { upper, lower, middle: upper.map((top, i) => (top === null ? null : (top + lower[i]) / 2)) };
 }
 
 /** Bollinger bands: the simple average, and `width` standard deviations (of the population) around it. */
@@ -80,10 +121,41 @@ function bandLines({ close }, [period, width]) {
   return [{ values: middle }, { values: upper, isFaint: true }, { values: lower, isFaint: true }];
 }
 
+function channelLines(bars, [period]) {
+  const { middle, upper, lower } = donchian(bars, period);
+  return [{ values: upper }, { values: lower }, { values: middle, isFaint: true }];
+}
+
+function stochasticLines(bars, [period, smoothing, signal]) {
+  const found = stochastic(bars, period, smoothing, signal);
+  return [{ values: found.line }, { values: found.signal, isFaint: true }];
+}
+
+function macdLines({ close }, [fast, slow, period]) {
+  const { line, signal, histogram } = macd(close, fast, slow, period);
+  return [{ values: line }, { values: signal, isFaint: true }, { values: histogram, isHistogram: true }];
+}
+
+function volumeLines({ volume, hasVolume }, [period]) {
+  // A window with a bar without volume has no average.
+  const average = (values, start, end) => (values.slice(start, end).includes(null) ? null : mean(values, start, end));
+  return hasVolume ? [{ values: rolling(volume, period, average) }] : [];
+}
+
 function vwapLines(bars, _, { timeframe }) {
   // With one bar a day there is nothing to average.
   if (!isIntraday(timeframe) || !bars.hasVolume) return [];
   return [{ values: vwap(bars) }];
+}
+
+function difference(one, other) {
+  return one === null || other === null ? null : one - other;
+}
+
+/** Return what `measure` makes of the values after the leading nulls, with these nulls before it. */
+function sinceFirst(values, measure) {
+  const first = values.findIndex((value) => value !== null);
+  return first < 0 ? values : [...values.slice(0, first), ...measure(values.slice(first))];
 }
 
 // Each window is summed separately. A running sum is faster, but its rounding errors add up: prices of
@@ -96,6 +168,13 @@ function mean(values, start, end) {
   let sum = 0;
   for (let i = start; i < end; i++) sum += values[i];
   return sum / (end - start);
+}
+
+/** Return the highest of the values with a sign of 1, the lowest with a sign of -1. */
+function extreme(values, start, end, sign) {
+  let found = values[start];
+  for (let i = start + 1; i < end; i++) if (sign * (values[i] - found) > 0) found = values[i];
+  return found;
 }
 
 function deviation(values, start, end) {

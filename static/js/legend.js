@@ -3,7 +3,7 @@
 import { gapInWords, gapNear, kindColor } from "./gaps.js";
 import { unfinished } from "./newest.js";
 import { priceFormat, shortVolume, signed } from "./numbers.js";
-import { hasPane, studyName } from "./studies.js";
+import { layoutOf, studyName } from "./studies.js";
 import { color } from "./colors.js";
 
 const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; the numbers are those of the real bar" };
@@ -84,9 +84,11 @@ function valuesOf(shown, at) {
 }
 
 function studyAt({ study, stroke, lines }, at, { formatPrice }) {
-  const write = hasPane(study) ? percent : formatPrice;
+  const { place, range } = layoutOf(study);
+  const write = range ? percent : place === "volumes" ? shortVolume : formatPrice;
   const values = lines.map(({ values }) => valueIn(values, at, write));
-  return named(studyName(study), stroke, values.length ? values.join("  ") : "needs intraday bars with volume");
+  const lacking = place === "volumes" ? "needs bars with volume" : "needs intraday bars with volume";
+  return named(studyName(study), stroke, values.length ? values.join("  ") : lacking);
 }
 
 /** Return the other symbol's close, or a note why there is none. */

@@ -1,19 +1,35 @@
-// Studies that have a pane of their own.
+// Studies below the prices: in the pane of the volumes, or in a pane of their own.
 
-import { LineSeries, LineStyle } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { HistogramSeries, LineSeries, LineStyle } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { labelLast } from "./axes.js";
 import { color } from "./colors.js";
 import { lineData } from "./series.js";
 
-/** Draw values from 0 to 100 in a separate pane; returns the library's series. */
-export function drawInPane(chart, { time, values, stroke, pane }) {
-  const series = chart.addSeries(LineSeries, {
-    color: stroke, lineWidth: 1.5, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
-    priceFormat: { type: "price", precision: 1, minMove: 0.1 },
-    autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }),
-  }, pane);
-  series.setData(lineData(time, values));
-  labelLast(series, values, { color: stroke });
-  for (const price of [30, 70]) series.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
+const INDEX_FORMAT = { type: "price", precision: 1, minMove: 0.1 };
+const QUIET = { lastValueVisible: false, priceLineVisible: false };
+
+/**
+ * Draw the lines of a study in the pane with the number `pane`; returns the library's series.
+ * `range` and `guides` are those of `views/studies.py`; `format` is the library's format of values that are no index.
+ */
+export function drawInPane(chart, { time, lines, stroke, pane, range, guides, format }) {
+  const priceFormat = range ? INDEX_FORMAT : format;
+  const fixed = range ? { autoscaleInfoProvider: () => ({ priceRange: { minValue: range[0], maxValue: range[1] } }) } : {};
+  const drawn = lines.map(({ values, isFaint, isHistogram }) => {
+    if (isHistogram) return drawHistogram(chart, { time, values, pane, priceFormat });
+    const tone = isFaint ? color("--muted") : stroke;
+    const series = chart.addSeries(LineSeries, { color: tone, lineWidth: isFaint ? 1 : 1.5, crosshairMarkerVisible: false, priceFormat, ...QUIET, ...fixed }, pane);
+    series.setData(lineData(time, values));
+    if (!isFaint) labelLast(series, values, { color: stroke });
+    return series;
+  });
+  for (const price of guides) drawn[0]?.createPriceLine({ price, color: color("--line-strong"), lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: false });
+  return drawn;
+}
+
+function drawHistogram(chart, { time, values, pane, priceFormat }) {
+  const [up, down] = [color("--volume-up"), color("--volume-down")];
+  const series = chart.addSeries(HistogramSeries, { priceFormat, ...QUIET }, pane);
+  series.setData(lineData(time, values).map((point) => ({ ...point, color: point.value >= 0 ? up : down })));
   return series;
 }

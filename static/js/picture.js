@@ -61,11 +61,11 @@ function write(context, words, y) {
 }
 
 function caption(shown) {
-  const { source, fetchedAt, bars } = shown;
+  const { source, fetchedAt, bars, labels } = shown;
   const origin = source === "sample" ? "synthetic bars, no market data" : source;
   const found = unfinished(shown);
   const last = found ? `, ${found.word}` : "";
-  return `${origin} · last bar ${utcMinute(bars.time.at(-1))} UTC${last} · fetched ${fetchedAt.slice(0, 16).replace("T", " ")} UTC · charting by TradingView Lightweight Charts`;
+  return `${origin} · ${labels.clockName} · last bar ${utcMinute(bars.time.at(-1))} UTC${last} · fetched ${fetchedAt.slice(0, 16).replace("T", " ")} UTC · charting by TradingView Lightweight Charts`;
 }
 
 function fileName({ fullSymbol, timeframe }) {

@@ -5,7 +5,7 @@ import { LINES } from "./indicators.js";
 import { studies as KINDS } from "./page-data.js";
 
 // As many as `colors.css` has colours.
-const MAX_STUDIES = 8;
+const MAX_STUDIES = 12;
 
 /** Return the studies in `text`, such as `sma:20,bb:20:2`; invalid ones are left out. */
 export function parseStudies(text) {
@@ -22,9 +22,10 @@ export function studyName({ kind, parameters }) {
   return [KINDS[kind].name, ...parameters].join(" ");
 }
 
-/** Whether the study is an index from 0 to 100, which has a pane of its own. */
-export function hasPane({ kind }) {
-  return KINDS[kind].has_pane;
+/** Return where the study is drawn, the ends of its index (null for prices and volumes), and its guides. */
+export function layoutOf({ kind }) {
+  const { place, range, guides } = KINDS[kind];
+  return { place, range, guides };
 }
 
 /** Whether the study has the right number of parameters, each within its bounds. */
@@ -33,7 +34,7 @@ export function isValid({ kind, parameters }) {
   return bounds?.length === parameters.length && bounds.every((bound, i) => isWithin(bound, parameters[i]));
 }
 
-/** Return the study's lines as `{values, isFaint}`; none where the bars are not intraday or have no volume. */
+/** Return the study's lines as `{values, isFaint, isHistogram}`; none where the bars do not have what it needs. */
 export function studyLines(study, bars, { timeframe }) {
   return LINES[study.kind](bars, study.parameters, { timeframe });
 }

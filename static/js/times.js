@@ -74,7 +74,10 @@ export function indexBefore(time, seconds) {
 export class Labels {
   constructor({ choice, instrument, isIntraday, bars }) {
     this.isIntraday = isIntraday;
-    this.offset = zoneOffset(zoneOf(choice, instrument));
+    const zone = zoneOf(choice, instrument);
+    this.offset = zoneOffset(zone);
+    /** The clock of the labels in words. */
+    this.clockName = isIntraday ? `times in ${zone}` : "dates are trading days";
     // A bar of a day or more has the exchange's date, with every clock.
     this.shift = isIntraday ? this.offset : tradingDayShift(bars);
   }

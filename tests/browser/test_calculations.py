@@ -102,6 +102,91 @@ def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> No
     assert found == [3, 5, None, 12]
 
 
+@pytest.fixture
+def prices(closes: pd.Series[float]) -> dict[str, Any]:
+    """Bars with gaps between one close and the next bar."""
+    random = np.random.default_rng(8)
+    high = closes + random.random(N) * 0.02
+    low = closes - random.random(N) * 0.02
+    return {"high": high.tolist(), "low": low.tolist(), "close": closes.tolist(), "length": N}
+
+
+def test_macd_is_the_difference_of_two_exponential_averages(
+    call: Callable[..., Any], closes: pd.Series[float]
+) -> None:
+    found = call("indicators", "m.macd(given, 12, 26, 9)", closes.tolist())
+
+    def average(values: pd.Series[float], span: int) -> pd.Series[float]:
+        known = values.dropna()
+        seeded = known.copy()
+        seeded.iloc[: span - 1] = np.nan
+        seeded.iloc[span - 1] = known.iloc[:span].mean()
+        return seeded.ewm(span=span, adjust=False).mean().reindex(values.index)
+
+    line = average(closes, 12) - average(closes, 26)
+    signal = average(line, 9)
+    same(found["line"], line)
+    same(found["signal"], signal)
+    same(found["histogram"], line - signal)
+    assert int(np.argmax(signal.notna())) == 33
+
+
+def test_the_average_true_range_is_wilders(
+    call: Callable[..., Any], prices: dict[str, Any]
+) -> None:
+    found = call("indicators", "m.averageTrueRange(given, 14)", prices)
+
+    high, low, close = (pd.Series(prices[name]) for name in ("high", "low", "close"))
+    before = close.shift(1)
+    ranges = pd.concat([high - low, (high - before).abs(), (low - before).abs()], axis=1).max(
+        axis=1
+    )
+    seeded = ranges.copy()
+    seeded[:13] = np.nan
+    seeded[13] = ranges[:14].mean()
+    same(found, seeded.ewm(alpha=1 / 14, adjust=False).mean())
+
+
+def test_the_stochastic_and_the_channel_follow_the_extremes_of_the_window(
+    call: Callable[..., Any], prices: dict[str, Any]
+) -> None:
+    found = call("indicators", "m.stochastic(given, 14, 3, 5)", prices)
+    channel = call("indicators", "m.donchian(given, 14)", prices)
+
+    high, low, close = (pd.Series(prices[name]) for name in ("high", "low", "close"))
+    upper, lower = high.rolling(14).max(), low.rolling(14).min()
+    line = (100 * (close - lower) / (upper - lower)).rolling(3).mean()
+    same(found["line"], line)
+    same(found["signal"], line.rolling(5).mean())
+    same(channel["upper"], upper)
+    same(channel["lower"], lower)
+    same(channel["middle"], (upper + lower) / 2)
+
+
+def test_the_stochastic_of_constant_prices_is_50(call: Callable[..., Any]) -> None:
+    bars = {"high": [5] * 4, "low": [5] * 4, "close": [5] * 4}
+
+    assert call("indicators", "m.stochastic(given, 3, 1, 1).line", bars) == [None, None, 50, 50]
+
+
+def test_an_average_volume_needs_the_volume_of_each_bar(call: Callable[..., Any]) -> None:
+    bars = {"volume": [2, 4, None, 6, 8], "hasVolume": True}
+
+    (line,) = call("indicators", "m.LINES.volume(given, [2])", bars)
+
+    assert line["values"] == [None, 3, None, None, 7]
+
+
+def test_older_bars_bring_their_trading_days(call: Callable[..., Any]) -> None:
+    def bars(days: list[int]) -> dict[str, Any]:
+        columns = ["time", "day", "open", "high", "low", "close", "volume"]
+        return dict.fromkeys(columns, days) | {"length": len(days), "hasVolume": True}
+
+    found = call("bars", "m.joined(given[0], 2, given[1])", [bars([1, 2, 3]), bars([3, 4])])
+
+    assert found["day"] == found["time"] == [1, 2, 3, 4]
+
+
 def test_a_heikin_ashi_bar_continues_the_bar_before(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:

@@ -167,3 +167,51 @@ def test_the_label_shows_the_last_price_also_if_that_bar_is_not_visible(
 
     check_prices(prices, bars, type=type, scale="linear")
     check_index(index, bars)
+
+
+def test_studies_below_the_prices_show_their_last_value_on_a_scale_of_their_own(
+    page: Page, site: str, bars: dict[str, list[float]]
+) -> None:
+    studies = "volume:20,stochastic:14:1:3,macd:12:26:9,atr:14,donchian:20"
+    page.goto(link(site, bars, rest=f"&scale=log&studies={studies}"))
+    expect_bars(page, "NASDAQ:AAPL")
+
+    _, volume, stochastic, macd, true_range = read_axes(page)
+
+    (average,) = volume.labels
+    assert average.value == pytest.approx(sum(bars["volume"][-20:]) / 20, rel=0.01)
+    lowest, highest = min(bars["low"][-14:]), max(bars["high"][-14:])
+    (label,) = stochastic.labels
+    expected = 100 * (bars["close"][-1] - lowest) / (highest - lowest)
+    assert label.value == pytest.approx(expected, abs=0.06)
+    legend = page.locator("#legend-studies")
+    for axis, name in [(macd, "MACD 12 26 9"), (true_range, "ATR 14")]:
+        (label,) = axis.labels
+        number = legend.locator(".legend-study", has_text=name).locator(".number").inner_text()
+        assert label.text == number.split()[0]
+        assert all("%" not in mark.text for mark in axis.ticks)
+    channel = legend.locator(".legend-study", has_text="Donchian 20").locator(".number")
+    upper, lower, _ = (float(number) for number in channel.inner_text().split())
+    assert (upper, lower) == pytest.approx(
+        (max(bars["high"][-20:]), min(bars["low"][-20:])), abs=0.006
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock"),
+    [("utc", "times in UTC"), ("exchange", "times in America/New_York")],
+)
+def test_a_saved_picture_says_the_clock_of_its_labels(
+    page: Page, site: str, zone: str, clock: str
+) -> None:
+    page.add_init_script(RECORD)
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1h&n_bars=200&zone={zone}")
+    expect_bars(page, "NASDAQ:AAPL")
+
+    with page.expect_download():
+        page.get_by_role("button", name="Save the chart as an image").click()
+
+    texts = page.evaluate(
+        "[...window.painted.values()].flatMap((last) => last.texts).map(({ text }) => text)"
+    )
+    assert [text for text in texts if clock in text]
