@@ -219,7 +219,8 @@ class Bucket:
 
     def _is_written(self, name: str, content: bytes, mode: obstore.PutMode) -> bool:
         try:
-            self._put(name, content, mode)
+            # Not `_put`: where a reply gets lost, the client's second attempt meets our own object.
+            self._put_if(name, content, mode)
         except (ObjectChanged, StoreFailed):
             # A server without such conditions can also refuse the request.
             return False
