@@ -36,7 +36,7 @@ test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the te
 	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 engines: fitting-venv $(DEV_PACKAGES) $(ENGINES:%=$(VENV)/engines/%/installed.txt) ## Test the bars in each backtesting engine, in environments below .venv/engines (ENGINES="backtrader vectorbt")
-	@exec $(BIN)/python -m pytest -m engines tests/engines $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -m engines -n $(TEST_PROCESSES) tests/engines $(PYTEST_ARGS)
 
 bench: $(DEV_PACKAGES) $(if $(filter research,$(BENCHMARKS)),$(BENCH_PACKAGES)) $(if $(filter sweep scan,$(BENCHMARKS)),$(EXAMPLE_PACKAGES)) ## Measure; the results go to docs/benchmarks.md
 	@for part in $(BENCHMARKS); do \
@@ -100,14 +100,16 @@ $(BENCH_PACKAGES): | $(BIN)/python
 	  echo "They could not be installed; leave that part out: make bench BENCHMARKS='fetching serving catalog resampling'" >&2; exit 1; }
 	@touch $@
 
-# What is installed is compared with the list each time, so the rule always runs.
+# What is installed is compared with the list each time, so the rule always runs. uv is fast; where only
+# pip is told where packages come from, pip installs them.
 .PHONY: always
 always:
 $(VENV)/engines/%/installed.txt: always | $(DEV_PACKAGES)
 	@cmp -s examples/engines/$*/requirements.txt $@ || { \
 	  echo "Installing the Python packages of $* …"; \
 	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D) && \
-	  $(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r examples/engines/$*/requirements.txt && \
+	  { $(BIN)/uv pip install --quiet --python $(@D)/bin/python -r examples/engines/$*/requirements.txt || \
+	    $(PIP) --python $(@D)/bin/python install -r examples/engines/$*/requirements.txt; } && \
 	  cp examples/engines/$*/requirements.txt $@; }
 
 $(RUN_NODE): | $(BIN)/python
