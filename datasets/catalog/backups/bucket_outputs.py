@@ -109,9 +109,7 @@ class BucketOutputs:
         folder = f"{ARCHIVES}/{series}"
         found = (each.name for each in self._bucket.list(folder))
         return [
-            name
-            for name in found
-            if not name.startswith(f"{folder}/{STAGED}/") and _is_plain(name)
+            name for name in found if not name.startswith(f"{folder}/{STAGED}/") and _is_plain(name)
         ]
 
     # --- a restore -----------------------------------------------------------------------
