@@ -8,7 +8,7 @@ from datasets.catalog.deletion import delete, remove
 from datasets.catalog.gap_reports import gap_report
 from datasets.catalog.pinning import set_pinned
 from datasets.catalog.retention import choose_prunable
-from datasets.catalog.verification import Finding, path_to_read, read, verify
+from datasets.catalog.verification import Finding, path_to_read, read, verify, verify_each
 
 __all__ = [
     "Finding",
@@ -23,4 +23,5 @@ __all__ = [
     "require_folders",
     "set_pinned",
     "verify",
+    "verify_each",
 ]

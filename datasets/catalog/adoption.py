@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from datasets.catalog import outputs
+from datasets.bars.series_keys import SERIES_FIELDS
+from datasets.catalog import outputs, records
+from datasets.catalog.bulk.read_ahead import in_batches, read_ahead
 from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.reconciliation import (
     Recorded,
@@ -17,7 +20,22 @@ from datasets.catalog.reconciliation import (
 from datasets.catalog.verification import Finding
 from datasets.errors import FileCorrupt, StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Series
-from datasets.storage import Store
+from datasets.storage import Store, StoredFile, relative_path
+
+# Rows written in one transaction.
+_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A file, and the version in its row where only another version is read."""
+
+    path: str
+    recorded: str = ""
+
+
+# None for a file that was not read, because its row has its version.
+_Read = StoredFile | StoreError | StoreFailed | None
 
 
 def require_folders(*, accept_empty: bool = False) -> None:
@@ -35,18 +53,87 @@ def require_folders(*, accept_empty: bool = False) -> None:
             outputs.accept_folders(source)
 
 
-def adopt_files() -> Iterator[Finding]:
+def adopt_files(n_workers: int = 1, *, is_resumed: bool = False) -> Iterator[Finding]:
     """Add a row for every whole file that has none, correct the other rows, and yield the results.
 
     With an empty catalog this rebuilds the catalog, as after the loss of the database.
+
+    Parameters
+    ----------
+    n_workers
+        Number of threads that read files.
+    is_resumed
+        Read only the files whose rows do not have the file's present version. A rebuild that was
+        stopped goes on in this way: its rows are written 500 at a time.
     """
     store = outputs.get_store()
-    for path in store.all_paths():
+    version_of = store.lookup()
+
+    def read(file: _Listed) -> _Read:
         try:
-            yield _adopt(store, path)
-        except StoreFailed as error:
+            if file.recorded and version_of(file.path) == file.recorded:
+                return None
+            return store.read(file.path)[1]
+        except (StoreError, StoreFailed) as error:
             # The other files may still be readable.
-            yield Finding(path, "unread", str(error))
+            return error
+
+    listed = _recorded(store.all_paths()) if is_resumed else map(_Listed, store.all_paths())
+    for batch in in_batches(read_ahead(listed, read, n_workers), _AT_A_TIME):
+        yield from _adopt_batch(store, {file.path: found for file, found in batch})
+
+
+def _recorded(paths: Iterator[str]) -> Iterator[_Listed]:
+    for some in in_batches(paths, _AT_A_TIME):
+        rows = Dataset.objects.filter(path__in=some, state__in=Dataset.ON_DISK)
+        versions = dict(rows.values_list("path", "version"))
+        yield from (_Listed(path, versions.get(path, "")) for path in some)
+
+
+def _adopt_batch(store: Store, reads: dict[str, _Read]) -> Iterator[Finding]:
+    """Bring the rows of these files in line with what was read of them, and yield the results."""
+    rows = {row.path: row for row in Dataset.objects.filter(path__in=reads).defer("instrument")}
+    new: list[StoredFile] = []
+    for path, found in reads.items():
+        row = rows.get(path)
+        if isinstance(found, StoreFailed):
+            yield Finding(path, "unread", str(found))
+        elif found is None or (
+            row is not None and isinstance(found, StoredFile) and is_recorded(row, found)
+        ):
+            yield Finding(path, "ok")
+        elif row is None and isinstance(found, StoredFile):
+            new.append(found)
+        else:
+            yield _adopt(store, path)
+    yield from _add(store, new)
+
+
+def _add(store: Store, files: list[StoredFile]) -> Iterator[Finding]:
+    """Add rows for these files, those without another dataset of their series together."""
+    symbols = {stored.facts.key.symbol for stored in files}
+    known = set(Dataset.objects.filter(symbol__in=symbols).values_list(*SERIES_FIELDS).order_by())
+    alone: list[StoredFile] = []
+    for stored in files:
+        key = stored.facts.key.as_dict()
+        series = tuple(key[name] for name in SERIES_FIELDS)
+        if series not in known:
+            known.add(series)
+            alone.append(stored)
+    # A file that was replaced or deleted since it was read is left to `_adopt`.
+    present = [each for each in alone if _is_present(store, each)]
+    records.add_rows(present)
+    added = {relative_path(each.facts.key) for each in present}
+    for stored in files:
+        path = relative_path(stored.facts.key)
+        yield Finding(path, "adopted") if path in added else _adopt(store, path)
+
+
+def _is_present(store: Store, stored: StoredFile) -> bool:
+    try:
+        return store.is_current(relative_path(stored.facts.key), stored.version)
+    except (StoreError, StoreFailed):
+        return False
 
 
 def _adopt(store: Store, path: str) -> Finding:

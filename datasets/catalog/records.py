@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from datasets.calendars import Calendar
 from datasets.models import CalendarVersion, Dataset, DatasetGaps
@@ -40,6 +43,20 @@ def record_row(
     if report is not None:
         record_report(row.pk, report)
     return row.pk
+
+
+def add_rows(files: Sequence[StoredFile]) -> None:
+    """Add rows for files that have none, in one transaction; a row that another process adds first stays as it is."""
+    with transaction.atomic():
+        rows = [
+            Dataset(
+                **stored.facts.key.as_dict(),
+                **row_values(stored),
+                calendar=record_calendar(stored.facts),
+            )
+            for stored in files
+        ]
+        Dataset.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def record_report(dataset_id: int, report: dict[str, Any]) -> None:

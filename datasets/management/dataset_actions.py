@@ -14,14 +14,15 @@ from django.core.management.base import CommandError
 from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import adopt_series
-from datasets.bars import KEY_FIELDS
 from datasets.calendars import MISSING
 from datasets.catalog.bulk.row_order import in_pages
+from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.management.dataset_printer import DatasetPrinter, count_of
 from datasets.management.dataset_selection import each_dataset, select_datasets, select_series
 from datasets.management.engine_export import ENGINE_LAYOUTS, export_for_engine
+from datasets.management.long_reads import VerifiedPlace, watch
 from datasets.management.table_export import export_table
 from datasets.models import Dataset, database
 from datasets.research.archives.lock_checks import verify_lock
@@ -49,11 +50,21 @@ def verify_files(options: Options, printer: DatasetPrinter) -> bool:
     """Verify the selected datasets, or those of a lock file."""
     if options["lock"] is not None:
         return verify_locked(options, printer)
+    is_whole = not (options["names"] or options["state"] or options["timeframe"])
+    if options["resume"] and not is_whole:
+        raise CommandError(
+            "--resume goes on with all datasets: name none, and no state or timeframe."
+        )
     chosen = select_datasets(options)
     if not (options["names"] or options["state"]):
         # Files in another state are already known to be missing, corrupt or out of use.
         chosen = chosen.filter(state=Dataset.State.READY)
-    counts = printer.print_findings(catalog.verify(each) for each in in_pages(chosen, KEY_FIELDS))
+    place = VerifiedPlace(is_resumed=options["resume"]) if is_whole else None
+    if place is not None:
+        chosen = chosen.filter(path__gt=place.path)
+    findings = catalog.verify_each(in_pages(chosen, ("path",)), options["workers"])
+    findings = findings if place is None else place.keep(findings)
+    counts = printer.print_findings(watch(findings, chosen.count, printer.print_progress))
     return set(counts) <= {"ok", "gone"}
 
 
@@ -86,7 +97,11 @@ def list_gaps(options: Options, printer: DatasetPrinter) -> bool:
 
 def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
     catalog.require_folders(accept_empty=options["accept_empty"])
-    findings = chain(catalog.adopt_files(), catalog.find_missing(), adopt_series())
+    adopted = catalog.adopt_files(options["workers"], is_resumed=options["resume"])
+    watched = watch(
+        adopted, lambda: sum(1 for _ in get_store().all_paths()), printer.print_progress
+    )
+    findings = chain(watched, catalog.find_missing(), adopt_series())
     return not {"corrupt", "unread"} & set(printer.print_findings(findings))
 
 

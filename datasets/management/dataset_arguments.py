@@ -25,6 +25,8 @@ ACTIONS = {
     "delete": "Delete datasets; their files go to trash/, where they stay until `manage.py tidy`.",
     "export": "Copy datasets as parquet, CSV or Arrow files.",
 }
+# Threads wait for the disk or the bucket at the same time; they share the processors.
+WORKERS, MOST_WORKERS = 4, 64
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -36,6 +38,8 @@ def add_action_arguments(parser: ArgumentParser, action: str) -> None:
         parser.add_argument("--state", choices=Dataset.State.values, help="only in this state")
     elif action in ("show", "invalidate", "delete"):
         add_names(parser, nargs="+", text="the datasets")
+    if action in ("verify", "rebuild"):
+        add_reading(parser, action)
     if action == "verify":
         parser.add_argument(
             "--lock",
@@ -65,6 +69,30 @@ def add_action_arguments(parser: ArgumentParser, action: str) -> None:
                 "large parquet files; lean, freqtrade, qlib: the data folder of that engine"
             ),
         )
+
+
+def add_reading(parser: ArgumentParser, action: str) -> None:
+    """Add the arguments of an action that reads many files."""
+    parser.add_argument(
+        "--workers",
+        type=number_of_workers,
+        default=WORKERS,
+        metavar="N",
+        help=f"threads that read files, 1 to {MOST_WORKERS}; {WORKERS} without it",
+    )
+    if action == "rebuild":
+        text = "go on after a stopped rebuild: read only files whose rows do not have their present version"
+    else:
+        text = "go on where a stopped `verify` of all datasets was"
+    parser.add_argument("--resume", action="store_true", help=text)
+
+
+def number_of_workers(text: str) -> int:
+    """Return a number of threads from 1 to `MOST_WORKERS`, for argparse."""
+    number = whole_number(text)
+    if not 1 <= number <= MOST_WORKERS:
+        raise ArgumentTypeError(f"{number} is not a number of threads; write 1 to {MOST_WORKERS}")
+    return number
 
 
 def add_names(parser: ArgumentParser, *, nargs: str, text: str) -> None:

@@ -89,6 +89,7 @@ class DatasetPrinter:
         for finding in counted():
             if finding.outcome != "ok":
                 self._stdout.write(f"{finding.outcome}: {finding.path} {finding.detail}".rstrip())
+                self._stdout.flush()
         summary = ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items()))
         self._stdout.write(summary or "There are no datasets.")
         return counts
@@ -139,6 +140,10 @@ class DatasetPrinter:
     def print_refusal(self, row: Dataset | Series, error: Exception) -> None:
         """Print the reason why an action was not done to a dataset or a series."""
         self._stderr.write(f"{row}: {error}")
+
+    def print_progress(self, sentence: str) -> None:
+        """Print how far a long action has come, beside its results."""
+        self._stderr.write(sentence)
 
     def _print_rows(self, rows: Iterable[dict[str, Any]]) -> None:
         """Print a JSON list while its rows are made, a line each."""

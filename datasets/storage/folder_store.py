@@ -64,8 +64,10 @@ class FolderStore(Store):
                     atomic_write.sync_folder(folder)
 
     def all_paths(self) -> Iterator[str]:
-        for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
-            yield path.relative_to(self.folder).as_posix()
+        # The names of one source in memory, not the paths of all.
+        for source in sorted(self.folder.glob("*")):
+            names = sorted(each.name for each in source.glob(f"*{SUFFIX}"))
+            yield from (f"{source.name}/{name}" for name in names)
 
     def delete(self, path: str, *, fetched_at: datetime, aside: str = "") -> bool:
         source = path.partition("/")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -227,15 +227,16 @@ def test_verify_reports_no_fault_after_an_ordinary_change_meanwhile(
     change: Callable[[Dataset, FolderStore], None],
     outcome: str,
 ) -> None:
-    dataset = make_dataset(300)
-    verify, found = catalog.verify, []
+    make_dataset(300)
+    verify_each, found = catalog.verify_each, []
 
-    def verify_late(row: Dataset) -> catalog.Finding:
-        change(dataset, store)
-        found.append(verify(row))
-        return found[-1]
+    def verify_late(rows: Iterable[Dataset], n_workers: int) -> Iterator[catalog.Finding]:
+        for row in rows:
+            change(row, store)
+            found.extend(verify_each([row], n_workers))
+            yield found[-1]
 
-    monkeypatch.setattr(catalog, "verify", verify_late)
+    monkeypatch.setattr(catalog, "verify_each", verify_late)
 
     call_command("datasets", "verify")  # else SystemExit
 
