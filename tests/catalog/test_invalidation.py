@@ -228,7 +228,8 @@ def test_verify_reports_no_fault_after_an_ordinary_change_meanwhile(
     outcome: str,
 ) -> None:
     make_dataset(300)
-    verify_each, found = catalog.verify_each, []
+    verify_each = catalog.verify_each
+    found: list[catalog.Finding] = []
 
     def verify_late(rows: Iterable[Dataset], n_workers: int) -> Iterator[catalog.Finding]:
         for row in rows:
