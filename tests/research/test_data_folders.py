@@ -130,6 +130,8 @@ def test_lean_gets_no_bars_that_it_would_misread(
         with pytest.raises(InvalidRequest, match=message):
             write_lean(bars, folder)
     assert write_lean(raw, tmp_path)
+    factors.write_text("20501231,1,1,0\n")
+    assert write_lean(days, tmp_path)
 
 
 def test_a_folder_of_freqtrade_has_a_feather_file_for_each_pair(
@@ -150,8 +152,12 @@ def test_a_folder_of_freqtrade_has_a_feather_file_for_each_pair(
     assert str(back["date"].dtype) == "datetime64[ms, UTC]"
     assert back["date"].tolist() == bars.index.tolist()
     assert np.array_equal(back.iloc[:, 1:], bars.drop(columns="close_time"))
-    with pytest.raises(InvalidRequest, match="fills each interval without a bar"):
-        write_freqtrade(load_case("days", outputs), tmp_path)
+    with_hours, metal = bars.copy(), bars.copy()
+    with_hours.attrs |= {"session_hours": "0930-1600"}
+    metal.attrs |= {"type": "commodity"}
+    for refused in (load_case("days", outputs), with_hours, metal):
+        with pytest.raises(InvalidRequest, match="fills each interval without a bar"):
+            write_freqtrade(refused, tmp_path)
 
 
 def test_a_folder_of_qlib_has_one_calendar_for_all_instruments(

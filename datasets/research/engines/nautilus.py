@@ -13,6 +13,7 @@ from datasets.bars import PRICE_COLUMNS, BarLength
 from datasets.errors import FileCorrupt, InvalidRequest
 from datasets.research.dataframes import close_times, to_ms
 from datasets.research.engines.engine_bars import import_engine, require_bars, require_volume
+from datasets.research.engines.fixed_decimals import with_decimals
 
 _NS = 1_000_000
 _AGGREGATIONS = {"D": "DAY", "W": "WEEK", "M": "MONTH"}
@@ -96,8 +97,8 @@ def to_nautilus(bars: pd.DataFrame, instrument: Any = None) -> list[Any]:
     Raises
     ------
     InvalidRequest
-        The instrument's decimals would change a price; a bar has no volume; Nautilus has no bars
-        of this length; or the errors of `nautilus_instrument`.
+        The instrument's decimals would change a price, or make a volume 0; a bar has no volume;
+        Nautilus has no bars of this length; or the errors of `nautilus_instrument`.
     """
     model = import_engine("nautilus_trader.model", "nautilus_trader")
     if instrument is None:
@@ -113,6 +114,7 @@ def to_nautilus(bars: pd.DataFrame, instrument: Any = None) -> list[Any]:
             f"{len(frame)} closes. Use nautilus_instrument(bars), which counts the decimals."
         )
         raise InvalidRequest({"instrument": [message]})
+    frame = with_decimals(frame, prices=decimals, volumes=size, engine="Nautilus")
     kind = _bar_type(bars, instrument.id)
     closes = to_ms(pd.DatetimeIndex(close_times(bars))) * _NS
     price, quantity, bar = model.Price, model.Quantity, model.Bar

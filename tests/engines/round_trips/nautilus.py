@@ -28,5 +28,6 @@ def refusals(bars: pd.DataFrame, folder: Path) -> dict[str, Callable[[], object]
             bars, of_today
         ),
         "already has bars of AAPL.NASDAQ-1-DAY": lambda: write_nautilus(bars, folder / "days"),
+        "would have no trade at all": lambda: to_nautilus(bars.assign(volume=0.25)),
         "needs a volume in each bar": lambda: to_nautilus(bars.drop(columns="volume")),
     }
