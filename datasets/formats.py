@@ -76,15 +76,40 @@ def columns_json(table: pa.Table) -> bytes:
 
 def csv_text(table: pa.Table) -> bytes:
     """Return the bars as CSV with a heading, times in ISO 8601; shortest exact numbers."""
-    columns = [_csv_column(table, name) for name in table.column_names]
-    lines = [",".join(table.column_names), *map(",".join, zip(*columns, strict=True)), ""]
+    times = iso_times(table) if "time" in table.column_names else []
+    return _csv(table, times, separator=",", decimal=".")
+
+
+def spreadsheet_csv(table: pa.Table) -> bytes:
+    """Return the bars as CSV with times that Excel and Google Sheets read as dates: UTC, without a zone."""
+    return _csv(table, _spreadsheet_times(table), separator=",", decimal=".")
+
+
+def comma_spreadsheet_csv(table: pa.Table) -> bytes:
+    """Return `spreadsheet_csv` for countries with a decimal comma; semicolons separate the columns."""
+    return _csv(table, _spreadsheet_times(table), separator=";", decimal=",")
+
+
+def _csv(table: pa.Table, times: Sequence[str], *, separator: str, decimal: str) -> bytes:
+    columns = [
+        times if name == "time" else _csv_numbers(table[name].to_pylist(), decimal)
+        for name in table.column_names
+    ]
+    rows = zip(*columns, strict=True)
+    lines = [separator.join(table.column_names), *map(separator.join, rows), ""]
     return "\n".join(lines).encode()
 
 
-def _csv_column(table: pa.Table, name: str) -> Sequence[str]:
-    if name == "time":
-        return iso_times(table)
-    return ["" if number is None else repr(number) for number in table[name].to_pylist()]
+def _spreadsheet_times(table: pa.Table) -> list[str]:
+    if "time" not in table.column_names:
+        return []
+    # The only spelling of date and time that a spreadsheet reads in each country.
+    return [text.replace("T", " ").removesuffix("Z") for text in iso_times(table)]
+
+
+def _csv_numbers(numbers: list[float | None], decimal: str) -> list[str]:
+    texts = ["" if number is None else repr(number) for number in numbers]
+    return texts if decimal == "." else [text.replace(".", decimal) for text in texts]
 
 
 def arrow_stream(table: pa.Table) -> bytes:
@@ -115,7 +140,8 @@ class Format:
     name
         The value of the API's parameter `format` and of the command's `--format`.
     media_type
-        The reply's `Content-Type`, and the type that `Accept` can name.
+        The reply's `Content-Type`, and the type that `Accept` can name; of several formats with
+        one type `Accept` means the first.
     suffix
         The ending of a file, without the dot.
     label
@@ -147,6 +173,8 @@ FORMATS = {
         Format("csv", "text/csv", "csv", "CSV", csv_text),
         Format("arrow", "application/vnd.apache.arrow.stream", "arrow", "Arrow", arrow_stream, is_text=False),
         Format("parquet", "application/vnd.apache.parquet", "parquet", "Parquet", parquet_file, is_text=False),
+        Format("spreadsheet", "text/csv", "csv", "", spreadsheet_csv),
+        Format("spreadsheet_comma", "text/csv", "csv", "", comma_spreadsheet_csv),
     ]
 }  # fmt: skip
 

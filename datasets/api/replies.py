@@ -17,9 +17,10 @@ from datasets.errors import FileMissing, InvalidRequest
 from datasets.formats import FORMATS
 from datasets.serving.reply_bodies.body_cache import Rendered, is_fetched, without_mark
 
-# Formats that `Accept` can choose. `columns` shares the media type of `json`, so only the
-# parameter can choose it.
-_OFFERED = [chosen for chosen in FORMATS.values() if chosen.name != "columns"]
+# Formats that `Accept` can choose. The others share the media type of `json` or `csv`, so only the
+# parameter can choose them.
+_BY_NAME_ONLY = ("columns", "spreadsheet", "spreadsheet_comma")
+_OFFERED = [chosen for chosen in FORMATS.values() if chosen.name not in _BY_NAME_ONLY]
 CACHE_HIT = "datasets; hit"
 _YEAR_S = 365 * 24 * 3600
 # At most 18 digits: longer numbers exceed any file and cost time to parse.
