@@ -100,10 +100,12 @@ def test_no_parameter_has_a_default_that_its_own_rules_refuse(schema: Path) -> N
 def test_a_generated_client_gets_bars(generated: str, stack: Stack) -> None:
     bars = call(generated, "ohlc", "ohlc_list", stack, symbol="BINANCE:BTCUSDT", n_bars=50)
     kept = call(generated, "datasets", "datasets_bars_retrieve", stack, bars.dataset)
+    file = call(generated, "datasets", "datasets_file_retrieve", stack, bars.dataset)
     listed = call(generated, "datasets", "datasets_list", stack, symbol="BTCUSDT")
 
     assert (type(bars).__name__, bars.count, len(bars.ohlc)) == ("Ohlc", 50, 50)
     assert [bar.to_dict() for bar in kept.ohlc] == [bar.to_dict() for bar in bars.ohlc]
+    assert file.payload.read(4) == b"PAR1"
     assert [row.id for row in listed.results] == [bars.dataset]
 
 
