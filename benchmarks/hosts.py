@@ -1,5 +1,7 @@
 """Part 13: faults of each part of an installation on many hosts, under load.
 
+The part `bucket` is an S3 server (SeaweedFS) of a second installation, which keeps its files there.
+
 Two web hosts, three workers, PostgreSQL behind PgBouncer, Redis and RabbitMQ, each on a host of its
 own: a network namespace, so root is needed for cables that can be pulled. `HOST_PARTS="worker 1"`
 and `HOST_FAULTS="kill stop"` choose some; all take a quarter of an hour.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -26,24 +29,38 @@ counted, so a disk that goes away between the call and the write shows here. *Re
 other web host. *Readers' pause*: longest time without a 200 for a reader that may use any web host, and on the worse
 host.
 """.strip()
-PARTS = "web 1,worker 1,PostgreSQL,PgBouncer,Redis,RabbitMQ,shared folder"
+BUCKET_CAPTION = """
+The same, with the files in a bucket of an S3 server (SeaweedFS) on a host of its own; the version of an object is
+trusted for 10 s. A fetch whose call was made while the bucket was away is called again when the bucket is back.
+SeaweedFS takes some seconds to start: up to 20 s on this busy machine.
+""".strip()
+BUCKET = "bucket"
+PARTS = f"web 1,worker 1,PostgreSQL,PgBouncer,Redis,RabbitMQ,shared folder,{BUCKET}"
 
 
 def main() -> None:
     parts = [name for name in os.environ.get("HOST_PARTS", PARTS).split(",") if name]
-    faults = os.environ.get("HOST_FAULTS", " ".join(FAULTS)).split()
+    if others := [name for name in parts if name != BUCKET]:
+        with many_hosts(find, TV_RATE_PER_MINUTE="1200", TV_BURST="20") as cluster:
+            outcomes = try_parts(cluster, others)
+            costs = host_costs(cluster)
+        publish("Many hosts", f"{machine()}\n\n{CAPTION}\n\n{report(outcomes)}")
+        publish("Cost of a host", f"{machine()}; under the load of the table above\n\n{costs}")
+    if BUCKET in parts:
+        with many_hosts(find, TV_RATE_PER_MINUTE="1200", TV_BURST="20", has_bucket=True) as cluster:
+            outcomes = try_parts(cluster, [BUCKET])
+        publish("Many hosts and a bucket", f"{machine()}\n\n{BUCKET_CAPTION}\n\n{report(outcomes)}")
+
+
+def try_parts(cluster: Cluster, parts: list[str]) -> list[Outcome]:
+    """Return the outcome of each fault of each part."""
     outcomes: list[Outcome] = []
-    with many_hosts(find, TV_RATE_PER_MINUTE="1200", TV_BURST="20") as cluster:
-        for part in parts:
-            for fault in faults:
-                if not _can(cluster, part, fault):
-                    continue
+    for part in parts:
+        for fault in os.environ.get("HOST_FAULTS", " ".join(FAULTS)).split():
+            if _can(cluster, part, fault):
                 outcomes.append(try_fault(cluster, part, fault, number=len(outcomes) + 1))
                 print(outcomes[-1], flush=True)
-        costs = host_costs(cluster)
-    if outcomes:
-        publish("Many hosts", f"{machine()}\n\n{CAPTION}\n\n{report(outcomes)}")
-    publish("Cost of a host", f"{machine()}; under the load of the table above\n\n{costs}")
+    return outcomes
 
 
 def _can(cluster: Cluster, part: str, fault: str) -> bool:
@@ -89,7 +106,11 @@ def report(outcomes: list[Outcome]) -> str:
 
 def find(name: str) -> str:
     """Return the path of a program."""
-    debian = ["/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    debian = [
+        str(Path(sys.executable).parent),
+        "/usr/sbin",
+        *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+    ]
     program = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *debian]))
     if program is None:
         raise SystemExit(f"{name} is needed on this machine.")

@@ -54,11 +54,32 @@ class BucketServer:
 def seaweedfs(need: Need) -> Iterator[BucketServer]:
     """Run SeaweedFS with an empty bucket, on free ports of this machine only."""
     with tempfile.TemporaryDirectory(prefix="tvweed-", ignore_cleanup_errors=True) as folder:
+        weed = Weed(need, Path(folder), "127.0.0.1")
+        # SIGTERM takes half a minute.
+        with running(weed.arguments, end=SIGKILL):
+            wait_until(weed.answers, seconds=60, what="SeaweedFS' first object")
+            yield weed.server
+
+
+class Weed:
+    """SeaweedFS that is not started yet, on free ports of one address.
+
+    Parameters
+    ----------
+    need
+        Finds the program `weed`.
+    folder
+        The folder of its data, which a later start finds again.
+    address
+        The address of its host.
+    """
+
+    def __init__(self, need: Need, folder: Path, address: str) -> None:
         ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
         rights = {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}  # fmt: skip
-        Path(folder, "keys.json").write_text(json.dumps({"identities": [rights]}))
-        arguments = [
-            need("weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-master.telemetry=false",
+        (folder / "keys.json").write_text(json.dumps({"identities": [rights]}))
+        self.arguments = [
+            need("weed"), "server", f"-ip={address}", f"-ip.bind={address}", f"-dir={folder}", "-master.telemetry=false",
             # Otherwise each bucket takes seven volumes, and soon there is no room for another.
             "-volume.max=0", "-master.volumeSizeLimitMB=64",
             "-s3", f"-s3.config={folder}/keys.json", "-s3.port.iceberg=0", "-s3.port.lance=0",
@@ -66,18 +87,18 @@ def seaweedfs(need: Need) -> Iterator[BucketServer]:
             *(f"-{name}.port={port}" for name, port in ports.items()),
             *(f"-{name}.port.grpc={free_port()}" for name in ports),
         ]  # fmt: skip
-        # SIGTERM takes half a minute.
-        with running(arguments, end=SIGKILL):
-            server = BucketServer(f"http://127.0.0.1:{ports['s3']}")
-            made = f"http://127.0.0.1:{ports['filer']}/buckets/{BUCKET}/"
-            wait_until(lambda: _is_made(made), what="SeaweedFS' bucket")
-            wait_until(lambda: _takes(server), what="SeaweedFS' first object")
-            yield server
+        self.server = BucketServer(f"http://{address}:{ports['s3']}")
+        self._bucket = f"http://{address}:{ports['filer']}/buckets/{BUCKET}/"
+
+    def answers(self) -> bool:
+        """Return whether the server takes objects; make its bucket where it is missing."""
+        return _is_made(self._bucket) and _takes(self.server)
 
 
 def _is_made(url: str) -> bool:
-    with suppress(requests.ConnectionError):
-        return requests.post(url, timeout=5).status_code == 201
+    with suppress(requests.ConnectionError, requests.Timeout):
+        # 409: it is there already.
+        return requests.post(url, timeout=5).status_code in (201, 409)
     return False
 
 

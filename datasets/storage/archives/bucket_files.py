@@ -129,6 +129,12 @@ class BucketFiles:
             # Another process has written this name since its version was checked.
             self._objects.checks.forget(path)
 
+    def content(self, name: str) -> pa.Buffer:
+        """Return the bytes of a file, from its local copy where its version is the present one."""
+        path = self._path(name)
+        status = self._objects.checks.fresh(path)
+        return self._objects.copies.read(self._objects.bucket, path, status.version).content
+
     def _content(self, path: str, content_hash: str) -> pa.Buffer:
         if self._write is not None and content_hash in self._write.staged:
             return self._write.staged[content_hash]

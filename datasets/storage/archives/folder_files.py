@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from datasets.errors import StoreFailed
+from datasets.errors import FileMissing, StoreFailed
 from datasets.storage.archives.archive_paths import GENERATIONS, STAGED
 from datasets.storage.archives.series_document import DOCUMENT_NAME, SeriesDocument
 from datasets.storage.atomic_write import (
@@ -21,6 +22,7 @@ from datasets.storage.atomic_write import (
     store_failures,
     sync_folder,
 )
+from datasets.storage.memory_map import map_file
 from datasets.storage.parquet_file import open_parquet
 from datasets.storage.paths import SUFFIX
 from datasets.storage.presence import is_marked, mark
@@ -54,6 +56,14 @@ class FolderFiles:
     def opened(self, name: str, content_hash: str) -> AbstractContextManager[pq.ParquetFile]:
         """Open a parquet file by a memory map."""
         return open_parquet(self.path / name, are_pages_checked=True)
+
+    def content(self, name: str) -> pa.Buffer:
+        """Map a file into memory."""
+        with store_failures(self.path):
+            try:
+                return map_file(self.path / name)[1].read_buffer()
+            except FileNotFoundError:
+                raise FileMissing(f"{name} does not exist.") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:

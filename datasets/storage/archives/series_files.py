@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets.storage.archives.series_document import SeriesDocument
@@ -31,6 +32,9 @@ class SeriesFiles(Protocol):
         `content_hash` is the hash that the caller looks for: a cached version of the file with
         another hash is not trusted. Raises `FileMissing` and `FileCorrupt`.
         """
+
+    def content(self, name: str) -> pa.Buffer:
+        """Return the bytes of a file as they are, without a check. Raises `FileMissing`."""
 
     # --- one write, by the holder of the lock ---------------------------------------------
 

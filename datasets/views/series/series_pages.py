@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -99,10 +100,12 @@ def series_file(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
         names = [] if document is None else [entry.name for entry in document.files]
         if name not in names:
             raise Http404
-        file = (folder.path / name).open("rb")
-    except (StoreError, StoreFailed, StoreUnavailable, FileNotFoundError) as error:
+        content = folder.files.content(name)
+    except (StoreError, StoreFailed, StoreUnavailable) as error:
         raise Http404 from error
-    return FileResponse(file, as_attachment=True, filename=f"{folder.path.name}_{name}")
+    return FileResponse(
+        pa.BufferReader(content), as_attachment=True, filename=f"{folder.path.name}_{name}"
+    )
 
 
 def _act(request: HttpRequest, found: Series) -> HttpResponse:

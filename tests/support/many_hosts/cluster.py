@@ -55,6 +55,8 @@ class Cluster:
         Finds a program.
     ahead_s
         Seconds that the clock of a host is ahead, by the part's name such as `worker 1`.
+    has_bucket
+        Whether the files are in a bucket of an S3 server, not in the shared folder.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Cluster:
         ahead_s: Mapping[str, int] | None = None,
         n_web: int = 2,
         n_workers: int = 3,
+        has_bucket: bool = False,
         **settings: str,
     ) -> None:
         self.feed = feed
@@ -81,6 +84,10 @@ class Cluster:
         redis, cache_url = programs.redis(network.host("redis"), folder / "redis", need)
         rabbit, broker_url = programs.rabbitmq(network.host("rabbitmq"), folder / "rabbitmq", need)
         self.parts = [rabbit, postgres, bouncer, redis]
+        if has_bucket:
+            bucket, place = programs.seaweedfs(network.host("bucket"), folder / "bucket", need)
+            self.parts.append(bucket)
+            settings = place | {"STATE_DIR": str(folder / "state")} | settings
         self._settings = {
             "DATABASE_URL": pooled_url,
             "DATABASE_POOLING": "transaction",

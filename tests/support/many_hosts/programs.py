@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.support.buckets import Weed
 from tests.support.many_hosts.network import Host
 from tests.support.many_hosts.parts import Part
 from tests.support.servers import Need
@@ -120,6 +121,15 @@ def rabbitmq(host: Host, folder: Path, need: Need) -> tuple[Part, str]:
         answers=lambda: accepts(host.address, port),
     )  # fmt: skip
     return part, f"amqp://guest:guest@{host.address}:{port}//"
+
+
+def seaweedfs(host: Host, folder: Path, need: Need) -> tuple[Part, dict[str, str]]:
+    """Return an S3 server that keeps its data over a restart, and the settings of a service on it."""
+    folder.mkdir()
+    weed = Weed(need, folder, host.address)
+    # A proper end of SeaweedFS takes half a minute.
+    part = Part("bucket", host, weed.arguments, log=folder.with_suffix(".log"), answers=weed.answers, end=signal.SIGKILL)  # fmt: skip
+    return part, {**weed.server.env, "OUTPUTS_URL": weed.server.empty_place()}
 
 
 def accepts(address: str, port: int) -> bool:
