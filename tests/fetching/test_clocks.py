@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from redis import Redis
 
 from datasets.errors import CacheUnavailable, RateLimited
 from datasets.fetching import fetch_queue, tasks, throttle
-from datasets.fetching.call_log import CallLog, FileLog, RedisLog, Window
+from datasets.fetching.call_log import CallLog, FileLog, Note, RedisLog, Window
 from tests.support import servers
 from tests.support.factories import a_key
 from tests.support.stacks import free_port, wait_until
@@ -165,6 +166,28 @@ def test_a_restart_of_redis_delays_a_call_and_its_absence_is_a_named_error(
     with servers.redis(need, port=port):
         assert throttle.wait_for_call() < 1
         assert throttle.calls_left() == 9
+
+
+@pytest.mark.django_db
+def test_a_restart_of_redis_with_persistence_does_not_end_a_cool_down(
+    need: servers.Need, settings: Any, tmp_path: Path
+) -> None:
+    port = free_port()
+    with servers.redis(need, port=port, kept_in=tmp_path) as url:
+        settings.ENV = settings.ENV | {"CACHE_URL": url}
+        throttle.cool_down(RateLimited("TradingView refused the connection (HTTP 429)."))
+
+    with servers.redis(need, port=port, kept_in=tmp_path):
+        # Redis refuses requests while it loads its data.
+        found = wait_until(_running_cool_down, what="the end of Redis' start")
+        assert found.text == "TradingView refused the connection (HTTP 429)."
+        assert 30 < found.left_s <= 60
+
+
+def _running_cool_down() -> Note | None:
+    with suppress(CacheUnavailable):
+        return throttle.running_cool_down()
+    return None
 
 
 @pytest.fixture

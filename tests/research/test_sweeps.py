@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from datasets.errors import DatasetsError, InvalidRequest, NotCurrent, TooManyRequests
+from datasets.storage.buckets import Bucket, BucketAddress
+from tests.support.buckets import BucketServer
 from tests.support.dask_cluster import Cluster, dask_cluster
 from tests.support.stacks import ROOT, Feed, Stack, wait_until
 from tests.support.study_files import require, write_sample
@@ -55,12 +57,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def cluster(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(
+    stack: Stack, bucket_server: BucketServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """Two workers that read the folder of the service."""
     require("distributed", "joblib")
     folder = tmp_path_factory.mktemp("cluster")
     env = {"OUTPUTS_URL": str(stack.folder / "outputs"), "XDG_CACHE_HOME": str(folder / "cache")}
-    with dask_cluster(folder, **env) as running:
+    with dask_cluster(folder, **bucket_server.env, **env) as running:
         yield running
 
 
@@ -83,21 +87,28 @@ def test_the_page_has_the_line_of_the_notebook() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["folder", "service"])
+@pytest.mark.parametrize("place", ["folder", "service", "bucket"])
 def test_a_sweep_on_dask_gives_what_the_notebook_gives(
-    cluster: Cluster, stack: Stack, place: str
+    cluster: Cluster, stack: Stack, bucket_address: str, place: str
 ) -> None:
-    reading = f"load = partial(load, url={stack.url!r})\n" if place == "service" else ""
+    bucket = Bucket(BucketAddress.parse(bucket_address))
+    for path in (stack.folder / "outputs/datasets").rglob("*.parquet"):
+        bucket.put(path.relative_to(stack.folder / "outputs").as_posix(), path.read_bytes())
+    reading = {
+        "folder": "",
+        "service": f"load = partial(load, url={stack.url!r})\n",
+        "bucket": f"load = partial(load, folder={bucket_address!r})\n",
+    }[place]
     shown = "print(json.dumps({'same': parts == serial, 'rows': sum(map(len, parts))}))"
     shutil.rmtree(cluster.folder / "cache", ignore_errors=True)
-    # The study's own process reads the folder, so that only workers copy files of the service.
+    # The study's own process reads the folder, so that only workers copy files.
     serial = "serial = [sweep_one(symbol) for symbol in SYMBOLS]\n"
 
     found = results(cluster, PRELUDE + DEFINITIONS + serial + reading + on(cluster) + "\n" + shown)
 
     assert found == {"same": True, "rows": 4 * 45}
     copies = list((cluster.folder / "cache").rglob("*.parquet"))
-    assert len(copies) == (4 if place == "service" else 0)
+    assert len(copies) == (0 if place == "folder" else 4)
 
 
 @pytest.mark.slow

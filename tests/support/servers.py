@@ -22,13 +22,15 @@ Need = Callable[[str], str]
 
 
 @contextmanager
-def redis(need: Need, *, port: int | None = None) -> Iterator[str]:
-    """Run a Redis server; yield its URL."""
+def redis(need: Need, *, port: int | None = None, kept_in: Path | None = None) -> Iterator[str]:
+    """Run a Redis server; yield its URL. With `kept_in` it keeps its data in that folder."""
     port = port or free_port()
+    keep = "no" if kept_in is None else "yes"
     with (
         tempfile.TemporaryDirectory(prefix="tvredis-") as folder,
-        running([need("redis-server"), "--port", str(port), "--save", "", "--dir", folder]),
-    ):
+        running([need("redis-server"), "--port", str(port), "--save", "", "--appendonly", keep,
+                 "--dir", str(kept_in or folder)]),
+    ):  # fmt: skip
         wait_until(lambda: _accepts(port), what="Redis' first answer")
         yield f"redis://127.0.0.1:{port}/0"
 
