@@ -22,6 +22,7 @@ from django.utils.timesince import timesince
 from datasets.admin.import_page import ImportPage
 from datasets.admin.read_only_admin import IndexedValuesFilter
 from datasets.calendars import Kind
+from datasets.catalog import lists
 from datasets.errors import DatasetsError
 from datasets.models import Dataset, Fetch, database
 from datasets.views import phrases, staff_actions
@@ -68,8 +69,11 @@ class DatasetAdmin(ImportPage):
         MissingBarsFilter,
         ("exchange", IndexedValuesFilter),
     )
-    search_fields = ("symbol", "exchange")
-    search_help_text = "Symbol, exchange or the beginning of a content hash (8 digits or more)"
+    # As on the pages: an index contains these columns together.
+    search_fields = lists.SEARCHED
+    search_help_text = (
+        "Symbol, exchange, description or the beginning of a content hash (8 digits or more)"
+    )
     actions = ("download",)
     fieldsets = [
         (None, {"fields": ["preview"]}),

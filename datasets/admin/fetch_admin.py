@@ -28,7 +28,7 @@ class FetchAdmin(ReadOnlyAdmin):
         "priority",
         ("error_code", IndexedValuesFilter),
         ("requested_via", IndexedValuesFilter),
-        "source",
+        ("source", IndexedValuesFilter),
         "timeframe",
     )
     search_fields = ("symbol", "exchange", "requested_by")

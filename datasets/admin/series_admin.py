@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
+from datasets.catalog import lists
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.views import phrases
 
@@ -35,8 +36,9 @@ class SeriesAdmin(ReadOnlyAdmin):
         "adjustment",
         ("exchange", IndexedValuesFilter),
     )
-    search_fields = ("symbol", "exchange")
-    search_help_text = "Symbol or exchange"
+    # As on the pages: an index contains these columns together.
+    search_fields = lists.SEARCHED
+    search_help_text = "Symbol, exchange or description"
     fieldsets = [
         (None, {"fields": ["links"]}),
         ("Key", {"fields": [("source", "exchange", "symbol"), ("timeframe", "session", "adjustment")]}),

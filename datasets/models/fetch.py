@@ -137,6 +137,7 @@ class Fetch(KeyedModel):
             # The orders and the filters of the lists, the newest first. The id comes last, so that no two rows have the same place.
             models.Index(fields=["-requested_at", "-id"], name="fetch_requested"),
             models.Index(fields=["state", "-requested_at", "-id"], name="fetch_state"),
+            models.Index(fields=["source", "-requested_at", "-id"], name="fetch_source"),
             models.Index(fields=["exchange", "-requested_at", "-id"], name="fetch_exchange"),
             models.Index(fields=["exchange", "id"], name="fetch_by_exchange"),
             models.Index(fields=["symbol", "exchange", "id"], name="fetch_symbol"),

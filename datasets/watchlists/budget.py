@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 
 from datasets.bars import BarLength, Timeframe
-from datasets.calendars import DAY_MS, Calendar, Timetable
+from datasets.calendars import CALENDAR_FACTS, DAY_MS, Calendar, Timetable
 from datasets.calendars.gap_findings import to_ms
 from datasets.errors import InvalidRequest
 from datasets.models import Schedule, Series, Watchlist, database
@@ -93,7 +94,7 @@ class Budget:
 def present_budget(now: datetime | None = None) -> Budget:
     """Return the budget of all schedules that are not paused, for the page and the API of watchlists.
 
-    `sentence` has it in words. Makes one query, and another one where a series has no bars yet.
+    `sentence` has it in words. Makes one query, and another one for each exchange with a series without bars.
     """
     return budget_of(needs_of(own_schedules()), database.shared_now() if now is None else now)
 
@@ -114,24 +115,37 @@ def require_fit(watchlist: Watchlist, field: str, now: datetime | None = None) -
 
 
 def needs_of(schedules: QuerySet[Schedule]) -> Needs:
-    """Count the series that are not paused, by calendar and length; one query, or two with new series.
+    """Count the series that are not paused, by calendar and length; one query, and one for each exchange with new series.
 
     A series without bars counts with the calendar of another series at its exchange; without any,
     as always open.
     """
-    columns = ("exchange", "timeframe", "series__instrument")
-    rows = list(schedules.filter(is_paused=False).values_list(*columns))
-    new = {exchange for exchange, _, instrument in rows if not instrument}
-    known: dict[str, Any] = {}
-    if new:
-        others = Series.objects.filter(source=settings.TV_SOURCE, exchange__in=new)
-        known = dict(others.order_by("fetched_at").values_list("exchange", "instrument"))
+    facts: dict[str, Any] = {
+        f"fact_{name}": KeyTextTransform(name, "series__instrument") for name in CALENDAR_FACTS
+    }
+    # Counted by the database: the facts of some ten thousand instruments take seconds to load.
+    rows = schedules.filter(is_paused=False).order_by().values("exchange", "timeframe")
+    counted = rows.annotate(**facts, is_new=Q(series=None)).annotate(number=Count("pk"))
+    known: dict[str, dict[str, Any]] = {}
     found: Needs = Counter()
-    for exchange, timeframe, instrument in rows:
-        calendar = Calendar.of(instrument or known.get(exchange) or {})
+    for row in map(dict[str, Any], counted):
+        instrument = {name: row[f"fact_{name}"] for name in CALENDAR_FACTS}
+        exchange = row["exchange"]
+        if row["is_new"]:
+            if exchange not in known:
+                known[exchange] = _newest_instrument(exchange)
+            instrument = known[exchange]
+        calendar = Calendar.of(instrument)
         known_hours = calendar if calendar.is_known else _ALWAYS_OPEN
-        found[known_hours, BarLength.parse(timeframe)] += 1
+        found[known_hours, BarLength.parse(row["timeframe"])] += row["number"]
     return found
+
+
+def _newest_instrument(exchange: str) -> dict[str, Any]:
+    """Return the facts of the exchange's series that was fetched last; empty without a series."""
+    others = Series.objects.filter(source=settings.TV_SOURCE, exchange=exchange)
+    newest = others.order_by("-fetched_at", "-pk").values_list("instrument", flat=True).first()
+    return newest or {}
 
 
 def budget_of(needs: Needs, now: datetime) -> Budget:

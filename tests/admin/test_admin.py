@@ -13,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from datasets.models import Dataset, Fetch
 from datasets.storage import FolderStore
@@ -220,6 +221,24 @@ def test_an_index_serves_the_list_in_both_directions(
     plan = page.context["cl"].queryset[:50].explain()
     assert "dataset_last_time" in plan or connection.vendor != "sqlite", plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_a_search_also_finds_words_of_the_description(
+    operator: Client, make_dataset: MakeDataset
+) -> None:
+    make_dataset(10)
+    Dataset.objects.update(instrument={"description": "Royal Mining plc"})
+
+    assert "BTCUSDT" in operator.get(f"{LIST}?q=royal").content.decode()
+    assert "BTCUSDT" not in operator.get(f"{LIST}?q=loyal").content.decode()
+
+
+@pytest.mark.parametrize("table", ["dataset", "fetch", "series"])
+def test_the_choices_of_a_filter_do_not_read_every_row(operator: Client, table: str) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        operator.get(f"/admin/datasets/{table}/")
+
+    assert not [query for query in captured.captured_queries if "DISTINCT" in query["sql"]]
 
 
 def test_no_page_counts_the_rows_of_each_filter(
