@@ -180,6 +180,7 @@ def test_a_restart_of_redis_with_persistence_does_not_end_a_cool_down(
     with servers.redis(need, port=port, kept_in=tmp_path):
         # Redis refuses requests while it loads its data.
         found = wait_until(_running_cool_down, what="the end of Redis' start")
+        assert found is not None
         assert found.text == "TradingView refused the connection (HTTP 429)."
         assert 30 < found.left_s <= 60
 
