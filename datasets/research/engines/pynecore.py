@@ -68,7 +68,9 @@ def write_pynecore(bars: pd.DataFrame, folder: str | Path) -> Path:
         decimals hold the prices; or `require_bars` refuses the bars.
     """
     frame = require_bars(bars).reindex(columns=list(VALUE_COLUMNS))
-    period = _period_of(bars)
+    length = BarLength.parse(require_fact(bars, "timeframe"))
+    # As in Pine: minutes, or `1D`, `1W`, `1M`.
+    period = length.value if length.minutes is None else str(length.minutes)
     minmove, pricescale = _tick_of(bars, frame)
     ohlcv = import_engine("pynecore.core.ohlcv", _PACKAGE)
     bar = import_engine("pynecore.types.ohlcv", _PACKAGE).OHLCV
@@ -92,12 +94,6 @@ def write_pynecore(bars: pd.DataFrame, folder: str | Path) -> Path:
         facts.replace(path.with_suffix(".toml"))
         made.replace(path)
     return path
-
-
-def _period_of(bars: pd.DataFrame) -> str:
-    """Return the length of a bar as in Pine: minutes, or `1D`, `1W`, `1M`."""
-    length = BarLength.parse(require_fact(bars, "timeframe"))
-    return length.value if length.minutes is None else str(length.minutes)
 
 
 def _tick_of(bars: pd.DataFrame, frame: pd.DataFrame) -> tuple[int, int]:
