@@ -18,7 +18,7 @@ MODULES = ["errors", "formats", "lru_cache"]
 PACKAGES = [
     name
     for name in find_packages(str(SOURCE))
-    if name.partition(".")[0] in ("bars", "calendars", "storage", "research")
+    if name.partition(".")[0] in ("assistant", "bars", "calendars", "storage", "research")
 ]
 VERSION = re.search(r"^## v(\S+)", Path("CHANGELOG.md").read_text(), re.M)
 IMPORT = re.compile(r"^(\s*(?:from|import)) datasets\b", re.M)

@@ -1,4 +1,4 @@
-"""The command `tvdatasets`: lists datasets, writes bars to a file, and lists bars that are missing."""
+"""The command `tvdatasets`: lists datasets, writes bars to a file, lists missing bars, and serves assistants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from datasets.assistant import __main__ as assistant
 from datasets.errors import DatasetsError
 from datasets.research import catalog, gaps, load
 
@@ -18,7 +19,8 @@ from datasets.research import catalog, gaps, load
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status: 0, or 1 after an error, whose message is on stderr."""
     arguments = _parser().parse_args(words)
-    place = {name: getattr(arguments, name) for name in ("url", "token", "folder", "source")}
+    names = ("url", "token", "folder", "source")
+    place = {name: getattr(arguments, name, None) for name in names}
     try:
         text = arguments.run(arguments, place)
     except DatasetsError as error:
@@ -47,6 +49,11 @@ def _get(arguments: argparse.Namespace, place: dict[str, Any]) -> str:
 def _gaps(arguments: argparse.Namespace, place: dict[str, Any]) -> str:
     bars = load(arguments.symbol, arguments.timeframe, n_bars=arguments.n_bars, **place)
     return _csv(gaps(bars))
+
+
+def _mcp(arguments: argparse.Namespace, place: dict[str, Any]) -> str:
+    assistant.run(arguments)
+    return ""
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -78,4 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     getting.set_defaults(run=_get)
     missing = commands.add_parser("gaps", parents=[series], help="times at which bars are missing")
     missing.set_defaults(run=_gaps)
+    serving = commands.add_parser("mcp", help="a server for assistants, over standard input and output")  # fmt: skip
+    assistant.add_arguments(serving)
+    serving.set_defaults(run=_mcp)
     return parser

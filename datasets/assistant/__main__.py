@@ -13,15 +13,19 @@ from datasets.errors import InvalidRequest
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m datasets.assistant", description=__doc__)
     add_arguments(parser)
-    options = parser.parse_args(arguments)
+    try:
+        run(parser.parse_args(arguments))
+    except InvalidRequest as error:
+        parser.error(str(error))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until the input ends; without the package `mcp`, exit with a sentence that names it."""
     try:
         from datasets.assistant.assistant_server import serve
     except ModuleNotFoundError as error:
         sys.exit(f"{error.name} is not installed; the server needs it: pip install mcp==2.3.0")
-    try:
-        serve(options.url, options.token, allow_fetch=options.allow_fetch)
-    except InvalidRequest as error:
-        parser.error(str(error))
+    serve(options.url, options.token, allow_fetch=options.allow_fetch)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

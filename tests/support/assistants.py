@@ -58,12 +58,19 @@ class Assistant:
 
 
 @contextmanager
-def assistant(log: Path, *arguments: str, token: str = "", url: str = "") -> Iterator[Assistant]:
-    """Run the server in another folder, with its error output in `log`; yield a client of it."""
-    env = {"PYTHONPATH": str(ROOT), "TVDATASETS_TOKEN": token, "TVDATASETS_URL": url}
+def assistant(
+    log: Path, *arguments: str, token: str = "", url: str = "", installed: str = ""
+) -> Iterator[Assistant]:
+    """Run the server in another folder, with its error output in `log`; yield a client of it.
+
+    `installed` is the path of an installed command `tvdatasets`; without it the project's files run.
+    """
+    env = {"TVDATASETS_TOKEN": token, "TVDATASETS_URL": url}
+    if not installed:
+        env["PYTHONPATH"] = str(ROOT)
     server = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "datasets.assistant", *arguments],
+        command=installed or sys.executable,
+        args=[*(["mcp"] if installed else ["-m", "datasets.assistant"]), *arguments],
         env={name: value for name, value in env.items() if value},
         cwd=log.parent,
     )

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
+from datasets.archive.series_rows import adopt_series
 from datasets.bars import Instrument
-from datasets.models import Dataset
+from datasets.models import ApiToken, Dataset
+from tests.support.archives import Archive, plain_bars
+from tests.support.assistants import assistant
 from tests.support.stacks import ROOT
 
 UV = Path(sys.executable).with_name("uv")
@@ -53,7 +57,7 @@ def python(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("environment")
     interpreter = folder / "venv" / "bin" / "python"
     run(str(UV), "venv", "--quiet", "--python", sys.executable, str(folder / "venv"))
-    run(str(UV), "pip", "install", "--quiet", "--python", str(interpreter), str(wheel), request.param)  # fmt: skip
+    run(str(UV), "pip", "install", "--quiet", "--python", str(interpreter),  f"tradingview-datasets[mcp] @ {wheel.as_uri()}", request.param)  # fmt: skip
     (packages,) = (folder / "venv").glob("lib/*/site-packages")
     (packages / OTHER).mkdir()
     (packages / OTHER / "__init__.py").write_text("load_dataset = 'of another project'\n")
@@ -90,7 +94,7 @@ def test_the_wheel_has_only_modules_without_django_and_none_imports_datasets(whe
 
     assert {name.split("/")[0] for name in modules} == {"tvdatasets"}
     assert tops - sys.stdlib_module_names == {
-        "exchange_calendars", "numpy", "obstore", "orjson", "pandas", "pyarrow", "requests", "tvdatasets", "urllib3",
+        "exchange_calendars", "mcp", "mcp_types", "numpy", "obstore", "orjson", "pandas", "pyarrow", "pydantic", "requests", "tvdatasets", "urllib3",
     }  # fmt: skip
     for name in ("research/loader.py", "storage/locations.py", "bars/keys.py", "errors.py"):
         assert f"tvdatasets/{name}" in modules
@@ -125,6 +129,30 @@ def test_the_installed_loader_reads_a_folder_and_a_service_beside_another_datase
     assert run(command, "get", "BINANCE:BTCUSDT", "1h", "-o", str(output), *words).startswith("300 bars")  # fmt: skip
     assert output.exists()
     run(command, "gaps", "BINANCE:BTCUSDT", "1h", *words)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_installed_command_serves_an_assistant(
+    python: str,
+    own_outputs: Path,
+    live_server: Any,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    settings.API_ACCESS = "login"
+    Archive(own_outputs / "archive", source="tradingview").merge(plain_bars(range(100)))
+    assert {finding.outcome for finding in adopt_series()} == {"adopted"}
+    token = ApiToken(name="assistant", user=User.objects.create_user("ada"), scope="read")
+    secret = token.renew()
+    token.save()
+    command = str(Path(python).with_name("tvdatasets"))
+
+    with assistant(tmp_path / "log", "--url", live_server.url, token=secret, installed=command) as client:  # fmt: skip
+        assert {"bars", "describe", "list_series"} <= set(client.tools())
+        found = client.call("bars", symbol="NASDAQ:AAPL", timeframe="1h", n_bars=3)
+
+    assert "NASDAQ:AAPL" in str(found)
 
 
 def test_the_loader_has_its_installed_name_in_the_projects_folder() -> None:
