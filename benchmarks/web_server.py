@@ -30,16 +30,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Return the processor seconds used by the server and its workers."""
-        ticks = 0
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = path.read_text().rsplit(")", 1)[1].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            pid, parent = int(path.parent.name), int(fields[1])
-            if self._process.pid in (pid, parent):
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_s_of(self._process.pid)
 
     def memory_mb(self) -> float:
         """Return the resident memory of the server's processes."""
@@ -57,3 +48,17 @@ class Server:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=20)
+
+
+def cpu_s_of(process: int) -> float:
+    """Return the processor seconds used by a process and its children."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        pid, parent = int(path.parent.name), int(fields[1])
+        if process in (pid, parent):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

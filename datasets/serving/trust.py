@@ -39,9 +39,10 @@ class _Checked(NamedTuple, Generic[Value]):
 
 
 class Trusted(Generic[Key, Value]):
-    """Values that were checked at most `WEB_TRUST_MS` ago; at most `most` of them."""
+    """Values that were checked at most `times` times `WEB_TRUST_MS` ago; at most `most` of them."""
 
-    def __init__(self, most: int = 1024) -> None:
+    def __init__(self, most: int = 1024, *, times: int = 1) -> None:
+        self._times = times
         self._checked: LruCache[Key, _Checked[Value]] = LruCache(most)
 
     def get(
@@ -62,7 +63,7 @@ class Trusted(Generic[Key, Value]):
         if found is None or found.generation != _generation or not is_lasting(found.value):
             return self._check(key, check, is_lasting)
         age_s = monotonic() - found.at
-        if age_s < settings.WEB_TRUST_MS / 1000:
+        if age_s < self._times * settings.WEB_TRUST_MS / 1000:
             return found.value
         if not found.check.acquire(blocking=False):
             return found.value if age_s < _OLDEST_S else self._check(key, check, is_lasting)

@@ -54,6 +54,7 @@ def chart(request: HttpRequest) -> HttpResponse:
     context = {
         "timeframes": timeframes(),
         "max_bars": settings.TV_MAX_BARS,
+        "is_live": settings.TV_LIVE and settings.TV_ENABLED,
         # The archive may hold more bars than one fetch gives.
         "most_bars": MOST_BARS,
         "default_bars": min(5000, settings.TV_MAX_BARS),

@@ -20,11 +20,11 @@ export function applyScales(chart, scale) {
 }
 
 /**
- * Label the last of the series' `values` at the axis; `hasLine` also draws a line across the pane.
+ * Label the last of the series' `values` at the axis, and return the library's line; `hasLine` also draws a line across the pane.
  * The library's own label shows the last visible value instead.
  */
 export function labelLast(series, values, { color, hasLine = false, title = "" }) {
   const price = values.findLast((value) => value !== null);
-  if (price === undefined) return;
-  series.createPriceLine({ price, color, lineVisible: hasLine, lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: true, title });
+  if (price === undefined) return null;
+  return series.createPriceLine({ price, color, lineVisible: hasLine, lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: true, title });
 }

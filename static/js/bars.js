@@ -29,6 +29,18 @@ export function joined(older, count, bars) {
   return { ...bars, ...Object.fromEntries(both), length: count + bars.length, hasVolume: bars.hasVolume || older.hasVolume };
 }
 
+/** Put `{time, open, high, low, close, volume, day}` at the position `at`, which is at most one after the last bar. */
+export function putBar(bars, at, bar) {
+  for (const name of ["time", "open", "high", "low", "close", "volume", "day"]) bars[name][at] = bar[name];
+  bars.length = Math.max(bars.length, at + 1);
+}
+
+/** Return the one bar at `at` in the form of bars. */
+export function barAt(bars, at) {
+  const columns = ["time", "open", "high", "low", "close", "volume"].map((name) => [name, [bars[name][at]]]);
+  return { ...bars, ...Object.fromEntries(columns), length: 1 };
+}
+
 /** Return the Heikin-Ashi open, high, low and close of each bar. */
 export function heikinAshi({ open, high, low, close, length }) {
   const result = { open: [], high: [], low: [], close: [] };

@@ -4,7 +4,7 @@ import {
   createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { applyScales, labelLast } from "./axes.js";
-import { joined } from "./bars.js";
+import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
 import { PriceLines } from "./lines.js";
@@ -32,6 +32,7 @@ export class BarChart {
   #chart;
   #main = null;
   #marks = null;
+  #lastLine = null; // the label of the last price
   #volume = null;
   #studySeries = [];
   #priceLines = null;
@@ -121,6 +122,21 @@ export class BarChart {
     if (other?.values) other.values = [...Array(count).fill(null), ...other.values];
     this.#draw();
     scale.setVisibleLogicalRange({ from: from + count, to: to + count });
+  }
+
+  /** Put live bars at the position `start` and after it; the bars before are not drawn again. */
+  update(news, start, { isForming, heardAt }) {
+    const shown = this.#shown;
+    const { bars } = shown;
+    const last = bars.length - 1;
+    news.forEach((bar, n) => putBar(bars, start + n, bar));
+    Object.assign(shown, { isForming, heardAt });
+    for (let i = last + 1; i < bars.length; i++) shown.other?.values?.push(null);
+    this.#updateMain(start, last);
+    for (let i = start; this.#volume && i < bars.length; i++) for (const point of volumeData(barAt(bars, i))) this.#volume.update(point, i < last);
+    if (this.view.studies.length) this.#drawStudies();
+    this.refreshMarks();
+    this.#applyScales();
   }
 
   /** Return the number of drawn bars left of the visible ones. */
@@ -236,12 +252,26 @@ export class BarChart {
       priceLineVisible: false,
     });
     this.#main.setData(mainData(type, bars, isForming));
-    // Heikin-Ashi prices are averages, so the label at the axis shows the true close.
-    const isAverage = type === "heikin-ashi";
-    const tone = bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down";
-    labelLast(this.#main, bars.close, { color: color(isAverage ? "--muted" : tone), hasLine: true, title: isAverage ? "close" : "" });
+    this.#lastLine = labelLast(this.#main, bars.close, { color: this.#lastColor(), hasLine: true, title: type === "heikin-ashi" ? "close" : "" });
     this.#marks = createSeriesMarkers(this.#main, marksOf(this.#shown));
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
+  }
+
+  /** Draw the bars from the one at `start` on again, and the label of the last price; `last` was the last drawn one. */
+  #updateMain(start, last) {
+    const { bars, isForming } = this.#shown;
+    const { type } = this.view;
+    // A Heikin-Ashi bar depends on all bars before it.
+    if (type === "heikin-ashi") this.#main.setData(mainData(type, bars, isForming));
+    else for (let i = start; i < bars.length; i++) this.#main.update(mainData(type, barAt(bars, i), isForming && i === bars.length - 1)[0], i < last);
+    this.#lastLine?.applyOptions({ price: bars.close.at(-1), color: this.#lastColor() });
+  }
+
+  #lastColor() {
+    const { bars } = this.#shown;
+    // Heikin-Ashi prices are averages, so the label at the axis shows the true close.
+    if (this.view.type === "heikin-ashi") return color("--muted");
+    return color(bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down");
   }
 
   #drawVolume() {

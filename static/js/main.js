@@ -16,6 +16,7 @@ import { SymbolFinder } from "./finder.js";
 import { Freshness } from "./freshness.js";
 import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
+import { LiveBars } from "./livebars.js";
 import { Loader } from "./loading.js";
 import { closedUntil } from "./market.js";
 import { keep, keepRecent, recall } from "./memory.js";
@@ -55,6 +56,7 @@ const mover = new Mover(chart, { onRange: keepRange, say });
 const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
 
 const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
+const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -134,6 +136,7 @@ function draw(reply) {
   remember(reply);
   comparison.show(view.compare, drawn);
   archive.follow();
+  if ("live" in form.dataset) liveBars.follow();
   say(`${nameOf(series)}: ${[`${chart.shown.bars.length} bars`, originOf(chart.shown), closedUntil(chart.shown)].filter(Boolean).join(", ")}.`);
   missing.show(view.gaps);
 }
@@ -169,7 +172,7 @@ function backToDrawn() {
 
 /** Clear the chart and everything about its bars. */
 function clear() {
-  for (const loading of [comparison, archive]) loading.stop();
+  for (const loading of [comparison, archive, liveBars]) loading.stop();
   watchEnd(null);
   freshness.follow(null);
   drawn = null;

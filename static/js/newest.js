@@ -21,7 +21,7 @@ let endTimer = null;
 export function unfinished(shown, nowMs = Date.now()) {
   if (!shown.isForming) return null;
   const kind = nowMs / 1000 < endOf(shown) ? FORMING : INCOMPLETE;
-  return { ...kind, asOf: momentOf(shown.fetchedAt, nowMs) };
+  return { ...kind, asOf: momentOf(shown.heardAt ?? shown.fetchedAt, nowMs) };
 }
 
 /** Call `onEnd` when a newest bar ends that was forming when it was fetched; only the last call counts. */
