@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from datasets.storage import BucketAddress
+from datasets.storage import BucketAddress, mark
 from datasets.storage.bucket_store import BucketStore
 from datasets.storage.buckets import Bucket, LocalCopies
 from tests.support.archives import plain_bars, scaled
@@ -137,6 +137,8 @@ def test_a_list_of_the_objects_names_every_object_that_is_not_as_it_was(
     folder = {"OUTPUTS_URL": str(tmp_path / "elsewhere"), "DATABASE_URL": ""}
     refused = service.stack.manage("restore", str(backup), check=False, **folder)
     assert f"they are in {service.address}" in refused.stderr
+    for name in ("datasets", "archive"):
+        mark(tmp_path / "elsewhere" / name / "sample")
     in_folder = {"OUTPUTS_URL": folder["OUTPUTS_URL"]}
     refused = service.stack.manage("backup", "--without-files", str(tmp_path / "none"), check=False, **in_folder)  # fmt: skip
     assert "is for a bucket that keeps its own versions" in refused.stderr

@@ -57,7 +57,7 @@ class FolderOutputs:
         """Refuse: a folder keeps no versions."""
         raise BackupFailed(
             "--without-files is for a bucket that keeps its own versions. The files of this service are in a folder: "
-            "leave the option out, so that they are copied. Nothing was backed up."
+            "leave the option out, so that they are copied. No backup was made."
         )
 
     def compare_with(self, manifest: Manifest, outcome: Outcome) -> None:
