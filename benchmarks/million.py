@@ -1,6 +1,6 @@
 """Part 15: a catalog of a million datasets in PostgreSQL: each list, search and page, and `datasets list --json`.
 
-`BENCH_MILLION=20000` makes a smaller one, which takes a minute; a million rows are filled in a quarter of an hour
+`BENCH_MILLION=20000` makes a smaller one, which takes two minutes; a million rows are filled in half an hour
 and need 3 GB of disk. `BENCH_ROUNDS` is the number of measured requests of each address.
 """
 
