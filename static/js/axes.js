@@ -7,6 +7,11 @@ const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, 
 const PRICE_MARGINS = { top: 0.2, bottom: 0.1 };
 const OTHER_MARGINS = { top: 0.12, bottom: 0 };
 
+/** Return the scale on which these bars can be drawn: a price of 0 or below has no logarithm and gives no percentages. */
+export function possibleScale(scale, { low }) {
+  return low.some((price) => price <= 0) ? "linear" : scale;
+}
+
 /**
  * Set the scale of every pane of `chart`: the chosen scale for the prices, linear for the panes below.
  * The library uses the options that were set last as the default of new panes. So call this function

@@ -3,7 +3,7 @@
 import {
   createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { applyScales, labelLast } from "./axes.js";
+import { applyScales, labelLast, possibleScale } from "./axes.js";
 import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
@@ -332,7 +332,7 @@ export class BarChart {
   }
 
   #applyScales() {
-    applyScales(this.#chart, this.view.scale);
+    applyScales(this.#chart, possibleScale(this.view.scale, this.#shown.bars));
   }
 
   #applyTheme() {

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.chart_axes import RECORD, Axis, read_axes
-from tests.support.chart_reader import expect_bars
+from tests.support.chart_reader import bars_reply, expect_bars
 
 TYPES = ["candles", "bars", "line", "area", "heikin-ashi"]
 SCALES = ["linear", "log", "percent"]
@@ -167,6 +167,23 @@ def test_the_label_shows_the_last_price_also_if_that_bar_is_not_visible(
 
     check_prices(prices, bars, type=type, scale="linear")
     check_index(index, bars)
+
+
+@pytest.mark.parametrize("scale", ["log", "percent"])
+def test_prices_of_zero_and_below_are_drawn_on_a_linear_scale_and_the_legend_says_why(
+    page: Page, site: str, scale: str
+) -> None:
+    reply = bars_reply([20.0 - i / 2 for i in range(60)])
+    page.add_init_script(RECORD)
+    page.route("**/api/tv/ohlc?*", lambda route: route.fulfill(json=reply))
+
+    page.goto(f"{site}/?symbol=TEST:FLAT&timeframe=1h&n_bars=60&scale={scale}")
+
+    expect(page.locator("#legend-badges")).to_contain_text("linear scale")
+    prices, _ = read_axes(page)
+    (label,) = prices.labels
+    assert label.value == -9.5
+    assert prices.value_at(label.y) == pytest.approx(-9.5, abs=0.3)
 
 
 def test_studies_below_the_prices_show_their_last_value_on_a_scale_of_their_own(
