@@ -34,6 +34,7 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["F"], "Full screen"),
     (["S"], "Save the chart as an image"),
     (["T"], "Light or dark"),
+    (["W"], "Watchlist beside the chart"),
     (["Esc"], "Close, or stop waiting"),
     (["?"], "This list"),
 ]

@@ -32,6 +32,7 @@ import { watchKeys } from "./shortcuts.js";
 import { nameOf, shownOf } from "./shown.js";
 import { showSuggestions } from "./suggestions.js";
 import { switchTheme } from "./theme.js";
+import { WatchPanel } from "./watching.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
@@ -55,6 +56,7 @@ const symbolBox = new SymbolBox({
 const mover = new Mover(chart, { onRange: keepRange, say });
 const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
 
+const watching = new WatchPanel({ onChoose: choose });
 const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
 const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
 
@@ -134,6 +136,7 @@ function draw(reply) {
   mover.reset();
   writeAddress();
   remember(reply);
+  watching.mark(series);
   comparison.show(view.compare, drawn);
   archive.follow();
   if ("live" in form.dataset) liveBars.follow();
@@ -294,6 +297,7 @@ const KEYS = {
   f: toggleFullScreen,
   s: onChart(() => savePicture(chart)),
   t: switchTheme,
+  w: () => watching.toggle(),
   Escape: stop,
 };
 

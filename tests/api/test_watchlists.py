@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
 from django.test import Client
 
-from datasets.models import AuditEntry, Schedule, WatchedSymbol, Watchlist
+from datasets.archive.conversion import convert_datasets
+from datasets.models import AuditEntry, Dataset, Schedule, WatchedSymbol, Watchlist
 from tests.support.schedules import CRYPTO, at, watched
 from tests.support.stacks import Feed
 
@@ -48,6 +50,14 @@ def make(send: Send, **values: Any) -> dict[str, Any]:
     body = {"name": "mine", "symbols": ["NASDAQ:AAPL"], "timeframes": ["60", "D"]} | values
     found: dict[str, Any] = send("POST", LISTS, body, status=201)
     return found
+
+
+def archived(dataset: Dataset) -> int:
+    """Bring the dataset into the archive; return the number of its series."""
+    list(convert_datasets())
+    dataset.refresh_from_db()
+    assert dataset.series_id is not None
+    return dataset.series_id
 
 
 def test_a_list_is_made_with_its_symbols_and_read_back(send: Send) -> None:
@@ -116,6 +126,46 @@ def test_the_series_say_how_fresh_they_are_and_when_they_are_fetched(send: Send)
     assert (states[0]["state"], states[0]["count"]) == ("behind", 300)
     assert states[0]["lag_bars"] > 50_000
     assert states[0]["next_run_at"] == "2100-01-01T00:00:00Z"
+
+
+def test_the_quotes_give_the_newest_price_and_its_change_in_the_order_of_the_list(
+    send: Send, make_dataset: Callable[..., Dataset]
+) -> None:
+    series = archived(make_dataset())
+    text = "BINANCE:BTCUSDT,###Shares,NASDAQ:AAPL"
+    address = f"{LISTS}/{make(send, symbols=[], text=text, timeframes=['1h'])['id']}"
+    before, last = send("GET", f"/api/tv/series/{series}/bars?n_bars=2")["ohlc"]
+
+    coin, share = send("GET", f"{address}/quotes?timeframe=60")["results"]
+
+    assert (coin["full_symbol"], coin["series"]) == ("BINANCE:BTCUSDT", series)
+    assert (coin["time"], coin["close"]) == (last["time"], last["close"])
+    assert coin["previous_close"] == before["close"]
+    assert coin["change"] == last["close"] - before["close"]
+    assert coin["change_percent"] == pytest.approx(100 * (last["close"] / before["close"] - 1))
+    assert (coin["state"], share["state"]) == ("unknown", "behind")
+    assert (share["full_symbol"], share["section"]) == ("NASDAQ:AAPL", "Shares")
+    assert (share["close"], share["change"], share["series"]) == (None, None, None)
+    assert "no bars yet" in share["reason"]
+    assert send("GET", f"{address}/quotes?page_size=1")["results"] == [coin]
+    wrong = send("GET", f"{address}/quotes?timeframe=1W", status=400)
+    assert wrong["errors"]["timeframe"] == ["The list has 1h; use one of them."]
+
+
+def test_an_archive_that_cannot_be_read_leaves_the_other_quotes(
+    send: Send, own_outputs: Path, make_dataset: Callable[..., Dataset]
+) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        archived(make_dataset(symbol=symbol))
+    made = make(send, symbols=["BINANCE:BTCUSDT", "BINANCE:ETHUSDT"], timeframes=["1h"])
+    (document,) = own_outputs.glob("archive/**/*ETHUSDT*/series.json")
+    document.write_text("no json")
+
+    good, bad = send("GET", f"{LISTS}/{made['id']}/quotes")["results"]
+
+    assert good["close"] is not None
+    assert (bad["close"], bad["change"]) == (None, None)
+    assert "series.json" in bad["reason"]
 
 
 @pytest.mark.parametrize(

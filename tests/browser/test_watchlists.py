@@ -90,7 +90,7 @@ def test_a_symbol_of_the_chart_is_added_to_a_list(page: Page, site: str, followe
 
     page.get_by_role("link", name="Add to watchlist").click()
     expect(page.get_by_label("Symbol")).to_have_value("BINANCE:LTCUSDT")
-    page.get_by_label("Watchlist", exact=True).select_option("")
+    page.get_by_label("Symbols of", exact=True).select_option("")
     page.get_by_label("Name of a new list").fill("From the chart")
     assert serious_findings(page) == []
     page.get_by_role("button", name="Add", exact=True).click()
@@ -122,3 +122,41 @@ def test_the_pages_of_watchlists_fit_and_axe_finds_nothing_serious(
         for width in [320, 390, 760, 900, 1081, 1280]:
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (address, width)
+
+
+def test_the_panel_beside_the_chart_shows_last_prices_and_opens_symbols_by_keyboard(
+    followed: str, site: str, page: Page
+) -> None:
+    number = re.search(r"/watchlists/(\d+)", followed)
+    assert number is not None
+    quotes = page.request.get(f"{site}/api/tv/watchlists/{number[1]}/quotes?timeframe=45m").json()[
+        "results"
+    ]
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&timeframe=45m&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+
+    page.get_by_role("button", name="Watchlist", exact=True).click()
+    page.get_by_label("Symbols of", exact=True).select_option("Followed")
+
+    rows = page.get_by_role("listbox", name="Symbols of the list").get_by_role("option")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(0)).to_have_attribute("aria-selected", "true")
+    for at, quote in enumerate(quotes):
+        expect(rows.nth(at)).to_contain_text(quote["symbol"])
+        expect(rows.nth(at)).to_contain_text(f"{quote['close']:,.2f}")
+        share = f"{quote['change_percent']:+.2f}%".replace("-", "−")
+        expect(rows.nth(at)).to_contain_text(share.replace("+0.00", "0.00"))
+    rows.nth(0).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect_bars(page, "BINANCE:ETHUSDT")
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    assert serious_findings(page) == []
+    page.reload()
+    expect(rows).to_have_count(4)
+    page.get_by_label("Symbols of", exact=True).select_option("Recent symbols")
+    expect(rows.nth(0)).to_have_text("ETHUSDT")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.keyboard.press("w")
+    expect(rows).to_have_count(0)

@@ -91,6 +91,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-watchlist-detail": {"GET": READ, "PATCH": WATCH, "DELETE": WATCH},
     "api-watchlist-symbols": {"GET": READ, "POST": WATCH, "DELETE": WATCH},
     "api-watchlist-series": {"GET": READ},
+    "api-watchlist-quotes": {"GET": READ},
     "api-watchlist-budget": {"GET": READ},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
@@ -188,7 +189,7 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             [dataset.series_id],
         ),
         **dict.fromkeys(
-            ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series", "watchlist", "watchlist-file"),
+            ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series", "api-watchlist-quotes", "watchlist", "watchlist-file"),
             [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
         "api-bars-detail": [dataset.content_hash],

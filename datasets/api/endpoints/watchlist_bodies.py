@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from datasets.api.fields import Choice, WholeNumber, YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, StrictSerializer
 from datasets.bars import Adjustment, Session, Timeframe
+from datasets.live.list_quotes import Quote
 from datasets.models import WatchedSymbol, Watchlist
 from datasets.watchlists import Budget, SymbolEntry, read_symbols
 from datasets.watchlists.freshness import FreshnessState
@@ -147,6 +149,68 @@ class SeriesStateSerializer(serializers.Serializer[Any]):
     last_ok_at = serializers.DateTimeField(allow_null=True)
     failures = serializers.IntegerField()
     last_error = serializers.CharField(allow_blank=True)
+
+
+class QuoteSerializer(serializers.Serializer[Any]):
+    """The last price of one symbol of a watchlist, at one of its timeframes."""
+
+    id = serializers.IntegerField(source="symbol.pk")
+    full_symbol = serializers.CharField(source="symbol.full_symbol")
+    exchange = serializers.CharField(source="symbol.exchange")
+    symbol = serializers.CharField(source="symbol.symbol")
+    section = serializers.CharField(source="symbol.section", allow_blank=True)
+    series = serializers.IntegerField(
+        source="series.pk", default=None, allow_null=True, help_text="Null until it has bars."
+    )
+    description = serializers.SerializerMethodField()
+    time = serializers.DateTimeField(
+        allow_null=True, help_text="Opening of the newest held bar, UTC."
+    )
+    close = serializers.FloatField(allow_null=True, help_text="Close of that bar.")
+    previous_close = serializers.FloatField(
+        allow_null=True, help_text="Close of the bar before it; null with a single bar."
+    )
+    change = serializers.FloatField(allow_null=True, help_text="`close` less `previous_close`.")
+    change_percent = serializers.FloatField(allow_null=True)
+    pricescale = serializers.SerializerMethodField(
+        help_text="With `minmov` the market's tick, `minmov` / `pricescale`; null if not known."
+    )
+    minmov = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField(help_text="How fresh the bars are.")
+    reason = serializers.SerializerMethodField(
+        help_text="Why the series is in this state, or has no price."
+    )
+
+    def get_description(self, quote: Quote) -> str:
+        return str(self._instrument(quote).get("description", ""))
+
+    def get_pricescale(self, quote: Quote) -> int | None:
+        return self._instrument(quote).get("pricescale")
+
+    def get_minmov(self, quote: Quote) -> int | None:
+        return self._instrument(quote).get("minmov")
+
+    @extend_schema_field(serializers.ChoiceField(choices=FreshnessState.choices))
+    def get_state(self, quote: Quote) -> str:
+        fresh = quote.freshness
+        return (FreshnessState.UNKNOWN if fresh is None else fresh.state).value
+
+    def get_reason(self, quote: Quote) -> str:
+        return quote.problem or ("" if quote.freshness is None else quote.freshness.reason)
+
+    def _instrument(self, quote: Quote) -> dict[str, Any]:
+        return {} if quote.series is None else quote.series.instrument
+
+
+class QuoteQuery(StrictSerializer):
+    """The query of `GET /api/tv/watchlists/{id}/quotes`."""
+
+    timeframe = serializers.CharField(
+        required=False,
+        default="",
+        max_length=32,
+        help_text="One timeframe of the list; without it `1D`, or the first of the list.",
+    )
 
 
 class SymbolQuery(StrictSerializer):

@@ -16,6 +16,8 @@ from datasets.api.access import Scopes, caller_of
 from datasets.api.endpoints.watchlist_bodies import (
     BudgetSerializer,
     NewWatchlist,
+    QuoteQuery,
+    QuoteSerializer,
     SeriesStateSerializer,
     SymbolQuery,
     SymbolsBody,
@@ -26,6 +28,7 @@ from datasets.api.endpoints.watchlist_bodies import (
 from datasets.api.filtering import Pages, StrictQueryMixin, refuse_unknown
 from datasets.api.schema import problems
 from datasets.fetching.schedule import check_symbols
+from datasets.live.list_quotes import quoted_timeframe, quotes_of
 from datasets.models import Watchlist, database
 from datasets.serving.permissions import MAY_WATCH, Scope
 from datasets.watchlists.series_states import SeriesState
@@ -60,7 +63,7 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
         "GET": Scope.READ, "POST": Scope.MANAGE, "PATCH": Scope.MANAGE, "DELETE": Scope.MANAGE,
     }  # fmt: skip
     required_permission = MAY_WATCH
-    reads_query = frozenset({"list", "symbols", "series", "remove_symbol"})
+    reads_query = frozenset({"list", "symbols", "series", "quotes", "remove_symbol"})
     queryset = Watchlist.objects.annotate(n_symbols=Count("symbols"))
     serializer_class = WatchlistSerializer
     pagination_class = WatchlistPages
@@ -178,6 +181,25 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
             for each in pages.paginate_queryset(found, request, self) or []
         ]
         return pages.get_paginated_response(SeriesStateSerializer(rows, many=True).data)
+
+    @extend_schema(
+        summary="List the last prices of a watchlist",
+        parameters=[QuoteQuery],
+        responses={200: QuoteSerializer(many=True), **problems(404)},
+    )
+    @action(detail=True, pagination_class=WatchedSymbolPages)
+    def quotes(self, request: Request, pk: str) -> Response:
+        """List the newest held price of each symbol, its change since the bar before, and how fresh it is."""
+        watchlist = self.get_object()
+        values = {name: text for name, text in request.query_params.items() if name == "timeframe"}
+        refuse_unknown(request._request.GET, known={"cursor", "page_size", "timeframe"})
+        query = QuoteQuery(data=values)
+        query.is_valid(raise_exception=True)
+        timeframe = quoted_timeframe(watchlist, query.validated_data["timeframe"])
+        pages = WatchedSymbolPages()
+        page = pages.paginate_queryset(watchlist.symbols.all(), request, self) or []
+        rows = quotes_of(watchlist, page, timeframe, database.shared_now())
+        return pages.get_paginated_response(QuoteSerializer(rows, many=True).data)
 
 
 def _who(request: Request) -> dict[str, str]:
