@@ -1,10 +1,11 @@
 // The page's address holds the whole state of the chart, so that a link opens the same chart.
 
 import { formatStudies, parseStudies } from "./studies.js";
+import { knownZone } from "./times.js";
 
 export const TYPES = ["candles", "bars", "line", "area", "heikin-ashi"];
 export const SCALES = ["linear", "log", "percent"];
-export const ZONES = ["utc", "exchange", "local"];
+const ZONES = ["utc", "exchange", "local"];
 
 // The parameters that identify the bars, with the values that an address may leave out.
 export const SERIES_DEFAULTS = {
@@ -74,7 +75,8 @@ function readView(parameters) {
   };
   choose("type", TYPES);
   choose("scale", SCALES);
-  choose("zone", ZONES);
+  const zone = parameters.get("zone");
+  if (ZONES.includes(zone) || knownZone(zone)?.includes("/")) view.zone = zone;
   if (parameters.has("studies")) view.studies = parseStudies(parameters.get("studies"));
   for (const name of ["breaks", "gaps"]) if (parameters.has(name)) view[name] = parameters.get(name) === "1";
   if (parameters.has("compare")) view.compare = canonicalName(parameters.get("compare"));

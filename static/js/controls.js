@@ -11,12 +11,22 @@ const studyLines = [...document.querySelectorAll("#studies .study[data-kind]")];
 /** Set the controls to `view`. */
 export function fillControls(view) {
   element("chart-type").value = view.type;
-  element("zone").value = view.zone;
+  fillZone(view.zone);
   for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
   for (const name of ["breaks", "gaps"]) element(name).checked = view[name];
   element("compare").value = element("compare").dataset.shown = view.compare;
   fillStudies(view.studies);
   showCount(view);
+}
+
+/** Select the zone; a zone of a link that the browser does not list becomes an option. */
+function fillZone(zone) {
+  const list = element("zones");
+  if (!list.children.length) list.append(...Intl.supportedValuesOf("timeZone").map((name) => new Option(name.replaceAll("_", " "), name)));
+  element("zone").value = zone;
+  if (element("zone").value === zone) return;
+  list.append(new Option(zone, zone));
+  element("zone").value = zone;
 }
 
 /** Return the studies that are checked in the menu. */

@@ -5,18 +5,23 @@ const DAY_S = 86400;
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Return the zone's name for the choice `utc`, `exchange` or `local`. */
+/** Return the zone's name for the choice `utc`, `exchange`, `local` or the name of a zone. */
 export function zoneOf(choice, instrument) {
   if (choice === "local") return Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return choice === "exchange" ? exchangeZone(instrument) : "UTC";
+  return choice === "exchange" ? exchangeZone(instrument) : (knownZone(choice) ?? "UTC");
 }
 
 /** Return the exchange's zone; UTC where it is not known. */
 export function exchangeZone(instrument) {
+  return knownZone(instrument?.timezone) ?? "UTC";
+}
+
+/** Return the browser's name of a zone of the IANA database, such as `Europe/Berlin`; null for any other text. */
+export function knownZone(name) {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: instrument?.timezone || "UTC" }).resolvedOptions().timeZone;
+    return name ? new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone : null;
   } catch {
-    return "UTC";
+    return null;
   }
 }
 

@@ -216,7 +216,12 @@ def test_studies_below_the_prices_show_their_last_value_on_a_scale_of_their_own(
 
 @pytest.mark.parametrize(
     ("zone", "clock"),
-    [("utc", "times in UTC"), ("exchange", "times in America/New_York")],
+    [
+        ("utc", "times in UTC"),
+        ("exchange", "times in America/New_York"),
+        ("Asia/Kolkata", "times in Asia/"),
+        ("Mars/Olympus", "times in UTC"),
+    ],
 )
 def test_a_saved_picture_says_the_clock_of_its_labels(
     page: Page, site: str, zone: str, clock: str
@@ -232,3 +237,15 @@ def test_a_saved_picture_says_the_clock_of_its_labels(
         "[...window.painted.values()].flatMap((last) => last.texts).map(({ text }) => text)"
     )
     assert [text for text in texts if clock in text]
+
+
+def test_the_times_are_those_of_any_zone_and_a_link_keeps_the_zone(page: Page, site: str) -> None:
+    page.goto(f"{site}/?symbol=NASDAQ:AAPL&timeframe=1h&n_bars=200")
+    expect_bars(page, "NASDAQ:AAPL")
+
+    page.get_by_label("Times in").select_option("Asia/Tokyo")
+
+    expect(page.locator(".legend-time")).to_contain_text("UTC+9")
+    page.goto(page.url)
+    expect(page.locator(".legend-time")).to_contain_text("UTC+9")
+    expect(page.get_by_label("Times in")).to_have_value("Asia/Tokyo")
