@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the server; the environment gives their defaults."""
     parser.add_argument(
         "--url",
-        default=os.environ.get("TVDATASETS_URL") or "http://127.0.0.1:8000",
-        help="the service; else TVDATASETS_URL, else http://127.0.0.1:8000",
+        default=os.environ.get("TV_URL") or "http://127.0.0.1:8000",
+        help="the service; else TV_URL, else http://127.0.0.1:8000",
     )
     parser.add_argument(
         "--token",
-        default=os.environ.get("TVDATASETS_TOKEN") or None,
-        help="an API token; better in TVDATASETS_TOKEN, because other users see arguments",
+        default=os.environ.get("TV_TOKEN") or None,
+        help="an API token; better in TV_TOKEN, because other users see arguments",
     )
     parser.add_argument(
         "--allow-fetch", action="store_true", help="offer the tool that has the service fetch"

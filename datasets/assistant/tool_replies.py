@@ -30,7 +30,7 @@ _ADVICE = {
         "Look with list_series which series exist. request_fetch, where it is offered, has the service fetch a "
         "missing one; else a person can open the service's page."
     ),
-    "not_authenticated": "A person must set a valid API token for this server (TVDATASETS_TOKEN).",
+    "not_authenticated": "A person must set a valid API token for this server (TV_TOKEN).",
     "forbidden": "The token lacks this permission; a person must ask the service's operator.",
     "too_many_requests": "Wait a minute before the next call.",
     "busy": "Wait a few seconds, then call the tool again.",

@@ -236,7 +236,7 @@ def test_a_token_that_is_wrong_or_too_weak_is_named_and_not_shown(
         FetchTools(ServiceReader(stack.url, tokens[0])).request_fetch(**APPLE, n_bars=301)
 
     assert refused["code"] == "not_authenticated"
-    assert "TVDATASETS_TOKEN" in refused["advice"]
+    assert "TV_TOKEN" in refused["advice"]
     assert forbidden.value.code == "forbidden"
     heard = [*stranger.heard, (tmp_path / "log").read_text(), error_text(forbidden.value)]
     assert not any("tv_wrong_secret" in text or tokens[0] in text for text in heard)

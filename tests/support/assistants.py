@@ -65,7 +65,7 @@ def assistant(
 
     `installed` is the path of an installed command `tvdatasets`; without it the project's files run.
     """
-    env = {"TVDATASETS_TOKEN": token, "TVDATASETS_URL": url}
+    env = {"TV_TOKEN": token, "TV_URL": url}
     if not installed:
         env["PYTHONPATH"] = str(ROOT)
     server = StdioServerParameters(
