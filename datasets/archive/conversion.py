@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from datasets.archive.preparation import prepared
-from datasets.archive.series_rows import record_series
+from datasets.archive.series_rows import lock_datasets, record_series
 from datasets.bars import FetchedBars
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import Finding
@@ -44,6 +44,7 @@ def convert_datasets(key: SeriesKey | None = None) -> Iterator[Finding]:
                 prepared(archives(), dataset.series_key, fetched, is_whole_window=True) as archive,
                 transaction.atomic(),
             ):
+                lock_datasets(dataset.series_key)
                 archive.commit()
                 series_id = record_series(archive.document, archive.plan.records)
                 Dataset.objects.filter(pk=dataset.pk).update(series_id=series_id)

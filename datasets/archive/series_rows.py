@@ -91,8 +91,8 @@ def unrecorded(folder: SeriesFolder, document: SeriesDocument) -> list[RevisionR
 def lock_datasets(key: SeriesKey) -> list[Dataset]:
     """Lock the datasets of a series until the commit, and return them.
 
-    All writers lock by ascending primary key, so that two of them never deadlock. A pin after
-    the commit then applies to the new bars.
+    All writers lock them before the row of the series, by ascending primary key, so that two of
+    them never deadlock. A pin after the commit then applies to the new bars.
     """
     return list(Dataset.objects.filter(**key.as_dict()).order_by("pk").select_for_update())
 

@@ -13,7 +13,7 @@ from datasets.archive.audit import Finding
 from datasets.archive.merging import WindowNeeded
 from datasets.archive.plans import MergePlan
 from datasets.archive.preparation import PreparedArchive, prepared
-from datasets.archive.series_rows import folder_of, record_series
+from datasets.archive.series_rows import folder_of, lock_datasets, record_series
 from datasets.bars import BAR_COLUMNS, IMPORTED, FetchedBars, count_inconsistent, plausibility
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import archives, get_store, require_folder
@@ -169,7 +169,8 @@ def _put_in_place(
         doubts=doubts_of(table, key, fetched.instrument),
     )
     with get_store().prepared(own, view) as file, transaction.atomic():
-        if Dataset.pinned(own).select_for_update().exists():
+        rows = lock_datasets(key)
+        if any(row.n_bars == own.n_bars and row.is_pinned for row in rows):
             raise StoreFailed(f"{own} is pinned and is not replaced; unpin it to import more bars.")
         records = archive.plan.records
         if not _is_recorded(key, archive.plan):
