@@ -108,7 +108,7 @@ def test_a_new_bar_comes_at_once_and_is_kept_by_a_fetch(stack: Stack, live_feed:
     now = datetime.now(UTC).replace(second=30, microsecond=0) - 3 * MINUTE
     live_feed.set_clock(now)
     series = series_of(stack, symbol="BINANCE:ETHUSDT")
-    before = until(lambda: live(stack, series), lambda body: body["unconfirmed_from"] is not None)
+    before = until(lambda: live(stack, series), lambda body: body["state"] == "live")
     forming = before["ohlc"][-1]["time"]
 
     live_feed.set_clock(now + MINUTE)
