@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 import requests
+from anyio.from_thread import start_blocking_portal
 from mcp import MCPError
 from mcp_types import CallToolResult
 
@@ -258,7 +258,9 @@ def test_an_unexpected_error_has_a_code_and_its_details_are_only_in_the_log(
     monkeypatch.setattr(ServiceReader, "get", fail)
     server = build_server(ServiceReader("http://127.0.0.1:9", None), allow_fetch=False)
 
-    result = anyio.run(server.call_tool, "list_series", {})
+    # In a thread of its own: a browser of another test runs an event loop in this one.
+    with start_blocking_portal() as portal:
+        result = portal.call(server.call_tool, "list_series", {})
 
     assert isinstance(result, CallToolResult)
     assert result.is_error

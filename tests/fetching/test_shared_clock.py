@@ -109,6 +109,8 @@ _OWN_CLOCK = {
     "tradingview/auth_token.py",
     "tradingview/conversation.py",
     "tradingview/sign_in.py",
+    "tradingview/updates/subscription.py",
+    "tradingview/updates/update_stream.py",
     "views/people/token_forms.py",
 }
 
