@@ -90,7 +90,7 @@ def test_a_symbol_of_the_chart_is_added_to_a_list(page: Page, site: str, followe
 
     page.get_by_role("link", name="Add to watchlist").click()
     expect(page.get_by_label("Symbol")).to_have_value("BINANCE:LTCUSDT")
-    page.get_by_label("Symbols of", exact=True).select_option("")
+    page.get_by_label("Watchlist", exact=True).select_option("")
     page.get_by_label("Name of a new list").fill("From the chart")
     assert serious_findings(page) == []
     page.get_by_role("button", name="Add", exact=True).click()

@@ -207,7 +207,6 @@ class QuoteQuery(StrictSerializer):
 
     timeframe = serializers.CharField(
         required=False,
-        default="",
         max_length=32,
         help_text="One timeframe of the list; without it `1D`, or the first of the list.",
     )

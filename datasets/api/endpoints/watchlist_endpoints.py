@@ -195,7 +195,7 @@ class WatchlistViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Watchlist]):
         refuse_unknown(request._request.GET, known={"cursor", "page_size", "timeframe"})
         query = QuoteQuery(data=values)
         query.is_valid(raise_exception=True)
-        timeframe = quoted_timeframe(watchlist, query.validated_data["timeframe"])
+        timeframe = quoted_timeframe(watchlist, query.validated_data.get("timeframe", ""))
         pages = WatchedSymbolPages()
         page = pages.paginate_queryset(watchlist.symbols.all(), request, self) or []
         rows = quotes_of(watchlist, page, timeframe, database.shared_now())
