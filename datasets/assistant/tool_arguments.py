@@ -30,7 +30,9 @@ Start = Annotated[str | None, Field(description="first opening instant, ISO 8601
 End = Annotated[
     str | None, Field(description="end of the opening instants, ISO 8601, UTC; exclusive")
 ]
-NewestBars = Annotated[int | None, Field(description="only the newest so many bars (of the range)")]
+NewestBars = Annotated[
+    int | None, Field(description="number of bars: only the newest ones (of the range)")
+]
 
 
 def key_of(symbol: str, timeframe: str, session: str, adjustment: str) -> DatasetKey:
