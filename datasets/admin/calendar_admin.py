@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
 from datasets.models import CalendarVersion
 
 
@@ -13,5 +13,5 @@ class CalendarVersionAdmin(ReadOnlyAdmin):
     """Lists the calendars that feeds have sent, each content once."""
 
     list_display = ("feed", "subsession", "timezone", "hours", "first_seen_at")
-    list_filter = ("source",)
+    list_filter = (("source", IndexedValuesFilter),)
     search_fields = ("feed",)

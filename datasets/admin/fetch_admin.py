@@ -23,6 +23,7 @@ class FetchAdmin(ReadOnlyAdmin):
         "n_rows", "waited_ms", "fetched_ms", "stored_ms", "requested_via", "requested_by",
     )  # fmt: skip
     list_display_links = ("symbol",)
+    sortable_by = ("requested_at", "exchange", "symbol")
     list_filter = (
         "state",
         "priority",

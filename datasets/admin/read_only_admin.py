@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -31,7 +31,7 @@ class IndexedValuesFilter(admin.AllValuesFieldListFilter):
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
         # In place of a query that would read every row.
-        self.lookup_choices = values_of(model, field_path, _MOST_VALUES)  # type: ignore[assignment]
+        self.lookup_choices = values_of(field.model, field.name, _MOST_VALUES)  # type: ignore[assignment]
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -44,7 +44,17 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class IndexedChangeList(ChangeList):
-    """Change list whose order ends with the id in the same direction, as the indexes do."""
+    """Change list whose order ends with the id in the same direction, as the indexes do.
+
+    A column without an index is no order, also in an address that was written by hand.
+    """
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return (
+            super().get_ordering_field(field_name)
+            if field_name in (self.sortable_by or ())
+            else None
+        )
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         ordering = list(super().get_ordering(request, queryset))
@@ -61,6 +71,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # Each facet would count all rows.
     show_facets = admin.ShowFacets.NEVER
     list_per_page = lists.PER_PAGE
+    # A list names the columns that have an index.
+    sortable_by: ClassVar[list[str] | tuple[str, ...]] = ()
     paginator = BoundedPaginator
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
 from datasets.catalog import lists
 from datasets.models import Revision, Series
 from datasets.views import phrases
@@ -30,7 +30,7 @@ class RevisionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_display_links = ("found_at", "symbol")
     sortable_by = ("found_at",)
-    list_filter = ("state", "finding", "series__source", "series__timeframe")
+    list_filter = ("state", "finding", ("series__source", IndexedValuesFilter), "series__timeframe")
     search_fields = ("series__symbol", "series__exchange")
     search_help_text = "Symbol or exchange"
     list_select_related = ("series",)

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from datasets import watchlists
-from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.read_only_admin import IndexedValuesFilter, ReadOnlyAdmin
 from datasets.bars import Timeframe
 from datasets.models import Schedule, Watchlist, database
 from datasets.serving.permissions import MAY_WATCH
@@ -22,6 +22,8 @@ class WatchlistAdmin(ReadOnlyAdmin):
     """Lists watchlists with the state of their series; they can be paused and resumed here."""
 
     list_display = ("name", "at_timeframes", "n_symbols", "is_paused", "owner", "created_at")
+    # A person makes each list, so there are few.
+    sortable_by = list_display
     list_filter = ("is_paused",)
     search_fields = ("name",)
     actions = ("pause", "resume")
@@ -86,7 +88,13 @@ class ScheduleAdmin(ReadOnlyAdmin):
         "exchange", "symbol", "timeframe", "due_at", "is_paused", "failures", "last_ok_at", "source",
     )  # fmt: skip
     list_display_links = ("symbol",)
-    list_filter = ("is_paused", "source", "timeframe", "exchange")
+    sortable_by = ("symbol", "due_at")
+    list_filter = (
+        "is_paused",
+        ("source", IndexedValuesFilter),
+        "timeframe",
+        ("exchange", IndexedValuesFilter),
+    )
     search_fields = ("symbol", "exchange")
     search_help_text = "Symbol or exchange"
     list_select_related = False

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Coalesce, Greatest
 
 from datasets.bars import KEY_FIELDS, DatasetKey
 from datasets.models.calendar_version import CalendarVersion
 from datasets.models.key_columns import KeyedModel
 from datasets.models.series import Series
+
+# When a dataset was last served or fetched.
+LAST_USED = Greatest(F("fetched_at"), Coalesce(F("last_served_at"), F("fetched_at")))
 
 
 class Dataset(KeyedModel):
@@ -155,6 +160,8 @@ class Dataset(KeyedModel):
                 name="dataset_adjustment",
                 condition=~models.Q(adjustment="splits"),
             ),
+            # The order in which datasets are pruned.
+            models.Index(LAST_USED, "id", name="dataset_last_used"),
             # Bars are also read by their content.
             models.Index(fields=["content_hash"], name="dataset_content"),
         ]

@@ -55,7 +55,10 @@ class Incident(models.Model):
                 name="one_open_incident_a_topic",
             ),
         ]
-        indexes = [models.Index(fields=["closed_at", "-opened_at"], name="incident_open")]
+        indexes = [
+            models.Index(fields=["closed_at", "-opened_at"], name="incident_open"),
+            models.Index(fields=["-opened_at", "-id"], name="incident_opened"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display().partition(':')[0]}: {self.subject}"
@@ -106,7 +109,10 @@ class IncidentMessage(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-pk")
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="message_due")]
+        indexes = [
+            models.Index(fields=["state", "next_attempt_at"], name="message_due"),
+            models.Index(fields=["-created_at", "-id"], name="message_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.way} {self.event} {self.created_at:%Y-%m-%d %H:%M}"

@@ -66,6 +66,11 @@ class Schedule(KeyedModel):
         indexes = [
             # For the series that are due.
             models.Index(fields=["source", "is_paused", "due_at"], name="schedule_due"),
+            # For the schedules of a watched symbol, and for the filter of the list.
+            models.Index(fields=["exchange", "symbol", "id"], name="schedule_exchange"),
+            # The orders of the list.
+            models.Index(fields=["symbol", "exchange", "id"], name="schedule_symbol"),
+            models.Index(fields=["due_at", "id"], name="schedule_due_at"),
         ]
 
     def __str__(self) -> str:

@@ -52,6 +52,10 @@ class Series(SeriesColumns):
             models.Index(fields=["symbol", "exchange", "id"], name="series_symbol"),
             models.Index(fields=["exchange", "-fetched_at", "-id"], name="series_exchange"),
             models.Index(fields=["n_rows", "id"], name="series_n_rows"),
+            models.Index(fields=["exchange", "id"], name="series_by_exchange"),
+            models.Index(fields=["timeframe", "id"], name="series_by_timeframe"),
+            models.Index(fields=["last_time", "id"], name="series_last_time"),
+            models.Index(fields=["bytes", "id"], name="series_bytes"),
         ]
 
     def __str__(self) -> str:

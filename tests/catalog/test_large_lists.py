@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,6 +44,33 @@ for rows in (
 ):
     print(rows.explain().replace("\\n", " "))
 """
+# Prints the plan of each order that a list of the admin has, and of a column that is no order.
+_ADMIN_PLANS = """
+import django
+django.setup()
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import RequestFactory
+from datasets.admin.read_only_admin import ReadOnlyAdmin
+connection.cursor().execute("SET enable_seqscan = off; SET enable_sort = off")
+
+def list_of(page, **query):
+    request = RequestFactory().get("/", query)
+    request.user = User(is_superuser=True)
+    return page.get_changelist_instance(request)
+
+for model in filter(admin.site.is_registered, apps.get_app_config("datasets").get_models()):
+    page = admin.site.get_model_admin(model)
+    # The lists that people make are short.
+    if not isinstance(page, ReadOnlyAdmin) or model.__name__ == "Watchlist":
+        continue
+    for place, column in enumerate(list_of(page).list_display):
+        for sign in ("", "-"):
+            rows = list_of(page, o=f"{sign}{place}").queryset[:50]
+            print(model.__name__, column, column in page.sortable_by, rows.explain().replace("\\n", " "), sep="|")
+"""
 _EXTENSION = """
 import importlib
 import django
@@ -62,24 +90,44 @@ _INDEXES = (
 )  # fmt: skip
 
 
-def test_postgresql_reads_an_index_for_each_search_order_and_filter(
-    postgresql_url: str, feed: Feed, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def stack(postgresql_url: str, feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A catalog in a database of its own."""
     with psycopg.connect(postgresql_url, autocommit=True) as server:
         server.execute("CREATE DATABASE large_lists")
-    stack = Stack(
-        tmp_path, feed, DATABASE_URL=postgresql_url.removesuffix("postgres") + "large_lists"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", _PLANS], cwd=ROOT, env=stack.env, check=True, capture_output=True, text=True
-    )  # fmt: skip
+    url = postgresql_url.removesuffix("postgres") + "large_lists"
+    return Stack(tmp_path_factory.mktemp("large"), feed, DATABASE_URL=url)
 
-    plans = done.stdout.splitlines()
+
+def printed_by(script: str, stack: Stack) -> list[str]:
+    """Return the lines that a script prints with the settings of the stack."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=stack.env, check=True, capture_output=True, text=True
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+def has_sort(plan: str) -> bool:
+    # An incremental sort only sorts rows that are equal in the columns of the index.
+    return re.search(r"(?<!Incremental )Sort  \(", plan) is not None
+
+
+def test_postgresql_reads_an_index_for_each_search_order_and_filter(stack: Stack) -> None:
+    plans = printed_by(_PLANS, stack)
+
     assert len(plans) == len(_INDEXES)
     for plan, index in zip(plans, _INDEXES, strict=True):
         assert index in plan, plan
-        # An incremental sort only sorts rows that are equal in the columns of the index.
-        assert "Sort " not in plan.replace("Incremental Sort", ""), plan
+        assert not has_sort(plan), plan
+
+
+def test_each_order_of_the_admins_lists_has_an_index(stack: Stack) -> None:
+    plans = [line.split("|", 3) for line in printed_by(_ADMIN_PLANS, stack)]
+
+    assert len({model for model, *_ in plans}) >= 8
+    assert {is_order for _, _, is_order, _ in plans} == {"True", "False"}
+    # A column that is no order leaves the list in its usual order, which has an index too.
+    assert [line for line in plans if has_sort(line[3])] == []
 
 
 def test_a_user_that_may_not_create_the_extension_is_told_what_to_do(
