@@ -28,6 +28,7 @@ router.register(
 )
 router.register("series", endpoints.SeriesViewSet, basename="api-series")
 router.register("watchlists", endpoints.WatchlistViewSet, basename="api-watchlist")
+router.register("alerts", endpoints.AlertViewSet, basename="api-alert")
 router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")
 router.register("symbols", endpoints.SymbolViewSet, basename="api-symbol")
 router.register("status", endpoints.StatusViewSet, basename="api-status")

@@ -31,6 +31,7 @@ PACKAGES = [
     "archive",
     "importing",
     "watchlists",
+    "alerts",
     "fetching",
     "incidents",
     "serving",

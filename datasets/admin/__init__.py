@@ -1,10 +1,11 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, accounts and the audit.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, price alerts, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
 
 from datasets.admin import site
 from datasets.admin.account_admin import RecordedGroupAdmin, RecordedUserAdmin
+from datasets.admin.alert_admin import PriceAlertAdmin
 from datasets.admin.audit_admin import AuditEntryAdmin
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
@@ -24,6 +25,7 @@ __all__ = [
     "FetchAdmin",
     "IncidentAdmin",
     "IncidentMessageAdmin",
+    "PriceAlertAdmin",
     "RecordedGroupAdmin",
     "RecordedUserAdmin",
     "RevisionAdmin",

@@ -10,7 +10,7 @@ from django.conf import settings
 from datasets import catalog
 from datasets.catalog import outputs
 from datasets.fetching import fetch_queue
-from datasets.models import AuditEntry, Dataset, Incident, IncidentMessage, database
+from datasets.models import AuditEntry, Dataset, Incident, IncidentMessage, PriceAlert, database
 
 _MB = 10**6
 
@@ -22,6 +22,7 @@ class Removal:
     fetches: int = 0
     audit_entries: int = 0
     incidents: int = 0
+    alerts: int = 0
     files: int = 0
     files_bytes: int = 0
     datasets: int = 0
@@ -36,7 +37,7 @@ class Removal:
 
     def __str__(self) -> str:
         return (
-            f"{self.fetches} ended fetches, {self.audit_entries} audit entries, {self.incidents} incidents, {self.files} files set aside "
+            f"{self.fetches} ended fetches, {self.audit_entries} audit entries, {self.incidents} incidents, {self.alerts} triggered alerts, {self.files} files set aside "
             f"({self.files_bytes} bytes) and {self.datasets} datasets ({self.datasets_bytes} bytes)"
         )
 
@@ -70,9 +71,11 @@ def tidy(before: datetime, *, dry_run: bool = False) -> Removal:
     incidents = database.delete_in_steps(closed, dry_run=dry_run)
     if not dry_run:
         # Messages are of no use without their incidents.
-        IncidentMessage.objects.filter(incidents=None).delete()
+        IncidentMessage.objects.filter(incidents=None, alert=None).delete()
+    triggered = PriceAlert.objects.filter(state=PriceAlert.State.TRIGGERED, triggered_at__lt=before)
+    alerts = database.delete_in_steps(triggered, dry_run=dry_run)
     files, size = outputs.get_store().purge_removed(before, dry_run=dry_run)
-    return Removal(fetches, entries, incidents, files, size)
+    return Removal(fetches, entries, incidents, alerts, files, size)
 
 
 def _apply(*, dry_run: bool) -> Removal:

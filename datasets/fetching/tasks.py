@@ -16,7 +16,7 @@ from celery.concurrency.thread import TaskPool
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, close_old_connections
 
-from datasets import fetching
+from datasets import alerts, fetching
 from datasets.archive.following.recovery import recover_archives
 from datasets.catalog import catalog_table, outputs
 from datasets.errors import FetchError, StoreFailed, StoreUnavailable, Unavailable
@@ -141,6 +141,7 @@ class Sweeper(bootsteps.StartStopStep):
     # Each update of the worker's row is a write.
     _NOTED_EVERY_S = 5.0
     _CATALOG_EVERY_S = 60.0
+    _ALERTS_EVERY_S = 2.0
     _SCHEDULES_EVERY_S = 2.0
     # Corrects the schedules after a change of TV_SOURCE, and links those of series that others fetched.
     _PLANNED_EVERY_S = 600.0
@@ -156,6 +157,7 @@ class Sweeper(bootsteps.StartStopStep):
         self._pool, self._n_threads = parent.pool, int(parent.concurrency)
         self._name, self._noted = f"{parent.hostname} (process {os.getpid()})", float("-inf")
         self._catalog_looked = self._swept = self._planned = float("-inf")
+        self._alerts_checked = float("-inf")
         # Soon after the start, so that the fetches that wait begin first.
         self._retained = time.monotonic() - self._RETENTION_EVERY_S + self._RETENTION_AFTER_S
         self._is_stopping = threading.Event()
@@ -174,6 +176,7 @@ class Sweeper(bootsteps.StartStopStep):
             self._try(self._note_alive, "the worker's row was not written")
             # A step of its own: a fault of the schedules must not keep people's fetches from the workers.
             self._try(self._sweep_schedules, "the schedules were not read")
+            self._try(self._check_alerts, "the alerts were not checked")
             self._try(self._give_fetches, "the queue of fetches was not read")
             self._try(self._write_catalog, "the table of the catalog was not written")
             self._try(self._apply_retention, "the retention policy was not applied")
@@ -202,6 +205,11 @@ class Sweeper(bootsteps.StartStopStep):
         n_idle = max(0, self._n_threads - _busy.number)
         for _ in fetch_queue.next_fetches(at_most=n_idle) if n_idle else []:
             self._pool.apply_async(_fetch_next_in_pool, callback=lambda result: None)
+
+    def _check_alerts(self) -> None:
+        if time.monotonic() >= self._alerts_checked + self._ALERTS_EVERY_S:
+            self._alerts_checked = time.monotonic()
+            alerts.check_closed()
 
     def _write_catalog(self) -> None:
         if time.monotonic() >= self._catalog_looked + self._CATALOG_EVERY_S:

@@ -1,4 +1,4 @@
-"""Delivery of the messages about incidents: each is sent, or tried again later from its row."""
+"""Delivery of the messages about incidents and alerts: each is sent, or tried again later from its row."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _attempt(message: IncidentMessage) -> bool:
     try:
         _SEND[message.way](message, incidents)
     except DeliveryFailed as error:
-        logger.warning("%s about incidents was not sent: %s", message, error)
+        logger.warning("message %s was not sent: %s", message, error)
         now = database.now()
         if now - message.created_at >= _GIVEN_UP_AFTER:
             row.update(last_error=str(error), state=IncidentMessage.State.GIVEN_UP)

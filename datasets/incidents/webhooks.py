@@ -73,7 +73,12 @@ def send(message: IncidentMessage, incidents: list[Incident]) -> None:
 
 
 def body_of(message: IncidentMessage, incidents: list[Incident]) -> bytes:
-    """Return the request's body: JSON with the event and its incidents."""
+    """Return the request's body: JSON with the event and its incidents, or its alert."""
+    if message.event == IncidentMessage.Event.TRIGGERED:
+        timestamp = f"{message.created_at:%Y-%m-%dT%H:%M:%SZ}"
+        return orjson.dumps(
+            {"type": "alert.triggered", "timestamp": timestamp, "alert": message.content}
+        )
     document = {
         "type": f"incident.{message.event}",
         "timestamp": f"{message.created_at:%Y-%m-%dT%H:%M:%SZ}",

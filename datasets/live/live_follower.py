@@ -11,12 +11,13 @@ from contextlib import closing
 from django.conf import settings
 from django.db import Error, close_old_connections
 
+from datasets.alerts import check_forming
 from datasets.errors import AuthExpired, DatasetsError, FetchError, RateLimited
 from datasets.fetching import credentials, throttle
 from datasets.live.closed_bars import ClosedBars
 from datasets.live.connection_lease import ConnectionLease
 from datasets.live.live_states import LeaseTaken, write_states
-from datasets.live.watched_series import delete_unwatched, watched_series
+from datasets.live.watched_series import delete_unwatched, watch_alerted, watched_series
 from datasets.models import LiveSeries, database
 from datasets.tradingview.updates.subscription import Subscription
 from datasets.tradingview.updates.update_stream import MOST_OPENINGS, UpdateStream
@@ -28,6 +29,8 @@ _CLAIM_EVERY_S = 5.0
 _LOOK_EVERY_S = 1.0
 # Between two rounds of the open connection: of openings, and of writes for one series.
 _ROUND_S = 0.5
+# Between two looks for series that only an alert needs.
+_ALERTED_EVERY_S = 10.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 # A connection that has lasted this long was a good one: the next pause is short again.
@@ -74,6 +77,7 @@ class LiveFollower:
         # Of each followed series its subscription, and the number of its changes that are written.
         self._followed: dict[int, tuple[Subscription, int]] = {}
         self._rounded = 0.0
+        self._alerted = float("-inf")
 
     def run(self) -> None:
         """Connect while series are watched; return when the lease is lost or the process ends."""
@@ -81,6 +85,7 @@ class LiveFollower:
         while not (self._is_stopping.is_set() or self._lease.is_lost):
             started = time.monotonic()
             try:
+                self._watch_alerted()
                 if watched_series(self._lease.owner):
                     self._follow()
                 wait_s = _LOOK_EVERY_S
@@ -128,6 +133,7 @@ class LiveFollower:
         if stream is None or time.monotonic() < self._rounded + _ROUND_S:
             return
         self._rounded = time.monotonic()
+        self._watch_alerted()
         watched = {live.series_id: live for live in watched_series(self._lease.owner)}
         if not watched or stream.n_openings >= MOST_OPENINGS:
             raise _Over
@@ -137,6 +143,11 @@ class LiveFollower:
         self._write(watched)
         self._request_closed(watched)
         database.give_connection_back()
+
+    def _watch_alerted(self) -> None:
+        if time.monotonic() >= self._alerted + _ALERTED_EVERY_S:
+            self._alerted = time.monotonic()
+            watch_alerted()
 
     def _open_one(self, stream: UpdateStream, watched: dict[int, LiveSeries]) -> None:
         """Subscribe to one more series, if the throttle allows a call now."""
@@ -162,6 +173,10 @@ class LiveFollower:
                 changed.append((watched[series_id], subscription))
                 self._followed[series_id] = (subscription, n_changes)
         write_states(self._lease, changed)
+        # After the write, so that only the holder of the connection checks.
+        check_forming(
+            {live.series_id: found.bars for live, found in changed if found.error is None}
+        )
 
     def _request_closed(self, watched: dict[int, LiveSeries]) -> None:
         now = database.shared_now()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 from django.conf import settings
-from django.db.models import TextChoices
+from django.db.models import Max, TextChoices
 
 from datasets.bars import BarLength
 from datasets.calendars import Calendar, bar_days
@@ -18,7 +18,7 @@ from datasets.calendars.gap_findings import to_instant
 from datasets.errors import NotFound
 from datasets.live.joined_bars import JoinedBars, held_since, join
 from datasets.live.watched_series import find_series
-from datasets.models import LiveConnection, LiveSeries, Series, database
+from datasets.models import LiveConnection, LiveSeries, PriceAlert, Series, database
 from datasets.serving.reply_bodies.body_cache import Rendered
 from datasets.serving.trust import Trusted
 from datasets.watchlists.freshness import Freshness, bars_freshness
@@ -47,6 +47,7 @@ class LiveReply:
 # TradingView sends an update of a series every few seconds: a second is soon enough.
 _TRUST_TIMES = 4
 _replies: Trusted[tuple[int, datetime | None], LiveReply] = Trusted(4096, times=_TRUST_TIMES)
+_triggers: Trusted[str, tuple[datetime | None]] = Trusted(8, times=_TRUST_TIMES)
 _connections: Trusted[str, LiveConnection] = Trusted(8, times=_TRUST_TIMES)
 
 
@@ -103,6 +104,7 @@ def _content(
         "closes_at": _close_of(live) if is_forming and is_live else None,
         "unconfirmed_from": to_instant(joined.unconfirmed_ms) if joined.unconfirmed_ms else None,
         "heard_at": live.heard_at if live is not None and is_live else None,
+        "alerts_at": _alerts_at(),
         "trading_dates": _trading_dates(series, [bar[0] for bar in bars]),
         **_state(series, live, joined, now),
     }
@@ -207,6 +209,16 @@ def _error(live: LiveSeries | None, now: datetime) -> dict[str, str] | None:
 def _connection() -> LiveConnection | None:
     source = settings.TV_SOURCE
     return _connections.get(source, lambda: LiveConnection.objects.filter(source=source).first())
+
+
+def _alerts_at() -> datetime | None:
+    """Return when any alert of the service triggered last; read once a second for all series."""
+
+    def read() -> tuple[datetime | None]:
+        return (PriceAlert.objects.aggregate(newest=Max("triggered_at"))["newest"],)
+
+    found = _triggers.get(settings.TV_SOURCE, read)
+    return None if found is None else found[0]
 
 
 def _trading_dates(series: Series, times: list[int]) -> list[str]:

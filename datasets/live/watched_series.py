@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import Error
+from django.db.models import Q
 
-from datasets.models import LiveSeries, Series, database
+from datasets.models import LiveSeries, PriceAlert, Series, database
 
 # A page that shows the series asks every few seconds, and a busy browser may miss some of these.
 WATCHED_FOR = timedelta(seconds=90)
@@ -56,6 +57,28 @@ def watched_series(owner: str) -> list[LiveSeries]:
     found = list(rows.select_related("series").order_by("-asked_at", "pk"))
     found.sort(key=lambda live: live.connection != owner)
     return found[: settings.TV_LIVE_SERIES]
+
+
+def watch_alerted() -> None:
+    """Watch the series of active alerts, at most half of `TV_LIVE_SERIES`.
+
+    A series that a watchlist fetches at each close needs it only for an alert on forming bars.
+    """
+    is_fetched = Q(schedule__is_paused=False)
+    needed = (
+        Series.objects.filter(
+            Q(alerts__bars=PriceAlert.Bars.FORMING) | ~is_fetched,
+            source=settings.TV_SOURCE,
+            alerts__state=PriceAlert.State.ACTIVE,
+        )
+        .distinct()
+        .order_by("pk")
+        .values_list("pk", flat=True)[: max(1, settings.TV_LIVE_SERIES // 2)]
+    )
+    rows = {live.series_id: live for live in LiveSeries.objects.filter(series__in=list(needed))}
+    for series_id in needed:
+        if not is_noted(rows.get(series_id)):
+            note_asked(series_id)
 
 
 def delete_unwatched() -> None:

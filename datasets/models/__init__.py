@@ -1,5 +1,6 @@
-"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, alerts, workers, the sign-in and API tokens."""
 
+from datasets.models.alerts.price_alert import MOST_NOTE, PriceAlert
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.audit_entry import AuditEntry
 from datasets.models.calendar_version import CalendarVersion
@@ -32,7 +33,9 @@ __all__ = [
     "KeyedModel",
     "LiveConnection",
     "LiveSeries",
+    "MOST_NOTE",
     "NOTED_FOR",
+    "PriceAlert",
     "Revision",
     "Schedule",
     "Series",

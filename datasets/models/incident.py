@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from datasets.models.alerts.price_alert import PriceAlert
 from datasets.models.schedule import Schedule
 
 
@@ -70,13 +71,15 @@ class Incident(models.Model):
 
 
 class IncidentMessage(models.Model):
-    """A message about incidents that began or ended together; the row is the queue of its sending."""
+    """A message about incidents that began or ended together, or about an alert; the row is the queue of its sending."""
 
     class Event(models.TextChoices):
         """The occasions of a message."""
 
         OPENED = "opened"
         CLOSED = "closed"
+        # Of a price alert.
+        TRIGGERED = "triggered"
 
     class Way(models.TextChoices):
         """The ways of a message."""
@@ -94,7 +97,21 @@ class IncidentMessage(models.Model):
     incidents = models.ManyToManyField(
         Incident, related_name="messages", help_text="The incidents that began or ended."
     )
-    event = models.CharField(max_length=8, choices=Event.choices, help_text="Begin or end.")
+    alert = models.ForeignKey(
+        PriceAlert,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.CASCADE,
+        related_name="messages",
+        help_text="The price alert that triggered; empty for incidents.",
+    )
+    content = models.JSONField(
+        default=dict, blank=True, help_text="The alert as it was when it triggered."
+    )
+    event = models.CharField(
+        max_length=9, choices=Event.choices, help_text="Begin or end, or the trigger of an alert."
+    )
     way = models.CharField(max_length=8, choices=Way.choices, help_text="How it is sent.")
     state = models.CharField(
         max_length=8, choices=State.choices, default=State.WAITING, help_text="Its delivery."

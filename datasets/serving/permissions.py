@@ -104,11 +104,11 @@ class Caller:
     def require_own_site(self) -> None:
         """Raise `Forbidden` for a request that a page of another site sent through the user's browser.
 
-        Such a page may show cached bars. It must not cause calls to TradingView.
+        Such a page may show cached bars. It must not cause calls to TradingView, or change anything.
         """
         if self.is_sent_by_other_site and self.token is None:
             raise Forbidden(
-                "A page of another site sent this request, and it needs a call to TradingView. "
+                "A page of another site sent this request, and it needs a call to TradingView or changes an alert. "
                 "Send it from this service's own pages, with a token, or name the other site in CORS_ALLOWED_ORIGINS."
             )
 

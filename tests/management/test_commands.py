@@ -372,7 +372,7 @@ def test_tidy_deletes_old_ended_fetches_and_nothing_else(
 
     assert (status, printed) == (
         0,
-        "3 ended fetches, 0 audit entries, 0 incidents and 0 files set aside (0 bytes) deleted.\n",
+        "3 ended fetches, 0 audit entries, 0 incidents, 0 triggered alerts and 0 files set aside (0 bytes) deleted.\n",
     )
     left = {history[name].pk for name in ("queued", "running", "new")}
     assert set(Fetch.objects.values_list("pk", flat=True)) == left

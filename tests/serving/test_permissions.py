@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 from datasets.api import endpoints
 from datasets.api.access import READS, Scopes
 from datasets.archive.conversion import convert_datasets
-from datasets.models import ApiToken, Dataset, Fetch, Watchlist
+from datasets.models import ApiToken, Dataset, Fetch, PriceAlert, Watchlist
 from datasets.serving.permissions import Caller, Need, Scope
 
 MakeDataset = Callable[..., Dataset]
@@ -93,6 +93,8 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-watchlist-series": {"GET": READ},
     "api-watchlist-quotes": {"GET": READ},
     "api-watchlist-budget": {"GET": READ},
+    "api-alert-list": {"GET": READ, "POST": FETCH},
+    "api-alert-detail": {"GET": READ, "PATCH": FETCH, "DELETE": FETCH},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},
@@ -192,10 +194,15 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             ("api-watchlist-detail", "api-watchlist-symbols", "api-watchlist-series", "api-watchlist-quotes", "watchlist", "watchlist-file"),
             [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
+        "api-alert-detail": [_alert_of(dataset).pk],
         "api-bars-detail": [dataset.content_hash],
         "series-file": [dataset.series_id, "2025.parquet"],
     }  # fmt: skip
     return reverse(route, args=arguments.get(route, []))
+
+
+def _alert_of(dataset: Dataset) -> PriceAlert:
+    return PriceAlert.objects.get_or_create(series=dataset.series, condition="above", price=1.0)[0]
 
 
 def is_let_in(client: Client, method: str, address: str) -> bool:

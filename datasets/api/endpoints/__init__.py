@@ -1,5 +1,6 @@
 """The endpoints under `/api/tv/`: each validates, calls one function, and renders."""
 
+from datasets.api.endpoints.alert_endpoints import AlertViewSet
 from datasets.api.endpoints.content_endpoint import ContentViewSet
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
@@ -11,6 +12,7 @@ from datasets.api.endpoints.symbol_endpoint import SymbolViewSet
 from datasets.api.endpoints.watchlist_endpoints import WatchlistViewSet
 
 __all__ = [
+    "AlertViewSet",
     "ContentViewSet",
     "DatasetViewSet",
     "FetchViewSet",

@@ -38,6 +38,10 @@ class LiveSerializer(serializers.Serializer[Any]):
     heard_at = serializers.DateTimeField(
         allow_null=True, help_text="When the live bars changed last, UTC."
     )
+    alerts_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When any price alert of the service triggered last, UTC: a change is an occasion to read `/api/tv/alerts`.",
+    )
     trading_dates = serializers.ListField(
         child=serializers.DateField(), help_text="The trading date of each bar."
     )

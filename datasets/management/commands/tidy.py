@@ -42,6 +42,7 @@ class Command(BaseCommand):
                 "fetches": removed.fetches,
                 "audit_entries": removed.audit_entries,
                 "incidents": removed.incidents,
+                "alerts": removed.alerts,
                 "files": removed.files,
                 "bytes": removed.files_bytes,
                 "dry_run": is_dry,
@@ -50,5 +51,5 @@ class Command(BaseCommand):
             return
         verb = "would be deleted" if is_dry else "deleted"
         self.stdout.write(
-            f"{removed.fetches} ended fetches, {removed.audit_entries} audit entries, {removed.incidents} incidents and {removed.files} files set aside ({removed.files_bytes} bytes) {verb}."
+            f"{removed.fetches} ended fetches, {removed.audit_entries} audit entries, {removed.incidents} incidents, {removed.alerts} triggered alerts and {removed.files} files set aside ({removed.files_bytes} bytes) {verb}."
         )
