@@ -43,12 +43,13 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
 def chart(request: HttpRequest) -> HttpResponse:
     """Show the fetch form and an empty chart; the page's script reads the bars from the API."""
     menu = []
-    for kind, defaults in studies.MENU:
+    for kind, defaults, color in studies.MENU:
         study = studies.STUDIES[kind]
         menu.append(
             {
                 "kind": kind,
                 "label": study.label,
+                "color": color,
                 "parameters": list(zip(study.parameters, defaults, strict=True)),
             }
         )
@@ -64,6 +65,7 @@ def chart(request: HttpRequest) -> HttpResponse:
         "downloads": FORMAT_LINKS,
         "ranges": _RANGES,
         "studies": menu,
+        "study_colors": studies.COLORS,
         "shortcuts": _SHORTCUTS,
         "may_watch": is_allowed(request.user, MAY_WATCH),
         "needs_token": not strangers_may(Scope.READ),

@@ -16,10 +16,9 @@ from django.utils.html import json_script
 from django.utils.safestring import SafeString
 
 from datasets.bars import BarLength, Timeframe
-from datasets.views import phrases
+from datasets.views import phrases, studies
 from datasets.views.advice import ADVICE
 from datasets.views.incidents.incident_page import open_incidents
-from datasets.views.studies import STUDIES
 
 # Timeframes that the page offers beside those that TradingView sends. An address may name any other.
 _MADE = ("6h", "12h", "2D", "2W", "3M", "6M", "12M")
@@ -69,7 +68,7 @@ def script_data() -> SafeString:
         "sources": phrases.SOURCES,
         "adjustments": phrases.ADJUSTMENTS,
         "timeframes": timeframes(),
-        "studies": {kind: asdict(study) for kind, study in STUDIES.items()},
+        "studies": studies.script_table(),
         "advice": {code: asdict(advice) for code, advice in ADVICE.items()},
     }
     return json_script(tables, "page-data")

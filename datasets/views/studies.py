@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that the user chooses for a study. With a step of 1 the number is whole."""
+    """A number that the user chooses for a study. With a step of 1 the number is whole.
+
+    A time is a number of UNIX seconds, so that it names the same instant on every timeframe.
+    """
 
     label: str
     min: float
     max: float
     step: float
+    is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Study:
 
 _PERIOD = Parameter("period", min=2, max=1000, step=1)
 _WIDTH = Parameter("width", min=0.5, max=10, step=0.5)
+# From 1800 to 2100. No bar is older, and the field for a year accepts any number while it is typed.
+_ANCHOR = Parameter("from, UTC", min=-5_364_662_400, max=4_102_444_800, step=1, is_time=True)
 
 
 def _smoothing(label: str) -> Parameter:
@@ -47,6 +53,7 @@ STUDIES = {
     "ema": Study("EMA", "Exponential average", (_PERIOD,)),
     "bb": Study("BB", "Bollinger bands", (_PERIOD, _WIDTH)),
     "vwap": Study("VWAP", "VWAP of the day"),
+    "avwap": Study("VWAP from", "Anchored VWAP", (_ANCHOR,)),
     "donchian": Study("Donchian", "Donchian channel", (_PERIOD,)),
     "volume": Study("Volume average", "Average volume", (_PERIOD,), "volumes"),
     "rsi": Study("RSI", "RSI", (_PERIOD,), "pane", (0, 100), (30, 70)),
@@ -67,17 +74,32 @@ STUDIES = {
     ),
     "atr": Study("ATR", "Average true range", (_PERIOD,), "pane"),
 }
-# The rows of the menu: a kind, and the first value of each of its parameters.
-MENU: list[tuple[str, tuple[float, ...]]] = [
-    ("sma", (20,)),
-    ("sma", (50,)),
-    ("ema", (21,)),
-    ("bb", (20, 2)),
-    ("vwap", ()),
-    ("rsi", (14,)),
-    ("stochastic", (14, 1, 3)),
-    ("macd", (12, 26, 9)),
-    ("atr", (14,)),
-    ("donchian", (20,)),
-    ("volume", (20,)),
+# The rows of the menu: a kind, the first value of each of its parameters, and the number of its colour.
+# An anchor has no first value: the page takes the first visible bar.
+MENU: list[tuple[str, tuple[float | None, ...], int]] = [
+    ("sma", (20,), 1),
+    ("sma", (50,), 2),
+    ("ema", (21,), 3),
+    ("bb", (20, 2), 4),
+    ("vwap", (), 5),
+    ("avwap", (None,), 12),
+    ("rsi", (14,), 6),
+    ("stochastic", (14, 1, 3), 7),
+    ("macd", (12, 26, 9), 8),
+    ("atr", (14,), 9),
+    ("donchian", (20,), 10),
+    ("volume", (20,), 11),
 ]
+# The names of the colours `--study-1` to `--study-12` of `colors.css`, which suit both themes.
+COLORS = (
+    "orange", "blue", "violet", "cyan", "yellow", "pink",
+    "brown", "teal", "green", "magenta", "red", "grey",
+)  # fmt: skip
+
+
+def script_table() -> dict[str, dict[str, Any]]:
+    """Return the kinds for the page's script; `colors` are those of the kind's rows in the menu."""
+    return {
+        kind: asdict(study) | {"colors": [color for name, _, color in MENU if name == kind]}
+        for kind, study in STUDIES.items()
+    }

@@ -139,6 +139,14 @@ export class BarChart {
     this.#applyScales();
   }
 
+  /** Call `onClick` with the index of each bar that is clicked or tapped; null beside the bars. */
+  watchClicks(onClick) {
+    const onMouse = ({ logical, point }) => this.#shown && onClick(point ? this.#indexAt(logical) : null);
+    this.#chart.subscribeClick(onMouse);
+    // The library reports a click soon after another one at the same place only as a double click.
+    this.#chart.subscribeDblClick(onMouse);
+  }
+
   /** Return the number of drawn bars left of the visible ones. */
   nBarsLeft() {
     return this.#chart.timeScale().getVisibleLogicalRange()?.from ?? Infinity;
@@ -285,8 +293,8 @@ export class BarChart {
   #drawStudies() {
     this.#clearStudies();
     const { bars } = this.#shown;
-    this.#shown.studyLines = this.view.studies.map((study, number) => ({
-      study, stroke: color(`--study-${study.slot ?? number + 1}`), lines: studyLines(study, bars, this.#shown),
+    this.#shown.studyLines = this.view.studies.map((study) => ({
+      study, stroke: color(`--study-${study.color}`), lines: studyLines(study, bars, this.#shown),
     }));
     const placed = (place) => this.#shown.studyLines.filter(({ study }) => layoutOf(study).place === place);
     const lines = placed("prices").flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));

@@ -1,12 +1,10 @@
-// The view's controls: chart type, scale, clock, indicators, ranges. This module reports changes;
+// The view's controls: chart type, scale, clock, ranges. This module reports changes;
 // main.js applies them.
 
 import { canonicalName, SCALES, TYPES } from "./address.js";
-import { isValid } from "./studies.js";
 import { isUseful } from "./ranges.js";
 
 const element = (name) => document.getElementById(name);
-const studyLines = [...document.querySelectorAll("#studies .study[data-kind]")];
 
 /** Set the controls to `view`. */
 export function fillControls(view) {
@@ -15,7 +13,6 @@ export function fillControls(view) {
   for (const radio of element("scale").querySelectorAll("input")) radio.checked = radio.value === view.scale;
   for (const name of ["breaks", "gaps"]) element(name).checked = view[name];
   element("compare").value = element("compare").dataset.shown = view.compare;
-  fillStudies(view.studies);
   showCount(view);
 }
 
@@ -29,11 +26,6 @@ function fillZone(zone) {
   element("zone").value = zone;
 }
 
-/** Return the studies that are checked in the menu. */
-export function readStudies() {
-  return studyLines.filter((line) => line.querySelector("[type=checkbox]").checked).map(studyOf).filter(isValid);
-}
-
 /** Call `onChange` with the changed options of the view. */
 export function watchControls(onChange) {
   element("chart-type").addEventListener("change", ({ target }) => onChange({ type: target.value }));
@@ -41,12 +33,6 @@ export function watchControls(onChange) {
   element("scale").addEventListener("change", ({ target }) => onChange({ scale: target.value }));
   for (const name of ["breaks", "gaps"]) element(name).addEventListener("change", ({ target }) => onChange({ [name]: target.checked }));
   element("compare").addEventListener("change", ({ target }) => onChange({ compare: canonicalName(target.value) }));
-  for (const line of studyLines) {
-    line.addEventListener("change", ({ target }) => {
-      if (target.type === "number") mend(target);
-      onChange({ studies: readStudies() });
-    });
-  }
   element("studies").addEventListener("submit", (event) => {
     event.preventDefault();
     element("studies").hidePopover();
@@ -75,31 +61,6 @@ export function enableFor(bars) {
 export function markRange(name) {
   for (const button of element("ranges").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.range === name));
-  }
-}
-
-/** Replace an invalid number by the nearest valid one, so that a typing error does not remove the study. */
-function mend(input) {
-  const { valueAsNumber: value, min, max, step, defaultValue } = input;
-  if (Number.isNaN(value)) input.value = defaultValue;
-  else input.value = Math.min(max, Math.max(min, Number(step) === 1 ? Math.round(value) : value));
-}
-
-function studyOf(line) {
-  const parameters = [...line.querySelectorAll("[type=number]")].map(({ valueAsNumber }) => valueAsNumber);
-  return { kind: line.dataset.kind, parameters, slot: studyLines.indexOf(line) + 1 };
-}
-
-/** Put each study into the first free line of its kind. */
-function fillStudies(studies) {
-  const free = [...studyLines];
-  for (const line of studyLines) line.querySelector("[type=checkbox]").checked = false;
-  for (const study of studies) {
-    const line = free.find((candidate) => candidate.dataset.kind === study.kind);
-    if (!line) continue;
-    free.splice(free.indexOf(line), 1);
-    line.querySelector("[type=checkbox]").checked = true;
-    line.querySelectorAll("[type=number]").forEach((input, i) => (input.value = study.parameters[i]));
   }
 }
 

@@ -1,7 +1,9 @@
 // Indicators: pure functions of lists of numbers, and the lines that each kind of study draws with
 // them. Every result has the length of its input, with null where the window is not full.
 
-import { isIntraday } from "./timeframes.js";
+import { hoursOf } from "./hours.js";
+import { isIntraday, secondsOf } from "./timeframes.js";
+import { indexBefore } from "./times.js";
 
 // The lines of each kind of `views/studies.py`, as functions of the bars, the parameters and the facts
 // of the bars.
@@ -10,6 +12,7 @@ export const LINES = {
   ema: ({ close }, [period]) => [{ values: ema(close, period) }],
   bb: bandLines,
   vwap: vwapLines,
+  avwap: anchoredLines,
   rsi: ({ close }, [period]) => [{ values: rsi(close, period) }],
   stochastic: stochasticLines,
   macd: macdLines,
@@ -102,12 +105,30 @@ export function rsi(values, period) {
  *
  * `day` is the trading day of each bar. Null until a day has volume.
  */
-export function vwap({ day, high, low, close, volume, length }) {
+export function vwap(bars) {
+  const { day } = bars;
+  return volumeWeighted(bars, 0, (i) => day[i] !== day[i - 1]);
+}
+
+/** Volume-weighted average of (high + low + close) / 3 since the bar at `first`. Null before it, and until there is volume. */
+export function anchoredVwap(bars, first) {
+  return volumeWeighted(bars, first, () => false);
+}
+
+/** Return the index of the bar that contains the instant `anchor`, else of the first bar after it; -1 before the bars, `length` after them. */
+export function anchorIndex({ time, length }, anchor, { timeframe, instrument }) {
+  const before = indexBefore(time, anchor);
+  if (before < 0) return -1;
+  const end = hoursOf(instrument).lastOpen(time[before], time[before] + secondsOf(timeframe));
+  return anchor < end ? before : Math.min(before + 1, length);
+}
+
+function volumeWeighted({ high, low, close, volume, length }, first, isStart) {
   const result = new Array(length).fill(null);
   let money = 0;
   let traded = 0;
-  for (let i = 0; i < length; i++) {
-    if (i && day[i] !== day[i - 1]) [money, traded] = [0, 0];
+  for (let i = first; i < length; i++) {
+    if (isStart(i)) [money, traded] = [0, 0];
     const units = volume[i] ?? 0;
     money += (units * (high[i] + low[i] + close[i])) / 3;
     traded += units;
@@ -146,6 +167,13 @@ function vwapLines(bars, _, { timeframe }) {
   // With one bar a day there is nothing to average.
   if (!isIntraday(timeframe) || !bars.hasVolume) return [];
   return [{ values: vwap(bars) }];
+}
+
+function anchoredLines(bars, [anchor], facts) {
+  const first = anchorIndex(bars, anchor, facts);
+  // An average that began with a later bar than its anchor would have wrong values.
+  if (!bars.hasVolume || first < 0 || first === bars.length) return [];
+  return [{ values: anchoredVwap(bars, first) }];
 }
 
 function difference(one, other) {

@@ -4,7 +4,7 @@ import { possibleScale } from "./axes.js";
 import { gapInWords, gapNear, kindColor } from "./gaps.js";
 import { unfinished } from "./newest.js";
 import { priceFormat, shortVolume, signed } from "./numbers.js";
-import { layoutOf, studyName } from "./studies.js";
+import { layoutOf, studyName, whyNotDrawn } from "./studies.js";
 import { color } from "./colors.js";
 
 const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; the numbers are those of the real bar" };
@@ -85,12 +85,11 @@ function valuesOf(shown, at) {
   return nodes;
 }
 
-function studyAt({ study, stroke, lines }, at, { formatPrice }) {
+function studyAt({ study, stroke, lines }, at, shown) {
   const { place, range } = layoutOf(study);
-  const write = range ? percent : place === "volumes" ? shortVolume : formatPrice;
+  const write = range ? percent : place === "volumes" ? shortVolume : shown.formatPrice;
   const values = lines.map(({ values }) => valueIn(values, at, write));
-  const lacking = place === "volumes" ? "needs bars with volume" : "needs intraday bars with volume";
-  return named(studyName(study), stroke, values.length ? values.join("  ") : lacking);
+  return named(studyName(study, shown.labels), stroke, values.length ? values.join("  ") : whyNotDrawn(study, shown));
 }
 
 /** Return the other symbol's close, or a note why there is none. */

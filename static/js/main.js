@@ -3,6 +3,7 @@
 
 import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
 import { isAbort } from "./api.js";
+import { AnchorPicker } from "./anchors.js";
 import { Archive } from "./archive.js";
 import { BarChart } from "./chart.js";
 import { watchColors } from "./colors.js";
@@ -10,7 +11,7 @@ import { Comparison } from "./compare.js";
 import { watchCopyButtons } from "./copy.js";
 import { emptyRange, hasRange } from "./coverage.js";
 import { CoolDown } from "./cooldown.js";
-import { enableFor, fillControls, nextType, readStudies, toggledScale, watchControls } from "./controls.js";
+import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./controls.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { SymbolFinder } from "./finder.js";
 import { Freshness } from "./freshness.js";
@@ -30,6 +31,7 @@ import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
 import { nameOf, shownOf } from "./shown.js";
+import { StudyMenu } from "./studymenu.js";
 import { showSuggestions } from "./suggestions.js";
 import { switchTheme } from "./theme.js";
 import { WatchPanel } from "./watching.js";
@@ -56,6 +58,8 @@ const symbolBox = new SymbolBox({
 const mover = new Mover(chart, { onRange: keepRange, say });
 const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
 
+const anchors = new AnchorPicker(chart, { stage: element("chart"), getPointed: () => mover.pointed });
+const studyMenu = new StudyMenu({ onChange: (studies) => change({ studies }), chart, anchors });
 const watching = new WatchPanel({ onChoose: choose });
 const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
 const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
@@ -298,7 +302,7 @@ const KEYS = {
   s: onChart(() => savePicture(chart)),
   t: switchTheme,
   w: () => watching.toggle(),
-  Escape: stop,
+  Escape: () => anchors.stop() || stop(),
 };
 
 /** Show the chart of the address. */
@@ -308,7 +312,7 @@ function start() {
   view = { ...VIEW_DEFAULTS, ...remembered, ...said.view };
   scaleAlone = view.compare ? VIEW_DEFAULTS.scale : view.scale;
   fillControls(view);
-  view.studies = readStudies();
+  studyMenu.fill(view.studies);
   chart.setView(view);
   coolDown.look();
   if (said.series.symbol) {

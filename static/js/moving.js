@@ -42,6 +42,11 @@ export class Mover {
     this.refresh();
   }
 
+  /** The index of the bar under the crosshair, or null. */
+  get pointed() {
+    return this.#pointed;
+  }
+
   /** Write the same bar again after a change. */
   refresh() {
     if (this.#chart.shown) showBar(this.#chart.shown, this.#pointed, this.#chart.reach);

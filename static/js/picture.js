@@ -42,7 +42,7 @@ function framed(picture, shown) {
 
 /** Return the lines of text above the chart; each word is `[text, colour]`. */
 function linesOf(shown) {
-  const drawn = shown.studyLines.map(({ study, stroke }) => [studyName(study), stroke]);
+  const drawn = shown.studyLines.map(({ study, stroke }) => [studyName(study, shown.labels), stroke]);
   if (shown.other?.values) drawn.push([shown.other.fullSymbol, color("--compare")]);
   return [
     { px: TITLE_PX, weight: 600, words: [[`${shown.fullSymbol} · ${shown.timeframeLabel}`, color("--text")]] },

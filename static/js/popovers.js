@@ -2,6 +2,7 @@
 
 const GAP = 6;
 const MARGIN = 8;
+const LEAST_HEIGHT = 200;
 
 /** Place every popover of the page when it opens: as a sheet on a phone, else under its button. */
 export function placePopovers() {
@@ -12,6 +13,7 @@ export function placePopovers() {
 function place(popover) {
   const button = document.getElementById(popover.dataset.anchor).getBoundingClientRect();
   const isPhone = innerWidth < 640;
+  popover.style.maxHeight = "";
   popover.classList.toggle("popover-sheet", isPhone);
   const left = Math.min(button.left, innerWidth - popover.offsetWidth - MARGIN);
   popover.style.left = isPhone ? "0" : `${Math.max(MARGIN, left)}px`;
@@ -19,4 +21,6 @@ function place(popover) {
   const isLow = button.bottom + GAP + popover.offsetHeight > innerHeight && button.top > popover.offsetHeight + GAP;
   const top = isLow ? button.top - GAP - popover.offsetHeight : button.bottom + GAP;
   popover.style.top = isPhone ? "auto" : `${top}px`;
+  // A long list scrolls within the window.
+  if (!isPhone) popover.style.maxHeight = `${Math.max(LEAST_HEIGHT, innerHeight - top - MARGIN)}px`;
 }

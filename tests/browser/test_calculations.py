@@ -102,6 +102,55 @@ def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> No
     assert found == [3, 5, None, 12]
 
 
+def test_an_anchored_average_begins_with_its_bar(
+    call: Callable[..., Any], prices: dict[str, Any]
+) -> None:
+    volume = np.random.default_rng(9).integers(1, 1000, N).astype(float)
+    volume[[0, 57, 120]] = np.nan
+    units: list[float | None] = [None if np.isnan(value) else value for value in volume]
+
+    found = call("indicators", "m.anchoredVwap(given, 57)", prices | {"volume": units})
+
+    frame = pd.DataFrame({name: prices[name] for name in ("high", "low", "close")})
+    since = pd.Series(volume).fillna(0)[57:]
+    money = (frame.mean(axis=1) * since).cumsum()
+    traded = since.cumsum()
+    same(found, (money / traded.where(traded > 0)).reindex(frame.index))
+    assert found[56:58] == [None, None]
+
+
+HOURS = {"session_hours": "0930-1600", "timezone": "America/New_York"}
+
+
+def test_an_anchor_is_the_bar_that_contains_it_or_the_next_bar(call: Callable[..., Any]) -> None:
+    hours = ["2024-07-01T13:30Z", "2024-07-01T14:30Z"]
+    days = ["2024-07-01T13:30Z", "2024-07-02T13:30Z"]
+    weeks = ["2024-07-01T13:30Z", "2024-07-08T13:30Z"]
+    cases: list[tuple[str, list[str], str, int]] = [
+        ("1h", hours, "2024-07-01T14:30Z", 1),
+        ("1h", hours, "2024-07-01T14:29Z", 0),
+        # A bar of a day contains each of its hours, and none of the evening after it.
+        ("1D", days, "2024-07-01T18:30Z", 0),
+        ("1D", days, "2024-07-01T21:00Z", 1),
+        ("1W", weeks, "2024-07-04T00:00Z", 0),
+        ("1W", weeks, "2024-07-06T12:00Z", 1),
+        ("1D", days, "2024-07-01T13:29Z", -1),
+        ("1D", days, "2024-07-02T20:00Z", 2),
+    ]
+    given = [
+        [{"time": [seconds(text) for text in opened], "length": 2}, seconds(anchor), {"timeframe": timeframe, "instrument": HOURS}]
+        for timeframe, opened, anchor, _ in cases
+    ]  # fmt: skip
+
+    found = call("indicators", "given.map((one) => m.anchorIndex(...one))", given)
+
+    assert found == [index for *_, index in cases]
+
+
+def seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
+
+
 @pytest.fixture
 def prices(closes: pd.Series[float]) -> dict[str, Any]:
     """Bars with gaps between one close and the next bar."""
@@ -373,13 +422,54 @@ def test_a_symbol_may_name_its_exchange(
     assert call("address", "m.splitSymbol(given[0], given[1])", [typed, exchange]) == split
 
 
-@pytest.mark.parametrize("text", ["sma:20", "sma:20,bb:20:2.5,rsi:14", "vwap", "ema:9,sma:200"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sma:20",
+        "sma:20,bb:20:2.5:c7,rsi:14",
+        "vwap:c3",
+        "ema:9,sma:200",
+        "avwap:1700000000",
+        "ema:9:c12,ema:21:c1,ema:55:c4",
+    ],
+)
 def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> None:
     assert call("studies", "m.formatStudies(m.parseStudies(given))", text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sma", "sma:1", "sma:20.5", "sma:x", "constructor:1", "bb:20", "rsi:1:2"]
+    "text",
+    [
+        "",
+        "sma",
+        "sma:1",
+        "sma:20.5",
+        "sma:x",
+        "constructor:1",
+        "bb:20",
+        "rsi:1:2",
+        "sma:20:c0",
+        "sma:20:c13",
+        "sma:c3",
+        "avwap",
+        "avwap:1.5",
+        "avwap:9000000000",
+    ],
 )
 def test_an_invalid_study_is_left_out(call: Callable[..., Any], text: str) -> None:
     assert call("studies", "m.parseStudies(given)", text) == []
+
+
+def test_studies_of_an_old_link_have_the_colours_of_the_menu_and_others_unused_ones(
+    call: Callable[..., Any],
+) -> None:
+    text = "ema:9,sma:20,sma:50,ema:21,rsi:14,ema:55"
+    thirteen = ",".join(f"ema:{period}" for period in range(2, 15))
+
+    found = call(
+        "studies",
+        "given.map((text) => m.parseStudies(text).map(({ color }) => color))",
+        [text, thirteen],
+    )
+
+    assert found == [[3, 1, 2, 4, 6, 5], [3, 1, 2, *range(4, 13)]]

@@ -1,0 +1,39 @@
+// The choice of an anchor: the next bar that the user clicks on the chart, or chooses with Enter.
+
+const hint = document.getElementById("pick");
+
+/** Lets the user choose one bar of `chart`; `getPointed` returns the bar under the crosshair. */
+export class AnchorPicker {
+  #chart;
+  #stage;
+  #onPick = null;
+
+  constructor(chart, { stage, getPointed }) {
+    [this.#chart, this.#stage] = [chart, stage];
+    chart.watchClicks((index) => this.#pick(index));
+    stage.addEventListener("keydown", ({ key }) => key === "Enter" && this.#pick(getPointed()));
+    document.getElementById("pick-cancel").addEventListener("click", () => this.stop());
+  }
+
+  /** Wait for a bar; `onPick` gets its opening instant in UNIX seconds. */
+  start(onPick) {
+    this.#onPick = onPick;
+    hint.hidden = false;
+    this.#stage.focus();
+  }
+
+  /** Wait no longer; returns whether a choice was under way. */
+  stop() {
+    const isUnderWay = this.#onPick !== null;
+    this.#onPick = null;
+    hint.hidden = true;
+    return isUnderWay;
+  }
+
+  #pick(index) {
+    const onPick = this.#onPick;
+    if (!onPick || index === null) return;
+    this.stop();
+    onPick(this.#chart.shown.bars.time[index]);
+  }
+}
