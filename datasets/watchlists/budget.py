@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
@@ -27,6 +29,26 @@ _ALWAYS_OPEN = Calendar(hours="24x7", timezone="Etc/UTC")
 
 # How many series have this calendar and this length of bars.
 Needs = Counter[tuple[Calendar, BarLength]]
+
+
+@dataclass(slots=True)
+class NeedsCounter:
+    """Needs while they are counted; `known` are the facts of the newest series of exchanges, which counters may share."""
+
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    needs: Needs = field(default_factory=Counter)
+
+    def add(
+        self, exchange: str, timeframe: str, instrument: dict[str, Any] | None, number: int
+    ) -> None:
+        """Count series; those without bars have no instrument, and count with that of another series."""
+        if instrument is None:
+            if exchange not in self.known:
+                self.known[exchange] = _newest_instrument(exchange)
+            instrument = self.known[exchange]
+        calendar = Calendar.of(instrument)
+        known_hours = calendar if calendar.is_known else _ALWAYS_OPEN
+        self.needs[known_hours, BarLength.parse(timeframe)] += number
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +148,13 @@ def needs_of(schedules: QuerySet[Schedule]) -> Needs:
     # Counted by the database: the facts of some ten thousand instruments take seconds to load.
     rows = schedules.filter(is_paused=False).order_by().values("exchange", "timeframe")
     counted = rows.annotate(**facts, is_new=Q(series=None)).annotate(number=Count("pk"))
-    known: dict[str, dict[str, Any]] = {}
-    found: Needs = Counter()
+    found = NeedsCounter()
     for row in map(dict[str, Any], counted):
         instrument = {name: row[f"fact_{name}"] for name in CALENDAR_FACTS}
-        exchange = row["exchange"]
-        if row["is_new"]:
-            if exchange not in known:
-                known[exchange] = _newest_instrument(exchange)
-            instrument = known[exchange]
-        calendar = Calendar.of(instrument)
-        known_hours = calendar if calendar.is_known else _ALWAYS_OPEN
-        found[known_hours, BarLength.parse(row["timeframe"])] += row["number"]
-    return found
+        found.add(
+            row["exchange"], row["timeframe"], None if row["is_new"] else instrument, row["number"]
+        )
+    return found.needs
 
 
 def _newest_instrument(exchange: str) -> dict[str, Any]:
@@ -150,19 +166,14 @@ def _newest_instrument(exchange: str) -> dict[str, Any]:
 
 def budget_of(needs: Needs, now: datetime) -> Budget:
     """Return the budget of these series for the seven days from `now` on."""
-    hours = to_ms(now) // _HOUR_MS * _HOUR_MS + _HOUR_MS * np.arange(_N_DAYS * 24 + 1)
+    first_hour = to_ms(now) // _HOUR_MS
     intraday, longer = np.zeros((2, _N_DAYS * 24), dtype=np.int64)
     at_close: Counter[int] = Counter()
     for (calendar, length), number in needs.items():
-        table = Timetable.around(calendar, length, int(hours[0]), int(hours[-1]))
-        if table is None:
-            continue
-        closed = [table.n_closed(int(hour)) for hour in hours]
+        week = _week_of(calendar, length, first_hour)
         calls = intraday if length.minutes is not None else longer
-        calls += number * np.diff(closed)
-        if length.minutes is None:
-            closes = {table.close_of(each) for each in range(closed[0], closed[-1])}
-            at_close.update(dict.fromkeys(filter(None, closes), number))
+        calls += number * week.n_closing
+        at_close.update(dict.fromkeys(week.closes, number))
     by_day = (intraday + longer).reshape(_N_DAYS, 24).sum(axis=1)
     return Budget(
         calls_a_day=int(by_day.max()),
@@ -170,6 +181,27 @@ def budget_of(needs: Needs, now: datetime) -> Budget:
         n_at_one_close=max(at_close.values(), default=0),
         per_minute=settings.TV_RATE_PER_MINUTE,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Week:
+    """The bars that close in the hours of a week, shape (168,), and the closes of days and longer bars, UNIX ms."""
+
+    n_closing: npt.NDArray[np.int64]
+    closes: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def _week_of(calendar: Calendar, length: BarLength, first_hour: int) -> _Week:
+    hours = _HOUR_MS * (first_hour + np.arange(_N_DAYS * 24 + 1))
+    table = Timetable.around(calendar, length, int(hours[0]), int(hours[-1]))
+    if table is None:
+        return _Week(np.zeros(_N_DAYS * 24, dtype=np.int64), ())
+    closed = [table.n_closed(int(hour)) for hour in hours]
+    closes = set[int]()
+    if length.minutes is None:
+        closes = {table.close_of(each) or 0 for each in range(closed[0], closed[-1])} - {0}
+    return _Week(np.diff(closed), tuple(closes))
 
 
 def _advice(every: Needs, own: Needs, now: datetime) -> str:

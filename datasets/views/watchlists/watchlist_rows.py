@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from django.db.models import Min
 
 from datasets import watchlists
 from datasets.bars import Timeframe
@@ -15,8 +13,9 @@ from datasets.models import Dataset, WatchedSymbol, Watchlist
 from datasets.views import phrases
 from datasets.views.snippets import chart_address
 from datasets.watchlists import SeriesState
-from datasets.watchlists.budget import budget_of, needs_of
+from datasets.watchlists.budget import budget_of
 from datasets.watchlists.freshness import FreshnessState
+from datasets.watchlists.list_numbers import numbers_of, states_of_lists
 
 STATES = {
     FreshnessState.CURRENT: "Current",
@@ -28,8 +27,8 @@ STATES = {
 }
 
 
-# Under a millisecond each.
-_MOST_STATES = 1000
+# A tenth of a millisecond each.
+_MOST_STATES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +50,29 @@ def counts_in_words(states: list[SeriesState]) -> list[StateCount]:
     ]
 
 
-def list_rows(found: Iterable[Watchlist], now: datetime) -> list[dict[str, Any]]:
-    """Return what the list of watchlists shows of each.
+def list_rows(found: Sequence[Watchlist], now: datetime) -> list[dict[str, Any]]:
+    """Return what the list of watchlists shows of each; the number of queries does not grow with the lists.
 
     The states are computed for `_MOST_STATES` series in all; longer lists show them on their page.
     """
-    rows, left = [], _MOST_STATES
+    numbers = numbers_of(found)
+    chosen, left = [], _MOST_STATES
     for watchlist in found:
-        schedules = watchlists.schedules_of(watchlist)
-        n_series = schedules.count()
-        has_states = n_series <= left
-        left -= n_series if has_states else 0
-        next_run = schedules.filter(is_paused=False).aggregate(at=Min("due_at"))["at"]
-        rows.append(
-            {
-                "watchlist": watchlist,
-                "n_symbols": f"{watchlist.symbols.count():,}",
-                "n_series": f"{n_series:,}",
-                "counts": counts_in_words(watchlists.states_of(watchlist, now))
-                if has_states
-                else [],
-                "calls_a_day": f"{budget_of(needs_of(schedules), now).calls_a_day:,}",
-                "next_run_at": next_run,
-            }
-        )
-    return rows
+        if numbers[watchlist.pk].n_series <= left:
+            left -= numbers[watchlist.pk].n_series
+            chosen.append(watchlist)
+    states = states_of_lists(chosen, now)
+    return [
+        {
+            "watchlist": each,
+            "n_symbols": f"{numbers[each.pk].n_symbols:,}",
+            "n_series": f"{numbers[each.pk].n_series:,}",
+            "counts": counts_in_words(states.get(each.pk, [])),
+            "calls_a_day": f"{budget_of(numbers[each.pk].needs.needs, now).calls_a_day:,}",
+            "next_run_at": numbers[each.pk].next_run_at,
+        }
+        for each in found
+    ]
 
 
 def series_rows(
