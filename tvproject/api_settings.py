@@ -11,7 +11,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["datasets.api.throttling.ReadThrottle"],
     "DEFAULT_PARSER_CLASSES": ["datasets.api.parsers.BoundedJSONParser"],
     "DEFAULT_PERMISSION_CLASSES": ["datasets.api.access.ApiAccess"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["datasets.api.parsers.FastJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "datasets.api.schema.DocumentedSchema",
     "EXCEPTION_HANDLER": "datasets.api.exceptions.problem_response",
     "URL_FORMAT_OVERRIDE": None,

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from datasets.api.fields import RowSerializer
 from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import Kind
 from datasets.models import Dataset, Revision, Series, database
@@ -214,10 +215,13 @@ class FreshnessSerializer(serializers.Serializer[Freshness]):
     reason = serializers.CharField(help_text="All this in words.")
 
 
-class SeriesSerializer(serializers.ModelSerializer[Series]):
+_FRESHNESS = tuple(FreshnessSerializer().fields)
+
+
+class SeriesSerializer(RowSerializer[Series]):
     """One series: its key, and the facts of its archive."""
 
-    full_symbol = serializers.CharField(source="series_key.full_symbol", read_only=True)
+    full_symbol = serializers.CharField(read_only=True)
     count = serializers.IntegerField(source="n_rows", read_only=True, help_text="Bars held.")
     datasets = serializers.PrimaryKeyRelatedField[Dataset](many=True, read_only=True)
     freshness = serializers.SerializerMethodField(
@@ -234,10 +238,11 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
 
     @extend_schema_field(FreshnessSerializer)
     def get_freshness(self, series: Series) -> dict[str, Any]:
-        return FreshnessSerializer(series_freshness(series, database.shared_now())).data
+        found = series_freshness(series, database.shared_now())
+        return {name: getattr(found, name) for name in _FRESHNESS}
 
 
-class RevisionSerializer(serializers.ModelSerializer[Revision]):
+class RevisionSerializer(RowSerializer[Revision]):
     """One difference between two fetches of a series."""
 
     count = serializers.IntegerField(source="n_bars", read_only=True, help_text="Bars that differ.")

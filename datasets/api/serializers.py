@@ -9,7 +9,7 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from datasets.api.fields import YesOrNo
+from datasets.api.fields import RowSerializer, YesOrNo
 from datasets.api.parameters import MAX_FULL_SYMBOL, MAX_SYMBOLS, SeriesParameters
 from datasets.bars import KEY_FIELDS, DatasetKey
 from datasets.errors import InvalidRequest
@@ -28,11 +28,13 @@ _ERROR = {
     },
 }
 
+_PRIORITIES = {priority.value: str(priority.label) for priority in Fetch.Priority}
 
-class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+
+class DatasetSerializer(RowSerializer[Dataset]):
     """One dataset: its key, the facts of its file, and its use."""
 
-    full_symbol = serializers.CharField(source="key.full_symbol", read_only=True)
+    full_symbol = serializers.CharField(read_only=True)
     count = serializers.IntegerField(source="n_rows", read_only=True)
 
     class Meta:
@@ -46,20 +48,19 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         read_only_fields = fields
 
 
-class FetchSerializer(serializers.ModelSerializer[Fetch]):
+class FetchSerializer(RowSerializer[Fetch]):
     """One fetch: its key, its progress, and its result."""
 
-    full_symbol = serializers.CharField(source="key.full_symbol", read_only=True)
+    full_symbol = serializers.CharField(read_only=True)
     count = serializers.IntegerField(
         source="n_rows", read_only=True, help_text="Bars received so far."
     )
     dataset = serializers.IntegerField(source="dataset_id", read_only=True, allow_null=True)
     error = serializers.SerializerMethodField()
     ahead = serializers.SerializerMethodField(help_text="Fetches queued before this one.")
-    priority = serializers.CharField(
-        source="get_priority_display", read_only=True,
-        help_text="`person`, `API`, `schedule` or `backfill`: the better one begins first.",
-    )  # fmt: skip
+    priority = serializers.SerializerMethodField(
+        help_text="`person`, `API`, `schedule` or `backfill`: the better one begins first."
+    )
     priority_reason = serializers.SerializerMethodField(help_text="Why it has this priority.")
     notice = serializers.SerializerMethodField(
         help_text="A sentence while it is queued and no worker has been seen for 30 s; else empty."
@@ -88,6 +89,9 @@ class FetchSerializer(serializers.ModelSerializer[Fetch]):
         if fetch.state != Fetch.State.QUEUED or self.context.get("is_list"):
             return 0
         return fetch_queue.n_ahead(fetch)
+
+    def get_priority(self, fetch: Fetch) -> str:
+        return _PRIORITIES[fetch.priority]
 
     def get_priority_reason(self, fetch: Fetch) -> str:
         return fetch_queue.priority_reason(fetch)

@@ -19,6 +19,8 @@ from datasets.calendars.zones import DAY_MS, MINUTE_MS, Booleans, Integers, pars
 _LEAD_MS = 45 * DAY_MS
 # The next bar of a month ends within this time, also after a month that has just begun.
 _AHEAD_MS = 70 * DAY_MS
+# Timetables begin at multiples of this number of days, so that series with other last bars share one.
+_SHARED_DAYS = 32
 # Stands for the length of a bar that ends with its last session.
 _UNTIL_END = 1 << 50
 
@@ -204,7 +206,8 @@ class Timetable:
         Returns None where the calendar has no session there, or its hours are not known. Series
         of one market share a timetable.
         """
-        return _timetable(calendar, length, start_ms // DAY_MS, end_ms // DAY_MS)
+        first_day = start_ms // (_SHARED_DAYS * DAY_MS) * _SHARED_DAYS
+        return _timetable(calendar, length, first_day, end_ms // DAY_MS)
 
     @property
     def _length_ms(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from datasets.bars import KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe
+from datasets.bars import KEY_FIELDS, Adjustment, DatasetKey, Session, Timeframe, join_symbol
 from datasets.bars.series_keys import SERIES_FIELDS, SeriesKey
 
 
@@ -41,6 +41,11 @@ class SeriesColumns(models.Model):
     def series_key(self) -> SeriesKey:
         """The key that identifies the series."""
         return SeriesKey.from_dict({name: getattr(self, name) for name in SERIES_FIELDS})
+
+    @property
+    def full_symbol(self) -> str:
+        """TradingView's form, `EXCHANGE:SYMBOL`; for an expression only the symbol."""
+        return join_symbol(self.exchange, self.symbol)
 
 
 class KeyedModel(SeriesColumns):

@@ -8,9 +8,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from datasets.api.parsers import FastJSONRenderer
 from datasets.api.replies import bars_reply
 from datasets.api.serializers import FetchSerializer
 from datasets.archive.archive_bodies import ArchiveRequest, render_archive
@@ -78,6 +78,6 @@ def _with_freshness(reply: HttpResponse, row: Dataset | Series) -> HttpResponse:
 
 def accepted_reply(fetch: Fetch) -> HttpResponse:
     """Return 202 with the running fetch; `Location` is the fetch's own address."""
-    body = JSONRenderer().render(FetchSerializer(fetch).data)
+    body = FastJSONRenderer().render(FetchSerializer(fetch).data)
     headers = {"Location": reverse("api-fetch-detail", args=[fetch.pk]), "Retry-After": "1"}
     return HttpResponse(body, status=202, content_type="application/json", headers=headers)

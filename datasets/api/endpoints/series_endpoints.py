@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import django_filters
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.decorators import action
@@ -27,7 +28,7 @@ from datasets.api.filtering import (
 from datasets.api.parameters import ArchiveParameters
 from datasets.api.replies import choose_format
 from datasets.archive.archive_bodies import ArchiveRequest, gap_report
-from datasets.models import Series
+from datasets.models import Dataset, Series
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
 
 
@@ -58,7 +59,10 @@ class SeriesViewSet(StrictQueryMixin, ReadOnlyModelViewSet[Series]):
     required_scopes: Scopes = {"GET": Scope.READ}
     required_permission = MAY_FETCH_AGAIN
     reads_query = frozenset({"list", "bars", "revisions"})
-    queryset = Series.objects.select_related("schedule").prefetch_related("datasets")
+    queryset = Series.objects.select_related("schedule").prefetch_related(
+        # Only their numbers are shown.
+        Prefetch("datasets", Dataset.objects.only("pk", "series"))
+    )
     serializer_class = SeriesSerializer
     pagination_class = SeriesPages
     filterset_class = SeriesFilter
