@@ -39,6 +39,8 @@ _PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+# Of a page that allows frames by `X-Frame-Options: SAMEORIGIN`, such as a chart of the grid.
+_FRAMED_POLICY = _PAGE_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -90,7 +92,9 @@ def content_security_policy(respond: Respond) -> Respond:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = respond(request)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
-        response.headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _DATA_POLICY
+        is_framed = response.headers.get("X-Frame-Options") == "SAMEORIGIN"
+        page_policy = _FRAMED_POLICY if is_framed else _PAGE_POLICY
+        response.headers["Content-Security-Policy"] = page_policy if is_page else _DATA_POLICY
         return response
 
     return middleware

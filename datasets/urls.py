@@ -11,6 +11,7 @@ from datasets.api.exceptions import api_not_found
 from datasets.api.reference import error_reference
 from datasets.udf.udf_views import UdfViewSet
 from datasets.views import dataset_pages, fetch_pages
+from datasets.views.grid import grid_page
 from datasets.views.incidents import incident_page
 from datasets.views.operating.metrics_page import metrics
 from datasets.views.operating.status_page import service_status
@@ -29,6 +30,7 @@ router.register(
 router.register("series", endpoints.SeriesViewSet, basename="api-series")
 router.register("watchlists", endpoints.WatchlistViewSet, basename="api-watchlist")
 router.register("alerts", endpoints.AlertViewSet, basename="api-alert")
+router.register("layouts", endpoints.LayoutViewSet, basename="api-layout")
 router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")
 router.register("symbols", endpoints.SymbolViewSet, basename="api-symbol")
 router.register("status", endpoints.StatusViewSet, basename="api-status")
@@ -52,6 +54,8 @@ urlpatterns = [
     *udf,
     path("widgets.json", UdfViewSet.as_view({"get": "widgets"}), name="udf-widgets"),
     path("", views.chart, name="chart"),
+    path("grid/", grid_page.grid, name="grid"),
+    path("grid/chart/", grid_page.chart_in_frame, name="chart-in-frame"),
     path("datasets/", dataset_pages.datasets, name="datasets"),
     path("datasets/<int:pk>/", dataset_pages.dataset, name="dataset"),
     path("datasets/<int:pk>/closes.svg", dataset_pages.sparkline, name="sparkline"),

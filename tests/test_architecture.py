@@ -32,6 +32,7 @@ PACKAGES = [
     "importing",
     "watchlists",
     "alerts",
+    "layouts",
     "fetching",
     "incidents",
     "serving",

@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, price alerts, accounts and the audit.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, price alerts, saved layouts, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
@@ -11,6 +11,7 @@ from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
 from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin
+from datasets.admin.layout_admin import SavedLayoutAdmin
 from datasets.admin.revision_admin import RevisionAdmin
 from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
@@ -29,6 +30,7 @@ __all__ = [
     "RecordedGroupAdmin",
     "RecordedUserAdmin",
     "RevisionAdmin",
+    "SavedLayoutAdmin",
     "ScheduleAdmin",
     "SeriesAdmin",
     "WatchlistAdmin",

@@ -37,15 +37,19 @@ def require(caller: Caller, need: Need) -> None:
 def need_of(view: Any, method: str) -> Need:
     """Return the view's need for this method.
 
-    A view states it in `required_scopes` and `required_permission`. A method without a stated
-    scope needs `manage`. HEAD and OPTIONS need what GET needs.
+    A view states it in `required_scopes`, `required_permission` and `is_personal`. A method without a
+    stated scope needs `manage`. HEAD and OPTIONS need what GET needs.
     """
     if getattr(view, "action", None) is None and not hasattr(view, method.lower()):
         # Nothing to protect: the reply is 405.
         return Need(Scope.READ)
     if method in ("HEAD", "OPTIONS"):
         method = "GET"
-    return Need(scope_of(view, method), getattr(view, "required_permission", ""))
+    return Need(
+        scope_of(view, method),
+        getattr(view, "required_permission", ""),
+        getattr(view, "is_personal", False),
+    )
 
 
 def scope_of(view: Any, method: str) -> ApiToken.Scope:
@@ -56,7 +60,8 @@ def scope_of(view: Any, method: str) -> ApiToken.Scope:
 
 def is_open_to_all(view: Any, method: str) -> bool:
     """Return whether the view's method needs no credentials."""
-    return strangers_may(need_of(view, method).scope)
+    need = need_of(view, method)
+    return strangers_may(need.scope) and not need.is_personal
 
 
 def caller_of(request: Request) -> Caller:

@@ -1,9 +1,10 @@
-"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, alerts, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, alerts, saved layouts, workers, the sign-in and API tokens."""
 
 from datasets.models.alerts.price_alert import MOST_NOTE, PriceAlert
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.audit_entry import AuditEntry
 from datasets.models.calendar_version import CalendarVersion
+from datasets.models.charts.saved_layout import SavedLayout
 from datasets.models.daily_fetches import DailyFetches
 from datasets.models.dataset import Dataset
 from datasets.models.dataset_gaps import DatasetGaps
@@ -37,6 +38,7 @@ __all__ = [
     "NOTED_FOR",
     "PriceAlert",
     "Revision",
+    "SavedLayout",
     "Schedule",
     "Series",
     "SignIn",

@@ -31,11 +31,13 @@ MAY_SEE_AUDIT = "datasets.view_auditentry"
 class Need:
     """The requirement of an action: a scope and, for a signed-in user, a permission.
 
-    Only superusers and `manage` tokens meet a need of `Scope.MANAGE` without a permission.
+    Only superusers and `manage` tokens meet a need of `Scope.MANAGE` without a permission. A
+    personal need is about rows of the caller's own, so `API_ACCESS` grants it to nobody.
     """
 
     scope: ApiToken.Scope
     permission: str = ""
+    is_personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Caller:
             # The token's scope also limits it where the API is open.
             return includes(Scope(self.token.scope), need.scope)
         if self.user is None:
-            return strangers_may(need.scope)
+            return strangers_may(need.scope) and not need.is_personal
         if need.scope == Scope.MANAGE:
             return is_allowed(self.user, need.permission)
         return self.user.is_active

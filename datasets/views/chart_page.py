@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from datasets.views.page_data import script_data, timeframes
 
 # The names that `ranges.js` can show.
 _RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
-_IMPORTED = re.compile(r'from "\./([\w-]+\.js)"')
+_IMPORTED = re.compile(r'from "(\.\.?/[\w/-]+\.js)"')
 # Keys and actions, as `main.js` and `moving.js` define them.
 _SHORTCUTS: list[tuple[list[str], str]] = [
     (["/"], "Go to the symbol box"),
@@ -35,13 +36,17 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["S"], "Save the chart as an image"),
     (["T"], "Light or dark"),
     (["W"], "Watchlist beside the chart"),
+    (["1", "2", "3", "4"], "Go to that chart, where several are shown"),
     (["Esc"], "Close, or stop waiting"),
     (["?"], "This list"),
 ]
 
 
-def chart(request: HttpRequest) -> HttpResponse:
-    """Show the fetch form and an empty chart; the page's script reads the bars from the API."""
+def chart(request: HttpRequest, *, is_framed: bool = False) -> HttpResponse:
+    """Show the fetch form and an empty chart; the page's script reads the bars from the API.
+
+    `is_framed` leaves out the parts that the page around a frame has.
+    """
     menu = []
     for kind, defaults, color in studies.MENU:
         study = studies.STUDIES[kind]
@@ -54,6 +59,7 @@ def chart(request: HttpRequest) -> HttpResponse:
             }
         )
     context = {
+        "is_framed": is_framed,
         "timeframes": timeframes(),
         "max_bars": settings.TV_MAX_BARS,
         "is_live": settings.TV_LIVE and settings.TV_ENABLED,
@@ -85,7 +91,11 @@ def imported_scripts(entry: str) -> list[str]:
     found: set[str] = set()
     pending = [entry]
     while pending:
-        imported = set(_IMPORTED.findall((folder / pending.pop()).read_text())) - found
+        module = pending.pop()
+        named = _IMPORTED.findall((folder / module).read_text())
+        imported = {
+            posixpath.normpath(f"{posixpath.dirname(module)}/{name}".lstrip("/")) for name in named
+        } - found
         found |= imported
         pending.extend(imported)
     return [f"js/{name}" for name in sorted(found)]

@@ -54,6 +54,13 @@ export async function loadKept(url, signal) {
   return read(await get(url, signal));
 }
 
+/** Send a change to an address of the API; resolves to the reply, or to null where it has no body. */
+export async function changeKept(url, { method, body, csrfToken }) {
+  const headers = { ...HEADERS, "Content-Type": "application/json", "X-CSRFToken": csrfToken };
+  const response = await get(url, undefined, { method, headers, body: body && JSON.stringify(body) });
+  return response.status === 204 ? null : read(response);
+}
+
 /** Return the address of the bars of `query`. */
 export function barsUrl(url, query, { isFresh = false, maxAgeS = null, waitS = null, format = "columns" } = {}) {
   const parameters = new URLSearchParams({ ...queryOf(query), format });
@@ -99,8 +106,8 @@ function failureOf({ state, error }) {
   return new Problem({ title: "Fetch failed", ...error });
 }
 
-async function get(url, signal) {
-  const response = await attempt(() => fetch(url, { signal, headers: HEADERS }));
+async function get(url, signal, options = {}) {
+  const response = await attempt(() => fetch(url, { signal, headers: HEADERS, ...options }));
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   throw new Problem({

@@ -15,8 +15,8 @@ import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } fr
 import { layoutOf, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
-import { isIntraday } from "./timeframes.js";
-import { Labels } from "./times.js";
+import { isIntraday, secondsOf } from "./timeframes.js";
+import { indexBefore, Labels } from "./times.js";
 
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
@@ -195,6 +195,16 @@ export class BarChart {
     const step = Math.min(index - from, 0) || Math.max(index - to, 0);
     if (step) scale.setVisibleLogicalRange({ from: from + step, to: to + step });
     this.#chart.setCrosshairPosition(this.#shown.bars.close[index], this.#shown.bars.time[index], this.#main);
+  }
+
+  /** Put the crosshair on the bar that contains `time` (UNIX seconds), without moving the bars; returns its index, or null. */
+  pointAtTime(time) {
+    const { bars, timeframe } = this.#shown;
+    const index = time === null ? -1 : indexBefore(bars.time, time);
+    const isInside = index >= 0 && time < bars.time[index] + secondsOf(timeframe);
+    if (isInside) this.#chart.setCrosshairPosition(bars.close[index], bars.time[index], this.#main);
+    else this.#chart.clearCrosshairPosition();
+    return isInside ? index : null;
   }
 
   /** Return the number of bars within a few pixels of the crosshair. */

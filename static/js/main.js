@@ -15,8 +15,10 @@ import { enableFor, fillControls, nextType, toggledScale, watchControls } from "
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { SymbolFinder } from "./finder.js";
 import { Freshness } from "./freshness.js";
+import { GridLink } from "./framed.js";
 import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
+import { LayoutMenu } from "./layouts.js";
 import { LiveBars } from "./livebars.js";
 import { Loader } from "./loading.js";
 import { closedUntil } from "./market.js";
@@ -45,7 +47,8 @@ let drawn = null; // the series that is shown
 let view = { ...VIEW_DEFAULTS };
 let scaleAlone = view.scale; // the price scale without a second symbol
 let retry = null; // repeats the request that failed
-const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.pointAt(index) });
+const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.readerPointsAt(index) });
+const grid = new GridLink(element("chart"), { onTime: (time) => chart.shown && mover.pointAt(chart.pointAtTime(time)), onSymbol: follow });
 const comparison = new Comparison(chart, { url: ohlcUrl, archivesUrl: seriesUrl, onChange: () => mover.refresh() });
 const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
@@ -55,7 +58,7 @@ const symbolBox = new SymbolBox({
   input: element("symbol"), list: element("symbol-list"), finder, getExchange: () => form.elements.exchange.value,
   onChoose: choose, onAsTyped: () => ask(readForm()), say,
 });
-const mover = new Mover(chart, { onRange: keepRange, say });
+const mover = new Mover(chart, { onRange: keepRange, onPoint: (index) => grid.shareTime(chart.shown?.bars.time[index] ?? null), say });
 const archive = new Archive(chart, { url: seriesUrl, onAdded: () => [showView(), missing.show(view.gaps), comparison.extend()], say });
 
 const anchors = new AnchorPicker(chart, { stage: element("chart"), getPointed: () => mover.pointed });
@@ -141,6 +144,7 @@ function draw(reply) {
   writeAddress();
   remember(reply);
   watching.mark(series);
+  grid.shareSeries(series, nameOf(series));
   comparison.show(view.compare, drawn);
   archive.follow();
   if ("live" in form.dataset) liveBars.follow();
@@ -227,6 +231,7 @@ function keepRange(range) {
 }
 
 function writeAddress({ isNewEntry = false } = {}) {
+  grid.shareAddress(address());
   if (address() === location.search) return;
   if (isNewEntry) history.pushState(null, "", address());
   else history.replaceState(null, "", address());
@@ -254,6 +259,11 @@ function choose({ symbol, exchange = "" }) {
   submit();
 }
 
+/** Show the symbol of another chart of the grid, at the timeframe of this one. */
+function follow({ symbol, exchange }) {
+  if (!series || symbol !== series.symbol || exchange !== series.exchange) choose({ symbol, exchange });
+}
+
 function chooseOther({ symbol, exchange = "" }) {
   change({ compare: exchange ? `${exchange}:${symbol}` : symbol });
 }
@@ -277,12 +287,18 @@ function watchPage() {
   element("save-png").addEventListener("click", () => savePicture(chart));
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
   watchFullScreen();
+  watchLayouts();
   watchCopyButtons();
   mover.watch(element("chart"), element("ranges"));
   archive.watch(element("chart"));
   watchKeys(KEYS);
   // A jump within the page, such as the skip link, does not change the chart.
   addEventListener("popstate", () => location.search !== address() && start());
+}
+
+/** Work the menu of layouts; a chart in a frame has none. */
+function watchLayouts() {
+  if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false }) }).watchNumbers();
 }
 
 const onChart = (action) => () => chart.shown && action();
@@ -302,6 +318,7 @@ const KEYS = {
   s: onChart(() => savePicture(chart)),
   t: switchTheme,
   w: () => watching.toggle(),
+  ...grid.keys,
   Escape: () => anchors.stop() || stop(),
 };
 

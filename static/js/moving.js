@@ -7,17 +7,18 @@ import { rangeOf } from "./ranges.js";
 // The chart moves on after a swipe; the range is kept once it rests for this time.
 const REST_MS = 150;
 
-/** Moves over the bars of `chart`; `onRange` gets the visible range, `say` text for a screen reader. */
+/** Moves over the bars of `chart`; `onRange` gets the visible range, `onPoint` the bar that the reader points at, `say` text for a screen reader. */
 export class Mover {
   #chart;
   #onRange;
+  #onPoint;
   #say;
   #pointed = null; // the bar under the crosshair
   #isByHand = false; // whether the user has changed the visible range
   #timer = null;
 
-  constructor(chart, { onRange, say }) {
-    [this.#chart, this.#onRange, this.#say] = [chart, onRange, say];
+  constructor(chart, { onRange, onPoint, say }) {
+    [this.#chart, this.#onRange, this.#onPoint, this.#say] = [chart, onRange, onPoint, say];
   }
 
   /** Listen to the mouse and the keys over `stage`, and to the buttons of `ranges`. */
@@ -34,6 +35,12 @@ export class Mover {
     this.#isByHand = false;
     clearTimeout(this.#timer);
     markRange(null);
+  }
+
+  /** The reader has moved the crosshair to a bar; null means to no bar. */
+  readerPointsAt(index) {
+    this.pointAt(index);
+    this.#onPoint(index);
   }
 
   /** Write the bar under the crosshair into the legend; null means the newest bar. */
@@ -76,7 +83,7 @@ export class Mover {
     const last = this.#chart.shown.bars.length - 1;
     const index = Math.min(last, Math.max(0, (this.#pointed ?? last + (step < 0 ? 1 : 0)) + step));
     this.#chart.pointAt(index);
-    this.pointAt(index);
+    this.readerPointsAt(index);
     this.#say(barInWords(this.#chart.shown, index));
   }
 

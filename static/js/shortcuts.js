@@ -9,7 +9,8 @@ const enabled = document.getElementById("shortcuts-enabled");
 export function watchKeys(actions) {
   enabled.checked = recall("shortcuts", true) !== false;
   enabled.addEventListener("change", () => keep("shortcuts", enabled.checked));
-  document.getElementById("shortcuts-open").addEventListener("click", () => sheet.showModal());
+  // A page in a frame has no such button.
+  document.getElementById("shortcuts-open")?.addEventListener("click", () => sheet.showModal());
   sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
   document.addEventListener("keydown", (event) => pressed(event, { ...actions, "?": () => sheet.showModal() }));
 }

@@ -1,8 +1,10 @@
 // Light and dark: the system's theme, or the theme of the switch, which the browser remembers.
 
-import { keep } from "./memory.js";
+import { keep, recall } from "./memory.js";
 
 const root = document.documentElement;
+// A page in a frame has no switch.
+const themeSwitch = document.getElementById("theme-switch");
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 /** Return the current theme: "dark" or "light". */
@@ -20,10 +22,19 @@ export function switchTheme() {
   showSwitch();
 }
 
-function showSwitch() {
-  document.getElementById("theme-switch").setAttribute("aria-pressed", String(currentTheme() === "dark"));
+function followTheme() {
+  const kept = recall("theme", null);
+  if (kept) root.dataset.theme = kept;
+  else delete root.dataset.theme;
+  showSwitch();
 }
 
-document.getElementById("theme-switch").addEventListener("click", switchTheme);
+function showSwitch() {
+  themeSwitch?.setAttribute("aria-pressed", String(currentTheme() === "dark"));
+}
+
+themeSwitch?.addEventListener("click", switchTheme);
+// Another page of this service has changed the theme, such as the page around a frame.
+addEventListener("storage", ({ key }) => key === "datasets.theme" && followTheme());
 system.addEventListener("change", showSwitch);
 showSwitch();

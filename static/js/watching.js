@@ -31,7 +31,8 @@ export class WatchPanel {
     this.#rows.addEventListener("click", ({ target }) => this.#choose(target.closest("[role=option]")));
     this.#rows.addEventListener("keydown", (event) => this.#moveBy(event));
     document.addEventListener("visibilitychange", () => this.#isOpen() && !document.hidden && this.#refresh());
-    if (recall("watching-open", false)) this.toggle();
+    // In a frame of the grid there is little room.
+    if (recall("watching-open", false) && !document.body.classList.contains("is-framed")) this.toggle();
   }
 
   /** Open the panel, or close it. */

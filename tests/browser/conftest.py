@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Frame,
     Page,
     ViewportSize,
     expect,
@@ -179,7 +180,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def serious_findings(page: Page) -> list[str]:
+def serious_findings(page: Page | Frame) -> list[str]:
     """Return the serious and critical findings of axe-core on the page."""
     path = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():

@@ -53,6 +53,9 @@ REFRESH = (MANAGERS | {"may_fetch"}, MANAGERS | {"may_fetch"})
 INVALIDATE = (MANAGERS | {"may_invalidate"}, MANAGERS | {"may_invalidate"})
 DELETE = (MANAGERS | {"may_delete"}, MANAGERS | {"may_delete"})
 WATCH = (MANAGERS, MANAGERS)
+# Rows of the caller's own; the fetch token may change them, the read token not.
+OWN_READ = (SIGNED_IN, SIGNED_IN)
+OWN_CHANGE = (SIGNED_IN - {"read"}, SIGNED_IN - {"read"})
 # A page about the user, and what needs a permission that no caller below has.
 OWN_PAGE = (PEOPLE, PEOPLE)
 SUPERUSERS = ({"superuser"}, {"superuser"})
@@ -95,6 +98,8 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-watchlist-budget": {"GET": READ},
     "api-alert-list": {"GET": READ, "POST": FETCH},
     "api-alert-detail": {"GET": READ, "PATCH": FETCH, "DELETE": FETCH},
+    "api-layout-list": {"GET": OWN_READ, "POST": OWN_CHANGE},
+    "api-layout-detail": {"GET": OWN_READ, "PATCH": OWN_CHANGE, "DELETE": OWN_CHANGE},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},
@@ -104,6 +109,8 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-docs": {"GET": PAGE},
     "api-errors": {"GET": ALWAYS},
     "chart": {"GET": PAGE},
+    "grid": {"GET": PAGE},
+    "chart-in-frame": {"GET": PAGE},
     "datasets": {"GET": PAGE, "POST": ACT},
     "dataset": {"GET": PAGE, "POST": ACT},
     "sparkline": {"GET": PAGE},
@@ -195,6 +202,7 @@ def address_of(route: str, dataset: Dataset, fetch: Fetch) -> str:
             [Watchlist.objects.get_or_create(name="mine")[0].pk],
         ),
         "api-alert-detail": [_alert_of(dataset).pk],
+        "api-layout-detail": [1],
         "api-bars-detail": [dataset.content_hash],
         "series-file": [dataset.series_id, "2025.parquet"],
     }  # fmt: skip

@@ -4,6 +4,7 @@ from datasets.api.endpoints.alert_endpoints import AlertViewSet
 from datasets.api.endpoints.content_endpoint import ContentViewSet
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
+from datasets.api.endpoints.layout_endpoints import LayoutViewSet
 from datasets.api.endpoints.live_endpoint import LiveViewSet
 from datasets.api.endpoints.ohlc_endpoint import OhlcViewSet
 from datasets.api.endpoints.series_endpoints import SeriesViewSet
@@ -16,6 +17,7 @@ __all__ = [
     "ContentViewSet",
     "DatasetViewSet",
     "FetchViewSet",
+    "LayoutViewSet",
     "LiveViewSet",
     "OhlcViewSet",
     "SeriesViewSet",

@@ -1,4 +1,4 @@
-"""The page of one's own account: the user's tokens, and today's fetches."""
+"""The page of one's own account: the user's tokens, saved layouts, and today's fetches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from datasets.models import ApiToken
 from datasets.serving.permissions import MAY_SEE_AUDIT, is_allowed
 from datasets.views import phrases
 from datasets.views.form_values import primary_key
+from datasets.views.grid.layout_links import layout_links
 from datasets.views.people.token_forms import OwnTokenForm, create_token, revoke_token
 
 
@@ -56,6 +57,7 @@ def _page(request: HttpRequest, user: User, form: OwnTokenForm, **more: Any) -> 
     context = more | {
         "form": form,
         "tokens": ApiToken.objects.filter(user=user),
+        "layouts": layout_links(user),
         "quota": phrases.quota_in_words(quota) if quota else "",
         "may_see_audit": is_allowed(user, MAY_SEE_AUDIT),
     }

@@ -1,0 +1,84 @@
+// The frames of the grid: each shows the chart page. This module passes messages between the frames.
+
+/** Shows charts in frames below `container`; `onChange` gets the number of the frame whose chart has changed. */
+export class Frames {
+  #container;
+  #page;
+  #onChange;
+  #frames = [];
+  #current = 0;
+  isSameSymbol = false;
+
+  constructor(container, { onChange }) {
+    [this.#container, this.#page, this.#onChange] = [container, container.dataset.chartPage, onChange];
+    addEventListener("message", (event) => this.#receive(event));
+  }
+
+  /** The number of the frame that had the focus last. */
+  get current() {
+    return this.#current;
+  }
+
+  /** Show one frame for each query; a frame that exists already keeps its chart. */
+  show(charts) {
+    for (const frame of this.#frames.splice(charts.length)) frame.remove();
+    for (const chart of charts.slice(this.#frames.length)) this.#add(chart);
+    this.#container.dataset.charts = charts.length;
+    this.#mark(Math.min(this.#current, charts.length - 1));
+  }
+
+  /** Show the symbol of the current chart in all charts. */
+  spreadSymbol() {
+    const { drawn } = this.#frames[this.#current];
+    if (drawn) this.#sendToOthers(this.#current, { kind: "symbol", ...drawn });
+  }
+
+  /** Move the focus to the chart of a frame. */
+  focus(number) {
+    const frame = this.#frames[number];
+    if (!frame) return;
+    this.#mark(number);
+    frame.scrollIntoView({ block: "nearest" });
+    frame.focus();
+    this.#send(frame, { kind: "focus" });
+  }
+
+  #add(chart) {
+    const frame = document.createElement("iframe");
+    [frame.className, frame.title, frame.allow] = ["grid-frame", `Chart ${this.#frames.length + 1}`, "fullscreen; clipboard-write"];
+    frame.src = `${this.#page}${chart ? `?${chart}` : ""}`;
+    this.#container.append(frame);
+    this.#frames.push(frame);
+  }
+
+  #receive({ origin, source, data }) {
+    const number = this.#frames.findIndex(({ contentWindow }) => contentWindow === source);
+    if (origin !== location.origin || number < 0) return;
+    if (data.kind === "time") this.#sendToOthers(number, data);
+    else if (data.kind === "address") this.#onChange(number, data.search.slice(1));
+    else if (data.kind === "drawn") this.#drawn(number, data);
+    else if (data.kind === "active") this.#mark(number);
+    else if (data.kind === "go") this.focus(data.number);
+  }
+
+  #drawn(number, { symbol, exchange, name }) {
+    const frame = this.#frames[number];
+    frame.title = `Chart ${number + 1}: ${name}`;
+    const isOther = symbol !== frame.drawn?.symbol || exchange !== frame.drawn?.exchange;
+    frame.drawn = { symbol, exchange };
+    if (isOther && this.isSameSymbol) this.#sendToOthers(number, { kind: "symbol", symbol, exchange });
+  }
+
+  #mark(number) {
+    this.#current = number;
+    this.#frames.forEach((frame, n) => frame.classList.toggle("is-current", n === number));
+  }
+
+  #sendToOthers(number, message) {
+    for (const frame of this.#frames) if (frame !== this.#frames[number]) this.#send(frame, message);
+  }
+
+  #send(frame, message) {
+    frame.contentWindow.postMessage(message, location.origin);
+  }
+}

@@ -1,0 +1,52 @@
+// The page with several charts. The address holds the whole layout; each chart is the chart page in a frame.
+
+import { watchCopyButtons } from "../copy.js";
+import { LayoutMenu } from "../layouts.js";
+import { placePopovers } from "../popovers.js";
+import { formatGrid, readGrid } from "./address.js";
+import { Frames } from "./frames.js";
+
+const same = document.getElementById("same-symbol");
+const { charts, isSameSymbol } = readGrid(location.search);
+let number = charts.length;
+
+const frames = new Frames(document.getElementById("grid"), { onChange: (n, query) => [(charts[n] = query), writeAddress()] });
+
+/** Return the present layout. Charts that a smaller layout hides are kept for the next larger one. */
+function layout() {
+  return { charts: Array.from({ length: number }, (_, n) => charts[n] ?? ""), isSameSymbol: same.checked, current: frames.current };
+}
+
+function show(wanted) {
+  number = wanted;
+  frames.show(layout().charts);
+  for (const link of document.querySelectorAll("#layout-numbers a")) link.setAttribute("aria-current", String(Number(link.dataset.charts) === number));
+  writeAddress();
+}
+
+function writeAddress() {
+  const address = formatGrid(layout());
+  if (address !== location.search) history.replaceState(null, "", address);
+}
+
+function watchPage() {
+  const menu = new LayoutMenu({ layout });
+  placePopovers();
+  watchCopyButtons();
+  same.addEventListener("change", () => {
+    frames.isSameSymbol = same.checked;
+    if (same.checked) frames.spreadSymbol();
+    writeAddress();
+  });
+  menu.watchNumbers((wanted) => {
+    if (wanted > 1) show(wanted);
+    return wanted > 1;
+  });
+  addEventListener("keydown", ({ key, target }) => {
+    if (/^[1-4]$/.test(key) && !target.matches("input, select")) frames.focus(Number(key) - 1);
+  });
+}
+
+same.checked = frames.isSameSymbol = isSameSymbol;
+watchPage();
+show(number);
