@@ -13,11 +13,11 @@ import pyarrow as pa
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, BarLength, content_hash
 from datasets.calendars import Calendar, GapReport, find_gaps, find_market, second_opinion
+from datasets.calendars.last_bars import is_final
 from datasets.catalog.holdings import complete_until
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS, REPLY_KEY, choose_columns
 from datasets.models import Series
-from datasets.research.last_bars import is_final
 from datasets.storage.archives.archive_files import times_of, to_ms
 from datasets.storage.archives.archive_queries import read_range
 from datasets.storage.archives.known_bars import KnownBars, read_known

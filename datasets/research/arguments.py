@@ -18,9 +18,9 @@ from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.bars.age_limits import stale_for
 from datasets.calendars import find_lag
 from datasets.calendars.gap_findings import to_ms
+from datasets.calendars.last_bars import holding_in
 from datasets.errors import InvalidRequest
 from datasets.research.folders import check_source
-from datasets.research.last_bars import holding_in
 
 Instant = str | date | datetime | pd.Timestamp
 Form = Literal["pandas", "arrow", "polars", "numpy"]

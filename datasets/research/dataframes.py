@@ -16,9 +16,9 @@ from datasets.calendars import (
     close_instants,
     is_spread_out,
 )
+from datasets.calendars.last_bars import CLOCK_ERROR_MS, iso_to_ms
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME
-from datasets.research.last_bars import CLOCK_ERROR_MS, iso_to_ms
 from datasets.research.reader import openings
 
 Integers = npt.NDArray[np.int64]

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from datasets.bars import join_symbol
 from datasets.calendars import CALENDAR_FACTS, NEVER, close_instants
+from datasets.calendars.last_bars import clock_of
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, Form, Unit
 from datasets.research.dataframes import Integers, in_unit, utc_index
-from datasets.research.last_bars import clock_of
 from datasets.research.reader import Bars
 from datasets.storage import METADATA_KEY
 

@@ -20,11 +20,11 @@ from datasets.calendars import (
     parse_zone,
     second_opinion,
 )
+from datasets.calendars.last_bars import iso_to_ms
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest
 from datasets.research.arguments import Instant, parse_key, to_instant
 from datasets.research.dataframes import clock_in, index_ms, to_ms, utc_index
 from datasets.research.folders import find_place, list_keys, not_found
-from datasets.research.last_bars import iso_to_ms
 from datasets.research.reader import open_dataset
 
 _COUNTS = ("expected", "held", "missing", "quiet", "breaks", "outside", "share_held")

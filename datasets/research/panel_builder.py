@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.calendars import NEVER, close_instants
+from datasets.calendars.last_bars import clock_of, closed_by, is_final
 from datasets.research.folders import Place, not_found
-from datasets.research.last_bars import clock_of, closed_by, is_final
 from datasets.research.listings import Listing, Numbered, list_folder
 from datasets.research.lock_files import Lock
 from datasets.research.panel_cache import Panel, PanelCache

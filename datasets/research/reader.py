@@ -18,10 +18,10 @@ from datasets import bars
 from datasets.bars import BAR_COLUMNS, KEY_FIELDS, DatasetKey, selection
 from datasets.bars.coverage import Coverage, coverage_of
 from datasets.calendars import NEVER
+from datasets.calendars.last_bars import closed_by, is_final
 from datasets.errors import DatasetNotFound, FileCorrupt
 from datasets.research.arguments import Part
 from datasets.research.folders import Place, not_found
-from datasets.research.last_bars import closed_by, is_final
 from datasets.research.listings import Numbered, list_folder
 from datasets.research.table_cache import TableCache
 from datasets.storage import (

@@ -21,6 +21,7 @@ from datasets.calendars import (
     close_instants,
     find_windows,
 )
+from datasets.calendars.last_bars import closed_by, is_final
 from datasets.errors import InvalidRequest
 from datasets.research.arguments import CLOSE_TIME, VALUE_COLUMNS, Form, Part
 from datasets.research.dataframes import (
@@ -35,7 +36,6 @@ from datasets.research.dataframes import (
     to_ms,
     utc_index,
 )
-from datasets.research.last_bars import closed_by, is_final
 from datasets.research.load_forms import convert
 
 # Bars of these units add up to bars of these longer ones. Weeks do not add up to months.

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from datasets.bars.coverage import coverage_of
 from datasets.calendars import NEVER
+from datasets.calendars.last_bars import closed_by, is_final
 from datasets.research.archives.archive_sources import Archive
 from datasets.research.arguments import Part
-from datasets.research.last_bars import closed_by, is_final
 from datasets.research.reader import Bars, openings
 from datasets.storage.archives.archive_files import from_ms, times_of, to_ms
 

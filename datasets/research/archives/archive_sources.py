@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from datasets.bars import BAR_COLUMNS, DatasetKey
 from datasets.bars.series_keys import SeriesKey
+from datasets.calendars.last_bars import is_final
 from datasets.errors import DatasetNotFound, FolderUnavailable
 from datasets.research.folders import Place
-from datasets.research.last_bars import is_final
 from datasets.storage.archives.archive_paths import relative_folder
 from datasets.storage.archives.known_bars import read_known
 from datasets.storage.archives.revision_records import RevisionRecord, read_records

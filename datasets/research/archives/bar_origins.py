@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.bars import DatasetKey
+from datasets.calendars.last_bars import iso_to_ms
 from datasets.errors import DatasetNotFound, FileCorrupt, InvalidRequest, LockMismatch
 from datasets.research import lock_files
 from datasets.research.archives.archive_reader import read_archived
@@ -16,7 +17,6 @@ from datasets.research.archives.archive_sources import Archive, FolderArchive
 from datasets.research.archives.locked_bars import rebuilt
 from datasets.research.arguments import Origin, Part, check_one_place
 from datasets.research.folders import Place, find_place
-from datasets.research.last_bars import iso_to_ms
 from datasets.research.lock_files import Lock
 from datasets.research.reader import Bars, find_dataset, open_dataset, read_part, with_facts
 from datasets.research.service import Service, local_address

@@ -8,9 +8,9 @@ from typing import Any
 from datasets.bars import IMPORTED, BarLength
 from datasets.calendars import Lag, find_lag, longest_fetch_delay
 from datasets.calendars.gap_findings import to_ms
+from datasets.calendars.last_bars import holding_in
 from datasets.errors import NotCurrent
 from datasets.research.arguments import Origin
-from datasets.research.last_bars import holding_in
 from datasets.research.service import Service
 
 

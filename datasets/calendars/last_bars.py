@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from datasets.calendars import Calendar, Clock, Holding, close_instants
+from datasets.calendars.calendar import Calendar
+from datasets.calendars.close_times import Clock, close_instants
+from datasets.calendars.lag import Holding
 
 # Largest error that we expect of a machine's clock.
 CLOCK_ERROR_MS = 3_600_000
