@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # Much of a test is waiting for a process, so two run side by side also on a busy machine.
 TEST_PROCESSES ?= 2
+# Neighbours stay together, so most servers of a module start once, and both end at the same time.
+TEST_SHARING := worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -33,7 +35,7 @@ run: fitting-venv install ## Start the service on http://127.0.0.1:8000 (PORT=90
 install: $(RUN_PACKAGES) $(RUN_NODE) ## Install what the service needs into .venv and node_modules
 
 test: fitting-venv $(DEV_PACKAGES) $(EXAMPLE_PACKAGES) $(DEV_NODE) ## Run the tests (PYTEST_ARGS="tests/bars/test_bars.py -x"; REQUIRE_ALL=1 allows no skips)
-	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist $(TEST_SHARING) $(PYTEST_ARGS)
 
 engines: fitting-venv $(DEV_PACKAGES) $(ENGINES:%=$(VENV)/engines/%/installed.txt) ## Test the bars in each backtesting engine, in environments below .venv/engines (ENGINES="backtrader vectorbt")
 	@exec $(BIN)/python -m pytest -m engines -n $(TEST_PROCESSES) tests/engines $(PYTEST_ARGS)

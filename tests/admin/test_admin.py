@@ -102,27 +102,18 @@ def test_the_list_can_be_searched_filtered_and_ordered(
     assert "BTCUSDT" in operator.get(LIST + query).content.decode()
 
 
-@pytest.mark.parametrize(
-    ("path", "most"),
-    [
-        (LIST, 9), (f"{LIST}?q=S59", 9), (f"{LIST}?state__exact=ready&exchange=BINANCE", 9),
-        (f"{LIST}?o=7", 9), (f"{LIST}?p=100", 9), ("/admin/", 12),
-    ],
-)  # fmt: skip
 def test_the_queries_do_not_grow_with_the_rows(
-    operator: Client,
-    many_datasets: None,
-    django_assert_max_num_queries: Any,
-    path: str,
-    most: int,
+    operator: Client, many_datasets: None, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(most) as captured:
-        assert operator.get(path).status_code == 200
+    lists = ["", "?q=S59", "?state__exact=ready&exchange=BINANCE", "?o=7", "?p=100"]
+    # One catalog for all pages: its 6,000 rows take longer than the pages.
+    for path, most in [*((LIST + query, 9) for query in lists), ("/admin/", 12)]:
+        with django_assert_max_num_queries(most) as captured:
+            assert operator.get(path).status_code == 200
 
-    counts = [query["sql"] for query in captured.captured_queries if "COUNT(" in query["sql"]]
-    assert counts
-    if path != "/admin/":
-        assert all("LIMIT" in sql for sql in counts)
+        counts = [query["sql"] for query in captured.captured_queries if "COUNT(" in query["sql"]]
+        assert counts, path
+        assert path == "/admin/" or all("LIMIT" in sql for sql in counts), path
 
 
 def test_the_page_of_a_dataset_shows_its_origin_and_its_chart(
