@@ -14,11 +14,11 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 SOURCE = Path("datasets")
-MODULES = ["errors", "formats", "lru_cache"]
+MODULES = ["formats", "lru_cache"]
 PACKAGES = [
     name
     for name in find_packages(str(SOURCE))
-    if name.partition(".")[0] in ("assistant", "bars", "calendars", "storage", "research")
+    if name.partition(".")[0] in ("assistant", "bars", "calendars", "errors", "storage", "research")
 ]
 VERSION = re.search(r"^## v(\S+)", Path("CHANGELOG.md").read_text(), re.M)
 IMPORT = re.compile(r"^(\s*(?:from|import)) datasets\b", re.M)

@@ -76,7 +76,7 @@ class FeedClient:
         Raises
         ------
         FetchError
-            The class names the problem; see `errors.py`. A part of the bars is never returned.
+            The class names the problem; see `datasets.errors`. A part of the bars is never returned.
 
         Notes
         -----

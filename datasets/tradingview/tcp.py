@@ -30,6 +30,7 @@ def open_tcp(host: str, port: int, watch: Watch) -> socket.socket:
                 raise
             refusal = error
         except BaseException:
+            # Also on Ctrl-C: the caller has no socket to close.
             raw.close()
             raise
     raise refusal or socket.gaierror("The host has no address")
@@ -47,6 +48,7 @@ def open_tunnel(proxy: str, host: str, port: int, watch: Watch) -> socket.socket
     try:
         tunnel.connect()
     except BaseException:
+        # Also on Ctrl-C: the caller has no socket to close.
         tunnel.close()
         raise
     return tunnel.sock

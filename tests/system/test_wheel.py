@@ -96,7 +96,12 @@ def test_the_wheel_has_only_modules_without_django_and_none_imports_datasets(whe
     assert tops - sys.stdlib_module_names == {
         "exchange_calendars", "mcp", "mcp_types", "numpy", "obstore", "orjson", "pandas", "pyarrow", "pydantic", "requests", "tvdatasets", "urllib3",
     }  # fmt: skip
-    for name in ("research/loader.py", "storage/locations.py", "bars/keys.py", "errors.py"):
+    for name in (
+        "research/loader.py",
+        "storage/locations.py",
+        "bars/keys.py",
+        "errors/fetch_errors.py",
+    ):
         assert f"tvdatasets/{name}" in modules
 
 
