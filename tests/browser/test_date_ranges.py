@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
+from tests.browser.conftest import DESKTOP, FETCH_MS, PHONE, save_screenshot, serious_findings
 from tests.support.chart_reader import expect_bars, facts_of, query_of
 
 # Other tests share the site: only these tests use bars of 4 hours of these symbols.
@@ -25,7 +25,9 @@ def day(days_ago: int) -> str:
 def archived(site: str, browser: Browser) -> str:
     """The site, with 3,000 bars of 4 hours, which are 500 days."""
     context = browser.new_context()
-    assert context.request.get(f"{site}/api/tv/ohlc?{SERIES}&n_bars=3000&wait=60").ok
+    assert context.request.get(
+        f"{site}/api/tv/ohlc?{SERIES}&n_bars=3000&wait=60", timeout=FETCH_MS
+    ).ok
     context.close()
     return site
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
+from tests.browser.conftest import DESKTOP, FETCH_MS, PHONE, save_screenshot, serious_findings
 
 ADMIN = ("admin", "a password of the tests")
 # Other tests share the site: only these tests use bars of 45 minutes.
@@ -26,8 +26,13 @@ def filled(site: str, browser: Browser) -> str:
     """The site, with some datasets and a failed fetch."""
     context = browser.new_context()
     for series in SERIES:
-        assert context.request.get(f"{site}/api/tv/ohlc?{series}&wait=60").ok
-    assert context.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:NOSUCH&wait=60").status == 500
+        assert context.request.get(f"{site}/api/tv/ohlc?{series}&wait=60", timeout=FETCH_MS).ok
+    assert (
+        context.request.get(
+            f"{site}/api/tv/ohlc?symbol=BINANCE:NOSUCH&wait=60", timeout=FETCH_MS
+        ).status
+        == 500
+    )
     context.close()
     return site
 
@@ -110,7 +115,7 @@ def test_the_list_works_without_javascript(
 def test_no_page_is_wider_than_its_window(filled: str, page: Page) -> None:
     # A long name without spaces.
     long = "BINANCE:BTCUSDT/BINANCE:ETHUSDT&n_bars=20"
-    assert page.request.get(f"{filled}/api/tv/ohlc?symbol={long}&wait=60").ok
+    assert page.request.get(f"{filled}/api/tv/ohlc?symbol={long}&wait=60", timeout=FETCH_MS).ok
     sign_in(page, filled, "/datasets/")
 
     for address in ["/datasets/", "/fetches/", "/datasets/1/", "/?symbol=BINANCE:BTCUSDT&n_bars=3000"]:  # fmt: skip
@@ -174,7 +179,9 @@ def test_a_new_fetch_appears_without_a_reload(quiet: Page, filled: str) -> None:
     quiet.locator("#fetch-rows tr").last.evaluate("row => { row.isTheSame = true }")
     quiet.get_by_label("Search").focus()
 
-    quiet.request.get(f"{filled}/api/tv/ohlc?symbol=BINANCE:DOTUSDT&n_bars=150&wait=60")
+    quiet.request.get(
+        f"{filled}/api/tv/ohlc?symbol=BINANCE:DOTUSDT&n_bars=150&wait=60", timeout=FETCH_MS
+    )
     quiet.clock.run_for(6000)
 
     expect(quiet.locator("#fetch-rows tr").first).to_contain_text("150 bars in")

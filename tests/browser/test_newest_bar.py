@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.conftest import serious_findings
+from tests.browser.conftest import FETCH_MS, serious_findings
 from tests.support.chart_reader import expect_bars, facts_of
 
 HOUR = timedelta(hours=1)
@@ -73,7 +73,9 @@ def test_the_chart_says_how_many_bars_it_is_behind_and_updates(page: Page, site:
         headers = {"cache-status": "datasets; hit", "freshness": "behind", "lag-bars": "6"}
         route.fulfill(json=reply, headers=headers)
 
-    page.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60")
+    page.request.get(
+        f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60", timeout=FETCH_MS
+    )
     page.route(re.compile(r"/api/tv/ohlc\?(?!.*max_age)"), old)
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
     expect_bars(page, "BINANCE:BTCUSDT")
@@ -99,7 +101,9 @@ def test_the_chart_says_until_when_a_market_is_closed(page: Page, site: str) -> 
             headers={"cache-status": "datasets; hit", "market-opens-at": f"{opens:%Y-%m-%dT%H:%M:00Z}"},
         )  # fmt: skip
 
-    page.request.get(f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60")
+    page.request.get(
+        f"{site}/api/tv/ohlc?symbol=BINANCE:BTCUSDT&n_bars=260&wait=60", timeout=FETCH_MS
+    )
     page.route(re.compile(r"/api/tv/ohlc\?"), closed)
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
     expect_bars(page, "BINANCE:BTCUSDT")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import WAIT_MS
+from tests.browser.conftest import FETCH_MS, WAIT_MS
 from tests.support.chart_reader import band_pixels, expect_bars
 
 # Other tests share the site: only these tests use bars of 2 hours of these symbols.
@@ -24,7 +24,9 @@ def archived(site: str, browser: Browser) -> str:
     context = browser.new_context()
     for series in (DEEP, DEEP.replace("ETH", "LTC")):
         for n_bars in (5000, 300):
-            assert context.request.get(f"{site}/api/tv/ohlc?{series}&n_bars={n_bars}&wait=60").ok
+            assert context.request.get(
+                f"{site}/api/tv/ohlc?{series}&n_bars={n_bars}&wait=60", timeout=FETCH_MS
+            ).ok
     context.close()
     return site
 

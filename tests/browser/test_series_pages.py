@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
+from tests.browser.conftest import DESKTOP, FETCH_MS, PHONE, save_screenshot, serious_findings
 from tests.browser.test_lists import sign_in
 
 # Other tests share the site: only these tests use bars of 3 hours of NASDAQ.
@@ -23,7 +23,7 @@ def archived(site: str, browser: Browser) -> str:
     """The site, with two series; one has two datasets."""
     context = browser.new_context()
     for series in SERIES:
-        assert context.request.get(f"{site}/api/tv/ohlc?{series}&wait=60").ok
+        assert context.request.get(f"{site}/api/tv/ohlc?{series}&wait=60", timeout=FETCH_MS).ok
     context.close()
     return site
 
