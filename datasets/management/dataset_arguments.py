@@ -10,8 +10,10 @@ from datasets.bars import Timeframe, ascii_upper
 from datasets.errors import InvalidRequest
 from datasets.formats import file_formats
 from datasets.management.console import read_age, whole_number
-from datasets.management.engine_export import ENGINE_LAYOUTS
 from datasets.models import Dataset
+
+# The layouts of `export --layout` that are data folders of engines.
+ENGINE_LAYOUTS = ("lean", "freqtrade", "qlib")
 
 ACTIONS = {
     "list": "List the datasets.",

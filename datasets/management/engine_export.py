@@ -18,7 +18,6 @@ _SINGLE: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     "lean": write_lean,
     "freqtrade": write_freqtrade,
 }
-ENGINE_LAYOUTS = (*_SINGLE, "qlib")
 
 
 def export_for_engine(
@@ -32,7 +31,7 @@ def export_for_engine(
     Parameters
     ----------
     layout
-        One of `ENGINE_LAYOUTS`.
+        One of `ENGINE_LAYOUTS` of `dataset_arguments`.
     chosen
         The datasets. Sample bars and real bars must not be among them together.
     folder
