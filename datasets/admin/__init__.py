@@ -12,6 +12,7 @@ from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
 from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin
 from datasets.admin.layout_admin import SavedLayoutAdmin
+from datasets.admin.live_admin import LiveConnectionAdmin, LiveSeriesAdmin
 from datasets.admin.revision_admin import RevisionAdmin
 from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
@@ -26,6 +27,8 @@ __all__ = [
     "FetchAdmin",
     "IncidentAdmin",
     "IncidentMessageAdmin",
+    "LiveConnectionAdmin",
+    "LiveSeriesAdmin",
     "PriceAlertAdmin",
     "RecordedGroupAdmin",
     "RecordedUserAdmin",

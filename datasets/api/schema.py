@@ -40,7 +40,6 @@ from datasets.api.serializers import (
     FetchSerializer,
     NewFetches,
     NewFetchesReply,
-    StatusSerializer,
     SymbolPageSerializer,
 )
 from datasets.errors import FetchError, all_codes
@@ -204,10 +203,6 @@ symbols_schema = extend_schema(
     summary="Search symbols",
     parameters=[SymbolParameters],
     responses={200: _one(SymbolPageSerializer), **problems(500)},
-)
-status_schema = extend_schema(
-    summary="Get the service's state",
-    responses={200: _one(StatusSerializer), **problems()},
 )
 end_cool_down_schema = extend_schema(
     summary="End the pause after a refusal",

@@ -10,12 +10,14 @@ from django.conf import settings
 
 from datasets.errors import SignInError, all_codes
 from datasets.fetching import credentials
+from datasets.incidents.live_condition import missing_connection
 from datasets.models import Fetch, Incident, Schedule
 from datasets.watchlists.freshness import FreshnessState, series_freshness
 from datasets.watchlists.series_plans import LISTS_PAUSED, own_schedules
 
 SIGN_IN_TOPIC = "sign_in"
 NO_WORKER_TOPIC = "no_worker"
+NO_LIVE_TOPIC = "no_live"
 _SIGN_IN = "TradingView"
 
 
@@ -43,6 +45,14 @@ def find_conditions(now: datetime) -> list[Condition]:
     schedules = list(own_schedules().select_related("series", "series__schedule").order_by("pk"))
     sign_in = _sign_in(schedules)
     found = [condition for each in schedules for condition in _of_series(each, now)]
+    missing = missing_connection(now)
+    if missing is not None:
+        found.append(
+            Condition(
+                Incident.Kind.NO_LIVE, NO_LIVE_TOPIC, f"live bars of {settings.TV_SOURCE}",
+                error_code=missing.error_code, error_message=missing.error_message,
+            )
+        )  # fmt: skip
     if sign_in is None:
         return found
     return [sign_in, *(each for each in found if not _is_about_sign_in(each.error_code))]

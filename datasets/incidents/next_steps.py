@@ -39,6 +39,7 @@ BY_CODE = {
 _BY_KIND = {
     Incident.Kind.BEHIND: "Look at /fetches/: a long queue, a pause of all calls, or too many series for TV_RATE_PER_MINUTE.",
     Incident.Kind.SIGN_IN: _SIGN_IN,
+    Incident.Kind.NO_LIVE: "Start `manage.py live`, or read the log of the process that ended.",
     Incident.Kind.NO_WORKER: "Start a worker, or read the log of the one that ended.",
 }  # fmt: skip
 

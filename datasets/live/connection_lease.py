@@ -54,6 +54,7 @@ class ConnectionLease:
                 owner=self.owner,
                 host=socket.gethostname()[:255],
                 lease_until=now + LEASE,
+                held_since=now,
                 connected_at=None,
             )
         )
@@ -85,7 +86,7 @@ class ConnectionLease:
         self._is_over.set()
         self._thread.join()
         try:
-            self.note(lease_until=None, connected_at=None)
+            self.note(lease_until=database.now(), connected_at=None)
         except Error as problem:
             # The lease ends by itself.
             logger.warning("the lease of the live connection was not given back: %s", problem)

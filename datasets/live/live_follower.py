@@ -10,6 +10,7 @@ from contextlib import closing
 
 from django.conf import settings
 from django.db import Error, close_old_connections
+from django.db.models import F
 
 from datasets.alerts import check_forming
 from datasets.errors import AuthExpired, DatasetsError, FetchError, RateLimited
@@ -110,7 +111,12 @@ class LiveFollower:
             stream = UpdateStream.open(settings.TV_WS_URL, token, on_wait=self._round)
             with closing(stream):
                 self._stream, self._followed = stream, {}
-                self._lease.note(connected_at=database.now(), error_code="", error_message="")
+                self._lease.note(
+                    connected_at=database.now(),
+                    n_opened=F("n_opened") + 1,
+                    error_code="",
+                    error_message="",
+                )
                 while True:
                     self._round()
                     stream.receive()
@@ -118,8 +124,9 @@ class LiveFollower:
             self._refused_token = token
             raise
         finally:
-            self._stream = None
-            self._lease.note(connected_at=None)
+            if self._stream is not None:
+                self._stream = None
+                self._lease.note(connected_at=None, lost_at=database.now())
 
     def _check(self) -> None:
         """Raise `_Over` when this process may not hold the connection any more."""
@@ -191,7 +198,12 @@ class LiveFollower:
         if isinstance(error, RateLimited) and error.retry_after_s is None:
             throttle.cool_down(error)
         try:
-            self._lease.note(error_code=error.code, error_message=str(error))
+            self._lease.note(
+                failed_at=database.now(),
+                failure=f"{error.code}: {error}",
+                error_code=error.code,
+                error_message=str(error),
+            )
         except Error as problem:
             logger.warning("the failure was not noted: %s", problem)
 

@@ -17,6 +17,7 @@ from datasets.calendars import Calendar, bar_days
 from datasets.calendars.gap_findings import to_instant
 from datasets.errors import NotFound
 from datasets.live.joined_bars import JoinedBars, held_since, join
+from datasets.live.live_status import NOT_RUNNING
 from datasets.live.watched_series import find_series
 from datasets.models import LiveConnection, LiveSeries, PriceAlert, Series, database
 from datasets.serving.reply_bodies.body_cache import Rendered
@@ -34,6 +35,12 @@ class LiveState(TextChoices):
     WAITING = "waiting"
     FAILED = "failed"
     OFF = "off"
+
+
+# Seconds until a client's next request: while bars can come, and while none can.
+_POLL_S = 5
+_POLL_IDLE_S = 30
+_IDLE = (LiveState.CLOSED, LiveState.OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,7 @@ def _state(
     return {
         "state": state.value,
         "summary": _summary(state, fresh, lag, delay_s),
+        "poll_s": _poll_s(state, fresh, now),
         "delay_s": delay_s,
         "opens_at": fresh.opens_at,
         "lag_bars": lag,
@@ -182,14 +190,20 @@ def _summary(state: LiveState, fresh: Freshness, lag: int | None, delay_s: int) 
     return words[state]
 
 
+def _poll_s(state: LiveState, fresh: Freshness, now: datetime) -> int:
+    """Return the seconds after which a client should ask again; short before the market opens."""
+    if fresh.opens_at is not None and fresh.opens_at <= now + timedelta(seconds=2 * _POLL_IDLE_S):
+        return _POLL_S
+    return _POLL_IDLE_S if state in _IDLE else _POLL_S
+
+
 def _is_connected(live: LiveSeries, now: datetime) -> bool:
     """Return whether the living connection of this source receives the series now."""
     found = _connection()
     if found is None or found.connected_at is None or live.heard_at is None:
         return False
-    is_held = found.lease_until is not None and found.lease_until > now
     is_ours = live.connection == found.owner and live.heard_at >= found.connected_at
-    return is_held and is_ours
+    return found.is_held(now) and is_ours
 
 
 def _error(live: LiveSeries | None, now: datetime) -> dict[str, str] | None:
@@ -198,11 +212,8 @@ def _error(live: LiveSeries | None, now: datetime) -> dict[str, str] | None:
     for row in (live, found):
         if row is not None and row.error_code:
             return {"code": row.error_code, "message": row.error_message}
-    if found is None or found.lease_until is None or found.lease_until <= now:
-        return {
-            "code": "live_not_running",
-            "message": "No process holds the live connection. Start `manage.py live`, or wait: another host takes over within seconds.",
-        }
+    if found is None or not found.is_held(now):
+        return {"code": "live_not_running", "message": NOT_RUNNING}
     return None
 
 

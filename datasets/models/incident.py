@@ -19,6 +19,7 @@ class Incident(models.Model):
         BEHIND = "series_behind", "series behind: closed bars are not held"
         SIGN_IN = "sign_in", "sign-in: TradingView refuses the credentials"
         NO_WORKER = "no_worker", "no worker: fetches wait and no worker is alive"
+        NO_LIVE = "no_live", "no live bars: series are watched and there is no connection"
 
     kind = models.CharField(max_length=16, choices=Kind.choices, help_text="What does not work.")
     source = models.CharField(max_length=16, help_text="The feed of the affected fetches.")

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from datasets.catalog import outputs
 from datasets.fetching import throttle, workers
+from datasets.live.live_status import ConnectionState, live_status
 from datasets.models import Dataset, Fetch, Incident, Revision, Series, database
 from datasets.watchlists import count_schedules
 
@@ -80,6 +81,34 @@ def worker_metrics() -> Metrics:
     )
 
 
+def live_metrics() -> Metrics:
+    """Yield the live connection; nothing where live bars are off."""
+    live = live_status()
+    if live.state is ConnectionState.OFF:
+        return
+    values = {
+        "tv_live_held": (
+            "1 while a process holds the live connection.",
+            live.held_since is not None,
+        ),
+        "tv_live_connected": (
+            "1 while the live connection is open.",
+            live.connected_at is not None,
+        ),
+        "tv_live_watched_series": ("Series that clients watch.", live.n_watched),
+        "tv_live_followed_series": ("Series that the live connection receives.", live.n_followed),
+        "tv_live_series_limit": ("TV_LIVE_SERIES.", live.n_most),
+        "tv_live_opened": ("Live connections that were opened so far.", live.n_opened),
+    }
+    for name, (text, value) in values.items():
+        yield GaugeMetricFamily(name, text, value)
+    if live.heard_at is not None:
+        age_s = (database.shared_now() - live.heard_at).total_seconds()
+        yield GaugeMetricFamily(
+            "tv_live_update_age_seconds", "Time since the last live update.", age_s
+        )
+
+
 def disk_metrics() -> Metrics:
     """Yield the free space below the outputs folder; nothing for a bucket."""
     free = outputs.get_store().free_bytes()
@@ -135,6 +164,7 @@ PARTS: dict[str, tuple[Callable[[], Metrics], float]] = {
     "fetches": (fetch_metrics, 0),
     "throttle": (throttle_metrics, 0),
     "workers": (worker_metrics, 0),
+    "live": (live_metrics, 0),
     "disk": (disk_metrics, 0),
     "catalog": (catalog_metrics, 60),
     "watchlists": (watchlist_metrics, 60),

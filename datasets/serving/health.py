@@ -71,4 +71,5 @@ _CHECKS = [
     _Check("cache", health_checks.check_cache),
     _Check("broker", health_checks.check_broker),
     _Check("worker", health_checks.check_worker),
+    _Check("live connection", health_checks.check_live),
 ]

@@ -1,4 +1,4 @@
-"""Health checks: database, tables, outputs folder, cache, broker and worker."""
+"""Health checks: database, tables, outputs folder, cache, broker, worker and live connection."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from datasets.catalog import outputs
 from datasets.errors import StoreFailed, StoreUnavailable
 from datasets.fetching import workers
 from datasets.incidents import is_worker_seen
+from datasets.models import LiveConnection, database
 
 # All checks run in parallel and share this time limit.
 LIMIT_S = 1.5
@@ -75,6 +76,20 @@ def check_worker() -> None:
     """Raise `Problem` when no worker of the source has been seen lately."""
     if not is_worker_seen(settings.TV_SOURCE):
         raise Problem(workers.NONE_SEEN)
+
+
+def check_live() -> None:
+    """Raise `Problem` when live bars are on and no process has held the connection for a while."""
+    if not (settings.TV_LIVE and settings.TV_ENABLED):
+        return
+    # After the end of a lease another host takes over within seconds.
+    long_ago = database.now() - workers.LOST_AFTER
+    holders = LiveConnection.objects.filter(source=settings.TV_SOURCE, lease_until__gt=long_ago)
+    if not holders.exists():
+        raise Problem(
+            f"No process has held the live connection for {workers.LOST_AFTER.total_seconds():.0f} s, so no live bars "
+            "come. Start `manage.py live`, or set TV_LIVE=0."
+        )
 
 
 def check_broker() -> None:

@@ -1,9 +1,9 @@
-// Live bars of the drawn series: asks the service every few seconds while the page is visible, and shows the state.
+// Live bars of the drawn series: asks the service as often as its last reply says while the page is visible, and shows the state.
 
 import { isAbort, loadKept } from "./api.js";
 import { findArchive } from "./archive.js";
 
-const ASK_MS = 5000;
+const POLL_S = 5; // until the first reply
 const COLUMNS = ["open", "high", "low", "close", "volume"];
 // In these states the chart has all bars, so that the badge of missing bars is not needed.
 const COMPLETE = ["live", "delayed"];
@@ -19,7 +19,8 @@ export class LiveBars {
   #reply = null;
   #isComplete = false; // whether the chart has all bars by now
   #since = null; // the first bar whose last values no fetch has brought yet, UNIX seconds
-  #timers = [];
+  #clock = null;
+  #next = null; // the timer of the next request
   #request = new AbortController();
 
   constructor(chart, { url, onBars, onComplete }) {
@@ -40,7 +41,7 @@ export class LiveBars {
       return void this.#failed(error);
     }
     if (!this.#archive || signal.aborted) return;
-    this.#timers = [setInterval(() => this.#ask(), ASK_MS), setInterval(() => this.#show(), 1000)];
+    this.#clock = setInterval(() => this.#show(), 1000);
     this.#ask();
   }
 
@@ -48,7 +49,8 @@ export class LiveBars {
   stop() {
     this.#request.abort();
     this.#request = new AbortController();
-    this.#timers.splice(0).forEach(clearInterval);
+    clearInterval(this.#clock);
+    clearTimeout(this.#next);
     [this.#archive, this.#reply, this.#since, this.#isComplete] = [null, null, null, false];
     this.#show();
   }
@@ -65,6 +67,11 @@ export class LiveBars {
     } catch (error) {
       // The next request may succeed; the drawn bars stay.
       this.#failed(error);
+    } finally {
+      if (!signal.aborted) {
+        clearTimeout(this.#next);
+        this.#next = setTimeout(() => this.#ask(), (this.#reply?.poll_s ?? POLL_S) * 1000);
+      }
     }
   }
 

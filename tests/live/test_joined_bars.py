@@ -127,11 +127,13 @@ def test_the_reply_names_the_delay_and_what_keeps_live_bars_away(
     receive(series, range(last - 3, last + 1), delay_s=900)
     assert live(client, series)["summary"] == "delayed 15 min"
 
-    LiveSeries.objects.update(connection="", error_code="not_permitted", error_message="No.")
+    LiveSeries.objects.update(
+        connection="", version=1, error_code="not_permitted", error_message="No."
+    )
     refused = live(client, series)
     assert (refused["state"], refused["error"]["code"]) == ("failed", "not_permitted")
 
-    LiveSeries.objects.update(error_code="")
+    LiveSeries.objects.update(version=2, error_code="")
     assert live(client, series)["state"] == "waiting"
 
     LiveConnection.objects.update(lease_until=database.now() - timedelta(seconds=1))

@@ -33,7 +33,7 @@ GIVEN = {
     "ADMIN_PASSWORD": "letters4", "SECRET_KEY": "k" * 50, "BACKENDS": "127.0.0.1",
 }  # fmt: skip
 QUERY = "symbol=BINANCE:BTCUSDT&timeframe=1h&wait=30"
-OURS = {"prepare", "web", "worker"}
+OURS = {"prepare", "web", "worker", "live"}
 # Variables that every S3 tool reads; they are no settings of ours alone.
 AWS = re.compile(r"AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|REGION)")
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from datasets.api.bar_serializers import BarSerializer
 from datasets.live.live_replies import LiveState
+from datasets.live.live_status import ConnectionState
 
 
 class LiveErrorSerializer(serializers.Serializer[Any]):
@@ -47,6 +48,9 @@ class LiveSerializer(serializers.Serializer[Any]):
     )
     state = serializers.ChoiceField(choices=LiveState.choices)
     summary = serializers.CharField(help_text="The state in a few words: `delayed 15 min`.")
+    poll_s = serializers.IntegerField(
+        help_text="Seconds after which to ask again: 5, or 30 while no bar can come."
+    )
     delay_s = serializers.IntegerField(help_text="Delay of the feed behind the exchange, seconds.")
     opens_at = serializers.DateTimeField(
         allow_null=True, help_text="Next beginning of trade, while the market is closed."
@@ -55,3 +59,34 @@ class LiveSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Closed bars that are missing; null for unknown hours."
     )
     error = LiveErrorSerializer(allow_null=True)
+
+
+class LiveStatusSerializer(serializers.Serializer[Any]):
+    """The live connection. Instants are null where there is none."""
+
+    state = serializers.ChoiceField(
+        choices=ConnectionState.choices,
+        help_text="connecting: series are watched and there is no connection. idle: no series is watched. "
+        "not_running: no process holds the connection.",
+    )
+    host = serializers.CharField(allow_null=True, help_text="The machine of the process.")
+    held_since = serializers.DateTimeField(
+        allow_null=True, help_text="When the process took the connection over, UTC."
+    )
+    connected_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the connection was opened, UTC."
+    )
+    n_watched = serializers.IntegerField(help_text="Series that clients watch.")
+    n_followed = serializers.IntegerField(help_text="Series that the connection receives.")
+    n_most = serializers.IntegerField(help_text="The most of them: TV_LIVE_SERIES.")
+    heard_at = serializers.DateTimeField(
+        allow_null=True, help_text="The last update of a watched series, UTC."
+    )
+    n_opened = serializers.IntegerField(help_text="Connections that were opened so far.")
+    failed_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When an attempt to connect failed, or a connection was lost, UTC.",
+    )
+    failure = serializers.CharField(
+        allow_null=True, help_text="The code of that failure and a sentence."
+    )

@@ -57,7 +57,7 @@ def watch(caller: Caller, series_id: int, found: LiveReply) -> None:
         return
     if not is_watched(found.live):
         clients.fetches.count(caller.client)
-    note_asked(series_id)
+    note_asked(series_id, found.live)
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from drf_spectacular.helpers import forced_singular_serializer
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,10 +13,20 @@ from rest_framework.viewsets import ViewSet
 
 from datasets.api import schema
 from datasets.api.access import READS, caller_of
+from datasets.api.endpoints.live_body import LiveStatusSerializer
 from datasets.api.filtering import StrictQueryMixin
+from datasets.api.serializers import StatusSerializer
 from datasets.fetching import interventions
+from datasets.live.live_status import live_status
 from datasets.serving import status
 from datasets.serving.permissions import MAY_FETCH_AGAIN, Scope
+
+
+@extend_schema_serializer(component_name="Status")
+class ServiceStatusSerializer(StatusSerializer):
+    """The state of the service, the live connection included."""
+
+    live = LiveStatusSerializer()
 
 
 class StatusViewSet(StrictQueryMixin, ViewSet):
@@ -22,10 +36,13 @@ class StatusViewSet(StrictQueryMixin, ViewSet):
     required_permission = ""
     reads_query = frozenset()
 
-    @schema.status_schema
+    @extend_schema(
+        summary="Get the service's state",
+        responses={200: forced_singular_serializer(ServiceStatusSerializer), **schema.problems()},  # type: ignore[no-untyped-call]
+    )
     def list(self, request: Request) -> Response:
-        """Return the state of the feed, its sign-in, the throttle, the queue and the disk."""
-        return Response(status.describe())
+        """Return the state of the feed, its sign-in, the throttle, the live connection, the queue and the disk."""
+        return Response(status.describe() | {"live": asdict(live_status())})
 
     @schema.end_cool_down_schema
     @action(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 
 from datasets.models.series import Series
@@ -10,11 +12,17 @@ from datasets.models.series import Series
 class LiveSeries(models.Model):
     """A series that clients watch, and its newest bars as the live connection received them."""
 
+    # A page that shows the series asks every few seconds, and a busy browser may miss some of these.
+    WATCHED_FOR = timedelta(seconds=90)
+
     series = models.OneToOneField(
         Series, on_delete=models.CASCADE, related_name="live", help_text="The watched series."
     )
     asked_at = models.DateTimeField(
         db_index=True, help_text="Last request for its live bars, UTC, noted at most every 20 s."
+    )
+    watched_since = models.DateTimeField(
+        null=True, help_text="First request of the present watch, UTC."
     )
     connection = models.CharField(
         max_length=32, blank=True, help_text="Id of the connection that receives its updates."
@@ -59,6 +67,15 @@ class LiveConnection(models.Model):
     connected_at = models.DateTimeField(
         null=True, help_text="When the connection was opened, UTC; empty while there is none."
     )
+    held_since = models.DateTimeField(null=True, help_text="When the process took the lease, UTC.")
+    lost_at = models.DateTimeField(null=True, help_text="When the last connection ended, UTC.")
+    n_opened = models.PositiveBigIntegerField(
+        "connections", default=0, help_text="Connections that were opened so far."
+    )
+    failed_at = models.DateTimeField(null=True, help_text="When an attempt failed last, UTC.")
+    failure = models.TextField(
+        blank=True, help_text="Code and sentence of that failure; kept while connected."
+    )
     error_code = models.CharField(
         max_length=32, blank=True, help_text="Code of the last failure; empty while connected."
     )
@@ -66,3 +83,11 @@ class LiveConnection(models.Model):
 
     def __str__(self) -> str:
         return f"live connection of {self.source}"
+
+    def is_held(self, now: datetime) -> bool:
+        """Return whether a living process holds the lease."""
+        return self.lease_until is not None and self.lease_until > now
+
+    def is_connected(self, now: datetime) -> bool:
+        """Return whether a living process has an open connection."""
+        return self.is_held(now) and self.connected_at is not None

@@ -1,4 +1,4 @@
-"""The page of the service's state: parts that fail, workers, queue, throttle, disk, watchlists, retention."""
+"""The page of the service's state: parts that fail, workers, queue, throttle, live connection, disk, watchlists, retention."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from datasets.errors import StoreFailed
 from datasets.fetching import retention_policy
+from datasets.live.live_status import ConnectionState, live_status
 from datasets.models import Fetch, database
 from datasets.serving import health, status
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
@@ -45,6 +46,7 @@ def service_status(request: HttpRequest) -> HttpResponse:
         ],
         "queue": _queue(state),
         "throttle": _throttle(state),
+        "live": _live(now),
         "disk": _disk(state),
         "watched": _watched(now),
         "lists_behind": lists_behind(now, at_most=_MOST_BEHIND),
@@ -78,6 +80,30 @@ def _throttle(state: dict[str, Any]) -> Facts:
         ("Calls allowed now", shown if limit else "no limit"),
         ("Sign-in", f"{sign_in['kind']}: {sign_in['state']}"),
     ]
+
+
+def _live(now: datetime) -> Facts:
+    """Return the state of the live connection."""
+    live = live_status()
+    if live.state is ConnectionState.OFF:
+        return [("State", "off (TV_LIVE=0)" if settings.TV_ENABLED else "off (TV_ENABLED=0)")]
+    facts = [("State", live.state.label)]
+    if live.host is not None:
+        facts.append(("Process", f"on {live.host}, for {_since(live.held_since, now)}"))
+    if live.connected_at is not None:
+        facts.append(("Connected", f"for {_since(live.connected_at, now)}"))
+    facts += [
+        ("Series", f"{live.n_followed} of {live.n_watched} watched, at most {live.n_most}"),
+        ("Last update", f"{_since(live.heard_at, now)} ago" if live.heard_at else "none"),
+        ("Connections opened", f"{live.n_opened:,}"),
+    ]
+    if live.failed_at is not None:
+        facts.append(("Last failure", f"{_since(live.failed_at, now)} ago: {live.failure}"))
+    return facts
+
+
+def _since(instant: datetime | None, now: datetime) -> str:
+    return phrases.span_in_words(max(0.0, (now - instant).total_seconds()) if instant else 0.0)
 
 
 def _watched(now: datetime) -> Facts:
