@@ -8,7 +8,7 @@ import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
 import { PriceLines } from "./lines.js";
-import { shortVolume } from "./numbers.js";
+import { percent, shortVolume } from "./numbers.js";
 import { drawInPane } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } from "./series.js";
@@ -44,7 +44,7 @@ export class BarChart {
     this.view = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, gaps: false };
     this.#chart = createChartEx(container, this.#scale, {
       autoSize: true,
-      localization: { dateFormat: "dd MMM 'yy" },
+      localization: { percentageFormatter: percent },
       timeScale: { barSpacing: BAR_SPACING, minBarSpacing: 0.01, rightOffsetPixels: RIGHT_OFFSET * BAR_SPACING, enableConflation: true, secondsVisible: false },
       crosshair: { mode: CrosshairMode.Normal },
       // A vertical swipe scrolls the page; a horizontal swipe moves the bars.

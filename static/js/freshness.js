@@ -2,6 +2,7 @@
 
 import { isAbort, loadKept } from "./api.js";
 import { findArchive } from "./archive.js";
+import { wholeNumber } from "./numbers.js";
 
 const LOOK_MS = 30_000;
 const button = document.getElementById("behind");
@@ -50,7 +51,7 @@ export class Freshness {
   #show(lag, isHeld) {
     this.#lag = lag;
     button.hidden = lag === 0 && !isHeld;
-    const text = lag ? `${lag.toLocaleString("en")} ${lag === 1 ? "bar" : "bars"} behind` : "Newer bars are held";
+    const text = lag ? `${wholeNumber(lag)} ${lag === 1 ? "bar" : "bars"} behind` : "Newer bars are held";
     button.textContent = `${text} · Update`;
   }
 }

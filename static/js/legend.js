@@ -3,12 +3,12 @@
 import { possibleScale } from "./axes.js";
 import { gapInWords, gapNear, kindColor } from "./gaps.js";
 import { unfinished } from "./newest.js";
-import { priceFormat, shortVolume, signed } from "./numbers.js";
+import { percent, priceFormat, shortVolume, signed } from "./numbers.js";
 import { layoutOf, studyName, whyNotDrawn } from "./studies.js";
 import { color } from "./colors.js";
 
 const TYPE_NAMES = { bars: "bars", line: "line of closes", area: "area of closes", "heikin-ashi": "Heikin-Ashi; the numbers are those of the real bar" };
-const percent = priceFormat(2);
+const index = priceFormat(2);
 const element = (name) => document.getElementById(name);
 
 /** Write the symbol, the timeframe and the badges of the bars shown. */
@@ -79,7 +79,7 @@ function valuesOf(shown, at) {
   for (const [name, column] of [["O", "open"], ["H", "high"], ["L", "low"], ["C", "close"]]) {
     nodes.push(pair(name, formatPrice(bars[column][at]), tone));
   }
-  const share = before ? ` (${signed((100 * change) / Math.abs(before), percent)}%)` : "";
+  const share = before ? ` (${signed((100 * change) / Math.abs(before), percent)})` : "";
   nodes.push(span(`${signed(change, formatPrice)}${share}`, `number legend-change ${tone}`));
   nodes.push(pair("Vol", shortVolume(bars.volume[at]), ""));
   return nodes;
@@ -87,7 +87,7 @@ function valuesOf(shown, at) {
 
 function studyAt({ study, stroke, lines }, at, shown) {
   const { place, range } = layoutOf(study);
-  const write = range ? percent : place === "volumes" ? shortVolume : shown.formatPrice;
+  const write = range ? index : place === "volumes" ? shortVolume : shown.formatPrice;
   const values = lines.map(({ values }) => valueIn(values, at, write));
   return named(studyName(study, shown.labels), stroke, values.length ? values.join("  ") : whyNotDrawn(study, shown));
 }

@@ -1,13 +1,25 @@
-// Numbers as text.
+// Numbers as text, in the reader's language. To make a format takes the browser long, so each is made once.
 
-const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
-const whole = new Intl.NumberFormat("en-US");
+import { LOCALE } from "./locale.js";
+
+const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 4 });
+const whole = new Intl.NumberFormat(LOCALE);
+const plain = new Intl.NumberFormat(LOCALE, { useGrouping: false });
+const share = new Intl.NumberFormat(LOCALE, { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const prices = new Map(); // the function for each number of decimals
 
 /** Return a function that writes prices with this number of decimals. */
 export function priceFormat(decimals) {
-  const format = new Intl.NumberFormat("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-  // A true minus sign is as wide as a digit, so that columns stay aligned.
-  return (price) => format.format(price).replace("-", "−");
+  if (!prices.has(decimals)) {
+    const format = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    prices.set(decimals, (price) => withMinus(price, format));
+  }
+  return prices.get(decimals);
+}
+
+/** Return a number of percent: `1.25%`. */
+export function percent(value) {
+  return withMinus(value / 100, share);
 }
 
 /** Return a volume in short: `1.25M`. */
@@ -20,9 +32,19 @@ export function wholeNumber(value) {
   return whole.format(value);
 }
 
+/** Return a parameter of a study, without separators. */
+export function plainNumber(value) {
+  return plain.format(value);
+}
+
 /** Return a change with its sign. */
 export function signed(value, format) {
   return value > 0 ? `+${format(value)}` : format(value);
+}
+
+/** A true minus sign is as wide as a digit, so that columns stay aligned. */
+function withMinus(value, format) {
+  return value < 0 ? `−${format.format(-value)}` : format.format(value);
 }
 
 /** Return an age in words: `3 minutes ago`. */

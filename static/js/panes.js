@@ -3,9 +3,10 @@
 import { HistogramSeries, LineSeries, LineStyle } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { labelLast } from "./axes.js";
 import { color } from "./colors.js";
+import { priceFormat } from "./numbers.js";
 import { lineData } from "./series.js";
 
-const INDEX_FORMAT = { type: "price", precision: 1, minMove: 0.1 };
+const INDEX_FORMAT = { type: "custom", minMove: 0.1, formatter: priceFormat(1) };
 const QUIET = { lastValueVisible: false, priceLineVisible: false };
 
 /**

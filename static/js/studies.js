@@ -2,6 +2,7 @@
 // the table of studies, `indicators.js` computes their lines.
 
 import { anchorIndex, LINES } from "./indicators.js";
+import { plainNumber } from "./numbers.js";
 import { studies as KINDS } from "./page-data.js";
 
 // As many as `colors.css` has colours.
@@ -26,9 +27,9 @@ export function unusedColor(studies) {
   return 1;
 }
 
-/** Return a study's name with its parameters: `BB 20 2`, or `VWAP from Fri 14 Feb 2025 13:30`. */
+/** Return a study's name with its parameters: `BB 20 2`, or `VWAP from Fri, Feb 14, 2025 13:30`. */
 export function studyName({ kind, parameters }, labels) {
-  const written = parameters.map((value, i) => (KINDS[kind].parameters[i].is_time ? labels.full(value) : value));
+  const written = parameters.map((value, i) => (KINDS[kind].parameters[i].is_time ? labels.full(value) : plainNumber(value)));
   return [KINDS[kind].name, ...written].join(" ");
 }
 

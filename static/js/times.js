@@ -1,9 +1,14 @@
 // The clock of the labels. The chart's times are UTC; only labels are shifted, by the zone's offset at
-// their instant, and then read with the UTC methods of `Date`.
+// their instant, and then read with the UTC methods of `Date`. Dates are in the reader's language; the
+// clock has 24 hours in every language.
+
+import { dayFormat } from "./locale.js";
 
 const DAY_S = 86400;
-const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAY = dayFormat({ weekday: "short", day: "numeric", year: "numeric" });
+// Marks are written with each frame, so the names of the months are kept.
+const MONTH = dayFormat({});
+const MONTHS = Array.from({ length: 12 }, (_, month) => MONTH.format(Date.UTC(2025, month)));
 
 /** Return the zone's name for the choice `utc`, `exchange`, `local` or the name of a zone. */
 export function zoneOf(choice, instrument) {
@@ -87,7 +92,7 @@ export class Labels {
     this.shift = isIntraday ? this.offset : tradingDayShift(bars);
   }
 
-  /** Return the whole label: `Fri 14 Feb 2025 13:30`, or the date alone. */
+  /** Return the whole label: `Fri, Feb 14, 2025 13:30`, or the date alone. */
   full(seconds) {
     const date = this.#shifted(seconds);
     return this.isIntraday ? `${dayName(date)} ${clock(date)}` : dayName(date);
@@ -118,13 +123,13 @@ export class Labels {
   }
 }
 
-/** Return an instant in UTC to the minute: `2025-02-14 13:30`. */
+/** Return an instant in UTC to the minute, as the API and the fields for dates write it: `2025-02-14 13:30`. */
 export function utcMinute(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
 }
 
 function dayName(date) {
-  return `${WEEKDAYS[date.getUTCDay()]} ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+  return DAY.format(date);
 }
 
 function clock(date) {

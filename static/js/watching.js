@@ -3,13 +3,12 @@
 import { isAbort, loadKept } from "./api.js";
 import { pricesOf } from "./bars.js";
 import { keep, recall, recentSymbols } from "./memory.js";
-import { priceFormat, signed } from "./numbers.js";
+import { percent, signed } from "./numbers.js";
 
 const REFRESH_MS = 30_000;
 const MOST_SYMBOLS = 200;
 const MOST_LISTS = 100;
 const RECENT = "recent";
-const percent = priceFormat(2);
 const element = (name) => document.getElementById(name);
 
 /** Shows the panel; `onChoose` gets `{symbol, exchange}` of the row that the reader chooses. */
@@ -167,7 +166,7 @@ function row({ symbol, exchange, description, close, change, change_percent: sha
     const { formatPrice } = pricesOf({ pricescale, minmov }, { close: [close], high: [close], low: [close] });
     const tone = change > 0 ? "up" : change < 0 ? "down" : "";
     node.append(cell(formatPrice(close), "number watching-price"));
-    node.append(cell(share === null ? "" : `${signed(share, percent)}%`, `number watching-change ${tone}`));
+    node.append(cell(share === null ? "" : signed(share, percent), `number watching-change ${tone}`));
   }
   if (state === "behind" || state === "failing") node.classList.add("is-late");
   return node;

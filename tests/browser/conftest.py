@@ -147,7 +147,9 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     contexts: list[BrowserContext] = []
 
     def open_one(**options: Any) -> BrowserContext:
-        context = browser.new_context(**({"viewport": DESKTOP, "color_scheme": "light"} | options))
+        context = browser.new_context(
+            **({"viewport": DESKTOP, "color_scheme": "light", "locale": "en-US"} | options)
+        )
         context.set_default_timeout(WAIT_MS)
         contexts.append(context)
         return context

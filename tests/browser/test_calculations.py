@@ -302,12 +302,12 @@ def test_offsets_are_those_of_the_zone_around_every_change_of_the_clocks(
 @pytest.mark.parametrize(
     ("zone", "session_hours", "opening", "label"),
     [
-        ("America/New_York", "0930-1600", "2024-07-01T13:30Z", "Mon 1 Jul 2024"),
+        ("America/New_York", "0930-1600", "2024-07-01T13:30Z", "Mon, Jul 1, 2024"),
         # FX opens on Sunday evening for Monday.
-        ("America/New_York", "1700-1700", "2024-06-30T21:00Z", "Mon 1 Jul 2024"),
-        ("America/New_York", "1800-1700", "2024-01-01T23:00Z", "Tue 2 Jan 2024"),
-        ("Etc/UTC", "24x7", "2024-07-01T00:00Z", "Mon 1 Jul 2024"),
-        ("Asia/Kolkata", "0915-1530", "2024-07-01T03:45Z", "Mon 1 Jul 2024"),
+        ("America/New_York", "1700-1700", "2024-06-30T21:00Z", "Mon, Jul 1, 2024"),
+        ("America/New_York", "1800-1700", "2024-01-01T23:00Z", "Tue, Jan 2, 2024"),
+        ("Etc/UTC", "24x7", "2024-07-01T00:00Z", "Mon, Jul 1, 2024"),
+        ("Asia/Kolkata", "0915-1530", "2024-07-01T03:45Z", "Mon, Jul 1, 2024"),
     ],
 )
 def test_a_daily_bar_carries_its_trading_day(

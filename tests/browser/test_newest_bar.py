@@ -108,8 +108,8 @@ def test_the_chart_says_until_when_a_market_is_closed(page: Page, site: str) -> 
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&n_bars=260")
     expect_bars(page, "BINANCE:BTCUSDT")
 
-    assert facts_of(page)["Market"] == f"closed until {opens:%a %-d %b}, 14:30 UTC"
-    expect(page.locator("#status")).to_contain_text(f"closed until {opens:%a %-d %b}, 14:30 UTC")
+    assert facts_of(page)["Market"] == f"closed until {opens:%a, %b %-d}, 14:30 UTC"
+    expect(page.locator("#status")).to_contain_text(f"closed until {opens:%a, %b %-d}, 14:30 UTC")
 
 
 def test_an_open_chart_says_when_newer_bars_exist(page: Page, site: str) -> None:

@@ -145,7 +145,7 @@ def test_a_clicked_bar_or_the_bar_of_the_arrow_keys_is_the_anchor(page: Page, si
 
     page.get_by_role("button", name="Indicators").click()
     page.get_by_label("Anchored VWAP: from, UTC").fill("2026-01-02T15:00")
-    expect(legend(page, "2 Jan 2026")).to_be_visible()
+    expect(legend(page, "Jan 2, 2026")).to_be_visible()
 
 
 def test_a_twelfth_study_is_the_last_one_and_the_menu_says_so(page: Page, site: str) -> None:

@@ -32,14 +32,14 @@ TEL_AVIV = ("Asia/Jerusalem", "0945-1725:12345")
     ("market", "moments", "label"),
     [
         # Friday evening, the night after it, and Monday morning and afternoon are one day.
-        (SHANGHAI, ["2025-03-07T13:00Z", "2025-03-07T18:00Z", "2025-03-10T01:00Z", "2025-03-10T06:59Z"], "Mon 10 Mar 2025"),
-        (SHANGHAI, ["2025-03-10T13:00Z", "2025-03-11T01:00Z"], "Tue 11 Mar 2025"),
+        (SHANGHAI, ["2025-03-07T13:00Z", "2025-03-07T18:00Z", "2025-03-10T01:00Z", "2025-03-10T06:59Z"], "Mon, Mar 10, 2025"),
+        (SHANGHAI, ["2025-03-10T13:00Z", "2025-03-11T01:00Z"], "Tue, Mar 11, 2025"),
         # Daily bars with a time between two sessions.
-        (GOLD, ["2025-03-30T21:00Z", "2025-03-30T22:00Z", "2025-03-31T20:00Z"], "Mon 31 Mar 2025"),
-        (GOLD, ["2025-03-31T21:00Z"], "Tue 1 Apr 2025"),
-        (CURRENCIES, ["2025-03-09T21:00Z", "2025-03-10T20:59Z"], "Mon 10 Mar 2025"),
-        (CHICAGO, ["2025-03-09T22:00Z", "2025-03-10T20:59Z"], "Mon 10 Mar 2025"),
-        (TEL_AVIV, ["2025-03-09T07:45Z"], "Sun 9 Mar 2025"),
+        (GOLD, ["2025-03-30T21:00Z", "2025-03-30T22:00Z", "2025-03-31T20:00Z"], "Mon, Mar 31, 2025"),
+        (GOLD, ["2025-03-31T21:00Z"], "Tue, Apr 1, 2025"),
+        (CURRENCIES, ["2025-03-09T21:00Z", "2025-03-10T20:59Z"], "Mon, Mar 10, 2025"),
+        (CHICAGO, ["2025-03-09T22:00Z", "2025-03-10T20:59Z"], "Mon, Mar 10, 2025"),
+        (TEL_AVIV, ["2025-03-09T07:45Z"], "Sun, Mar 9, 2025"),
     ],
 )  # fmt: skip
 def test_an_evening_session_belongs_to_the_next_trading_day(
