@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import product
 from typing import Any
 
@@ -218,6 +219,7 @@ def _alert_of(dataset: Dataset) -> PriceAlert:
 
 def is_let_in(client: Client, method: str, address: str) -> bool:
     """Send the request, undo what it did, and return whether its sender was let in."""
+    cookies = deepcopy(client.cookies)
     with transaction.atomic():
         # What the pages' forms send; the API takes no form.
         actions = {"series": "refresh", "watchlists": "pause"}
@@ -227,6 +229,7 @@ def is_let_in(client: Client, method: str, address: str) -> bool:
         # To its end, so that a file is closed.
         b"".join(response)
         transaction.set_rollback(True)
+    client.cookies = cookies
     if response.status_code == 302:
         return "/login/?next=" not in response["Location"]
     return response.status_code not in (401, 403, 405)
