@@ -84,7 +84,7 @@ def test_the_arrow_keys_lead_to_the_reason_of_a_gap(page: Page, site: str) -> No
             break
 
     sentence = re.compile(
-        rf"session missing: 1 bar is missing, \w{{3}} .* \d\d:\d\d UTC.* – .*\. {re.escape(newest['reason'])}"
+        rf"session missing: 1 bar is missing, \w{{3}}, .* \d\d:\d\d UTC.* – .*\. {re.escape(newest['reason'])}"
     )
     expect(status).to_have_text(sentence)
     expect(page.locator("#legend-gaps")).to_have_text(sentence)
