@@ -37,6 +37,7 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["T"], "Light or dark"),
     (["W"], "Watchlist beside the chart"),
     (["1", "2", "3", "4"], "Go to that chart, where several are shown"),
+    (["A"], "Price alerts beside the chart"),
     (["Esc"], "Close, or stop waiting"),
     (["?"], "This list"),
 ]

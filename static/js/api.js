@@ -16,6 +16,7 @@ export class Problem extends Error {
     this.title = title;
     this.status = status;
     this.isRetryable = retryable === true;
+    this.errors = errors;
     this.fields = Object.keys(errors ?? {});
     // Seconds during which another attempt cannot succeed; 0 where they are not known.
     this.retryAfterS = retryAfterS ?? 0;

@@ -3,7 +3,7 @@
 import {
   createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { applyScales, labelLast, possibleScale } from "./axes.js";
+import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
 import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
@@ -37,6 +37,8 @@ export class BarChart {
   #studySeries = [];
   #priceLines = null;
   #behind = []; // what is drawn behind the bars: breaks, and missing bars
+  #alerts = []; // `{price, title}` of each line of an alert
+  #alertLines = [];
   #other = null;
   #shown = null;
 
@@ -83,6 +85,20 @@ export class BarChart {
     this.#shown.other = other;
     this.#drawOther();
     this.#applyScales();
+  }
+
+  /** Draw a line across the price pane for each of the `alerts`, `{price, title}`. */
+  setAlerts(alerts) {
+    this.#alerts = alerts;
+    if (this.#main) this.#drawAlerts();
+  }
+
+  /** Call `onPrice` with the price at each click into the price pane. */
+  watchPrices(onPrice) {
+    this.#chart.subscribeClick(({ point, paneIndex }) => {
+      const price = point && paneIndex === 0 ? this.#main?.coordinateToPrice(point.y) : null;
+      if (typeof price === "number") onPrice(price);
+    });
   }
 
   /** Draw bands where bars are missing: `found` is `{gaps, note}`. Null removes them. */
@@ -232,6 +248,7 @@ export class BarChart {
     this.#clear();
     this.#applyLabels();
     this.#drawMain();
+    this.#drawAlerts();
     this.#drawVolume();
     this.#drawStudies();
     this.#drawOther();
@@ -244,6 +261,7 @@ export class BarChart {
     this.#clearBehind();
     for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
     [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
+    this.#alertLines = [];
   }
 
   #applyLabels() {
@@ -273,6 +291,11 @@ export class BarChart {
     this.#lastLine = labelLast(this.#main, bars.close, { color: this.#lastColor(), hasLine: true, title: type === "heikin-ashi" ? "close" : "" });
     this.#marks = createSeriesMarkers(this.#main, marksOf(this.#shown));
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
+  }
+
+  #drawAlerts() {
+    for (const line of this.#alertLines) this.#main.removePriceLine(line);
+    this.#alertLines = this.#alerts.map((alert) => this.#main.createPriceLine(alertLine(alert)));
   }
 
   /** Draw the bars from the one at `start` on again, and the label of the last price; `last` was the last drawn one. */

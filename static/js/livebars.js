@@ -9,11 +9,12 @@ const COLUMNS = ["open", "high", "low", "close", "volume"];
 const COMPLETE = ["live", "delayed"];
 const label = document.getElementById("live-state");
 
-/** Adds live bars to `chart`; `onBars` is called after each change, `onComplete` with whether no bar is missing. */
+/** Adds live bars to `chart`; `onBars` is called after each change, `onReply` with each reply, `onComplete` with whether no bar is missing. */
 export class LiveBars {
   #chart;
   #url;
   #onBars;
+  #onReply;
   #onComplete;
   #archive = null; // the address of the drawn series' archive
   #reply = null;
@@ -23,8 +24,8 @@ export class LiveBars {
   #next = null; // the timer of the next request
   #request = new AbortController();
 
-  constructor(chart, { url, onBars, onComplete }) {
-    [this.#chart, this.#url, this.#onBars, this.#onComplete] = [chart, url, onBars, onComplete];
+  constructor(chart, { url, onBars, onReply, onComplete }) {
+    [this.#chart, this.#url, this.#onBars, this.#onReply, this.#onComplete] = [chart, url, onBars, onReply, onComplete];
     document.addEventListener("visibilitychange", () => this.#ask());
   }
 
@@ -77,6 +78,7 @@ export class LiveBars {
 
   #take(reply) {
     this.#reply = reply;
+    this.#onReply(reply);
     const news = reply.ohlc.map((bar, n) => ({ ...bar, time: Date.parse(bar.time) / 1000, day: Date.parse(reply.trading_dates[n]) / 86_400_000 }));
     const { shown } = this.#chart;
     const start = placeOf(news, shown.bars);

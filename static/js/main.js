@@ -2,6 +2,7 @@
 // in step, and loads the bars. A newer request replaces an older one.
 
 import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
+import { AlertPanel } from "./alerts.js";
 import { isAbort } from "./api.js";
 import { AnchorPicker } from "./anchors.js";
 import { Archive } from "./archive.js";
@@ -65,7 +66,8 @@ const anchors = new AnchorPicker(chart, { stage: element("chart"), getPointed: (
 const studyMenu = new StudyMenu({ onChange: (studies) => change({ studies }), chart, anchors });
 const watching = new WatchPanel({ onChoose: choose });
 const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
-const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
+const alerts = new AlertPanel(chart, { csrfToken, onChoose: choose });
+const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onReply: (reply) => alerts.notice(reply.alerts_at), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
 
 // --- loading -----------------------------------------------------------------------------
 
@@ -145,6 +147,7 @@ function draw(reply) {
   remember(reply);
   watching.mark(series);
   grid.shareSeries(series, nameOf(series));
+  alerts.mark();
   comparison.show(view.compare, drawn);
   archive.follow();
   if ("live" in form.dataset) liveBars.follow();
@@ -319,6 +322,7 @@ const KEYS = {
   t: switchTheme,
   w: () => watching.toggle(),
   ...grid.keys,
+  a: () => alerts.toggle(),
   Escape: () => anchors.stop() || stop(),
 };
 
