@@ -31,7 +31,7 @@ def expect_drawn(page: Page, number: int, name: str) -> None:
 def time_of(page: Page, number: int) -> datetime:
     """The time of the bar in the legend."""
     text = chart(page, number).locator(".legend-time").inner_text()
-    return datetime.strptime(text.strip(), "%a %d %b %Y %H:%M UTC").replace(tzinfo=UTC)
+    return datetime.strptime(text.strip(), "%a, %b %d, %Y %H:%M UTC").replace(tzinfo=UTC)
 
 
 def test_the_charts_of_a_grid_have_one_crosshair_and_the_address_holds_them_all(
@@ -44,11 +44,11 @@ def test_the_charts_of_a_grid_have_one_crosshair_and_the_address_holds_them_all(
 
     # The crosshair of the mouse: the bar of 4 hours that contains the bar of 1 hour.
     chart(page, 1).locator("#chart").hover(position={"x": 300, "y": 150})
-    expect(chart(page, 2).locator(".legend-time")).not_to_contain_text(f"{newest:%d %b %Y %H:%M}")
+    expect(chart(page, 2).locator(".legend-time")).not_to_contain_text(f"{newest:%b %-d, %Y %H:%M}")
     hour = time_of(page, 1)
     assert time_of(page, 2) == hour.replace(hour=hour.hour // 4 * 4)
     page.get_by_label("Same symbol in all").hover()
-    expect(chart(page, 2).locator(".legend-time")).to_contain_text(f"{newest:%d %b %Y %H:%M}".lstrip("0"))  # fmt: skip
+    expect(chart(page, 2).locator(".legend-time")).to_contain_text(f"{newest:%b %-d, %Y %H:%M}")
 
     # The crosshair of the keyboard, after a key has moved the focus to the other chart.
     page.locator("h1").press("2")
