@@ -5,12 +5,11 @@ Django imports this package at start-up; importing the modules registers their p
 
 from datasets.admin import site
 from datasets.admin.account_admin import RecordedGroupAdmin, RecordedUserAdmin
-from datasets.admin.alert_admin import PriceAlertAdmin
 from datasets.admin.audit_admin import AuditEntryAdmin
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
-from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin
+from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin, PriceAlertAdmin
 from datasets.admin.layout_admin import SavedLayoutAdmin
 from datasets.admin.live_admin import LiveConnectionAdmin, LiveSeriesAdmin
 from datasets.admin.revision_admin import RevisionAdmin

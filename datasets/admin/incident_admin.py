@@ -1,15 +1,16 @@
-"""The admin pages of incidents and of their messages."""
+"""The admin pages of incidents, of price alerts, and of the messages about both."""
 
 from __future__ import annotations
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from datasets.admin.read_only_admin import ReadOnlyAdmin
+from datasets.admin.recorded_admin import RecordedAdmin
 from datasets.incidents import next_step
-from datasets.models import AuditEntry, Incident, IncidentMessage, database
+from datasets.models import AuditEntry, Incident, IncidentMessage, PriceAlert, database
 
 
 @admin.register(Incident)
@@ -63,3 +64,19 @@ class IncidentMessageAdmin(ReadOnlyAdmin):
             for each in chosen:
                 AuditEntry.record(AuditEntry.Action.RESUMED, each, by=by, via="admin")
         messages.success(request, f"{len(chosen)} to be sent within some seconds.")
+
+
+@admin.register(PriceAlert)
+class PriceAlertAdmin(RecordedAdmin, ReadOnlyAdmin):
+    """Lists the alerts of all users; they can be deleted here."""
+
+    list_display = (
+        "created_at", "series", "condition", "price", "bars", "repeats", "state", "triggered_at", "user",
+    )  # fmt: skip
+    list_display_links = ("series",)
+    list_filter = ("state", "bars", "condition")
+    list_select_related = ("series", "user")
+    sortable_by = ("created_at",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("datasets.delete_pricealert")

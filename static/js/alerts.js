@@ -70,7 +70,9 @@ export class AlertPanel {
 
   #offer(price) {
     if (price === undefined || price === null) return;
-    this.#form.elements.price.value = this.#chart.shown.formatPrice(price).replaceAll(/[^\d.+\-−]/g, "").replace("−", "-");
+    const { step } = this.#chart.shown;
+    // As the API reads a number, in any language of the page.
+    this.#form.elements.price.value = String(Number((Math.round(price / step) * step).toPrecision(12)));
   }
 
   async #refresh() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.receivers import HttpReceiver, http_receiver
 from tests.support.stacks import Feed, Stack, wait_until
 
 pytestmark = pytest.mark.slow
@@ -26,8 +28,23 @@ def live_feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, live_feed: Feed) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), live_feed, TV_LIVE="1", TV_LIVE_SERIES="2")
+def webhook() -> Iterator[HttpReceiver]:
+    with http_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, live_feed: Feed, webhook: HttpReceiver
+) -> Iterator[Stack]:
+    stack = Stack(
+        tmp_path_factory.mktemp("stack"),
+        live_feed,
+        TV_LIVE="1",
+        TV_LIVE_SERIES="2",
+        INCIDENT_WEBHOOK_URL=webhook.url,
+        INCIDENT_WEBHOOK_SECRET="a-secret-of-the-tests",
+    )
     stack.start_web()
     stack.start_worker()
     stack.start_live()
@@ -158,3 +175,39 @@ def test_wrong_requests_are_named_errors(stack: Stack) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
     assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_request")
     assert "since" in wrong.json()["errors"]
+
+
+def test_alerts_of_a_series_that_nobody_watches_reach_the_webhook(
+    stack: Stack, live_feed: Feed, webhook: HttpReceiver
+) -> None:
+    now = datetime.now(UTC).replace(second=30, microsecond=0) - 3 * MINUTE
+    live_feed.set_clock(now)
+    series = series_of(stack, symbol="BINANCE:XRPUSDT")
+    told = live(stack, series)["alerts_at"]
+    values = {"symbol": "BINANCE:XRPUSDT", "timeframe": "1", "condition": "above", "price": 1e-9}
+    made = {
+        bars: requests.post(f"{stack.url}/api/tv/alerts", json=values | {"bars": bars}, timeout=10)
+        for bars in ("forming", "closed")
+    }
+    assert {reply.status_code for reply in made.values()} == {201}
+
+    # The bars of the feed's past have closed before the alerts, those from now on close after them.
+    live_feed.set_clock(None)
+
+    wait_until(lambda: len(webhook.received) == 2, what="two messages", seconds=150)
+    sent = {
+        body["alert"]["bars"]: body for body in (json.loads(one.body) for one in webhook.received)
+    }
+    for bars, reply in made.items():
+        found = stack.get(f"alerts/{reply.json()['id']}").json()
+        assert sent[bars]["type"] == "alert.triggered"
+        assert (found["state"], found["triggered_bar"]) == (
+            "triggered",
+            sent[bars]["alert"]["bar_time"],
+        )
+
+    def states() -> set[str]:
+        return {each["webhook"] for each in stack.get("alerts").json()["results"]}
+
+    wait_until(lambda: states() == {"sent"}, what="the note of the delivery")
+    assert live(stack, series)["alerts_at"] != told
