@@ -11,12 +11,11 @@ from datasets.admin.dataset_admin import DatasetAdmin
 from datasets.admin.fetch_admin import FetchAdmin
 from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin, PriceAlertAdmin
 from datasets.admin.layout_admin import SavedLayoutAdmin
-from datasets.admin.live_admin import LiveConnectionAdmin, LiveSeriesAdmin
 from datasets.admin.revision_admin import RevisionAdmin
 from datasets.admin.series_admin import SeriesAdmin
 from datasets.admin.token_admin import ApiTokenAdmin
 from datasets.admin.watchlist_admin import ScheduleAdmin, WatchlistAdmin
-from datasets.admin.worker_admin import WorkerAdmin
+from datasets.admin.worker_admin import LiveConnectionAdmin, LiveSeriesAdmin, WorkerAdmin
 
 __all__ = [
     "ApiTokenAdmin",

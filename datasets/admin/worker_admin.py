@@ -1,13 +1,14 @@
-"""The admin pages of workers."""
+"""The admin pages of workers, and of the live connection with the series that clients watch."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from datasets.admin.read_only_admin import ReadOnlyAdmin
 from datasets.fetching import workers
-from datasets.models import Worker
+from datasets.models import LiveConnection, LiveSeries, Worker, database
 
 
 @admin.register(Worker)
@@ -29,3 +30,27 @@ class WorkerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+@admin.register(LiveConnection)
+class LiveConnectionAdmin(ReadOnlyAdmin):
+    """Shows the connection of each source; only the process that holds it writes the row."""
+
+    list_display = ("source", "host", "is_held", "connected_at", "n_opened", "failed_at", "failure")
+
+    @admin.display(description="held", boolean=True)
+    def is_held(self, connection: LiveConnection) -> bool:
+        return connection.is_held(database.shared_now())
+
+
+@admin.register(LiveSeries)
+class LiveSeriesAdmin(ReadOnlyAdmin):
+    """Lists the series that clients watch or have watched within a day."""
+
+    list_display = ("series", "asked_at", "heard_at", "delay_s", "error_code")
+    list_filter = ("error_code",)
+    ordering = ("-asked_at", "-pk")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LiveSeries]:
+        rows: QuerySet[LiveSeries] = super().get_queryset(request)
+        return rows.select_related("series")

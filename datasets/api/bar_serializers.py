@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 
 from datasets.api.fields import RowSerializer
@@ -12,6 +12,20 @@ from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import Kind
 from datasets.models import Dataset, Revision, Series, database
 from datasets.watchlists.freshness import Freshness, FreshnessState, series_freshness
+
+_HEADERS = {
+    "ETag": "Names the body: send it in `If-None-Match` to get a 304 while nothing has changed.",
+    "Cache-Status": "`datasets; hit` for stored bars, `datasets; fwd=miss` for a fetch (RFC 9211).",
+    "Freshness": "current, behind, closed or unknown, at this moment.",
+    "Lag-Bars": "Closed bars that are missing; absent for unknown hours.",
+    "Expected-Through": "Close of the newest bar that the feed can give by now, UTC.",
+    "Market-Opens-At": "Next beginning of trade, UTC; only while the market is closed.",
+}
+# Headers of the replies with bars, also of a 304.
+BARS_HEADERS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text, response=[200, 304])
+    for name, text in _HEADERS.items()
+]
 
 
 class BarSerializer(serializers.Serializer[Any]):

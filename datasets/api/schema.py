@@ -19,6 +19,7 @@ from rest_framework import serializers
 
 from datasets.api.access import is_open_to_all
 from datasets.api.bar_serializers import (
+    BARS_HEADERS,
     ContentSerializer,
     GapReportSerializer,
     OhlcColumnsSerializer,
@@ -160,7 +161,7 @@ _RANGE_HEADER = OpenApiParameter(
 )
 ohlc_schema = extend_schema(
     summary="Get bars",
-    parameters=[OhlcParameters],
+    parameters=[OhlcParameters, *BARS_HEADERS],
     responses={
         **_BARS,
         202: _one(FetchSerializer),
@@ -172,7 +173,7 @@ ohlc_schema = extend_schema(
 )
 bars_schema = extend_schema(
     summary="Get the bars of one dataset",
-    parameters=[BarsParameters],
+    parameters=[BarsParameters, *BARS_HEADERS],
     responses={**_BARS, **problems(404, 500)},
 )
 content_schema = extend_schema(
@@ -265,7 +266,7 @@ series_schema = extend_schema(
 )
 series_bars_schema = extend_schema(
     summary="Get bars of an archive",
-    parameters=[ArchiveParameters],
+    parameters=[ArchiveParameters, *BARS_HEADERS],
     responses={**_BARS, **problems(404, 500)},
 )
 series_gaps_schema = extend_schema(

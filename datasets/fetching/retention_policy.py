@@ -36,10 +36,18 @@ class Removal:
         return any(asdict(self).values())
 
     def __str__(self) -> str:
-        return (
-            f"{self.fetches} ended fetches, {self.audit_entries} audit entries, {self.incidents} incidents, {self.alerts} triggered alerts, {self.files} files set aside "
-            f"({self.files_bytes} bytes) and {self.datasets} datasets ({self.datasets_bytes} bytes)"
-        )
+        parts = [
+            _counted(self.fetches, "ended fetch", "ended fetches"),
+            _counted(self.audit_entries, "audit entry", "audit entries"),
+            _counted(self.incidents, "incident"),
+            _counted(self.alerts, "triggered alert"),
+            f"{_counted(self.files, 'file')} set aside ({self.files_bytes} bytes)",
+        ]
+        return f"{', '.join(parts)} and {_counted(self.datasets, 'dataset')} ({self.datasets_bytes} bytes)"
+
+
+def _counted(number: int, noun: str, several: str = "") -> str:
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def is_on() -> bool:

@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from datasets.catalog import records
+from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch
 from datasets.storage import FolderStore
 from tests.support.factories import a_key, bars_table, fetched_bars
@@ -159,7 +160,7 @@ def test_export_copies_the_bars(
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("file_format", ["csv", "arrow"])
+@pytest.mark.parametrize("file_format", ["csv", "arrow", "spreadsheet", "spreadsheet_comma"])
 @pytest.mark.parametrize("has_volume", [True, False])
 def test_an_export_is_the_same_bytes_as_the_apis_reply(
     run: Run, store: FolderStore, client: Client, db: None, tmp_path: Path, file_format: str, has_volume: bool
@@ -170,7 +171,7 @@ def test_an_export_is_the_same_bytes_as_the_apis_reply(
     run("datasets", "export", "--to", str(tmp_path / "out"), "--format", file_format)
 
     reply = client.get(f"/api/tv/datasets/{dataset.pk}/bars?format={file_format}")
-    exported = tmp_path / "out" / f"BINANCE_BTCUSDT_1h_300.{file_format}"
+    exported = tmp_path / "out" / f"BINANCE_BTCUSDT_1h_300.{FORMATS[file_format].suffix}"
     assert exported.read_bytes() == reply.content
     if file_format == "arrow":
         assert pa.ipc.open_stream(exported.read_bytes()).read_all() == table
@@ -362,6 +363,7 @@ def test_tidy_deletes_old_ended_fetches_and_nothing_else(
         "fetches": 3,
         "audit_entries": 0,
         "incidents": 0,
+        "alerts": 0,
         "files": 0,
         "bytes": 0,
         "dry_run": True,
