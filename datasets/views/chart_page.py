@@ -29,6 +29,15 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["L"], "Logarithmic scale"),
     (["P"], "Percent scale"),
     (["I"], "Indicators"),
+    (
+        ["1", "…", "7"],
+        "Draw: trend line, ray, horizontal line, rectangle, Fibonacci, text, measure",
+    ),
+    (["D"], "Select the next drawing; the arrows then move it, with Shift ten times as far"),
+    (["Enter"], "Place a point; of a selected drawing, choose a point or edit the text"),
+    (["Del"], "Remove the selected drawing"),
+    (["H"], "Hide or show the drawings"),
+    (["Ctrl+Z"], "Undo a change of the drawings; with Shift, redo"),
     (["←", "→"], "Move over the bars (when the chart has the focus)"),
     (["+", "-"], "Zoom in, zoom out"),
     (["Home", "End"], "All bars, the newest bars"),
@@ -38,7 +47,7 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["W"], "Watchlist beside the chart"),
     (["1", "2", "3", "4"], "Go to that chart, where several are shown"),
     (["A"], "Price alerts beside the chart"),
-    (["Esc"], "Close, or stop waiting"),
+    (["Esc"], "Close, end a tool, or stop waiting"),
     (["?"], "This list"),
 ]
 

@@ -36,6 +36,7 @@ export class BarChart {
   #volume = null;
   #studySeries = [];
   #priceLines = null;
+  #layers = []; // what others draw over the bars
   #behind = []; // what is drawn behind the bars: breaks, and missing bars
   #alerts = []; // `{price, title}` of each line of an alert
   #alertLines = [];
@@ -228,6 +229,12 @@ export class BarChart {
     return Math.floor(NEAR_PX / this.#chart.timeScale().options().barSpacing);
   }
 
+  /** Draw `primitive` (of the chart library) with the prices, also after the bars are drawn again. */
+  addLayer(primitive) {
+    this.#layers.push(primitive);
+    this.#main?.attachPrimitive(primitive);
+  }
+
   /** Return a picture of the chart as a canvas. */
   picture() {
     return this.#chart.takeScreenshot();
@@ -259,6 +266,7 @@ export class BarChart {
   #clear() {
     this.#clearStudies();
     this.#clearBehind();
+    for (const layer of this.#layers) this.#main?.detachPrimitive(layer);
     for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
     [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
     this.#alertLines = [];
@@ -290,6 +298,7 @@ export class BarChart {
     this.#main.setData(mainData(type, bars, isForming));
     this.#lastLine = labelLast(this.#main, bars.close, { color: this.#lastColor(), hasLine: true, title: type === "heikin-ashi" ? "close" : "" });
     this.#marks = createSeriesMarkers(this.#main, marksOf(this.#shown));
+    for (const layer of this.#layers) this.#main.attachPrimitive(layer);
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
   }
 

@@ -13,6 +13,9 @@ import { watchCopyButtons } from "./copy.js";
 import { emptyRange, hasRange } from "./coverage.js";
 import { CoolDown } from "./cooldown.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./controls.js";
+import { Drawings } from "./drawings/controller.js";
+import { drawingKeys } from "./drawings/keyboard.js";
+import { watchDrawings } from "./drawings/tools.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { SymbolFinder } from "./finder.js";
 import { Freshness } from "./freshness.js";
@@ -50,6 +53,7 @@ let scaleAlone = view.scale; // the price scale without a second symbol
 let retry = null; // repeats the request that failed
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.readerPointsAt(index) });
 const grid = new GridLink(element("chart"), { onTime: (time) => chart.shown && mover.pointAt(chart.pointAtTime(time)), onSymbol: follow });
+const drawings = new Drawings(chart, { element: element("chart"), say });
 const comparison = new Comparison(chart, { url: ohlcUrl, archivesUrl: seriesUrl, onChange: () => mover.refresh() });
 const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
@@ -137,6 +141,7 @@ function draw(reply) {
   chart.show(shownOf(reply, { series }), view.range);
   // The library paints with the next frame; the frame after it begins when the painting is done.
   requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
+  drawings.follow();
   showNothing();
   showView();
   watchEnd(chart.shown, () => [chart.refreshMarks(), showView()]);
@@ -191,6 +196,7 @@ function clear() {
   freshness.follow(null);
   drawn = null;
   chart.clear();
+  drawings.follow();
   hideLegend();
   clearFacts();
   enableFor(null);
@@ -291,6 +297,7 @@ function watchPage() {
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
   watchFullScreen();
   watchLayouts();
+  watchDrawings(drawings, { stage: element("stage"), chart: element("chart") });
   watchCopyButtons();
   mover.watch(element("chart"), element("ranges"));
   archive.watch(element("chart"));
@@ -307,6 +314,7 @@ function watchLayouts() {
 const onChart = (action) => () => chart.shown && action();
 
 const KEYS = {
+  ...drawingKeys(drawings),
   "/": () => element("symbol").focus(),
   "[": () => stepTimeframe(-1) && submit(),
   "]": () => stepTimeframe(1) && submit(),

@@ -26,6 +26,7 @@ function pressed(event, actions) {
   action();
 }
 
-function takesText(target) {
+/** Return whether keys pressed on this element write text. */
+export function takesText(target) {
   return target.matches("select, textarea, input:not([type=radio], [type=checkbox])");
 }

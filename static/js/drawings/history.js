@@ -1,0 +1,41 @@
+// Undo and redo for the drawings of one symbol.
+
+const MAX_STEPS = 100;
+
+/** Lists of drawings before and after the current one. */
+export class History {
+  #past = [];
+  #future = [];
+  #step = null; // the name of the newest change
+
+  /** Note that `list` is about to change. Changes in a row with the same `step` are undone together. */
+  note(list, step = null) {
+    if (step === null || step !== this.#step) this.#past = [...this.#past, list].slice(-MAX_STEPS);
+    [this.#future, this.#step] = [[], step];
+  }
+
+  /** Return the list before the newest change of `list`; null if there is none. */
+  undo(list) {
+    return this.#move(this.#past, this.#future, list);
+  }
+
+  /** Return the list that was undone last; null if there is none. */
+  redo(list) {
+    return this.#move(this.#future, this.#past, list);
+  }
+
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+
+  get canRedo() {
+    return this.#future.length > 0;
+  }
+
+  #move(from, to, list) {
+    if (!from.length) return null;
+    to.push(list);
+    this.#step = null;
+    return from.pop();
+  }
+}

@@ -1,0 +1,45 @@
+// Mouse, pen and finger on the drawings. A press that belongs to a drawing does not reach the chart library.
+
+const CLICK_PX = 4;
+
+/** Listen on `stage`, an ancestor of the chart `element`, before the library does. */
+export function watchPointer(drawings, { stage, element }) {
+  let pressed = null; // the pointer whose press belongs to the drawings
+  let beside = null; // where a press beside the drawings began
+  const isOurs = ({ pointerId }) => pressed === null || pointerId === pressed;
+
+  stage.addEventListener("pointerdown", (event) => {
+    // A second finger belongs to the press of the first one.
+    if (!event.isPrimary || event.button !== 0) return;
+    [pressed, beside] = [null, null];
+    if (!element.contains(event.target)) return;
+    const pixel = drawings.pixelOf(event);
+    if (pixel && drawings.press(pixel, { isTouch: event.pointerType === "touch" })) {
+      pressed = event.pointerId;
+      element.focus({ preventScroll: true });
+    } else beside = { x: event.clientX, y: event.clientY };
+  }, { capture: true });
+  addEventListener("pointermove", (event) => isOurs(event) && drawings.isFollowing && drawings.move(drawings.pixelOf(event, { isAnywhere: true })));
+  addEventListener("pointerup", (event) => {
+    if (!isOurs(event)) return;
+    if (beside && Math.hypot(event.clientX - beside.x, event.clientY - beside.y) < CLICK_PX) drawings.leave();
+    if (drawings.isFollowing) drawings.release(drawings.pixelOf(event, { isAnywhere: true }));
+    [pressed, beside] = [null, null];
+  });
+  addEventListener("pointercancel", (event) => {
+    if (isOurs(event) && drawings.isFollowing) drawings.cancel();
+    [pressed, beside] = [null, null];
+  });
+  keepFromLibrary(stage, () => pressed !== null || drawings.isPressed);
+}
+
+/** While `isTaken()`, stop the events that move the chart, scroll the page, or take the focus from the chart. */
+function keepFromLibrary(stage, isTaken) {
+  for (const name of ["mousedown", "touchstart", "touchmove"]) {
+    stage.addEventListener(name, (event) => {
+      if (!isTaken()) return;
+      event.stopPropagation();
+      if (event.cancelable) event.preventDefault();
+    }, { capture: true, passive: false });
+  }
+}
