@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, Sum
 
-from datasets.models import Dataset
+from datasets.catalog.bulk.row_order import in_pages
+from datasets.models import LAST_USED, Dataset
 
 _COLUMNS = ("fetched_at", "last_served_at", "bytes", "is_pinned", "path")
+_NONE = Q(pk__in=[])
 
 
 def choose_prunable(
@@ -19,8 +21,11 @@ def choose_prunable(
     keep_newest: int | None = None,
     total_bytes: int | None = None,
     is_light: bool = False,
-) -> list[Dataset]:
-    """Return the datasets to which at least one rule applies, oldest fetch first; never a pinned one.
+) -> Iterator[Dataset]:
+    """Yield the datasets to which at least one rule applies, a page in memory at a time; never a pinned one.
+
+    Those of the first three rules come first, oldest fetch first; then those of `total_bytes`,
+    least recently used first. The caller may delete each dataset before the next one.
 
     Parameters
     ----------
@@ -37,38 +42,36 @@ def choose_prunable(
         Load only the columns that the choice and a deletion need, a tenth of a row.
     """
     rows = Dataset.objects.only(*_COLUMNS) if is_light else Dataset.objects.all()
-    free = rows.filter(is_pinned=False)
-    chosen: dict[int, Dataset] = {}
-
-    def choose(datasets: QuerySet[Dataset]) -> None:
-        chosen.update(datasets.in_bulk())
-
+    rules = _NONE
     if fetched_before is not None:
-        choose(free.filter(fetched_at__lt=fetched_before))
+        rules |= Q(fetched_at__lt=fetched_before)
     if unused_since is not None:
-        unfetched = free.filter(fetched_at__lt=unused_since)
-        choose(unfetched.exclude(last_served_at__gte=unused_since))
+        unserved = Q(last_served_at=None) | Q(last_served_at__lt=unused_since)
+        rules |= Q(fetched_at__lt=unused_since) & unserved
     if keep_newest is not None:
-        newest = Dataset.objects.order_by("-fetched_at", "-pk").values("pk")[:keep_newest]
-        choose(free.exclude(pk__in=newest))
-    if total_bytes is not None:
-        # A missing file has no size on disk, and files in quarantine are left to `tidy`.
-        on_disk = rows.filter(state__in=Dataset.ON_DISK)
-        others = [dataset for dataset in on_disk if dataset.pk not in chosen]
-        chosen |= {dataset.pk: dataset for dataset in _over_budget(others, total_bytes)}
-    return sorted(chosen.values(), key=lambda dataset: dataset.fetched_at)
-
-
-def _over_budget(datasets: list[Dataset], total_bytes: int) -> Iterator[Dataset]:
-    """Yield unpinned datasets, least recently used first, until the rest have at most `total_bytes`."""
-
-    def last_used(dataset: Dataset) -> datetime:
-        return max(dataset.fetched_at, dataset.last_served_at or dataset.fetched_at)
-
-    excess = sum(dataset.bytes for dataset in datasets) - total_bytes
-    for dataset in sorted(datasets, key=last_used):
+        rules |= _behind(keep_newest)
+    chosen = Q(rules, is_pinned=False)
+    if rules != _NONE:
+        yield from in_pages(rows.filter(chosen), ("fetched_at", "id"))
+    if total_bytes is None:
+        return
+    # A missing file has no size on disk, and files in quarantine are left to `tidy`.
+    others = rows.filter(~chosen, state__in=Dataset.ON_DISK)
+    excess = (others.aggregate(size=Sum("bytes"))["size"] or 0) - total_bytes
+    by_use = others.filter(is_pinned=False).annotate(used_at=LAST_USED)
+    for dataset in in_pages(by_use, ("used_at", "id")) if excess > 0 else ():
+        yield dataset
+        excess -= dataset.bytes
         if excess <= 0:
             return
-        if not dataset.is_pinned:
-            excess -= dataset.bytes
-            yield dataset
+
+
+def _behind(number: int) -> Q:
+    """Return the condition of all datasets but the `number` most recently fetched ones."""
+    if number == 0:
+        return ~_NONE
+    newest = Dataset.objects.only("fetched_at").order_by("-fetched_at", "-pk")
+    last = newest[number - 1 : number].first()
+    if last is None:
+        return _NONE
+    return Q(fetched_at__lt=last.fetched_at) | Q(fetched_at=last.fetched_at, pk__lt=last.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
@@ -91,14 +92,15 @@ def _apply(*, dry_run: bool) -> Removal:
     found = Removal()
     if settings.TIDY_AFTER_DAYS:
         found = tidy(now - timedelta(days=settings.TIDY_AFTER_DAYS), dry_run=dry_run)
-    chosen = _prunable(now)
-    if not dry_run:
-        chosen = [each for each in chosen if catalog.remove(each, via="service")]
-    size = sum(each.bytes for each in chosen)
-    return replace(found, datasets=len(chosen), datasets_bytes=size)
+    number = size = 0
+    for dataset in _prunable(now):
+        if dry_run or catalog.remove(dataset, via="service"):
+            number += 1
+            size += dataset.bytes
+    return replace(found, datasets=number, datasets_bytes=size)
 
 
-def _prunable(now: datetime) -> list[Dataset]:
+def _prunable(now: datetime) -> Iterator[Dataset]:
     days, megabytes = settings.PRUNE_UNUSED_AFTER_DAYS, settings.PRUNE_OVER_MB
     return catalog.choose_prunable(
         unused_since=now - timedelta(days=days) if days else None,

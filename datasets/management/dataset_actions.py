@@ -143,15 +143,15 @@ def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
     }
     if all(rule is None for rule in rules.values()):
         raise CommandError("Name a rule: --older-than, --unused-for, --keep-newest or --max-size.")
+    is_dry = options["dry_run"]
     chosen = catalog.choose_prunable(**rules)
-    if not options["dry_run"]:
-        try:
-            chosen = [dataset for dataset in chosen if catalog.remove(dataset)]
-        except StoreFailed as error:
-            raise CommandError(str(error)) from error
-    freed = sum(dataset.bytes for dataset in chosen)
-    verb = "would be removed" if options["dry_run"] else "removed"
-    printer.print_done(f"{count_of(len(chosen))} {verb}, {freed} bytes.", chosen)
+    try:
+        printer.print_removed(
+            (dataset for dataset in chosen if is_dry or catalog.remove(dataset)),
+            "would be removed" if is_dry else "removed",
+        )
+    except StoreFailed as error:
+        raise CommandError(str(error)) from error
     return True
 
 

@@ -130,6 +130,17 @@ class DatasetPrinter:
         else:
             self._stdout.write(sentence)
 
+    def print_removed(self, datasets: Iterable[Dataset], verb: str) -> None:
+        """Print the number and the size of the datasets; as JSON, print each one while they are read."""
+        if self._as_json:
+            return self._print_rows(as_row(dataset) for dataset in datasets)
+        number = size = 0
+        for dataset in datasets:
+            number += 1
+            size += dataset.bytes
+        self._stdout.write(f"{count_of(number)} {verb}, {size} bytes.")
+        return None
+
     def print_series(self, sentence: str, series: Iterable[Series]) -> None:
         """Print a sentence; as JSON, print the keys of the series instead."""
         if self._as_json:

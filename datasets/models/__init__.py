@@ -6,7 +6,7 @@ from datasets.models.audit_entry import AuditEntry
 from datasets.models.calendar_version import CalendarVersion
 from datasets.models.charts.saved_layout import SavedLayout
 from datasets.models.daily_fetches import DailyFetches
-from datasets.models.dataset import Dataset
+from datasets.models.dataset import LAST_USED, Dataset
 from datasets.models.dataset_gaps import DatasetGaps
 from datasets.models.fetch import Fetch
 from datasets.models.incident import Incident, IncidentMessage
@@ -32,6 +32,7 @@ __all__ = [
     "Incident",
     "IncidentMessage",
     "KeyedModel",
+    "LAST_USED",
     "LiveConnection",
     "LiveSeries",
     "MOST_NOTE",

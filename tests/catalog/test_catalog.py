@@ -173,7 +173,7 @@ def test_pruning_follows_its_rule_and_never_deletes_a_pinned_dataset(
         name: now - rule if isinstance(rule, timedelta) else rule for name, rule in rules.items()
     }
 
-    chosen = catalog.choose_prunable(**instants)  # type: ignore[arg-type]
+    chosen = list(catalog.choose_prunable(**instants))  # type: ignore[arg-type]
 
     assert {name for name, dataset in aged.items() if dataset in chosen} == names
 
@@ -356,7 +356,7 @@ def test_a_file_that_is_replaced_during_its_adoption_is_adopted_in_its_new_versi
 def test_a_missing_file_counts_no_bytes(aged: dict[str, Dataset]) -> None:
     Dataset.objects.filter(pk=aged["new"].pk).update(state=State.MISSING, bytes=10**9)
 
-    assert catalog.choose_prunable(total_bytes=10**6) == []
+    assert list(catalog.choose_prunable(total_bytes=10**6)) == []
 
 
 def test_the_rows_of_a_folder_deleted_on_purpose_can_be_pruned(

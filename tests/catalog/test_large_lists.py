@@ -15,7 +15,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from datasets import catalog
 from datasets.models import Dataset, Fetch, values_of
 from tests.api.test_cursors import copies
 from tests.support.stacks import ROOT, Feed, Stack
@@ -27,7 +29,7 @@ import django
 django.setup()
 from django.db import connection
 from datasets.catalog import lists
-from datasets.models import AuditEntry, Dataset, Fetch, Series, rows_with_word
+from datasets.models import LAST_USED, AuditEntry, Dataset, Fetch, Series, rows_with_word
 from datasets.views import dataset_list
 connection.cursor().execute("SET enable_seqscan = off; SET enable_sort = off")
 columns = dataset_list.COLUMNS
@@ -41,6 +43,7 @@ for rows in (
     Dataset.objects.filter(is_pinned=True)[:50],
     Dataset.objects.filter(session="extended")[:50],
     Dataset.objects.filter(coverage__counts__has_key="hole").order_by(),
+    Dataset.objects.filter(is_pinned=False).annotate(used_at=LAST_USED).order_by("used_at", "id")[:50],
 ):
     print(rows.explain().replace("\\n", " "))
 """
@@ -86,7 +89,7 @@ except DatabaseError as error:
 _INDEXES = (
     "dataset_search", "series_search", "fetch_search", "audit_search",
     "dataset_symbol", "dataset_length", "dataset_n_rows", "dataset_last_time", "dataset_fetched", "dataset_bytes",
-    "dataset_quality", "dataset_hits", "dataset_", "dataset_pinned", "dataset_session", "dataset_findings",
+    "dataset_quality", "dataset_hits", "dataset_", "dataset_pinned", "dataset_session", "dataset_findings", "dataset_last_used",
 )  # fmt: skip
 
 
@@ -220,3 +223,22 @@ def test_the_admin_finds_a_dataset_by_the_beginning_of_its_content_hash(
     reply = client.get("/admin/datasets/dataset/", {"q": dataset.content_hash[:8]})
 
     assert [row.pk for row in reply.context["cl"].result_list] == [dataset.pk]
+
+
+def test_datasets_are_pruned_a_page_at_a_time(make_dataset: MakeDataset) -> None:
+    copies(make_dataset(20), 2_400, n_bars=lambda index: 100 + index, path=lambda index: f"sample/{index}.parquet")  # fmt: skip
+    # The last one was served, and the first one is pinned.
+    Dataset.objects.filter(n_bars=2_499).update(last_served_at=timezone.now())
+    Dataset.objects.filter(n_bars=100).update(is_pinned=True)
+    size = Dataset.objects.earliest("pk").bytes
+
+    with CaptureQueriesContext(connection) as captured:
+        chosen = catalog.choose_prunable(total_bytes=2 * size, is_light=True)
+        first = next(chosen)
+        assert len(captured) == 2
+        later = [row.n_bars for row in chosen]
+
+    assert all("LIMIT" in each["sql"] for each in captured.captured_queries[1:])
+    # The pinned one and the one that was served last are left.
+    assert len([first, *later]) == 2_399
+    assert not {100, 2_499} & {first.n_bars, *later}

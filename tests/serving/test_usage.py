@@ -128,12 +128,12 @@ def test_what_is_read_daily_is_not_pruned(client: Client, make_dataset: MakeData
     long_ago = datetime.now(UTC) - timedelta(days=100)
     Dataset.objects.update(fetched_at=long_ago, last_served_at=long_ago)
     before = datetime.now(UTC) - timedelta(days=30)
-    assert catalog.choose_prunable(unused_since=before) == [dataset]
+    assert list(catalog.choose_prunable(unused_since=before)) == [dataset]
 
     client.get(f"/api/tv/datasets/{dataset.pk}/bars")
     usage.flush()
 
-    assert catalog.choose_prunable(unused_since=before) == []
+    assert list(catalog.choose_prunable(unused_since=before)) == []
 
 
 def test_only_the_web_process_starts_the_timer() -> None:

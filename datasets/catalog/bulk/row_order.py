@@ -21,9 +21,10 @@ class Ordered:
 
     @classmethod
     def of(cls, name: str, rows: QuerySet[Any]) -> Self:
-        """Return the field of `rows` with this name; a `-` in front is for descending order."""
+        """Return the field or the annotation of `rows` with this name; a `-` in front is for descending order."""
         plain = name.removeprefix("-")
-        field = rows.model._meta.get_field(plain)
+        computed = rows.query.annotations.get(plain)
+        field = computed.output_field if computed else rows.model._meta.get_field(plain)
         assert isinstance(field, Field)
         return cls(plain, name.startswith("-"), field)
 
