@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import adopt_series
+from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import MISSING
 from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.outputs import get_store
@@ -144,11 +145,12 @@ def prune_datasets(options: Options, printer: DatasetPrinter) -> bool:
     if all(rule is None for rule in rules.values()):
         raise CommandError("Name a rule: --older-than, --unused-for, --keep-newest or --max-size.")
     is_dry = options["dry_run"]
+    verb = "would be removed" if is_dry else "removed"
     chosen = catalog.choose_prunable(**rules)
     try:
-        printer.print_removed(
+        printer.print_each(
             (dataset for dataset in chosen if is_dry or catalog.remove(dataset)),
-            "would be removed" if is_dry else "removed",
+            lambda number, size: f"{count_of(number)} {verb}, {size} bytes.",
         )
     except StoreFailed as error:
         raise CommandError(str(error)) from error
@@ -160,23 +162,31 @@ def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
     if options["layout"] == "table":
         return export_archive(options, printer)
     folder: Path = options["to"]
-    chosen = list(select_datasets(options))
+    chosen = select_datasets(options)
     if options["layout"] in ENGINE_LAYOUTS:
-        return export_to_engine(options, chosen, printer)
+        return export_to_engine(options, list(chosen), printer)
     # Sample bars and real bars have the same file names: they must not share a folder.
-    is_mixed = len({dataset.source for dataset in chosen}) > 1
+    is_mixed = chosen.order_by().values("source").distinct().count() > 1
+    n_refused = 0
 
     def export(dataset: Dataset) -> None:
         target = folder / dataset.source if is_mixed else folder
         export_file(dataset, target, file_format=options["format"])
 
+    def on_refusal(dataset: Dataset, error: DatasetsError) -> None:
+        nonlocal n_refused
+        n_refused += 1
+        printer.print_refusal(dataset, error)
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        done = do_each(chosen, export, printer)
+        printer.print_each(
+            each_done(each_dataset(options), export, on_refusal),
+            lambda number, _: f"{count_of(number)} exported to {folder}.",
+        )
     except OSError as error:
         raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error
-    printer.print_done(f"{count_of(len(done))} exported to {folder}.", done)
-    return len(done) == len(chosen)
+    return not n_refused
 
 
 def export_archive(options: Options, printer: DatasetPrinter) -> bool:
@@ -185,7 +195,8 @@ def export_archive(options: Options, printer: DatasetPrinter) -> bool:
         raise CommandError(
             "--layout table writes parquet files of the archive: leave out --format and --state."
         )
-    folder, chosen = options["to"], list(select_series(options))
+    # Their keys alone: the facts of an instrument take more memory than the rest of a row.
+    folder, chosen = options["to"], list(select_series(options).only(*SERIES_FIELDS))
     try:
         done = export_table(chosen, folder, printer.print_refusal)
     except OSError as error:
@@ -233,21 +244,28 @@ def export_file(dataset: Dataset, folder: Path, *, file_format: str) -> None:
 def do_each(
     datasets: Iterable[Dataset], change: Callable[[Dataset], object], printer: DatasetPrinter
 ) -> list[Dataset]:
-    """Apply `change` to each dataset, print the refusals, and return the changed datasets.
+    """Apply `change` to each dataset, print the refusals, and return the changed datasets. Raises as `each_done`."""
+    return list(each_done(datasets, change, printer.print_refusal))
+
+
+def each_done(
+    datasets: Iterable[Dataset],
+    change: Callable[[Dataset], object],
+    on_refusal: Callable[[Dataset, DatasetsError], None],
+) -> Iterator[Dataset]:
+    """Apply `change` to each dataset, and yield the changed ones.
 
     Raises `StoreUnavailable` at once: without the folder every dataset would be refused.
     """
-    done = []
     for dataset in datasets:
         try:
             change(dataset)
         except StoreUnavailable:
             raise
         except DatasetsError as error:
-            printer.print_refusal(dataset, error)
+            on_refusal(dataset, error)
         else:
-            done.append(dataset)
-    return done
+            yield dataset
 
 
 _ACTIONS: dict[str, Callable[[Options, DatasetPrinter], bool]] = {

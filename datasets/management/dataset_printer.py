@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -130,16 +130,28 @@ class DatasetPrinter:
         else:
             self._stdout.write(sentence)
 
-    def print_removed(self, datasets: Iterable[Dataset], verb: str) -> None:
-        """Print the number and the size of the datasets; as JSON, print each one while they are read."""
-        if self._as_json:
-            return self._print_rows(as_row(dataset) for dataset in datasets)
+    def print_each(
+        self, datasets: Iterable[Dataset], sentence_of: Callable[[int, int], str]
+    ) -> int:
+        """Print the sentence for the number and the bytes of the datasets; return the number.
+
+        As JSON, print each dataset as it comes instead. No dataset stays in memory.
+        """
         number = size = 0
-        for dataset in datasets:
-            number += 1
-            size += dataset.bytes
-        self._stdout.write(f"{count_of(number)} {verb}, {size} bytes.")
-        return None
+
+        def counted() -> Iterator[Dataset]:
+            nonlocal number, size
+            for dataset in datasets:
+                number, size = number + 1, size + dataset.bytes
+                yield dataset
+
+        if self._as_json:
+            self._print_rows(as_row(dataset) for dataset in counted())
+            return number
+        for _ in counted():
+            pass
+        self._stdout.write(sentence_of(number, size))
+        return number
 
     def print_series(self, sentence: str, series: Iterable[Series]) -> None:
         """Print a sentence; as JSON, print the keys of the series instead."""

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -242,3 +244,18 @@ def test_datasets_are_pruned_a_page_at_a_time(make_dataset: MakeDataset) -> None
     # The pinned one and the one that was served last are left.
     assert len([first, *later]) == 2_399
     assert not {100, 2_499} & {first.n_bars, *later}
+
+
+def test_an_export_reads_its_datasets_a_page_at_a_time(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    for n_bars in (20, 30):
+        make_dataset(n_bars)
+
+    with CaptureQueriesContext(connection) as captured:
+        call_command("datasets", "export", "--to", str(tmp_path / "exported"), stdout=StringIO())
+
+    assert len(list((tmp_path / "exported").iterdir())) == 2
+    reads = [each["sql"] for each in captured if '"datasets_dataset"."instrument"' in each["sql"]]
+    assert reads
+    assert all("LIMIT" in sql for sql in reads), reads
