@@ -164,7 +164,7 @@ function row(alert) {
   what.prepend(button(nameOf(alert), "open", `Draw ${nameOf(alert)}`, "link-button"));
   const actions = text("p", "alert-actions", "");
   if (state === "active") actions.append(button("Pause", "paused", `Pause the alert on ${nameOf(alert)} at ${price}`));
-  else actions.append(button("Arm again", "active", `Arm the alert on ${nameOf(alert)} at ${price} again`));
+  else actions.append(button("Arm again", "active", `Arm again the alert on ${nameOf(alert)} at ${price}`));
   actions.append(button("Delete", "delete", `Delete the alert on ${nameOf(alert)} at ${price}`));
   node.append(what, text("p", "muted", about), text("p", "alert-state", stateOf(alert)), actions);
   return node;

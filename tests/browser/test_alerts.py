@@ -38,7 +38,7 @@ def test_an_alert_is_made_beside_the_chart_paused_armed_and_deleted(page: Page, 
     expect(row).to_contain_text("Paused.")
     page.reload()
     expect_bars(page, "BINANCE:BTCUSDT")
-    row.get_by_role("button", name="Arm the alert").click()
+    row.get_by_role("button", name="Arm again").click()
     expect(row).to_contain_text("Active.")
     page.set_viewport_size(PHONE)
     assert serious_findings(page) == []

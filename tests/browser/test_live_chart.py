@@ -80,3 +80,22 @@ def test_the_last_candle_moves_and_a_hidden_page_asks_for_nothing(
     assert len(asked) == n_asked
     assert errors == []
     page.close()
+
+
+def test_an_alert_on_the_forming_bar_is_told_on_the_page(browser: Browser, live_site: str) -> None:
+    page: Page = browser.new_page(viewport=DESKTOP)
+    page.goto(f"{live_site}/?symbol=BINANCE:BTCUSDT&timeframe=1&n_bars=200")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    page.get_by_role("button", name="Price alerts").click()
+    panel = page.get_by_role("complementary", name="Price alerts")
+    panel.get_by_role("textbox", name="Price").fill("1")
+    panel.get_by_role("combobox", name="Condition").select_option("above")
+    panel.get_by_role("combobox", name="Bars").select_option("forming")
+    panel.get_by_role("button", name="Add alert").click()
+
+    message = page.get_by_role("log", name="Triggered alerts")
+    expect(message).to_contain_text("BINANCE:BTCUSDT 1m above 1:", timeout=60_000)
+    expect(panel.get_by_role("listitem")).to_contain_text("Triggered at")
+    assert serious_findings(page) == []
+    message.get_by_role("button").click()
+    expect(message).to_be_empty()
