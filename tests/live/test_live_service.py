@@ -121,10 +121,14 @@ def test_the_forming_bar_moves_and_an_unchanged_one_is_a_304(stack: Stack, live_
 
 
 def test_a_new_bar_comes_at_once_and_is_kept_by_a_fetch(stack: Stack, live_feed: Feed) -> None:
+    # Series of another test may have all places of the connection.
+    stack.manage(
+        "shell", "-c", "from datasets.models import LiveSeries as Live; Live.objects.all().delete()"
+    )
     # The feed's clock lies behind ours, so that the bar before the newest one has surely settled.
     now = datetime.now(UTC).replace(second=30, microsecond=0) - 3 * MINUTE
     live_feed.set_clock(now)
-    series = series_of(stack, symbol="BINANCE:ETHUSDT")
+    series = series_of(stack, symbol="LOAD:LIVE1")
     before = until(lambda: live(stack, series), lambda body: body["state"] == "live")
     forming = before["ohlc"][-1]["time"]
 
