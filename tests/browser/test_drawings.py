@@ -249,12 +249,14 @@ def test_drawings_of_a_symbol_are_hidden_removed_and_brought_back(drawn: Page, s
     drawn.locator("#symbol").fill("BINANCE:ETHUSDT")
     drawn.keyboard.press("Enter")
     expect_bars(drawn, "BINANCE:ETHUSDT")
+    remove_all = tools.get_by_role("button", name="Remove all drawings of this symbol")
+    expect(remove_all).to_be_disabled()
     assert edges(drawn) == {}
     drawn.go_back()
     expect_bars(drawn, SYMBOL)
     assert edges(drawn)["top"] > 0
 
-    tools.get_by_role("button", name="Remove all drawings of this symbol").click()
+    remove_all.click()
     assert kept(drawn) == []
     tools.get_by_role("button", name="Undo").click()
     assert kinds(drawn) == ["level", "level"]
