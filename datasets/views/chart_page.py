@@ -45,7 +45,7 @@ _SHORTCUTS: list[tuple[list[str], str]] = [
     (["S"], "Save the chart as an image"),
     (["T"], "Light or dark"),
     (["W"], "Watchlist beside the chart"),
-    (["1", "2", "3", "4"], "Go to that chart, where several are shown"),
+    ([",", "."], "Previous, next chart, where several are shown"),
     (["A"], "Price alerts beside the chart"),
     (["Esc"], "Close, end a tool, or stop waiting"),
     (["?"], "This list"),

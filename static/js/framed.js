@@ -24,7 +24,7 @@ export class GridLink {
   /** The keys that move the focus to another chart. */
   get keys() {
     if (!isFramed) return {};
-    return Object.fromEntries([0, 1, 2, 3].map((number) => [String(number + 1), () => this.#tell({ kind: "go", number })]));
+    return { ",": () => this.#tell({ kind: "go", step: -1 }), ".": () => this.#tell({ kind: "go", step: 1 }) };
   }
 
   /** Tell the time under the crosshair. */

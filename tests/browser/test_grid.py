@@ -51,7 +51,7 @@ def test_the_charts_of_a_grid_have_one_crosshair_and_the_address_holds_them_all(
     expect(chart(page, 2).locator(".legend-time")).to_contain_text(f"{newest:%b %-d, %Y %H:%M}")
 
     # The crosshair of the keyboard, after a key has moved the focus to the other chart.
-    page.locator("h1").press("2")
+    page.locator("h1").press(".")
     expect(page.locator("iframe.is-current")).to_have_attribute("title", "Chart 2: BINANCE:BTCUSDT 4h")  # fmt: skip
     expect(chart(page, 2).locator("#chart")).to_be_focused()
     page.keyboard.press("ArrowLeft")
@@ -60,7 +60,7 @@ def test_the_charts_of_a_grid_have_one_crosshair_and_the_address_holds_them_all(
     assert four < newest
     expect(chart(page, 1).locator(".legend-time")).to_contain_text(f"{four:%H:%M}")
     assert time_of(page, 1) == four
-    page.keyboard.press("1")
+    page.keyboard.press(",")
     expect(chart(page, 1).locator("#chart")).to_be_focused()
 
     # One symbol in all charts, each at its timeframe; then four charts, whose first two stay.

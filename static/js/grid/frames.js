@@ -33,10 +33,10 @@ export class Frames {
     if (drawn) this.#sendToOthers(this.#current, { kind: "symbol", ...drawn });
   }
 
-  /** Move the focus to the chart of a frame. */
-  focus(number) {
+  /** Move the focus to the chart `step` frames after the current one. */
+  step(step) {
+    const number = (this.#current + step + this.#frames.length) % this.#frames.length;
     const frame = this.#frames[number];
-    if (!frame) return;
     this.#mark(number);
     frame.scrollIntoView({ block: "nearest" });
     frame.focus();
@@ -58,7 +58,7 @@ export class Frames {
     else if (data.kind === "address") this.#onChange(number, data.search.slice(1));
     else if (data.kind === "drawn") this.#drawn(number, data);
     else if (data.kind === "active") this.#mark(number);
-    else if (data.kind === "go") this.focus(data.number);
+    else if (data.kind === "go") this.step(data.step);
   }
 
   #drawn(number, { symbol, exchange, name }) {

@@ -43,7 +43,8 @@ function watchPage() {
     return wanted > 1;
   });
   addEventListener("keydown", ({ key, target }) => {
-    if (/^[1-4]$/.test(key) && !target.matches("input, select")) frames.focus(Number(key) - 1);
+    const step = { ",": -1, ".": 1 }[key];
+    if (step && !target.matches("input, select")) frames.step(step);
   });
 }
 
