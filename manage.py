@@ -16,7 +16,8 @@ FETCHING = ("fetch", "watch", "backfill")
 def take_feed_of_running_service() -> None:
     """Set `TV_SOURCE` and the feed's addresses to those of the running service, unless set."""
     from tvproject.announcements import running_feeds
-    from tvproject.env import places, read_settings
+    from tvproject.env import read_settings
+    from tvproject.output_places import places
 
     base_dir = Path(__file__).resolve().parent
     settings = read_settings(base_dir)

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from datasets.storage import BucketAddress, folder_of, location_of, read_env_file
+from datasets.storage import folder_of, location_of, read_env_file
 
 
 class SettingsError(ImproperlyConfigured):
@@ -232,39 +232,6 @@ def read_settings(base_dir: Path) -> dict[str, Any]:
         # The client of the bucket reads the variable, which `AWS_SECRET_ACCESS_KEY_FILE` can stand for.
         os.environ["AWS_SECRET_ACCESS_KEY"] = values["AWS_SECRET_ACCESS_KEY"]
     return values
-
-
-class Places(NamedTuple):
-    """The folder of the outputs, the folder of this machine's own state, and the bucket of the outputs, if it is one."""
-
-    outputs: Path
-    state: Path
-    bucket: BucketAddress | None
-
-
-def places(settings: Mapping[str, Any], base_dir: Path) -> Places:
-    """Return the places of the settings, or the default folders.
-
-    With a bucket, `outputs` is the default folder, in which nothing but the state lies. Raises
-    `SettingsError` where the other settings do not go with a bucket.
-    """
-    place = settings["OUTPUTS_URL"]
-    bucket = place if isinstance(place, BucketAddress) else None
-    if bucket is not None:
-        _require_bucket_settings(settings)
-    outputs = place if isinstance(place, Path) else base_dir / "outputs"
-    return Places(outputs, settings["STATE_DIR"] or outputs / "state", bucket)
-
-
-def _require_bucket_settings(settings: Mapping[str, Any]) -> None:
-    if not settings["DATABASE_URL"].startswith("postgres"):
-        raise SettingsError(
-            "OUTPUTS_URL=s3://… needs DATABASE_URL=postgres://…, because PostgreSQL's row locks keep the hosts apart that write to one bucket."
-        )
-    if settings["X_ACCEL_PREFIX"]:
-        raise SettingsError(
-            "X_ACCEL_PREFIX needs files in a folder, which nginx reads; leave it empty with OUTPUTS_URL=s3://…."
-        )
 
 
 def _env_file(path: Path) -> Mapping[str, str]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tvproject.announcements import Announcement, running_sources
-from tvproject.env import SettingsError, places, read_settings
+from tvproject.env import SettingsError, read_settings
 from tvproject.feeds import Feed, choose_feed, tradingview, wait_until_reachable
+from tvproject.output_places import places
 from tvproject.processes import Crew, Ended, Process, StopAsked, TooSlow
 
 BASE_DIR = Path(__file__).resolve().parents[1]

@@ -15,7 +15,8 @@ from tvproject.api_settings import (  # noqa: F401 - Django reads them here
     api_documentation,
 )
 from tvproject.backends import cache, database
-from tvproject.env import SettingsError, places, read_settings
+from tvproject.env import SettingsError, read_settings
+from tvproject.output_places import places
 from tvproject.privacy import make_private
 from tvproject.secret_key import kept_secret_key
 
