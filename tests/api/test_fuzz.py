@@ -31,7 +31,7 @@ from datasets.middleware import MAX_QUERY
 from datasets.models import Dataset, Fetch
 from datasets.tradingview.symbols import SymbolMatch, SymbolPage
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 load_all_checks()
 fuzz = settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 MakeDataset = Callable[..., Any]

@@ -123,6 +123,7 @@ def test_a_killed_backup_is_known_to_be_incomplete(stack: Stack, tmp_path: Path)
     assert "name a new folder for each backup" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_restore_over_data_is_refused_and_with_force_moves_the_data_aside(
     stack: Stack, backup: Path, tmp_path: Path
 ) -> None:

@@ -140,7 +140,7 @@ def test_equal_searches_in_threads_share_one_call(site: Site) -> None:
     assert site.asked == ["ETH"]
 
 
-@pytest.mark.parametrize("is_on_redis", [False, True])
+@pytest.mark.parametrize("is_on_redis", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_equal_searches_in_processes_share_one_call(
     clean_feed: Feed, tmp_path: Any, is_on_redis: bool, request: pytest.FixtureRequest
 ) -> None:

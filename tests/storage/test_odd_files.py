@@ -133,6 +133,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_said", [False, True], ids=["more than stated", "as many as stated"])
 def test_a_file_of_five_million_rows_is_refused_before_it_is_decoded(
     make_dataset: MakeDataset, store: FolderStore, is_said: bool

@@ -49,6 +49,7 @@ def type_line(line: str, service: Run, folder: Path) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @needs_proc
 def test_every_block_of_the_readme_works_one_after_the_other(service: Run, tmp_path: Path) -> None:
     typed = []

@@ -305,6 +305,7 @@ def test_when_the_supervisor_is_killed_all_stop(start: StartRun) -> None:
     wait_until(lambda: not run.processes())
 
 
+@pytest.mark.slow
 @needs_proc
 def test_where_tradingview_cannot_be_reached_the_sample_feed_gives_bars(
     start: StartRun, tmp_path: Path
