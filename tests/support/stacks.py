@@ -142,7 +142,7 @@ def _migrated() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, check=True, timeout=120,
+        [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, check=True, timeout=300,
         env=clean | {"DJANGO_SETTINGS_MODULE": "tvproject.settings", "OUTPUTS_URL": str(folder)},
     )  # fmt: skip
     return folder
