@@ -31,7 +31,7 @@ def connect(**values: Any) -> datetime:
     five_ago = now - timedelta(minutes=5)
     row = {
         "host": "here", "held_since": five_ago, "connected_at": five_ago, "n_opened": 3,
-        "failed_at": five_ago, "failure": FAILURE,
+        "failed_at": five_ago, "failure": FAILURE, "lease_until": now + timedelta(minutes=5),
     }  # fmt: skip
     LiveConnection.objects.update(**row | values)
     return now
