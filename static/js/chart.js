@@ -6,13 +6,11 @@ import {
 import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
 import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
+import { DrawnStudies, VOLUME_FORMAT } from "./drawnstudies.js";
 import { GapBands } from "./gaps.js";
-import { PriceLines } from "./lines.js";
-import { percent, shortVolume } from "./numbers.js";
-import { drawInPane } from "./panes.js";
+import { percent } from "./numbers.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } from "./series.js";
-import { layoutOf, studyLines } from "./studies.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
 import { isIntraday, secondsOf } from "./timeframes.js";
@@ -21,10 +19,8 @@ import { indexBefore, Labels } from "./times.js";
 const BAR_SPACING = 8;
 const RIGHT_OFFSET = 6;
 const NEAR_PX = 6;
-// The library's own format ends at billions.
-const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
 // Shares of the height of each pane.
-const STRETCH = { price: 6, volume: 1.4, study: 1.6 };
+const STRETCH = { price: 6, volume: 1.4 };
 
 /** Draws one set of bars with the options of a view. */
 export class BarChart {
@@ -34,8 +30,7 @@ export class BarChart {
   #marks = null;
   #lastLine = null; // the label of the last price
   #volume = null;
-  #studySeries = [];
-  #priceLines = null;
+  #studies;
   #layers = []; // what others draw over the bars
   #behind = []; // what is drawn behind the bars: breaks, and missing bars
   #alerts = []; // `{price, title}` of each line of an alert
@@ -53,6 +48,7 @@ export class BarChart {
       // A vertical swipe scrolls the page; a horizontal swipe moves the bars.
       handleScroll: { vertTouchDrag: false },
     });
+    this.#studies = new DrawnStudies(this.#chart);
     this.#applyTheme();
     this.#chart.subscribeCrosshairMove(({ logical, point }) => onCrosshair(point ? this.#indexAt(logical) : null));
   }
@@ -143,15 +139,25 @@ export class BarChart {
 
   /** Put live bars at the position `start` and after it; the bars before are not drawn again. */
   update(news, start, { isForming, heardAt }) {
+    const started = performance.now();
     const shown = this.#shown;
     const { bars } = shown;
     const last = bars.length - 1;
     news.forEach((bar, n) => putBar(bars, start + n, bar));
     Object.assign(shown, { isForming, heardAt });
     for (let i = last + 1; i < bars.length; i++) shown.other?.values?.push(null);
-    this.#updateMain(start, last);
-    for (let i = start; this.#volume && i < bars.length; i++) for (const point of volumeData(barAt(bars, i))) this.#volume.update(point, i < last);
-    if (this.view.studies.length) this.#drawStudies();
+    // While the library merges bars that are narrower than a pixel, it refuses changes of bars before the last one.
+    if (start < last) this.#redraw();
+    else this.#extend(start);
+    performance.measure("updated", { start: started });
+  }
+
+  /** Draw the bars from the last drawn one, at `start`, on again. */
+  #extend(start) {
+    const { bars } = this.#shown;
+    this.#extendMain(start);
+    for (let i = start; this.#volume && i < bars.length; i++) for (const point of volumeData(barAt(bars, i))) this.#volume.update(point);
+    if (!this.#studies.extend(start, this.#shown)) this.#drawStudies();
     this.refreshMarks();
     this.#applyScales();
   }
@@ -264,7 +270,7 @@ export class BarChart {
   }
 
   #clear() {
-    this.#clearStudies();
+    this.#studies.clear();
     this.#clearBehind();
     for (const layer of this.#layers) this.#main?.detachPrimitive(layer);
     for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
@@ -307,13 +313,13 @@ export class BarChart {
     this.#alertLines = this.#alerts.map((alert) => this.#main.createPriceLine(alertLine(alert)));
   }
 
-  /** Draw the bars from the one at `start` on again, and the label of the last price; `last` was the last drawn one. */
-  #updateMain(start, last) {
+  /** Draw the bars from the one at `start` on again, and the label of the last price. */
+  #extendMain(start) {
     const { bars, isForming } = this.#shown;
     const { type } = this.view;
     // A Heikin-Ashi bar depends on all bars before it.
     if (type === "heikin-ashi") this.#main.setData(mainData(type, bars, isForming));
-    else for (let i = start; i < bars.length; i++) this.#main.update(mainData(type, barAt(bars, i), isForming && i === bars.length - 1)[0], i < last);
+    else for (let i = start; i < bars.length; i++) this.#main.update(mainData(type, barAt(bars, i), isForming && i === bars.length - 1)[0]);
     this.#lastLine?.applyOptions({ price: bars.close.at(-1), color: this.#lastColor() });
   }
 
@@ -333,32 +339,7 @@ export class BarChart {
   }
 
   #drawStudies() {
-    this.#clearStudies();
-    const { bars } = this.#shown;
-    this.#shown.studyLines = this.view.studies.map((study) => ({
-      study, stroke: color(`--study-${study.color}`), lines: studyLines(study, bars, this.#shown),
-    }));
-    const placed = (place) => this.#shown.studyLines.filter(({ study }) => layoutOf(study).place === place);
-    const lines = placed("prices").flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
-    this.#priceLines = new PriceLines(lines);
-    this.#main.attachPrimitive(this.#priceLines);
-    for (const drawn of placed("volumes")) this.#drawBelow(drawn, { pane: 1, format: VOLUME_FORMAT });
-    const first = this.#volume ? 2 : 1;
-    const kinds = [...new Set(placed("pane").map(({ study }) => study.kind))];
-    for (const drawn of placed("pane")) this.#drawBelow(drawn, { pane: first + kinds.indexOf(drawn.study.kind), format: priceFormatOf(this.#shown) });
-    for (const pane of this.#chart.panes().slice(first)) pane.setStretchFactor(STRETCH.study);
-  }
-
-  #drawBelow({ study, stroke, lines }, { pane, format }) {
-    const { range, guides } = layoutOf(study);
-    this.#studySeries.push(...drawInPane(this.#chart, { time: this.#shown.bars.time, lines, stroke, pane, range, guides, format }));
-  }
-
-  #clearStudies() {
-    for (const series of this.#studySeries) this.#chart.removeSeries(series);
-    this.#studySeries = [];
-    if (this.#priceLines) this.#main.detachPrimitive(this.#priceLines);
-    this.#priceLines = null;
+    this.#studies.draw(this.view.studies, this.#shown, { main: this.#main, hasVolume: this.#volume !== null });
   }
 
   #drawOther() {

@@ -7,11 +7,13 @@ export class ShiftedTimeScale extends defaultHorzScaleBehavior() {
   shift = () => 0;
 
   fillWeightsForPoints(points, start) {
-    const shifted = points.map((point) => {
-      const seconds = this.key(point.time);
-      return { ...point, time: this.convertHorzItemToInternal(seconds + this.shift(seconds)) };
+    // A weight depends on the point and the one before it.
+    const first = Math.max(0, start - 1);
+    const shifted = points.slice(first).map(({ time }) => {
+      const seconds = this.key(time);
+      return { time: this.convertHorzItemToInternal(seconds + this.shift(seconds)), timeWeight: 0 };
     });
-    super.fillWeightsForPoints(shifted, start);
-    for (let i = start; i < points.length; i++) points[i].timeWeight = shifted[i].timeWeight;
+    super.fillWeightsForPoints(shifted, start - first);
+    for (let i = start; i < points.length; i++) points[i].timeWeight = shifted[i - first].timeWeight;
   }
 }

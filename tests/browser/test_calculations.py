@@ -473,3 +473,44 @@ def test_studies_of_an_old_link_have_the_colours_of_the_menu_and_others_unused_o
     )
 
     assert found == [[3, 1, 2, 4, 6, 5], [3, 1, 2, *range(4, 13)]]
+
+
+# Each kind of study, with parameters whose windows end long before the bars do.
+STUDIES = {
+    "sma": [20], "ema": [3], "bb": [20, 2], "vwap": [], "rsi": [3], "stochastic": [14, 2, 3], "macd": [2, 4, 3],
+    "atr": [3], "donchian": [20], "volume": [20], "avwap": [100],
+}  # fmt: skip
+# Draws all bars but the last two, the last of them with another value, and then goes on to the end.
+EXTEND = """
+async ({ studies, bars }) => {
+  const { extendLines } = await import("/static/js/tails.js");
+  const { studyLines } = await import("/static/js/studies.js");
+  const columns = Object.entries(bars).map(([name, column]) => [name, Array.isArray(column) ? column.slice(0, -2) : column]);
+  const before = { ...Object.fromEntries(columns), length: bars.length - 2 };
+  return Object.entries(studies).map(([kind, parameters]) => {
+    const study = { kind, parameters };
+    const lines = studyLines(study, before, { timeframe: "1h" });
+    for (const { values } of lines) values[values.length - 1] += 1;
+    const isDrawn = extendLines({ study, lines }, bars.length - 3, { bars, timeframe: "1h" });
+    const whole = studyLines(study, bars, { timeframe: "1h" });
+    return { isDrawn, found: lines.map(({ values }) => values), whole: whole.map(({ values }) => values) };
+  });
+}
+"""
+
+
+def test_live_bars_give_studies_the_values_of_a_whole_computation(
+    page: Page, site: str, prices: dict[str, Any]
+) -> None:
+    page.goto(f"{site}/")
+    bars = prices | {
+        "time": list(range(N)), "day": [i // 24 for i in range(N)], "volume": [1 + i % 7 for i in range(N)],
+        "open": prices["close"], "hasVolume": True,
+    }  # fmt: skip
+
+    results = page.evaluate(EXTEND, {"studies": STUDIES, "bars": bars})
+
+    for result in results:
+        assert result["isDrawn"]
+        for found, whole in zip(result["found"], result["whole"], strict=True):
+            same(found, pd.Series(whole, dtype=float))
