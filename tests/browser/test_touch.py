@@ -1,4 +1,4 @@
-"""Touch on the chart: one finger scrolls the page or moves the bars, two fingers zoom."""
+"""Touch on the chart: one finger scrolls the page, moves the bars or measures, two fingers zoom."""
 
 from __future__ import annotations
 
@@ -93,3 +93,21 @@ def test_a_pinch_widens_the_bars_about_the_middle_and_not_the_page(phone: Page) 
     share = (far - near) / (end - start)
     assert (near - start) / (1 - share) == pytest.approx(0.62 * (end - start), abs=4)
     assert phone.evaluate("[visualViewport.scale, scrollY]") == [1, 0]
+
+
+def test_a_long_press_measures_up_to_where_the_finger_leaves(phone: Page) -> None:
+    box = phone.locator("#chart").bounding_box()
+    assert box is not None
+    finger = {"x": box["x"] + 100, "y": box["y"] + 80}
+    touch = phone.context.new_cdp_session(phone)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [finger]})
+    expect(phone.locator("#status")).to_contain_text("move the finger to the second point")
+
+    for step in range(1, 5):
+        moved = {"x": finger["x"] + 20 * step, "y": finger["y"] + 30 * step}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [moved]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    expect(phone.locator("#status")).to_have_text(re.compile(r"^−.* \(−.*%\), (\d+) bars, \1 h$"))
+    assert phone.evaluate("scrollY") == 0
+    assert "from=" not in phone.url

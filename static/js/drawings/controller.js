@@ -55,12 +55,13 @@ export class Drawings {
     this.#say(this.tool ? `${SHAPES[kind].name}: press on the chart, or move with the arrow keys and place each point with Enter. Escape ends.` : "No tool.");
   }
 
-  /** Begin a measure at `point`, `{clientX, clientY}` in the window. The pointer that is down moves its end. */
+  /** Begin a measure at `point`, `{clientX, clientY}` in the window, whose end the pointer moves; return false outside of the price pane. */
   startMeasure(point) {
     const pixel = this.pixelOf(point);
-    if (!pixel) return;
+    if (!pixel) return false;
     this.#begin("measure");
-    this.press(pixel);
+    this.#say("Measure: move the finger to the second point.");
+    return this.press(pixel);
   }
 
   /** Return a point of the window as pixels of the price pane; null outside of the pane unless `isAnywhere`, and null while nothing is drawn. */
