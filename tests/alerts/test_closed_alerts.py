@@ -93,6 +93,17 @@ def test_a_forming_a_revised_and_an_older_bar_do_not_trigger(
     assert reread(alert).triggered_bar == BEGIN + 6 * HOUR
 
 
+def test_a_revision_of_the_newest_bar_does_not_trigger(hours: Hours, make_alert: MakeAlert) -> None:
+    make_alert()
+    hours.arrive({1: 100.0, 2: 101.0})
+    assert alerts.check_closed() == 0
+
+    for _ in range(2):
+        hours.arrive({1: 100.0, 2: 130.0})
+        assert alerts.check_closed() == 0
+    assert hours.arrivals.bars()["close"].to_pylist()[2] == 130.0
+
+
 def test_a_bar_that_closed_before_the_alert_but_arrives_later_does_not_trigger(
     hours: Hours, make_alert: MakeAlert
 ) -> None:
