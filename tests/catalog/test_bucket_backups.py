@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from datasets.storage import BucketAddress, mark
 from datasets.storage.bucket_store import BucketStore
 from datasets.storage.buckets import Bucket, LocalCopies
+from tests.support import servers
 from tests.support.archives import plain_bars, scaled
 from tests.support.bucket_archives import bucket_archive
 from tests.support.buckets import BucketServer
@@ -64,10 +64,7 @@ def service(
     bucket_address: str,
 ) -> Iterator[Service]:  # fmt: skip
     need("pg_dump")
-    name = f"backup_{tmp_path.name}".replace("-", "_").lower()
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield Service(tmp_path, feed, postgresql_url.removesuffix("postgres") + name, bucket_server)
+    yield Service(tmp_path, feed, servers.new_database(postgresql_url, "backup"), bucket_server)
 
 
 def test_a_lost_bucket_is_restored_from_the_copies_into_a_bucket_or_a_folder(

@@ -22,6 +22,7 @@ from django.utils import timezone
 from datasets import catalog
 from datasets.models import Dataset, Fetch, values_of
 from tests.api.test_cursors import copies
+from tests.support import servers
 from tests.support.stacks import ROOT, Feed, Stack
 
 MakeDataset = Callable[..., Dataset]
@@ -98,9 +99,7 @@ _INDEXES = (
 @pytest.fixture(scope="module")
 def stack(postgresql_url: str, feed: Feed, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """A catalog in a database of its own."""
-    with psycopg.connect(postgresql_url, autocommit=True) as server:
-        server.execute("CREATE DATABASE large_lists")
-    url = postgresql_url.removesuffix("postgres") + "large_lists"
+    url = servers.new_database(postgresql_url, "large_lists")
     return Stack(tmp_path_factory.mktemp("large"), feed, DATABASE_URL=url)
 
 

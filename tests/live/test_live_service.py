@@ -155,7 +155,8 @@ def test_a_cut_connection_is_opened_again_and_a_third_series_waits(
     def all_live() -> bool:
         return all(live(stack, one)["state"] == "live" for one in both)
 
-    wait_until(all_live, what="two live series")
+    # Series of other tests keep their places until nobody has watched them for 90 s.
+    wait_until(all_live, what="two live series", seconds=120)
     n_connections = live_feed.stats()["connections_opened"]
     live_feed.arm("live_cut", times=1)
 

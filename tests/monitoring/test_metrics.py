@@ -196,7 +196,7 @@ def names_of_metrics(scrape: Callable[[], str]) -> set[str]:
 def test_every_metric_of_the_examples_exists(
     scrape: Callable[[], str], settings: Any, file: Path
 ) -> None:
-    settings.TV_RATE_PER_MINUTE = 20
+    settings.TV_RATE_PER_MINUTE, settings.TV_LIVE = 20, True
 
     used = set(re.findall(r"\btv_[a-z_]+", file.read_text()))
 

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 
@@ -65,6 +66,18 @@ def postgresql(need: Need) -> Iterator[str]:
             yield url
     finally:
         shutil.rmtree(folder)
+
+
+def new_database(url: str, purpose: str) -> str:
+    """Create a database in the server of `url`, with a name of its own; return its URL.
+
+    A fixture of a module can be set up twice in one process: the tests of a module do not always
+    follow each other.
+    """
+    name = f"{purpose}_{uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.removesuffix("postgres") + name
 
 
 @contextmanager

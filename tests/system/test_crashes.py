@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from datasets.errors import StoreFailed
 from datasets.storage import MARKER, FolderStore, relative_path
+from tests.support import servers
 from tests.support.disks import small_disk
 from tests.support.factories import a_key, bars_table, fetched_bars
 from tests.support.kill_points import STEPS
@@ -86,9 +86,7 @@ def crasher_on_postgresql(
     frozen_feed: Feed, postgresql_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crasher]:
     """A crasher whose catalog is a database of its own in PostgreSQL."""
-    with psycopg.connect(postgresql_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE crashes")
-    url = postgresql_url.removesuffix("postgres") + "crashes"
+    url = servers.new_database(postgresql_url, "crashes")
     folder = tmp_path_factory.mktemp("postgresql")
     with _crasher(Stack(folder, frozen_feed, DATABASE_URL=url)) as running:
         yield running

@@ -68,7 +68,7 @@ def test_staff_see_what_the_retention_policy_would_delete(
     text = admin_client.get("/status/").content.decode()
 
     assert "not read for 90 days" in text
-    assert "1 datasets" in text
+    assert "1 dataset (" in text
     assert Dataset.objects.count() == 1
 
 
