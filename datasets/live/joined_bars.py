@@ -45,8 +45,8 @@ class JoinedBars:
     is_joined: bool
 
 
-# By series, state of its archive, and `since`.
-_held: LruCache[tuple[int, int, datetime | None], HeldBars] = LruCache(2048)
+# By series, state of its archive, last fetch, and `since`.
+_held: LruCache[tuple[int, int, datetime, datetime | None], HeldBars] = LruCache(2048)
 
 
 def held_since(series: Series, since: datetime | None) -> HeldBars:
@@ -54,7 +54,7 @@ def held_since(series: Series, since: datetime | None) -> HeldBars:
 
     Raises the errors of `read_range`.
     """
-    key = (series.pk, series.sequence, since)
+    key = (series.pk, series.sequence, series.fetched_at, since)
     found = _held.find(key)
     if found is None:
         known = read_known(

@@ -12,16 +12,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import DESKTOP, FETCH_MS, PHONE, save_screenshot, serious_findings
 
 ADMIN = ("admin", "a password of the tests")
-# Other tests share the site: only these tests use bars of 45 minutes.
+# Other tests share the site: only these tests use bars of 30 minutes.
 SERIES = [
     "symbol=BINANCE:BTCUSDT&n_bars=3000", "symbol=NASDAQ:AAPL&timeframe=1D&n_bars=700",
     "symbol=OANDA:EURUSD&timeframe=15&n_bars=900", "symbol=BINANCE:ETHUSDT&timeframe=4h&n_bars=500",
-    "symbol=NASDAQ:MSFT&timeframe=45&n_bars=200", "symbol=NASDAQ:AAPL&timeframe=45&n_bars=600",
-    "symbol=NASDAQ:AAPL&timeframe=45&n_bars=600&session=extended",
+    "symbol=NASDAQ:MSFT&timeframe=30&n_bars=200", "symbol=NASDAQ:AAPL&timeframe=30&n_bars=600",
+    "symbol=NASDAQ:AAPL&timeframe=30&n_bars=600&session=extended",
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(site: str, browser: Browser) -> str:
     """The site, with some datasets and a failed fetch."""
     context = browser.new_context()
@@ -67,7 +67,7 @@ def wait_for_drawings(page: Page) -> None:
 
 
 def test_typing_searches_the_list_and_changes_the_address(quiet: Page, filled: str) -> None:
-    quiet.goto(f"{filled}/datasets/?timeframe=45")
+    quiet.goto(f"{filled}/datasets/?timeframe=30")
     wait_for_drawings(quiet)
     # With scripts, each change of a filter acts at once.
     expect(quiet.get_by_role("button", name="Filter")).to_be_hidden()
@@ -76,7 +76,7 @@ def test_typing_searches_the_list_and_changes_the_address(quiet: Page, filled: s
     quiet.keyboard.type("apple")
 
     expect(quiet.locator("#results tbody tr")).to_have_count(2)
-    expect(quiet).to_have_url(re.compile(r"\?q=apple&timeframe=45$"))
+    expect(quiet).to_have_url(re.compile(r"\?q=apple&timeframe=30$"))
     expect(quiet.get_by_label("Search")).to_be_focused()
     quiet.get_by_label("State", exact=True).select_option("corrupt")
     expect(quiet.get_by_role("heading", name="Nothing found")).to_be_visible()
@@ -89,15 +89,15 @@ def test_the_list_works_without_javascript(
     filled: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(java_script_enabled=False).new_page()
-    page.goto(f"{filled}/datasets/?timeframe=45")
+    page.goto(f"{filled}/datasets/?timeframe=30")
 
     page.get_by_label("Search").fill("microsoft")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator("#results tbody tr")).to_have_count(1)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Get NASDAQ:MSFT, 45m, 200 bars").click()
+        page.get_by_role("button", name="Get NASDAQ:MSFT, 30m, 200 bars").click()
         page.get_by_role("link", name="CSV").click()
-    assert download.value.suggested_filename == "NASDAQ_MSFT_45_200.csv"
+    assert download.value.suggested_filename == "NASDAQ_MSFT_30_200.csv"
     page.get_by_role("link", name="Clear").click()
     page.get_by_role("link", name="Size").click()
     expect(page.locator("[aria-sort=descending]")).to_have_text("Size↓")
@@ -129,7 +129,7 @@ def test_the_list_can_be_sorted_on_a_phone(
     filled: str, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(viewport=PHONE).new_page()
-    page.goto(f"{filled}/datasets/?timeframe=45")
+    page.goto(f"{filled}/datasets/?timeframe=30")
 
     page.get_by_role("link", name="Bars").click()
 
@@ -154,7 +154,7 @@ def test_lines_are_copied(filled: str, open_context: Callable[..., BrowserContex
 
 
 def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> None:
-    sign_in(quiet, filled, "/datasets/?timeframe=45")
+    sign_in(quiet, filled, "/datasets/?timeframe=30")
     expect(quiet.get_by_role("button", name="Fetch again")).to_be_disabled()
 
     quiet.get_by_label("Choose all on this page").check()
@@ -164,7 +164,7 @@ def test_staff_choose_several_and_fetch_them_again(quiet: Page, filled: str) -> 
 
     expect(quiet.locator(".message")).to_have_text("2 datasets queued to be fetched again.")
     assert serious_findings(quiet) == []
-    expect(quiet).to_have_url(re.compile("timeframe=45"))
+    expect(quiet).to_have_url(re.compile("timeframe=30"))
     quiet.goto(f"{filled}/fetches/")
     rows = quiet.locator("#fetch-rows tr")
     expect(rows.first).to_contain_text("admin (page)")

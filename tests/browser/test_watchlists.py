@@ -12,7 +12,7 @@ from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_find
 from tests.browser.test_lists import sign_in
 from tests.support.chart_reader import expect_bars
 
-# Other tests share the site: only these tests use bars of 45 minutes.
+# Other tests share the site: only these tests use these series of 45 minutes.
 SYMBOLS = "###Crypto\nBINANCE:BTCUSDT\nBINANCE:ETHUSDT\n###Shares\nNASDAQ:AAPL,NASDAQ:MSFT\n"
 
 
@@ -26,7 +26,7 @@ def make_list(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def followed(site: str, browser: Browser) -> str:
     """The address of a list whose series have been fetched."""
     context = browser.new_context(java_script_enabled=False)
