@@ -6,6 +6,7 @@ is the browser's own count (`Performance.getMetrics`), frame times come from `re
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -41,6 +42,7 @@ PAINTED = """
 """
 # A pan lasts about two seconds, at more moves than frames.
 N_MOVES, MOVE_S, PAN_PX = 160, 0.011, 800
+N_DRAWINGS = 20
 ARRIVED = "performance.getEntriesByType('resource').find(({name}) => name.includes('/api/tv/ohlc?')).responseEnd"
 COUNT_FRAMES = """
 () => {
@@ -113,7 +115,8 @@ def main() -> None:
             browser.close()
     headings = ["", "bars", "ms", "goal", "of the goal", "runs", "more", "load"]
     text = (
-        f"{machine()}; Chromium {browser.version}, 1440 × 900; medians of {ROUNDS} runs with the studies `{STUDIES}`. "
+        f"{machine()}; Chromium {browser.version}, 1440 × 900; medians of {ROUNDS} runs with the studies `{STUDIES}`; "
+        f"a pan moves {N_DRAWINGS} drawings too. "
         "The load is that of the machine, with the service and the browser on it.\n\n"
     )
     publish("Chart page", text + table(headings, [figure.line for figure in figures]))
@@ -133,7 +136,8 @@ def measure(browser: Browser, stack: Stack, size: int) -> Iterator[Figure]:
     opened = [first_candles(browser, address) for _ in range(ROUNDS)]
     yield figure("first candles on a cold page", [first for first, _ in opened], 1000)
     yield figure("drawn after arrival", [drawn for _, drawn in opened], 700)
-    with chart(browser, f"{address}&studies={STUDIES}") as page:
+    drawings = drawings_of(stack, f"LOAD:PAGE{size}")
+    with chart(browser, f"{address}&studies={STUDIES}", drawings) as page:
         for name, key in [("a frame of a pan", "End"), ("the same, all bars visible", "Home")]:
             page.locator("#chart").focus()
             page.keyboard.press(key)
@@ -152,15 +156,34 @@ def measure(browser: Browser, stack: Stack, size: int) -> Iterator[Figure]:
 
 
 @contextmanager
-def chart(browser: Browser, address: str) -> Iterator[Page]:
-    """Open the page in a fresh profile, and wait until its bars are painted."""
+def chart(browser: Browser, address: str, drawings: str = "") -> Iterator[Page]:
+    """Open the page in a fresh profile with a script that keeps drawings, and wait until its bars are painted."""
     context = browser.new_context(viewport=DESKTOP)
     context.set_default_timeout(WAIT_MS)
+    context.add_init_script(drawings)
     page = context.new_page()
     page.goto(address)
     page.evaluate(PAINTED)
     yield page
     context.close()
+
+
+def drawings_of(stack: Stack, symbol: str) -> str:
+    """Return a script that keeps `N_DRAWINGS` trend lines and rectangles among the newest bars of a symbol."""
+    bars = stack.get("ohlc", symbol=symbol, timeframe="5", n_bars=4 * N_DRAWINGS).json()["ohlc"]
+    drawings = [
+        {
+            "id": str(number),
+            "kind": "rectangle" if number % 2 else "trend",
+            "points": [
+                {"time": datetime.fromisoformat(bar["time"]).timestamp(), "price": bar[side]}
+                for bar, side in ((bars[4 * number], "high"), (bars[4 * number + 3], "low"))
+            ],
+        }
+        for number in range(N_DRAWINGS)
+    ]
+    text = json.dumps({"version": 1, "drawings": drawings})
+    return f"localStorage.setItem('datasets.drawings.{symbol}', {json.dumps(text)})"
 
 
 def first_candles(browser: Browser, address: str) -> tuple[float, float]:
