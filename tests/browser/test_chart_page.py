@@ -31,7 +31,7 @@ def test_typing_a_symbol_and_enter_leads_to_candles(page: Page, site: str) -> No
     expect(page.locator("#overlay-empty")).to_be_visible()
 
     page.get_by_label("Symbol", exact=True).fill("binance:ethusdt")
-    page.get_by_label("Bars", exact=True).fill("300")
+    page.get_by_label("Bars", exact=True).fill("311")
     page.get_by_label("Symbol", exact=True).press("Enter")
 
     expect_bars(page, "BINANCE:ETHUSDT")
@@ -39,11 +39,11 @@ def test_typing_a_symbol_and_enter_leads_to_candles(page: Page, site: str) -> No
         "symbol": "ETHUSDT",
         "exchange": "BINANCE",
         "timeframe": "1h",
-        "n_bars": "300",
+        "n_bars": "311",
     }
     facts = facts_of(page)
     assert facts["Source"] == "Sample feed (synthetic)"
-    assert (facts["Bars"], facts["Timeframe"], facts["Feed"]) == ("300", "1h", "BINANCE:ETHUSDT")
+    assert (facts["Bars"], facts["Timeframe"], facts["Feed"]) == ("311", "1h", "BINANCE:ETHUSDT")
     assert re.fullmatch(r"a new fetch, done in \d+\.\d s", facts["From"])
     # The search for the typed text has ended.
     expect(page.locator("#symbol-list")).to_be_hidden()
@@ -206,8 +206,10 @@ def test_a_link_opens_the_same_chart(
     expect(other.locator("#legend-values")).to_have_text(
         page.locator("#legend-values").text_content() or ""
     )
-    # The hour of New York, in every season.
-    expect(other.locator(".legend-time")).to_have_text(re.compile(r"15:45 UTC−[45]$"))
+    # The clock of New York, in every season; while its market is open the newest bar is of this hour.
+    expect(other.locator(".legend-time")).to_have_text(
+        re.compile(r"(09|1[0-5]):(00|15|30|45) UTC−[45]$")
+    )
 
 
 def test_a_second_symbol_is_drawn_over_the_first(page: Page, site: str) -> None:

@@ -158,6 +158,7 @@ def test_the_bands_are_accessible_in_both_themes(
 
     expect(note).to_contain_text("session missing: 1 bar is missing")
     # The reason does not move the chart.
-    assert page.locator("#chart").evaluate("chart => chart.clientHeight") == height
+    # The height is a fraction of a pixel, which is rounded.
+    assert abs(page.locator("#chart").evaluate("chart => chart.clientHeight") - height) <= 1
     assert len(band_pixels(page, theme)) > 150
     assert serious_findings(page) == []

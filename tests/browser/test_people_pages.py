@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -39,7 +40,9 @@ def test_a_person_makes_copies_and_revokes_a_token(
     page.get_by_role("link", name="Audit").click()
     expect(page.locator("tr.entry").first).to_contain_text("admin (page)")
     page.get_by_label("Change", exact=True).select_option("pinned")
-    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(page).to_have_url(re.compile("pinned"))
+    # Other tests pin datasets of the same site.
+    expect(page.locator("tr.entry").filter(has_text="notebook")).to_have_count(0)
 
 
 @pytest.mark.slow
