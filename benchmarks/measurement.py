@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 
 RESULTS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -49,7 +50,13 @@ def machine() -> str:
 
 
 def publish(section: str, text: str) -> None:
-    """Print a section and write it into docs/benchmarks.md, in place of its earlier text."""
+    """Print a section and write it into docs/benchmarks.md, in place of its earlier text; long lines are wrapped."""
+    text = "\n".join(
+        line
+        if line.startswith("|")
+        else fill(line, 120, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
     print(f"\n## {section}\n\n{text}\n")
     begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
     page = RESULTS.read_text() if RESULTS.exists() else "# Benchmarks\n\nWritten by `make bench`.\n"

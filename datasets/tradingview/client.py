@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from tvDatafeed import Interval, TvDatafeed
@@ -112,12 +112,11 @@ class FeedClient:
     ) -> FetchedBars:
         connection.start(watch)
         driver = _Driver(connection, key, auth_token, on_bars, on_message, is_signed_in=is_kept)
-        try:
-            fetched = driver.fetch()
-        except BaseException:
+        with ExitStack() as unless_complete:
             # Messages that are still under way must not reach the next fetch.
-            connection.close()
-            raise
+            unless_complete.callback(connection.close)
+            fetched = driver.fetch()
+            unless_complete.pop_all()
         self.idle.put(connection, auth_token)
         return fetched
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from base64 import b64encode
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import unquote, urlsplit
 
@@ -17,22 +18,21 @@ def open_tcp(host: str, port: int, watch: Watch) -> socket.socket:
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM
     ):
-        raw = socket.socket(family, kind, protocol)
-        try:
-            raw.settimeout(watch.left())
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            raw.connect(address)
-            return raw
-        except OSError as error:
-            raw.close()
-            if error.errno not in (errno.ECONNREFUSED, errno.ENETUNREACH):
-                raise
-            refusal = error
-        except BaseException:
-            # Also on Ctrl-C: the caller has no socket to close.
-            raw.close()
-            raise
+        # Closes the socket after every error, also on Ctrl-C: the caller has no socket to close.
+        with ExitStack() as unless_connected:
+            raw = unless_connected.enter_context(socket.socket(family, kind, protocol))
+            try:
+                raw.settimeout(watch.left())
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                raw.connect(address)
+            except OSError as error:
+                if error.errno not in (errno.ECONNREFUSED, errno.ENETUNREACH):
+                    raise
+                refusal = error
+            else:
+                unless_connected.pop_all()
+                return raw
     raise refusal or socket.gaierror("The host has no address")
 
 
@@ -45,10 +45,8 @@ def open_tunnel(proxy: str, host: str, port: int, watch: Watch) -> socket.socket
         headers["Proxy-Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
     tunnel = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=watch.left())
     tunnel.set_tunnel(host, port, headers)
-    try:
+    with ExitStack() as unless_connected:
+        unless_connected.callback(tunnel.close)
         tunnel.connect()
-    except BaseException:
-        # Also on Ctrl-C: the caller has no socket to close.
-        tunnel.close()
-        raise
+        unless_connected.pop_all()
     return tunnel.sock
