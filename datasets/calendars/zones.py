@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,6 +14,7 @@ Booleans = npt.NDArray[np.bool_]
 
 MINUTE_MS = 60_000
 DAY_MS = 1440 * MINUTE_MS
+_YEAR_2100_MS = 4_102_444_800_000
 
 
 @lru_cache(maxsize=256)
@@ -28,6 +30,11 @@ def to_wall(instants: Integers, zone: ZoneInfo) -> Integers:
     """Convert UNIX milliseconds to the exchange's wall clock, in milliseconds as if it were UTC."""
     if zone.key in ("Etc/UTC", "UTC"):
         return instants
+    if len(instants) == 1 and 0 <= instants[0] < _YEAR_2100_MS:
+        # A tenth of a millisecond less than with pandas, for each row of a list.
+        instant = int(instants[0])
+        offset = datetime.fromtimestamp(instant / 1000, zone).utcoffset() or timedelta()
+        return np.array([instant + offset // timedelta(milliseconds=1)], dtype=np.int64)
     import pandas as pd  # half a second, which a web process does without
 
     local = pd.DatetimeIndex(instants.view("M8[ms]")).tz_localize("UTC").tz_convert(zone)

@@ -20,6 +20,7 @@ from datasets.calendars import CALENDAR_FACTS, DAY_MS, Calendar, Timetable
 from datasets.calendars.gap_findings import to_ms
 from datasets.errors import InvalidRequest
 from datasets.models import Schedule, Series, Watchlist, database
+from datasets.watchlists.kept_numbers import kept
 from datasets.watchlists.series_plans import own_schedules, schedules_of
 
 _HOUR_MS = DAY_MS // 24
@@ -116,9 +117,10 @@ class Budget:
 def present_budget(now: datetime | None = None) -> Budget:
     """Return the budget of all schedules that are not paused, for the page and the API of watchlists.
 
-    `sentence` has it in words. Makes one query, and another one for each exchange with a series without bars.
+    `sentence` has it in words. Many series are counted once a minute, and after a change of a list; see `kept`.
     """
-    return budget_of(needs_of(own_schedules()), database.shared_now() if now is None else now)
+    needs = kept("budget", lambda: needs_of(own_schedules()))
+    return budget_of(needs, database.shared_now() if now is None else now)
 
 
 def require_fit(watchlist: Watchlist, field: str, now: datetime | None = None) -> None:

@@ -94,15 +94,14 @@ def series_freshness(series: Series, now: datetime) -> Freshness:
     found = bars_freshness(series, now)
     # The other side of a one-to-one relation raises where there is no row.
     schedule: Schedule | None = getattr(series, "schedule", None)
-    sentences = [found.reason, _of_schedule(schedule)]
-    found = replace(found, reason=" ".join(filter(None, sentences)))
+    reason = " ".join(filter(None, [found.reason, _of_schedule(schedule)]))
     if schedule is None:
-        return found
+        return replace(found, reason=reason)
     if schedule.is_paused:
-        return replace(found, state=FreshnessState.PAUSED)
+        return replace(found, reason=reason, state=FreshnessState.PAUSED)
     is_lacking = found.state in (FreshnessState.BEHIND, FreshnessState.UNKNOWN)
     state = FreshnessState.FAILING if schedule.failures and is_lacking else found.state
-    return replace(found, state=state, next_run_at=schedule.due_at)
+    return replace(found, reason=reason, state=state, next_run_at=schedule.due_at)
 
 
 def bars_freshness(row: Series | Dataset, now: datetime) -> Freshness:

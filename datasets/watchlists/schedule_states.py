@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, TextChoices, Value, When
 
-from datasets.models import Watchlist
+from datasets.models import Schedule, Watchlist
 from datasets.watchlists.series_plans import own_schedules, watchlists_of
 
 # A sweep opens a due fetch within seconds, unless the queue has no room or no worker is alive.
@@ -42,11 +42,10 @@ class ScheduleCounts:
         return (now - self.oldest_due_at).total_seconds() if self.oldest_due_at else 0.0
 
 
-def count_schedules(now: datetime) -> ScheduleCounts:
-    """Count the series of all watchlists by state, in one query."""
-    grouped = (
-        _with_state(now).order_by().values_list("state").annotate(n=Count("pk"), due=Min("due_at"))
-    )
+def count_schedules(now: datetime, schedules: QuerySet[Schedule] | None = None) -> ScheduleCounts:
+    """Count the series by state, in one query; without `schedules` those of all watchlists."""
+    rows = with_state(own_schedules() if schedules is None else schedules, now)
+    grouped = rows.order_by().values_list("state").annotate(n=Count("pk"), due=Min("due_at"))
     found = {state: (number, due_at) for state, number, due_at in grouped}
     numbers = {state: found.get(state.value, (0, None))[0] for state in ScheduleState}
     return ScheduleCounts(numbers, found.get(ScheduleState.OVERDUE.value, (0, None))[1])
@@ -57,14 +56,17 @@ def lists_behind(now: datetime, *, at_most: int) -> dict[Watchlist, int]:
 
     Looks at the `at_most` series that are due for the longest time.
     """
-    behind = _with_state(now).filter(state__in=[ScheduleState.FAILING, ScheduleState.OVERDUE])
+    behind = with_state(own_schedules(), now).filter(
+        state__in=[ScheduleState.FAILING, ScheduleState.OVERDUE]
+    )
     found: Counter[Watchlist] = Counter()
     for schedule in behind.order_by(F("due_at").asc(nulls_last=True), "pk")[:at_most]:
         found.update(watchlists_of(schedule))
     return dict(found.most_common())
 
 
-def _with_state(now: datetime) -> QuerySet[Any]:
+def with_state(schedules: QuerySet[Schedule], now: datetime) -> QuerySet[Any]:
+    """Return the schedules with their `state`, a value of `ScheduleState`."""
     conditions = {
         ScheduleState.PAUSED: Q(is_paused=True),
         ScheduleState.FAILING: Q(failures__gt=0),
@@ -77,4 +79,4 @@ def _with_state(now: datetime) -> QuerySet[Any]:
         default=Value(ScheduleState.ON_TIME.value),
         output_field=CharField(),
     )
-    return own_schedules().annotate(state=state)
+    return schedules.annotate(state=state)

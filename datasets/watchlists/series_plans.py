@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import (
+    Case,
+    Exists,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 
 from datasets.bars.series_keys import SeriesKey
 from datasets.models import Schedule, Series, WatchedSymbol, Watchlist, database
 
+# The order of a list's series: that of its symbols, then that of its timeframes.
+LIST_ORDER = ("symbol_place", "exchange", "symbol", "timeframe_place", "pk")
 LISTS_PAUSED = "Each watchlist with this series is paused."
 # SQLite limits the number of values in one statement.
 _AT_A_TIME = 200
@@ -53,6 +66,19 @@ def schedules_of(watchlist: Watchlist) -> QuerySet[Schedule]:
         timeframe__in=watchlist.timeframes,
         session=watchlist.session,
         adjustment=watchlist.adjustment,
+    )
+
+
+def with_places(watchlist: Watchlist, schedules: QuerySet[Schedule]) -> QuerySet[Any]:
+    """Return schedules of the list with the place of the symbol and of the timeframe in the list, for `LIST_ORDER`."""
+    symbols = watchlist.symbols.filter(exchange=OuterRef("exchange"), symbol=OuterRef("symbol"))
+    timeframes = [
+        When(timeframe=timeframe, then=Value(place))
+        for place, timeframe in enumerate(watchlist.timeframes)
+    ]
+    return schedules.annotate(
+        symbol_place=Subquery(symbols.order_by().values("position")[:1]),
+        timeframe_place=Case(*timeframes, output_field=IntegerField()),
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from datasets.calendars import Calendar, Clock, close_instants, is_spread_out
+from datasets.calendars.zones import parse_zone, to_wall
 from datasets.errors import InvalidRequest
 from datasets.research import align, close_times, load
 from datasets.research.dataframes import clock_in, index_ms
@@ -219,3 +220,22 @@ def test_any_stretch_of_bars_is_taken_for_what_it_is(
     for first in range(len(bars)):
         for n_rows in (1, 2, 3, 8):
             assert not is_spread_out(times[first : first + n_rows], clock)
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Etc/UTC"]
+)
+def test_one_instant_has_the_same_wall_clock_as_several(zone: str) -> None:
+    rules = parse_zone(zone)
+    assert rules is not None
+    # Each hour around both changes of the clock in New York, milliseconds before and after them, and far ends.
+    changes = [1_741_503_600_000, 1_762_063_200_000]
+    instants = [
+        change + hour * 3_600_000 + ms
+        for change in changes
+        for hour in range(-3, 4)
+        for ms in (-1, 0)
+    ]
+    for instant in [*instants, 0, -1, 4_102_444_799_999, 4_102_444_800_000]:
+        together = to_wall(np.array([instant, instant], dtype=np.int64), rules)
+        assert to_wall(np.array([instant], dtype=np.int64), rules)[0] == together[0], instant

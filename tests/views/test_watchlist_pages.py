@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from datasets import watchlists
 from datasets.models import AuditEntry, Schedule, Watchlist
+from datasets.views.watchlists import watchlist_rows
 from tests.support.archives import plain_bars
 from tests.support.arrivals import Arrivals
 from tests.support.stacks import Feed
@@ -251,6 +252,31 @@ def test_the_pages_say_what_the_lists_need_of_the_limit(client: Client, settings
     sentence = "The lists need 48 of 28,800 calls a day, and 2 of 1,200 in the busiest hour."
     assert sentence in text_of(overview)
     assert f"This list needs up to 48 calls a day. {sentence}" in text_of(page)
+
+
+def test_a_long_list_has_pages_in_its_order_and_the_states_of_its_fetches(
+    editor: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchlist_rows, "MOST_STATES", 50)
+    symbols = [f"NASDAQ:S{number:02}" for number in reversed(range(26))]
+    made = make("\n".join(symbols), timeframes=["1D", "1h"])
+    other = watchlists.create_watchlist("Other", timeframes=["1h"])
+    watchlists.add_symbols(other, watchlists.read_symbols("NASDAQ:S00\nNASDAQ:OTHER"))
+    Schedule.objects.filter(symbol="S03").update(is_paused=True)
+    Schedule.objects.update(backfilled_at=timezone.now(), due_at=timezone.now() + timedelta(days=1))
+
+    def shown(query: str) -> list[tuple[str, str]]:
+        rows = editor.get(address_of(made) + query).context["rows"]
+        return [(row["full_symbol"], row["timeframe"]) for row in rows]
+
+    in_order = [(symbol, timeframe) for symbol in symbols for timeframe in ("1h", "1D")]
+    assert (shown(""), shown("?page=2")) == (in_order[:50], in_order[50:])
+    paused = [("NASDAQ:S03", "1h"), ("NASDAQ:S03", "1D")]
+    assert (shown("?state=paused"), shown("?state=failing")) == (paused, [])
+    text = text_of(editor.get(address_of(made)))
+    assert "52 series 2 paused 50 on time" in text
+    # Each row has its own state by the calendar.
+    assert "No bars yet" in text
 
 
 def test_symbols_above_the_limit_are_refused_with_advice(editor: Client, settings: Any) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from datasets import watchlists
 from datasets.errors import InvalidRequest
-from datasets.models import Schedule, Series, Watchlist
+from datasets.models import Schedule, Series, Watchlist, database
+from datasets.watchlists import kept_numbers
 from datasets.watchlists.budget import budget_of, needs_of
 from datasets.watchlists.series_plans import own_schedules
 
@@ -114,3 +117,32 @@ def test_the_budget_is_in_the_api(client: Client) -> None:
 
     assert (found["calls_a_day"], found["allowed_a_day"]) == (24, 28_800)
     assert found["sentence"].startswith("The lists need 24 of 28,800 calls a day")
+
+
+@pytest.mark.usefixtures("known_hours")
+def test_many_series_are_counted_once_a_minute_and_after_each_change(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_numbers, "COUNTED_EACH_TIME", 2)
+    made = a_list("stocks", stocks(3), "1D")
+
+    def read(address: str) -> tuple[str, str]:
+        """Return the reply and the queries."""
+        with CaptureQueriesContext(connection) as captured:
+            text = client.get(address).content.decode()
+        return text, " ".join(each["sql"] for each in captured)
+
+    for address in ("/api/tv/watchlists/budget", "/watchlists/", f"/watchlists/{made.pk}/"):
+        first, counting = read(address)
+        again, queries = read(address)
+        assert "session_hours" in counting
+        assert "session_hours" not in queries
+        assert again == first
+    later = database.shared_now() + timedelta(minutes=1)
+    monkeypatch.setattr(database, "shared_now", lambda: later)
+    assert "session_hours" in read("/api/tv/watchlists/budget")[1]
+
+    watchlists.add_symbols(made, watchlists.read_symbols("NASDAQ:S3"))
+
+    assert client.get("/api/tv/watchlists/budget").json()["calls_a_day"] == 4
+    assert client.get("/watchlists/").context["rows"][0]["n_series"] == "4"

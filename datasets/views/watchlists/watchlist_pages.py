@@ -20,6 +20,7 @@ from datasets.views.form_values import primary_key
 from datasets.views.watchlists import watchlist_rows
 from datasets.views.watchlists.watchlist_forms import OneSymbolForm, SymbolsForm, WatchlistForm
 from datasets.watchlists.budget import budget_of, needs_of, present_budget
+from datasets.watchlists.kept_numbers import kept
 
 _METHODS = ["GET", "HEAD", "POST"]
 
@@ -121,27 +122,19 @@ def _page(
     request: HttpRequest, found: Watchlist, values: WatchlistForm, symbols: SymbolsForm
 ) -> HttpResponse:
     now = database.shared_now()
-    states = lists_of_symbols.states_of(found, now)
-    counts = watchlist_rows.counts_in_words(states)
-    state = request.GET.get("state", "")
-    chosen = [each for each in states if state in ("", each.freshness.state.value)]
-    number = lists.page_number(request.GET.get("page", ""))
-    begin = (number - 1) * lists.PER_PAGE
-    shown = chosen[begin : begin + lists.PER_PAGE]
-    rows = watchlist_rows.series_rows(shown, found.symbols.all())
-    page = lists.ListPage(
-        rows=rows, number=number, count=len(chosen), has_next=begin + len(shown) < len(chosen)
-    )
+    state, number = request.GET.get("state", ""), lists.page_number(request.GET.get("page", ""))
+    series = watchlist_rows.SeriesPage.of(found, state, number, now)
+    needs = kept(("needs", found.pk), lambda: needs_of(lists_of_symbols.schedules_of(found)))
     context = {
         "watchlist": found,
         "budget": present_budget(),
-        "calls_a_day": budget_of(needs_of(lists_of_symbols.schedules_of(found)), now).calls_a_day,
+        "calls_a_day": budget_of(needs, now).calls_a_day,
         "n_symbols": found.symbols.count(),
-        "n_series": len(states),
-        "counts": counts,
+        "n_series": series.n_series,
+        "counts": series.counts,
         "state": state,
-        "page": page,
-        "rows": rows,
+        "page": series.page,
+        "rows": watchlist_rows.series_rows(series.page.rows, found.symbols.all()),
         "values": values,
         "symbols": symbols,
         "may_change": is_allowed(request.user, MAY_WATCH),

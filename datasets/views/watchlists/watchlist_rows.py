@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
+
+from django.db.models import QuerySet
 
 from datasets import watchlists
 from datasets.bars import Timeframe
+from datasets.catalog import lists
 from datasets.models import Dataset, WatchedSymbol, Watchlist
 from datasets.views import phrases
 from datasets.views.snippets import chart_address
 from datasets.watchlists import SeriesState
 from datasets.watchlists.budget import budget_of
 from datasets.watchlists.freshness import FreshnessState
+from datasets.watchlists.kept_numbers import kept
 from datasets.watchlists.list_numbers import numbers_of, states_of_lists
+from datasets.watchlists.schedule_states import with_state
+from datasets.watchlists.series_plans import LIST_ORDER, with_places
 
 STATES = {
     FreshnessState.CURRENT: "Current",
@@ -28,7 +34,7 @@ STATES = {
 
 
 # A tenth of a millisecond each.
-_MOST_STATES = 500
+MOST_STATES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,48 @@ class StateCount:
     state: str
     label: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPage:
+    """One page of a list's series: their states, the numbers of the states in the whole list, and of its series."""
+
+    page: lists.ListPage
+    counts: list[StateCount]
+    n_series: int
+
+    @classmethod
+    def of(cls, watchlist: Watchlist, state: str, number: int, now: datetime) -> Self:
+        """Return page `number` of the series that are in `state`; all with an empty state.
+
+        In a list of more than `MOST_STATES` series, the states are those of the fetches, which
+        the database counts.
+        """
+        schedules = watchlists.schedules_of(watchlist)
+        if schedules.order_by()[: MOST_STATES + 1].count() > MOST_STATES:
+            return cls._of_long_list(watchlist, state, number, now)
+        states = watchlists.states_of(watchlist, now)
+        chosen = [each for each in states if state in ("", each.freshness.state.value)]
+        begin = (number - 1) * lists.PER_PAGE
+        shown = chosen[begin : begin + lists.PER_PAGE]
+        has_next = begin + len(shown) < len(chosen)
+        page = lists.ListPage(shown, number, count=len(chosen), has_next=has_next)
+        return cls(page, counts_in_words(states), len(states))
+
+    @classmethod
+    def _of_long_list(cls, watchlist: Watchlist, state: str, number: int, now: datetime) -> Self:
+        schedules = watchlists.schedules_of(watchlist)
+        counted = kept(("states", watchlist.pk), lambda: watchlists.count_schedules(now, schedules))
+        counts = [StateCount(each.value, each.label, n) for each, n in counted.numbers.items() if n]
+        chosen = with_state(schedules, now).filter(state=state) if state else schedules
+        found = lists.page_of(
+            with_places(watchlist, chosen),
+            order=list(LIST_ORDER),
+            number=number,
+            related=("series",),
+        )
+        states = [SeriesState(each, watchlists.freshness_of(each, now)) for each in found.rows]
+        return cls(replace(found, rows=states), counts, sum(counted.numbers.values()))
 
 
 def counts_in_words(states: list[SeriesState]) -> list[StateCount]:
@@ -53,10 +101,10 @@ def counts_in_words(states: list[SeriesState]) -> list[StateCount]:
 def list_rows(found: Sequence[Watchlist], now: datetime) -> list[dict[str, Any]]:
     """Return what the list of watchlists shows of each; the number of queries does not grow with the lists.
 
-    The states are computed for `_MOST_STATES` series in all; longer lists show them on their page.
+    The states are computed for `MOST_STATES` series in all; longer lists show them on their page.
     """
-    numbers = numbers_of(found)
-    chosen, left = [], _MOST_STATES
+    numbers = kept(("lists", *(each.pk for each in found)), lambda: numbers_of(found))
+    chosen, left = [], MOST_STATES
     for watchlist in found:
         if numbers[watchlist.pk].n_series <= left:
             left -= numbers[watchlist.pk].n_series
@@ -76,14 +124,15 @@ def list_rows(found: Sequence[Watchlist], now: datetime) -> list[dict[str, Any]]
 
 
 def series_rows(
-    states: list[SeriesState], symbols: Iterable[WatchedSymbol]
+    states: list[SeriesState], symbols: QuerySet[WatchedSymbol]
 ) -> list[dict[str, Any]]:
     """Return what the page of a list shows of these series."""
     numbers = [each.schedule.series_id for each in states]
     found = Dataset.objects.filter(series__in=numbers, state=Dataset.State.READY)
     # Of several datasets of a series the largest one is left.
     largest = {row.series_id: row for row in found.defer("instrument").order_by("n_bars")}
-    rows_of = {(each.exchange, each.symbol): each for each in symbols}
+    shown = symbols.filter(symbol__in={each.schedule.symbol for each in states})
+    rows_of = {(each.exchange, each.symbol): each for each in shown}
     return [
         series_row(
             each,
