@@ -1,16 +1,17 @@
 // The chart: bars, volume and studies in the chart library's panes.
 
 import {
-  createChartEx, createSeriesMarkers, CrosshairMode, HistogramSeries, LineSeries,
+  createChartEx, createSeriesMarkers, CrosshairMode, LineSeries,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
 import { barAt, joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
-import { DrawnStudies, VOLUME_FORMAT } from "./drawnstudies.js";
+import { DrawnStudies } from "./drawnstudies.js";
 import { GapBands } from "./gaps.js";
 import { percent } from "./numbers.js";
+import { drawVolume } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
-import { lineData, mainData, mainSeries, marksOf, priceFormatOf, volumeData } from "./series.js";
+import { lineData, mainData, mainSeries, marksOf, priceFormatOf } from "./series.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
 import { isIntraday, secondsOf } from "./timeframes.js";
@@ -154,9 +155,8 @@ export class BarChart {
 
   /** Draw the bars from the last drawn one, at `start`, on again. */
   #extend(start) {
-    const { bars } = this.#shown;
     this.#extendMain(start);
-    for (let i = start; this.#volume && i < bars.length; i++) for (const point of volumeData(barAt(bars, i))) this.#volume.update(point);
+    this.#volume?.extend();
     if (!this.#studies.extend(start, this.#shown)) this.#drawStudies();
     this.refreshMarks();
     this.#applyScales();
@@ -273,7 +273,8 @@ export class BarChart {
     this.#studies.clear();
     this.#clearBehind();
     for (const layer of this.#layers) this.#main?.detachPrimitive(layer);
-    for (const series of [this.#other, this.#volume, this.#main]) if (series) this.#chart.removeSeries(series);
+    this.#volume?.remove();
+    for (const series of [this.#other, this.#main]) if (series) this.#chart.removeSeries(series);
     [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
     this.#alertLines = [];
   }
@@ -333,8 +334,7 @@ export class BarChart {
   #drawVolume() {
     const { bars } = this.#shown;
     if (!bars.hasVolume) return;
-    this.#volume = this.#chart.addSeries(HistogramSeries, { priceFormat: VOLUME_FORMAT, lastValueVisible: false, priceLineVisible: false }, 1);
-    this.#volume.setData(volumeData(bars));
+    this.#volume = drawVolume(this.#chart, bars, 1);
     this.#chart.panes()[1].setStretchFactor(STRETCH.volume);
   }
 

@@ -1,15 +1,12 @@
-// The studies of the drawn bars: lines over the prices, and series in the panes below.
+// The studies of the drawn bars: lines over the prices, and lines in the panes below.
 
-import { shortVolume } from "./numbers.js";
-import { PriceLines } from "./lines.js";
-import { drawInPane, extendInPane } from "./panes.js";
+import { StudyLines } from "./lines.js";
+import { drawInPane, VOLUME_FORMAT } from "./panes.js";
 import { priceFormatOf } from "./series.js";
 import { layoutOf, studyLines } from "./studies.js";
 import { color } from "./colors.js";
 import { extendLines } from "./tails.js";
 
-// The library's own format ends at billions.
-export const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
 // Share of the height of each pane of studies.
 const STRETCH = 1.6;
 
@@ -18,7 +15,7 @@ export class DrawnStudies {
   #chart;
   #main = null; // the series of the bars
   #priceLines = null;
-  #below = []; // the lines in the panes below, as `drawInPane` returns them
+  #below = []; // the studies in the panes below, as `drawInPane` returns them
 
   constructor(chart) {
     this.#chart = chart;
@@ -33,7 +30,7 @@ export class DrawnStudies {
     }));
     const placed = (place) => shown.studyLines.filter(({ study }) => layoutOf(study).place === place);
     const lines = placed("prices").flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
-    this.#priceLines = new PriceLines(lines);
+    this.#priceLines = new StudyLines(lines);
     main.attachPrimitive(this.#priceLines);
     for (const drawn of placed("volumes")) this.#drawBelow(drawn, shown, { pane: 1, format: VOLUME_FORMAT });
     const first = hasVolume ? 2 : 1;
@@ -45,12 +42,12 @@ export class DrawnStudies {
   /** Draw the values from the bar at `start` on again, and return true; false where all studies must be drawn again. */
   extend(start, shown) {
     if (!shown.studyLines.every((drawn) => extendLines(drawn, start, shown))) return false;
-    for (const line of this.#below) extendInPane(line, start);
+    for (const drawn of this.#below) drawn.extend();
     return true;
   }
 
   clear() {
-    for (const { series } of this.#below) this.#chart.removeSeries(series);
+    for (const drawn of this.#below) drawn.remove();
     this.#below = [];
     if (this.#priceLines) this.#main.detachPrimitive(this.#priceLines);
     this.#priceLines = null;
@@ -58,6 +55,6 @@ export class DrawnStudies {
 
   #drawBelow({ study, stroke, lines }, shown, { pane, format }) {
     const { range, guides } = layoutOf(study);
-    this.#below.push(...drawInPane(this.#chart, { time: shown.bars.time, lines, stroke, pane, range, guides, format }));
+    if (lines.length) this.#below.push(drawInPane(this.#chart, { time: shown.bars.time, lines, stroke, pane, range, guides, format }));
   }
 }

@@ -1,17 +1,17 @@
-// The lines of studies in the price pane. They are no series of the library: on the percent scale the
-// library starts each series at 0 %, so an average or a band would leave its bars.
+// The lines of studies. They are no series of the library: the library builds all points of a series again
+// when one changes, and on the percent scale it starts each series at 0 %, so an average would leave its bars.
 
-const POINTS_PER_PX = 2;
+import { Extents } from "./extents.js";
 
-/** Draws lines at prices of the series that it is attached to; `lines` are `{values, stroke, width}`. */
-export class PriceLines {
+/** Draws lines at values of the series that it is attached to; `lines` are `{values, stroke, width}`. */
+export class StudyLines {
   #chart = null;
   #series = null;
   #lines;
   #views = [{ zOrder: () => "normal", renderer: () => ({ draw: (target) => this.#draw(target) }) }];
 
   constructor(lines) {
-    this.#lines = lines;
+    this.#lines = lines.map((line) => ({ ...line, extents: new Extents(line.values) }));
   }
 
   attached({ chart, series }) {
@@ -22,17 +22,11 @@ export class PriceLines {
     return this.#views;
   }
 
-  /** Return the range of prices that must be visible with the bars from `start` to `end`. */
+  /** Return the range of values that must be visible with the bars from `start` to `end`. */
   autoscaleInfo(start, end) {
-    let [minValue, maxValue] = [Infinity, -Infinity];
-    for (const { values } of this.#lines) {
-      for (let i = Math.max(0, Math.ceil(start)); i <= Math.min(values.length - 1, end); i++) {
-        if (values[i] === null) continue;
-        if (values[i] < minValue) minValue = values[i];
-        if (values[i] > maxValue) maxValue = values[i];
-      }
-    }
-    return minValue <= maxValue ? { priceRange: { minValue, maxValue } } : null;
+    const found = this.#lines.map(({ extents }) => extents.between(Math.ceil(start), Math.floor(end))).filter(Boolean);
+    if (!found.length) return null;
+    return { priceRange: { minValue: Math.min(...found.map(({ min }) => min)), maxValue: Math.max(...found.map(({ max }) => max)) } };
   }
 
   #draw(target) {
@@ -40,25 +34,29 @@ export class PriceLines {
     if (!seen) return;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       context.lineJoin = "round";
-      // More points than this are invisible.
-      const step = Math.max(1, Math.floor((seen.to - seen.from) / (mediaSize.width * POINTS_PER_PX)));
-      for (const { values, stroke, width } of this.#lines) {
-        [context.strokeStyle, context.lineWidth] = [stroke, width];
+      const step = Math.max(1, Math.floor((seen.to - seen.from) / mediaSize.width));
+      for (const line of this.#lines) {
+        [context.strokeStyle, context.lineWidth] = [line.stroke, line.width];
         context.beginPath();
-        this.#trace(context, values, { ...seen, step });
+        this.#trace(context, line, { ...seen, step });
         context.stroke();
       }
     });
   }
 
-  #trace(context, values, { from, to, step }) {
+  /** Add the line to the path. Where a pixel has several values, the line has the lowest and the highest of them. */
+  #trace(context, { values, extents }, { from, to, step }) {
     const scale = this.#chart.timeScale();
     let isDown = false;
     // Starts at a multiple of the step, so that the line keeps its points while it moves.
     for (let i = Math.max(0, (Math.floor(from / step) - 1) * step); i < Math.min(values.length, to + 1 + step); i += step) {
-      const y = values[i] === null ? null : this.#series.priceToCoordinate(values[i]);
-      if (y !== null) context[isDown ? "lineTo" : "moveTo"](scale.logicalToCoordinate(i), y);
-      isDown = y !== null;
+      const found = step > 1 ? extents.between(i, i + step - 1) : values[i] === null ? null : { min: values[i], max: values[i] };
+      for (const value of found ? new Set([found.min, found.max]) : []) {
+        const y = this.#series.priceToCoordinate(value);
+        if (y !== null) context[isDown ? "lineTo" : "moveTo"](scale.logicalToCoordinate(i), y);
+        isDown = y !== null;
+      }
+      isDown &&= found !== null;
     }
   }
 }

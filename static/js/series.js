@@ -31,16 +31,6 @@ export function lineData(time, values) {
   return data;
 }
 
-/** Return the volumes, each in the colour of its bar. */
-export function volumeData({ time, open, close, volume }) {
-  const [up, down] = [color("--volume-up"), color("--volume-down")];
-  const data = [];
-  for (let i = 0; i < time.length; i++) {
-    if (volume[i] !== null) data.push({ time: time[i], value: volume[i], color: close[i] >= open[i] ? up : down });
-  }
-  return data;
-}
-
 // The word for each class of the audit; a ratio is a split or a dividend.
 const FOUND = { volume: "volume revised", offset: "roll", vanished: "bar gone", feed_changed: "other feed", unexplained: "revised" };
 
