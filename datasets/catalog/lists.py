@@ -71,11 +71,16 @@ def address(request: HttpRequest, *, page: int = 1, **changes: str) -> str:
 
 
 def page_of(
-    rows: QuerySet[Any], *, order: list[Any], number: int, related: tuple[str, ...] = ()
+    rows: QuerySet[Any],
+    *,
+    order: list[Any],
+    number: int,
+    related: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
 ) -> ListPage:
     """Return page `number` of the rows, in two queries; a third counts the rows of a longer list.
 
-    The second query also reads the rows that the foreign keys `related` name. The first query sorts the primary keys alone: sorting whole rows would carry their JSON along.
+    The second query also reads the rows that the foreign keys `related` name, and leaves out the columns `without`. The first query sorts the primary keys alone: sorting whole rows would carry their JSON along.
     """
     start = (number - 1) * PER_PAGE
     numbers = list(rows.order_by(*order).values_list("pk", flat=True)[start : start + PER_PAGE + 1])
@@ -83,7 +88,7 @@ def page_of(
     is_whole = number == 1 and not has_next
     count = len(shown) if is_whole else rows.order_by()[: COUNTED + 1].count()
     whole = rows.model._default_manager.all()
-    found = (whole.select_related(*related) if related else whole).in_bulk(shown)
+    found = (whole.select_related(*related) if related else whole).defer(*without).in_bulk(shown)
     return ListPage(
         # A row may have been deleted between the two queries.
         rows=[found[pk] for pk in shown if pk in found],

@@ -9,8 +9,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
+from django.utils.html import format_html_join
 from django.views.decorators.http import require_http_methods, require_safe
 
+from datasets.bars import Adjustment, Timeframe
 from datasets.catalog import lists
 from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Fetch
@@ -18,6 +20,7 @@ from datasets.serving.permissions import Scope, strangers_may
 from datasets.views import dataset_list, phrases, sparklines, staff_actions
 from datasets.views.downloads import FORMAT_LINKS
 from datasets.views.form_values import primary_key
+from datasets.views.key_lists import badges_of, times_of
 from datasets.views.page_data import script_data
 from datasets.views.snippets import chart_address, snippets
 
@@ -38,11 +41,12 @@ def datasets(request: HttpRequest) -> HttpResponse:
         order=columns.order_by(sort),
         number=lists.page_number(request.GET.get("page", "")),
         related=("series",),
+        without=("series__instrument",),
     )
     context = {
         "filter": narrowed,
         "page": page,
-        "rows": [_row(request, dataset) for dataset in page.rows],
+        "rows": [_list_row(request, dataset) for dataset in page.rows],
         "columns": columns.shown(request, sort),
         "sort": "" if sort == columns.usual else sort,
         "previous": lists.address(request, page=page.number - 1),
@@ -125,16 +129,40 @@ def _actions(request: HttpRequest) -> list[tuple[str, str, str]]:
     return [(name, row.label, row.hint) for name, row in allowed.items() if row.is_on_pages]
 
 
+def _list_row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
+    """Return what the list shows of a dataset; as texts, because tags and filters take most of a page's time."""
+    bars = reverse("api-dataset-bars", args=[found.pk])
+    return (
+        _row(request, found)
+        | times_of(found)
+        | {
+            "pk": str(found.pk),
+            "name": str(found),
+            "page": reverse("dataset", args=[found.pk]),
+            "sparkline": f"{reverse('sparkline', args=[found.pk])}?v={found.content_hash[:12]}",
+            "series_page": reverse("series", args=[found.series_id]) if found.series_id else "",
+            "badges": badges_of(found),
+            "flaws_in_words": ", ".join(phrases.flaws_of(found)),
+            "hits": str(found.hits),
+            "downloads": format_html_join(
+                "",
+                '<a href="{}?format={}" download>{}</a>',
+                ((bars, name, label) for name, label in FORMAT_LINKS),
+            ),
+        }
+    )
+
+
 def _row(request: HttpRequest, found: Dataset) -> dict[str, Any]:
     site = f"{request.scheme}://{request.get_host()}"
     return {
         "dataset": found,
-        "full_symbol": found.key.full_symbol,
-        "timeframe": found.key.timeframe.label,
+        "full_symbol": found.full_symbol,
+        "timeframe": Timeframe(found.timeframe).label,
         "description": found.instrument.get("description", ""),
         "has_file": found.state in Dataset.ON_DISK,
         "source": phrases.SOURCES.get(found.source, found.source),
-        "adjustment": phrases.ADJUSTMENTS[found.key.adjustment].lower(),
+        "adjustment": phrases.ADJUSTMENTS[Adjustment(found.adjustment)].lower(),
         "age": phrases.age_in_words(found.fetched_at),
         "bars": f"{found.n_rows:,}",
         "bars_of_series": f"{found.series.n_rows:,}" if found.series else "",

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
 
-from datasets.bars import Timeframe
+from datasets.bars import Adjustment, Session, Timeframe
 from datasets.catalog import lists
 from datasets.errors import InvalidRequest
-from datasets.models import values_of
+from datasets.models import Dataset, Series, values_of
 from datasets.views import phrases
 
 _MAX_EXCHANGES = 300
@@ -120,6 +121,35 @@ class ListColumns:
                 )
             )
         return found
+
+
+def badges_of(row: Dataset | Series) -> list[tuple[str, str]]:
+    """Return classes and text of each badge of a row: what differs from most rows."""
+    badges = []
+    if isinstance(row, Dataset):
+        if row.state != Dataset.State.READY:
+            badges.append((f"badge badge-{row.state}", row.state))
+        if row.is_pinned:
+            badges.append(("badge", "pinned"))
+    if row.session != Session.REGULAR:
+        badges.append(("badge", row.session))
+    if row.adjustment != Adjustment.SPLITS:
+        is_raw = row.adjustment == Adjustment.NONE
+        badges.append(("badge", "not adjusted" if is_raw else row.adjustment))
+    # A page of synthetic bars alone says so in its head.
+    if row.source == "sample" and settings.TV_SOURCE != "sample":
+        badges.append(("badge badge-sample", "synthetic"))
+    return badges
+
+
+def times_of(row: Dataset | Series) -> dict[str, str]:
+    """Return the instants of a row as texts: a template's filter takes twenty times as long."""
+    return {
+        "first_day": f"{row.first_time:%Y-%m-%d}",
+        "last_day": f"{row.last_time:%Y-%m-%d}",
+        "fetched": row.fetched_at.isoformat(),
+        "fetched_in_words": f"{row.fetched_at:%Y-%m-%d %H:%M:%S}",
+    }
 
 
 def _canonical(timeframe: str) -> str:

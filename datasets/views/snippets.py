@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from django.conf import settings
 from django.urls import reverse
 
-from datasets.bars import Adjustment, DatasetKey, Session
+from datasets.bars import Adjustment, DatasetKey, Session, Timeframe
 from datasets.models import Dataset, KeyedModel
 from datasets.serving.permissions import Scope, strangers_may
 
@@ -45,7 +45,7 @@ def snippets(dataset: Dataset, *, site: str) -> list[tuple[str, str]]:
 def curl_command(dataset: Dataset, site: str) -> str:
     """Return a command that saves the bars as CSV."""
     if dataset.source == settings.TV_SOURCE:
-        address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset, dataset.key.timeframe.label)}&format=csv"
+        address = f"{site}{reverse('api-ohlc-list')}?{_query(dataset, Timeframe(dataset.timeframe).label)}&format=csv"
     else:
         address = f"{site}{reverse('api-dataset-bars', args=[dataset.pk])}?format=csv"
     header = f' -H "{_HEADER}"' if not strangers_may(Scope.READ) else ""
@@ -64,7 +64,7 @@ def pandas_lines(dataset: Dataset, site: str) -> str:
 
 def loader_lines(dataset: Dataset, site: str) -> str:
     """Return Python lines that load the bars with `tvdatasets`: from the files, or from a service elsewhere."""
-    arguments = [dumps(dataset.key.full_symbol), dumps(dataset.key.timeframe.label)]
+    arguments = [dumps(dataset.full_symbol), dumps(Timeframe(dataset.timeframe).label)]
     arguments.append(f"n_bars={dataset.n_bars}")
     arguments += [f"{name}={dumps(value)}" for name, value in _unusual(dataset).items()]
     if dataset.source != "tradingview":

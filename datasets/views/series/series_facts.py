@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets.archive.series_rows import folder_of
 from datasets.archive.spans import clipped, spans_of
-from datasets.bars import IMPORTED
+from datasets.bars import IMPORTED, Adjustment, Timeframe
 from datasets.errors import StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Series
 from datasets.storage.archives.series_document import OlderBars, SeriesDocument
@@ -96,13 +96,12 @@ def older_in_words(series: Series, max_bars: int) -> str:
 
 def facts_of(series: Series) -> dict[str, str]:
     """Return the facts of a series' row that both the list and the page show."""
-    key = series.series_key
     return {
-        "full_symbol": key.full_symbol,
-        "timeframe": key.timeframe.label,
+        "full_symbol": series.full_symbol,
+        "timeframe": Timeframe(series.timeframe).label,
         "description": series.instrument.get("description", ""),
         "source": phrases.SOURCES.get(series.source, series.source),
-        "adjustment": phrases.ADJUSTMENTS[key.adjustment].lower(),
+        "adjustment": phrases.ADJUSTMENTS[Adjustment(series.adjustment)].lower(),
         "age": phrases.age_in_words(series.fetched_at),
         "bars": f"{series.n_rows:,}",
         "size": phrases.size_in_words(series.bytes),

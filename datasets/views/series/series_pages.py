@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from datasets import serving
@@ -21,6 +23,7 @@ from datasets.models import Dataset, Series, database
 from datasets.serving.permissions import MAY_FETCH_AGAIN, is_allowed
 from datasets.views import phrases
 from datasets.views.form_values import primary_key
+from datasets.views.key_lists import badges_of, times_of
 from datasets.views.series import revision_actions, series_facts, series_list
 from datasets.views.snippets import chart_address
 from datasets.watchlists.freshness import series_freshness
@@ -38,11 +41,11 @@ def series_of_archive(request: HttpRequest) -> HttpResponse:
         number=lists.page_number(request.GET.get("page", "")),
         related=("schedule",),
     )
-    counts = series_list.Counts.of(page.rows)
+    counts, now = series_list.Counts.of(page.rows), database.shared_now()
     context = {
         "filter": narrowed,
         "page": page,
-        "rows": [_row(series, counts) for series in page.rows],
+        "rows": [_list_row(series, counts, now) for series in page.rows],
         "columns": columns.shown(request, sort),
         "sort": "" if sort == columns.usual else sort,
         "previous": lists.address(request, page=page.number - 1),
@@ -70,7 +73,7 @@ def series(request: HttpRequest, pk: int) -> HttpResponse:
         number=lists.page_number(request.GET.get("page", "")),
     )
     actions = revision_actions.allowed_actions(request.user)
-    context = _row(found, series_list.Counts.of([found])) | series_facts.archive_facts(found) | {
+    context = _row(found, series_list.Counts.of([found]), database.shared_now()) | series_facts.archive_facts(found) | {
         "held": phrases.held_in_words(found, settings.TV_MAX_BARS),
         "facts": phrases.facts_of(found.instrument),
         "page": page,
@@ -139,10 +142,25 @@ def _say(request: HttpRequest, sentence: str, problems: list[str]) -> None:
         messages.error(request, problem)
 
 
-def _row(found: Series, counts: series_list.Counts) -> dict[str, Any]:
+def _list_row(found: Series, counts: series_list.Counts, now: datetime) -> dict[str, Any]:
+    """Return what the list shows of a series; as texts, because tags and filters take most of a page's time."""
+    row = _row(found, counts, now)
+    freshness = row.pop("freshness")
+    return row | times_of(found) | {
+        "pk": str(found.pk),
+        "page": reverse("series", args=[found.pk]),
+        "badges": badges_of(found),
+        "flaws_in_words": ", ".join(row["flaws"]),
+        "fresh_state": freshness.state.value,
+        "fresh_reason": freshness.reason,
+        "fresh_summary": freshness.summary,
+    }  # fmt: skip
+
+
+def _row(found: Series, counts: series_list.Counts, now: datetime) -> dict[str, Any]:
     largest = counts.largest.get(found.pk, min(found.n_rows, settings.TV_MAX_BARS))
     n_open = counts.open_revisions.get(found.pk, 0)
-    freshness = series_freshness(found, database.shared_now())
+    freshness = series_freshness(found, now)
     return series_facts.facts_of(found) | {
         "series": found,
         "older": series_facts.older_in_words(found, settings.TV_MAX_BARS),
