@@ -35,22 +35,15 @@ export function putBar(bars, at, bar) {
   bars.length = Math.max(bars.length, at + 1);
 }
 
-/** Return the one bar at `at` in the form of bars. */
-export function barAt(bars, at) {
-  const columns = ["time", "open", "high", "low", "close", "volume"].map((name) => [name, [bars[name][at]]]);
-  return { ...bars, ...Object.fromEntries(columns), length: 1 };
-}
-
-/** Return the Heikin-Ashi open, high, low and close of each bar. */
-export function heikinAshi({ open, high, low, close, length }) {
-  const result = { open: [], high: [], low: [], close: [] };
-  for (let i = 0; i < length; i++) {
+/** Return the Heikin-Ashi open, high, low and close of each bar; of those from `start` on in `result`, which has the ones before. */
+export function heikinAshi({ open, high, low, close, length }, start = 0, result = { open: [], high: [], low: [], close: [] }) {
+  for (let i = start; i < length; i++) {
     const average = (open[i] + high[i] + low[i] + close[i]) / 4;
-    const start = i === 0 ? (open[0] + close[0]) / 2 : (result.open[i - 1] + result.close[i - 1]) / 2;
-    result.open.push(start);
-    result.close.push(average);
-    result.high.push(Math.max(high[i], start, average));
-    result.low.push(Math.min(low[i], start, average));
+    const begin = i === 0 ? (open[0] + close[0]) / 2 : (result.open[i - 1] + result.close[i - 1]) / 2;
+    result.open[i] = begin;
+    result.close[i] = average;
+    result.high[i] = Math.max(high[i], begin, average);
+    result.low[i] = Math.min(low[i], begin, average);
   }
   return result;
 }

@@ -1,17 +1,16 @@
 // The chart: bars, volume and studies in the chart library's panes.
 
-import {
-  createChartEx, createSeriesMarkers, CrosshairMode, LineSeries,
-} from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { createChartEx, CrosshairMode, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
-import { barAt, joined, putBar } from "./bars.js";
+import { joined, putBar } from "./bars.js";
 import { breakLines } from "./breaks.js";
+import { DrawnBars } from "./drawnbars.js";
 import { DrawnStudies } from "./drawnstudies.js";
 import { GapBands } from "./gaps.js";
 import { percent } from "./numbers.js";
 import { drawVolume } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
-import { lineData, mainData, mainSeries, marksOf, priceFormatOf } from "./series.js";
+import { lineData, priceFormatOf } from "./series.js";
 import { surface } from "./surface.js";
 import { color } from "./colors.js";
 import { isIntraday, secondsOf } from "./timeframes.js";
@@ -27,9 +26,8 @@ const STRETCH = { price: 6, volume: 1.4 };
 export class BarChart {
   #scale = new ShiftedTimeScale();
   #chart;
-  #main = null;
-  #marks = null;
-  #lastLine = null; // the label of the last price
+  #bars = null;
+  #priceScale = "linear"
   #volume = null;
   #studies;
   #layers = []; // what others draw over the bars
@@ -114,6 +112,8 @@ export class BarChart {
     else if ("studies" in changes) this.#drawStudies();
     if ("breaks" in changes) this.#drawBehind();
     this.#applyScales();
+    // On this scale a forming bar has no series of its own.
+    if ("scale" in changes && this.#priceScale === "percent") this.#extendBars(this.#shown.bars.length - 1);
   }
 
   /** Draw again with the colours of the page's theme. */
@@ -124,7 +124,7 @@ export class BarChart {
 
   /** Update the marks: the newest bar has ended, or revisions are known. */
   refreshMarks() {
-    this.#marks?.setMarkers(marksOf(this.#shown));
+    this.#bars?.refreshMarks();
   }
 
   /** Draw the first `count` of the `older` bars before the drawn ones; the visible bars stay in their place. */
@@ -149,17 +149,22 @@ export class BarChart {
     for (let i = last + 1; i < bars.length; i++) shown.other?.values?.push(null);
     // While the library merges bars that are narrower than a pixel, it refuses changes of bars before the last one.
     if (start < last) this.#redraw();
-    else this.#extend(start);
+    else this.#extend(start, news);
     performance.measure("updated", { start: started });
   }
 
   /** Draw the bars from the last drawn one, at `start`, on again. */
-  #extend(start) {
-    this.#extendMain(start);
+  #extend(start, news) {
+    if (news.some(({ low }) => low <= 0)) this.#applyScales();
+    this.#extendBars(start);
     this.#volume?.extend();
-    if (!this.#studies.extend(start, this.#shown)) this.#drawStudies();
-    this.refreshMarks();
+    if (this.#studies.extend(start, this.#shown)) return;
+    this.#drawStudies();
     this.#applyScales();
+  }
+
+  #extendBars(start) {
+    this.#bars.extend(start, { isPercent: this.#priceScale === "percent" });
   }
 
   /** Call `onClick` with the index of each bar that is clicked or tapped; null beside the bars. */
@@ -246,6 +251,11 @@ export class BarChart {
     return this.#chart.takeScreenshot();
   }
 
+  /** The library's series of the bars, or null. */
+  get #main() {
+    return this.#bars?.series ?? null;
+  }
+
   #indexAt(logical) {
     const index = Math.round(logical);
     return index >= 0 && index < (this.#shown?.bars.length ?? 0) ? index : null;
@@ -260,7 +270,7 @@ export class BarChart {
   #draw() {
     this.#clear();
     this.#applyLabels();
-    this.#drawMain();
+    this.#drawBars();
     this.#drawAlerts();
     this.#drawVolume();
     this.#drawStudies();
@@ -274,8 +284,9 @@ export class BarChart {
     this.#clearBehind();
     for (const layer of this.#layers) this.#main?.detachPrimitive(layer);
     this.#volume?.remove();
-    for (const series of [this.#other, this.#main]) if (series) this.#chart.removeSeries(series);
-    [this.#main, this.#marks, this.#volume, this.#other] = [null, null, null, null];
+    if (this.#other) this.#chart.removeSeries(this.#other);
+    this.#bars?.remove();
+    [this.#bars, this.#volume, this.#other] = [null, null, null];
     this.#alertLines = [];
   }
 
@@ -292,19 +303,8 @@ export class BarChart {
     return new Labels({ choice: this.view.zone, instrument, isIntraday: isIntraday(timeframe), bars });
   }
 
-  #drawMain() {
-    const { bars, isForming } = this.#shown;
-    const { type } = this.view;
-    const [definition, options] = mainSeries(type);
-    this.#main = this.#chart.addSeries(definition, {
-      ...options,
-      priceFormat: priceFormatOf(this.#shown),
-      lastValueVisible: false,
-      priceLineVisible: false,
-    });
-    this.#main.setData(mainData(type, bars, isForming));
-    this.#lastLine = labelLast(this.#main, bars.close, { color: this.#lastColor(), hasLine: true, title: type === "heikin-ashi" ? "close" : "" });
-    this.#marks = createSeriesMarkers(this.#main, marksOf(this.#shown));
+  #drawBars() {
+    this.#bars = new DrawnBars(this.#chart, this.#shown, { type: this.view.type, isPercent: this.#possibleScale() === "percent" });
     for (const layer of this.#layers) this.#main.attachPrimitive(layer);
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
   }
@@ -312,23 +312,6 @@ export class BarChart {
   #drawAlerts() {
     for (const line of this.#alertLines) this.#main.removePriceLine(line);
     this.#alertLines = this.#alerts.map((alert) => this.#main.createPriceLine(alertLine(alert)));
-  }
-
-  /** Draw the bars from the one at `start` on again, and the label of the last price. */
-  #extendMain(start) {
-    const { bars, isForming } = this.#shown;
-    const { type } = this.view;
-    // A Heikin-Ashi bar depends on all bars before it.
-    if (type === "heikin-ashi") this.#main.setData(mainData(type, bars, isForming));
-    else for (let i = start; i < bars.length; i++) this.#main.update(mainData(type, barAt(bars, i), isForming && i === bars.length - 1)[0]);
-    this.#lastLine?.applyOptions({ price: bars.close.at(-1), color: this.#lastColor() });
-  }
-
-  #lastColor() {
-    const { bars } = this.#shown;
-    // Heikin-Ashi prices are averages, so the label at the axis shows the true close.
-    if (this.view.type === "heikin-ashi") return color("--muted");
-    return color(bars.close.at(-1) >= bars.open.at(-1) ? "--label-up" : "--label-down");
   }
 
   #drawVolume() {
@@ -363,7 +346,11 @@ export class BarChart {
   }
 
   #applyScales() {
-    applyScales(this.#chart, possibleScale(this.view.scale, this.#shown.bars));
+    applyScales(this.#chart, (this.#priceScale = this.#possibleScale()));
+  }
+
+  #possibleScale() {
+    return possibleScale(this.view.scale, this.#shown.bars);
   }
 
   #applyTheme() {

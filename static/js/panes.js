@@ -10,7 +10,8 @@ import { priceFormat, shortVolume } from "./numbers.js";
 // The library's own format ends at billions.
 export const VOLUME_FORMAT = { type: "custom", minMove: 0.01, formatter: shortVolume };
 const INDEX_FORMAT = { type: "custom", minMove: 0.1, formatter: priceFormat(1) };
-const UNSEEN = { lineVisible: false, crosshairMarkerVisible: false, lastValueVisible: false, priceLineVisible: false };
+// The options of a series of which nothing is drawn.
+export const UNSEEN = { lineVisible: false, crosshairMarkerVisible: false, lastValueVisible: false, priceLineVisible: false };
 
 /** One study, or the volumes, in the pane with the number `pane` of `chart`, the library's chart. */
 class PaneValues {

@@ -1,7 +1,6 @@
 // Bars in the form of the chart library's series, in the colours of the page.
 
 import { AreaSeries, BarSeries, CandlestickSeries, LineSeries } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { heikinAshi } from "./bars.js";
 import { color } from "./colors.js";
 import { unfinished } from "./newest.js";
 
@@ -14,16 +13,6 @@ export function mainSeries(type) {
   return [CandlestickSeries, { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down }];
 }
 
-/** Return the data of the series for a chart type. */
-export function mainData(type, bars, isForming) {
-  if (type === "line" || type === "area") return lineData(bars.time, bars.close);
-  const { open, high, low, close } = type === "heikin-ashi" ? heikinAshi(bars) : bars;
-  const data = Array.from(bars.time, (time, i) => ({ time, open: open[i], high: high[i], low: low[i], close: close[i] }));
-  // A bar that is still forming is drawn hollow.
-  if (isForming && type !== "bars") data.at(-1).color = "transparent";
-  return data;
-}
-
 /** Return the points of a line; null values have no point. */
 export function lineData(time, values) {
   const data = [];
@@ -34,12 +23,16 @@ export function lineData(time, values) {
 // The word for each class of the audit; a ratio is a split or a dividend.
 const FOUND = { volume: "volume revised", offset: "roll", vanished: "bar gone", feed_changed: "other feed", unexplained: "revised" };
 
-/** Return the marks of the bars, by time: revisions, and a newest bar that was not final when it was fetched. */
-export function marksOf(shown) {
+/** Return the marks of the revisions of the bars, by time. */
+export function revisionMarks(shown) {
   const marks = (shown.revisions ?? []).map((revision) => revisionMark(revision, shown.bars)).filter(Boolean);
-  const found = unfinished(shown);
-  if (found) marks.push({ time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word });
   return marks.sort((one, other) => one.time - other.time);
+}
+
+/** Return the mark of a newest bar that was not final when it was fetched; null for a final one. */
+export function newestMark(shown) {
+  const found = unfinished(shown);
+  return found && { time: shown.bars.time.at(-1), position: "aboveBar", shape: "circle", size: 0.4, color: color("--forming"), text: found.word };
 }
 
 /** Return the mark under the first bar of a revision, for a step of the basis under its last one; null where that is not drawn. */

@@ -76,8 +76,8 @@ def check_index(axis: Axis, bars: dict[str, list[float]]) -> None:
     (label,) = axis.labels
     assert label.text == f"{expected:.1f}"
     assert all(0 <= mark.value <= 100 and "%" not in mark.text for mark in axis.ticks)
-    # A linear scale: half way between two marks is half way between their values.
-    assert axis.value_at(label.y) == pytest.approx(expected, abs=1)
+    # A linear scale: half way between two marks is half way between their values. A pixel is about 1.3.
+    assert axis.value_at(label.y) == pytest.approx(expected, abs=2)
 
 
 def check_axes(
