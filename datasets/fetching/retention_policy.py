@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.conf import settings
 
@@ -14,6 +15,9 @@ from datasets.fetching import fetch_queue
 from datasets.models import AuditEntry, Dataset, Incident, IncidentMessage, PriceAlert, database
 
 _MB = 10**6
+# A page counts no more of the datasets that the policy deletes.
+MOST_DATASETS = 1_000
+_KEPT_FOR = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,9 @@ class Removal:
         return f"{', '.join(parts)} and {_counted(self.datasets, 'dataset')} ({self.datasets_bytes} bytes)"
 
 
+_kept_plan: tuple[datetime, Removal] | None = None
+
+
 def _counted(number: int, noun: str, several: str = "") -> str:
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
@@ -61,6 +68,20 @@ def is_on() -> bool:
 def plan() -> Removal:
     """Return what the policy would delete now. Raises `StoreFailed`."""
     return _apply(dry_run=True)
+
+
+def plan_for_page() -> Removal:
+    """Return what the policy would delete now, of datasets the first `MOST_DATASETS` at most. Raises `StoreFailed`.
+
+    Where it would delete more, the result is kept for a minute: it reads the sizes of all rows.
+    """
+    global _kept_plan
+    now = database.shared_now()
+    if _kept_plan is not None and timedelta(0) <= now - _kept_plan[0] < _KEPT_FOR:
+        return _kept_plan[1]
+    found = _apply(dry_run=True, at_most=MOST_DATASETS)
+    _kept_plan = (now, found) if found.datasets == MOST_DATASETS else None
+    return found
 
 
 def apply() -> Removal:
@@ -87,13 +108,13 @@ def tidy(before: datetime, *, dry_run: bool = False) -> Removal:
     return Removal(fetches, entries, incidents, alerts, files, size)
 
 
-def _apply(*, dry_run: bool) -> Removal:
+def _apply(*, dry_run: bool, at_most: int | None = None) -> Removal:
     now = database.shared_now()
     found = Removal()
     if settings.TIDY_AFTER_DAYS:
         found = tidy(now - timedelta(days=settings.TIDY_AFTER_DAYS), dry_run=dry_run)
     number = size = 0
-    for dataset in _prunable(now):
+    for dataset in islice(_prunable(now), at_most):
         if dry_run or catalog.remove(dataset, via="service"):
             number += 1
             size += dataset.bytes

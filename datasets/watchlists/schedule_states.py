@@ -59,10 +59,8 @@ def lists_behind(now: datetime, *, at_most: int) -> dict[Watchlist, int]:
     behind = with_state(own_schedules(), now).filter(
         state__in=[ScheduleState.FAILING, ScheduleState.OVERDUE]
     )
-    found: Counter[Watchlist] = Counter()
-    for schedule in behind.order_by(F("due_at").asc(nulls_last=True), "pk")[:at_most]:
-        found.update(watchlists_of(schedule))
-    return dict(found.most_common())
+    first = list(behind.order_by(F("due_at").asc(nulls_last=True), "pk")[:at_most])
+    return dict(Counter(watchlists_of(first)).most_common())
 
 
 def with_state(schedules: QuerySet[Schedule], now: datetime) -> QuerySet[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +83,22 @@ def with_places(watchlist: Watchlist, schedules: QuerySet[Schedule]) -> QuerySet
     )
 
 
-def watchlists_of(schedule: Schedule) -> list[Watchlist]:
-    """Return the watchlists that have the schedule's series, by name."""
-    lists = Watchlist.objects.filter(
-        symbols__exchange=schedule.exchange,
-        symbols__symbol=schedule.symbol,
-        session=schedule.session,
-        adjustment=schedule.adjustment,
+def watchlists_of(schedules: Sequence[Schedule]) -> list[Watchlist]:
+    """Return the watchlists that have the schedules' series, by name; a list once for each of its series."""
+    rows: dict[tuple[str, str], list[Watchlist]] = defaultdict(list)
+    symbols = WatchedSymbol.objects.filter(
+        exchange__in={each.exchange for each in schedules},
+        symbol__in={each.symbol for each in schedules},
     )
-    return [each for each in lists if schedule.timeframe in each.timeframes]
+    for row in symbols.select_related("watchlist").order_by("watchlist__name"):
+        rows[row.exchange, row.symbol].append(row.watchlist)
+    return [
+        watchlist
+        for each in schedules
+        for watchlist in rows[each.exchange, each.symbol]
+        if each.timeframe in watchlist.timeframes
+        and (each.session, each.adjustment) == (watchlist.session, watchlist.adjustment)
+    ]
 
 
 def own_schedules() -> QuerySet[Schedule]:

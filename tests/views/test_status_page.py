@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from datasets.bars.series_keys import SeriesKey
 from datasets.errors import RateLimited
-from datasets.fetching import throttle, workers
-from datasets.models import Dataset, Fetch, Schedule, WatchedSymbol, Watchlist
+from datasets.fetching import retention_policy, throttle, workers
+from datasets.models import Dataset, Fetch, Schedule, WatchedSymbol, Watchlist, database
 from tests.support.factories import a_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,6 +72,59 @@ def test_staff_see_what_the_retention_policy_would_delete(
     assert "not read for 90 days" in text
     assert "1 dataset (" in text
     assert Dataset.objects.count() == 1
+
+
+def test_the_page_counts_few_of_many_datasets_to_delete_and_keeps_their_number_for_a_minute(
+    admin_client: Client,
+    settings: Any,
+    make_dataset: Callable[..., Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # An hour later, so that no later test reads the number that is kept.
+    later = database.shared_now() + timedelta(hours=1)
+    monkeypatch.setattr(database, "shared_now", lambda: later)
+    monkeypatch.setattr(retention_policy, "MOST_DATASETS", 2)
+    for n_bars in (20, 30, 40):
+        make_dataset(n_bars)
+    Dataset.objects.update(fetched_at=later - timedelta(days=100))
+    settings.PRUNE_UNUSED_AFTER_DAYS = 90
+
+    def n_looks() -> int:
+        """Return how many queries look for datasets to delete."""
+        with CaptureQueriesContext(connection) as captured:
+            text = admin_client.get("/status/").content.decode()
+        assert re.search(
+            r"2 datasets \(\d+ bytes\); more datasets than these are not counted", text
+        )
+        return sum('"fetched_at" <' in each["sql"] for each in captured)
+
+    assert (n_looks(), n_looks()) == (1, 0)
+    later += timedelta(minutes=1)
+    assert n_looks() == 1
+
+
+def test_the_queries_of_the_page_do_not_grow_with_the_series_that_are_behind(
+    client: Client,
+) -> None:
+    now = timezone.now()
+    watchlist = Watchlist.objects.create(name="Late", timeframes=["1h"])
+
+    def n_queries(first: int, last: int) -> int:
+        for number in range(first, last):
+            WatchedSymbol.objects.create(
+                watchlist=watchlist, exchange="BINANCE", symbol=f"S{number}"
+            )
+            key = SeriesKey.of(a_key(symbol=f"S{number}")).as_dict()
+            Schedule.objects.create(
+                **key, n_bars=300, backfilled_at=now, due_at=now - timedelta(hours=2)
+            )
+        with CaptureQueriesContext(connection) as captured:
+            text = client.get("/status/").content.decode()
+        assert f"Late</a>, {last} series" in text
+        return len(captured)
+
+    n_queries(0, 1)
+    assert n_queries(1, 2) == n_queries(2, 9)
 
 
 def test_the_page_names_the_lists_that_are_behind(client: Client) -> None:

@@ -47,7 +47,7 @@ def test_a_series_of_two_lists_has_one_schedule_with_the_most_bars_and_the_short
 
     schedule = Schedule.objects.get(symbol="AAPL")
     assert (schedule.n_bars, schedule.settle_s) == (900, 5)
-    assert [each.name for each in watchlists.watchlists_of(schedule)] == ["mine", "other"]
+    assert [each.name for each in watchlists.watchlists_of([schedule])] == ["mine", "other"]
     watchlists.delete_watchlist(other)
     assert Schedule.objects.get(symbol="AAPL").n_bars == 400
 

@@ -146,7 +146,16 @@ def _retention() -> Facts:
     if not retention_policy.is_on():
         return facts
     try:
-        facts.append(("The next run deletes", str(retention_policy.plan())))
+        facts.append(("The next run deletes", _removal_in_words(retention_policy.plan_for_page())))
     except StoreFailed as error:
         facts.append(("The next run deletes", f"unknown: {error}"))
     return facts
+
+
+def _removal_in_words(found: retention_policy.Removal) -> str:
+    most = retention_policy.MOST_DATASETS
+    return (
+        f"{found}; more datasets than these are not counted"
+        if found.datasets >= most
+        else str(found)
+    )
