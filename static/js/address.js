@@ -1,5 +1,6 @@
 // The page's address holds the whole state of the chart, so that a link opens the same chart.
 
+import { queryOf, readSeries, SERIES_DEFAULTS } from "./parameters.js";
 import { formatStudies, parseStudies } from "./studies.js";
 import { knownZone } from "./times.js";
 
@@ -7,26 +8,11 @@ export const TYPES = ["candles", "bars", "line", "area", "heikin-ashi"];
 export const SCALES = ["linear", "log", "percent"];
 const ZONES = ["utc", "exchange", "local"];
 
-// The parameters that identify the bars, with the values that an address may leave out.
-export const SERIES_DEFAULTS = {
-  symbol: "", exchange: "", timeframe: "1h", n_bars: "5000", start: "", end: "", session: "regular", adjustment: "splits",
-};
 export const VIEW_DEFAULTS = { type: "candles", scale: "linear", zone: "utc", studies: [], breaks: false, gaps: false, compare: "", range: null };
 
 /** Return `{series, view}` with the parameters that the address contains. */
 export function readAddress(search = location.search) {
-  const parameters = new URLSearchParams(String(search));
-  const series = {};
-  for (const name of Object.keys(SERIES_DEFAULTS)) {
-    if (parameters.has(name)) series[name] = parameters.get(name).trim();
-  }
-  return { series, view: readView(parameters) };
-}
-
-/** Return the parameters of the API that name the bars: a range has no number of bars. */
-export function queryOf(series) {
-  const isRange = series.start || series.end;
-  return Object.fromEntries(Object.entries(series).filter(([name, value]) => value && !(isRange && name === "n_bars")));
+  return { series: readSeries(search), view: readView(new URLSearchParams(search)) };
 }
 
 /** Return the query string for `series` and `view`. */

@@ -1,6 +1,6 @@
 // Client of the API. Every failure is a `Problem` with a sentence for the user.
 
-import { queryOf } from "./address.js";
+import { queryOf } from "./parameters.js";
 
 // Most fetches end within this time. A slower fetch is polled after it, so that its progress is shown.
 const FIRST_WAIT_S = 1.5;
@@ -36,7 +36,8 @@ export function isAbort(error) {
  * with `isNew` for bars that were just fetched.
  */
 export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = null, onFetch }) {
-  let response = await get(barsUrl(url, query, { isFresh, maxAgeS, waitS: FIRST_WAIT_S }), signal);
+  const address = barsUrl(url, query, { isFresh, maxAgeS, waitS: FIRST_WAIT_S });
+  let response = await get(address, signal, {}, takeBegun(address, signal));
   let isNew = false;
   while (response.status === 202) {
     await fetchEnd(response, { signal, onFetch });
@@ -48,6 +49,27 @@ export async function loadBars(url, query, { signal, isFresh = false, maxAgeS = 
   // Not `reply.cached`: after a 304 the body is that of an earlier reply.
   const [lagBars, opensAt] = [Number(response.headers.get("Lag-Bars")), response.headers.get("Market-Opens-At")];
   return { ...reply, lagBars, opensAt, isNew: isNew || !/;\s*hit\b/.test(response.headers.get("Cache-Status") ?? "") };
+}
+
+let begun = null; // the request of `beginBars` and its address
+
+/** Send the request for the bars of `query`; the next `loadBars` takes the reply, if it needs the same one. */
+export function beginBars(url, query) {
+  const address = barsUrl(url, query, { waitS: FIRST_WAIT_S });
+  const controller = new AbortController();
+  const response = fetch(address, { signal: controller.signal, headers: HEADERS });
+  // `loadBars` reports a failure.
+  response.catch(() => null);
+  begun = { address, controller, response };
+}
+
+/** Return the reply of the request that has begun at `address`; null where none has. The request ends with `signal`. */
+function takeBegun(address, signal) {
+  const request = begun;
+  begun = null;
+  if (request?.address !== address) return null;
+  signal.addEventListener("abort", () => request.controller.abort());
+  return request.response;
 }
 
 /** Load what the service has at an address of the API; resolves to the reply. */
@@ -107,8 +129,9 @@ function failureOf({ state, error }) {
   return new Problem({ title: "Fetch failed", ...error });
 }
 
-async function get(url, signal, options = {}) {
-  const response = await attempt(() => fetch(url, { signal, headers: HEADERS, ...options }));
+/** Return the reply to a request; `begun` is the reply of one that has been sent already. */
+async function get(url, signal, options = {}, begun = null) {
+  const response = await attempt(() => begun ?? fetch(url, { signal, headers: HEADERS, ...options }));
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   throw new Problem({

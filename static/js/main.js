@@ -1,7 +1,7 @@
 // The chart page. The address holds the state; this module keeps the address, the form and the chart
 // in step, and loads the bars. A newer request replaces an older one.
 
-import { formatAddress, lacksExchange, readAddress, SERIES_DEFAULTS, splitSymbol, VIEW_DEFAULTS } from "./address.js";
+import { formatAddress, lacksExchange, readAddress, splitSymbol, VIEW_DEFAULTS } from "./address.js";
 import { AlertPanel } from "./alerts.js";
 import { isAbort } from "./api.js";
 import { AnchorPicker } from "./anchors.js";
@@ -32,6 +32,7 @@ import { Mover } from "./moving.js";
 import { overdueFor, watchEnd } from "./newest.js";
 import { showEmpty, showNothing, showProblem } from "./overlay.js";
 import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./panel.js";
+import { linkedSeries } from "./parameters.js";
 import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
@@ -346,7 +347,7 @@ function start() {
   coolDown.look();
   if (said.series.symbol) {
     // A link contains every difference from the defaults, so this browser's last choices are ignored.
-    return open({ ...SERIES_DEFAULTS, n_bars: form.elements.n_bars.defaultValue, ...said.series });
+    return open(linkedSeries(said.series, form.elements.n_bars.defaultValue));
   }
   loader.drop();
   series = null;

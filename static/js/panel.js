@@ -1,7 +1,8 @@
 // The fetch form: its values, and its invalid fields.
 
-import { SERIES_DEFAULTS, splitSymbol } from "./address.js";
+import { splitSymbol } from "./address.js";
 import { recall } from "./memory.js";
+import { SERIES_DEFAULTS } from "./parameters.js";
 import { labelOf } from "./timeframes.js";
 
 const form = document.getElementById("fetch-form");

@@ -1,7 +1,7 @@
 // Lines to copy that get the drawn bars with curl or the loader. `views/snippets.py` writes those of a dataset.
 
-import { SERIES_DEFAULTS } from "./address.js";
 import { barsUrl } from "./api.js";
+import { SERIES_DEFAULTS } from "./parameters.js";
 import { labelOf } from "./timeframes.js";
 
 const box = document.getElementById("lines");
