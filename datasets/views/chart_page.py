@@ -19,7 +19,7 @@ from datasets.views.page_data import script_data, timeframes
 
 # The names that `ranges.js` can show.
 _RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
-_IMPORTED = re.compile(r'(?:from |import\()"(\.\.?/[\w/-]+\.js)"')
+_IMPORTED = re.compile(r'from "(\.\.?/[\w/-]+\.js)"')
 # Keys and actions, as `main.js` and `moving.js` define them.
 _SHORTCUTS: list[tuple[list[str], str]] = [
     (["/"], "Go to the symbol box"),
@@ -85,8 +85,11 @@ def chart(request: HttpRequest, *, is_framed: bool = False) -> HttpResponse:
         "shortcuts": _SHORTCUTS,
         "may_watch": is_allowed(request.user, MAY_WATCH),
         "needs_token": not strangers_may(Scope.READ),
-        "first_modules": imported_scripts("early.js"),
+        "first_modules": ["js/firstbars.js", *imported_scripts("firstbars.js")],
         "modules": imported_scripts("main.js"),
+        "later_modules": [
+            name for name in imported_scripts("later.js") if name not in imported_scripts("main.js")
+        ],
         "script_data": script_data(),
     }
     return render(request, "chart.html", context)

@@ -4,6 +4,6 @@ import { beginBars } from "./api.js";
 import { linkedSeries, readSeries } from "./parameters.js";
 
 // The form does not exist yet.
-const { ohlcUrl, nBars } = document.getElementById("first-bars").dataset;
+const { ohlcUrl, nBars } = document.getElementById("early").dataset;
 const said = readSeries(location.search);
 if (said.symbol) beginBars(ohlcUrl, linkedSeries(said, nBars));

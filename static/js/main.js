@@ -9,20 +9,15 @@ import { Archive } from "./archive.js";
 import { BarChart } from "./chart.js";
 import { watchColors } from "./colors.js";
 import { Comparison } from "./compare.js";
-import { watchCopyButtons } from "./copy.js";
 import { emptyRange, hasRange } from "./coverage.js";
 import { CoolDown } from "./cooldown.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./controls.js";
-import { Drawings } from "./drawings/controller.js";
-import { drawingKeys } from "./drawings/keyboard.js";
-import { watchDrawings } from "./drawings/tools.js";
 import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
 import { SymbolFinder } from "./finder.js";
 import { Freshness } from "./freshness.js";
 import { GridLink } from "./framed.js";
 import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
 import { barInWords, hideLegend, showLegend } from "./legend.js";
-import { LayoutMenu } from "./layouts.js";
 import { LiveBars } from "./livebars.js";
 import { Loader } from "./loading.js";
 import { closedUntil } from "./market.js";
@@ -33,7 +28,6 @@ import { overdueFor, watchEnd } from "./newest.js";
 import { showEmpty, showNothing, showProblem } from "./overlay.js";
 import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./panel.js";
 import { linkedSeries } from "./parameters.js";
-import { savePicture } from "./picture.js";
 import { placePopovers } from "./popovers.js";
 import { SymbolBox } from "./search.js";
 import { watchKeys } from "./shortcuts.js";
@@ -52,9 +46,10 @@ let drawn = null; // the series that is shown
 let view = { ...VIEW_DEFAULTS };
 let scaleAlone = view.scale; // the price scale without a second symbol
 let retry = null; // repeats the request that failed
+let loading = null; // of the parts in `later.js`
+let drawings = null; // one of these parts
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.readerPointsAt(index) });
 const grid = new GridLink(element("chart"), { onTime: (time) => chart.shown && mover.pointAt(chart.pointAtTime(time)), onSymbol: follow });
-const drawings = new Drawings(chart, { element: element("chart"), say });
 const comparison = new Comparison(chart, { url: ohlcUrl, archivesUrl: seriesUrl, onChange: () => mover.refresh() });
 const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
@@ -141,8 +136,8 @@ function draw(reply) {
   const started = performance.now();
   chart.show(shownOf(reply, { series }), view.range);
   // The library paints with the next frame; the frame after it begins when the painting is done.
-  requestAnimationFrame(() => requestAnimationFrame(() => performance.measure("painted", { start: started })));
-  drawings.follow();
+  requestAnimationFrame(() => requestAnimationFrame(() => [performance.measure("painted", { start: started }), loadOthers()]));
+  drawings?.follow();
   showNothing();
   showView();
   watchEnd(chart.shown, () => [chart.refreshMarks(), showView()]);
@@ -165,6 +160,7 @@ function fail(problem, options) {
   retry = () => open(series, options);
   showProblem(problem, { kept: drawn ? nameOf(drawn) : "" });
   coolDown.look();
+  loadOthers();
   const wrong = problem.code === "symbol_not_found" ? ["symbol"] : (problem.fields ?? []);
   markFields(wrong);
   if (wrong.includes("symbol") || wrong.includes("exchange")) symbolBox.suggest();
@@ -197,7 +193,7 @@ function clear() {
   freshness.follow(null);
   drawn = null;
   chart.clear();
-  drawings.follow();
+  drawings?.follow();
   hideLegend();
   clearFacts();
   enableFor(null);
@@ -294,12 +290,11 @@ function watchPage() {
   element("problem-retry").addEventListener("click", () => retry());
   element("problem-back").addEventListener("click", backToDrawn);
   element("fetch-again").addEventListener("click", () => open(drawn, { isFresh: true }));
-  element("save-png").addEventListener("click", () => savePicture(chart));
+  element("save-png").addEventListener("click", savePicture);
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
   watchFullScreen();
-  watchLayouts();
-  watchDrawings(drawings, { stage: element("stage"), chart: element("chart") });
-  watchCopyButtons();
+  // The chart has its width at once, although the tools are loaded later.
+  element("drawing-tools").hidden = recall("drawing-tools", false) !== true;
   mover.watch(element("chart"), element("ranges"));
   archive.watch(element("chart"));
   watchKeys(KEYS);
@@ -307,15 +302,30 @@ function watchPage() {
   addEventListener("popstate", () => location.search !== address() && start());
 }
 
-/** Work the menu of layouts; a chart in a frame has none. */
-function watchLayouts() {
-  if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false }) }).watchNumbers();
+/** Load the other parts of the page once; the first candles do not wait for them. */
+function loadOthers() {
+  loading ??= import("./later.js").then(({ Drawings, LayoutMenu, drawingKeys, watchCopyButtons, watchDrawings }) => {
+    drawings = new Drawings(chart, { element: element("chart"), say });
+    watchDrawings(drawings, { stage: element("stage"), chart: element("chart") });
+    Object.assign(KEYS, drawingKeys(drawings));
+    drawings.follow();
+    // A chart in a frame has no menu of layouts.
+    if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false }) }).watchNumbers();
+    watchCopyButtons();
+    element("drawing-open").disabled = false;
+  });
+  // Without these lines the browser finds a module only after the module that imports it.
+  document.head.append(element("later-modules").content);
+}
+
+/** Save the chart as an image; the module is loaded when it is needed. */
+async function savePicture() {
+  (await import("./picture.js")).savePicture(chart);
 }
 
 const onChart = (action) => () => chart.shown && action();
 
 const KEYS = {
-  ...drawingKeys(drawings),
   "/": () => element("symbol").focus(),
   "[": () => stepTimeframe(-1) && submit(),
   "]": () => stepTimeframe(1) && submit(),
@@ -327,7 +337,7 @@ const KEYS = {
   "=": () => mover.zoom(0.8),
   "-": () => mover.zoom(1.25),
   f: toggleFullScreen,
-  s: onChart(() => savePicture(chart)),
+  s: onChart(savePicture),
   t: switchTheme,
   w: () => watching.toggle(),
   ...grid.keys,
@@ -355,6 +365,7 @@ function start() {
   fillForm(said.series);
   showSuggestions((name) => choose({ symbol: name }));
   showEmpty();
+  loadOthers();
 }
 
 placePopovers();

@@ -17,6 +17,8 @@ def expect_bars(page: Page, full_symbol: str, *, source: str = "") -> None:
     expect(page.locator("#stage")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator("#overlay-busy")).to_be_hidden()
     expect(page.locator("#overlay-problem")).to_be_hidden()
+    # The page loads its other parts after the first candles.
+    expect(page.locator("#drawing-open")).to_be_enabled()
     assert n_colored_pixels(page) > 500
 
 
