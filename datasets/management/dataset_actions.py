@@ -21,7 +21,7 @@ from datasets.catalog.outputs import get_store
 from datasets.errors import DatasetsError, InvalidRequest, StoreFailed, StoreUnavailable
 from datasets.formats import FORMATS
 from datasets.management.dataset_arguments import ENGINE_LAYOUTS
-from datasets.management.dataset_printer import DatasetPrinter, count_of
+from datasets.management.dataset_printer import ROW_COLUMNS, DatasetPrinter, count_of
 from datasets.management.dataset_selection import each_dataset, select_datasets, select_series
 from datasets.management.long_reads import VerifiedPlace, watch
 from datasets.management.table_export import export_table
@@ -36,7 +36,7 @@ def run_action(options: Options, printer: DatasetPrinter) -> bool:
 
 
 def list_datasets(options: Options, printer: DatasetPrinter) -> bool:
-    printer.print_list(each_dataset(options, is_light=True))
+    printer.print_list(each_dataset(options, ROW_COLUMNS))
     return True
 
 

@@ -12,13 +12,17 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from rich.table import Column, Table
 
-from datasets.bars import Timeframe
+from datasets.bars import KEY_FIELDS, Timeframe
 from datasets.catalog import Finding
 from datasets.management.console import open_console
 from datasets.models import Dataset, Series
 
 _ROWS_A_TABLE = 1_000
 _COLUMNS = ("id", "full_symbol", "timeframe", "count", "last_time", "bytes", "state")
+# The columns that `as_row` reads.
+ROW_COLUMNS = (
+    *KEY_FIELDS, "n_rows", "first_time", "last_time", "fetched_at", "bytes", "state", "path", "content_hash",
+)  # fmt: skip
 _DETAILS = (
     "last_bar_final", "is_limited", "is_pinned", "hits", "last_served_at", "n_duplicates", "n_inconsistent",
     "zero_volume_share", "largest_gap_s", "doubts", "tvdatafeed_version", "instrument",
@@ -192,10 +196,11 @@ def count_of(number: int) -> str:
 
 def as_row(dataset: Dataset) -> dict[str, Any]:
     """Return the main columns of a dataset as plain values; times in ISO 8601, UTC."""
+    key = dataset.key
     return {
         "id": dataset.pk,
-        "full_symbol": dataset.key.full_symbol,
-        **dataset.key.as_dict(),
+        "full_symbol": key.full_symbol,
+        **key.as_dict(),
         "count": dataset.n_rows,
         "first_time": dataset.first_time.isoformat(),
         "last_time": dataset.last_time.isoformat(),

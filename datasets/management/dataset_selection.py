@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -44,10 +44,9 @@ def select_datasets(options: dict[str, Any]) -> QuerySet[Dataset]:
     return chosen.filter(pk__in=ids)
 
 
-def each_dataset(options: dict[str, Any], *, is_light: bool = False) -> Iterator[Dataset]:
-    """Yield the datasets of `select_datasets` a page at a time; with `is_light` without the instruments' facts."""
-    chosen = select_datasets(options)
-    return in_pages(chosen.defer("instrument") if is_light else chosen, KEY_FIELDS)
+def each_dataset(options: dict[str, Any], columns: Sequence[str] = ()) -> Iterator[Dataset]:
+    """Yield the datasets of `select_datasets` a page at a time; with `columns` only these are read."""
+    return in_pages(select_datasets(options).only(*columns), KEY_FIELDS)
 
 
 def select_series(options: dict[str, Any]) -> QuerySet[Series]:
