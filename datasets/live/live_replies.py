@@ -18,6 +18,7 @@ from datasets.calendars.gap_findings import to_instant
 from datasets.errors import NotFound
 from datasets.live.joined_bars import JoinedBars, held_since, join
 from datasets.live.live_status import NOT_RUNNING
+from datasets.live.poll_pace import pace
 from datasets.live.watched_series import find_series
 from datasets.models import LiveConnection, LiveSeries, PriceAlert, Series, database
 from datasets.serving.reply_bodies.body_cache import Rendered
@@ -37,8 +38,7 @@ class LiveState(TextChoices):
     OFF = "off"
 
 
-# Seconds until a client's next request: while bars can come, and while none can.
-_POLL_S = 5
+# Seconds until a client's next request while no bars can come.
 _POLL_IDLE_S = 30
 _IDLE = (LiveState.CLOSED, LiveState.OFF)
 
@@ -64,6 +64,7 @@ def live_reply(series_id: int, since: datetime | None) -> LiveReply:
     Costs no query while the last reply is trusted (four times `WEB_TRUST_MS`: a second). Raises `NotFound`, and the
     errors of reading an archive.
     """
+    pace.count()
     found = _replies.get((series_id, since), lambda: _make(series_id, since))
     if found is None:
         raise NotFound("There is no series with this number.")
@@ -193,8 +194,8 @@ def _summary(state: LiveState, fresh: Freshness, lag: int | None, delay_s: int) 
 def _poll_s(state: LiveState, fresh: Freshness, now: datetime) -> int:
     """Return the seconds after which a client should ask again; short before the market opens."""
     if fresh.opens_at is not None and fresh.opens_at <= now + timedelta(seconds=2 * _POLL_IDLE_S):
-        return _POLL_S
-    return _POLL_IDLE_S if state in _IDLE else _POLL_S
+        return pace.seconds
+    return _POLL_IDLE_S if state in _IDLE else pace.seconds
 
 
 def _is_connected(live: LiveSeries, now: datetime) -> bool:

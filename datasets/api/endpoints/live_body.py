@@ -49,7 +49,7 @@ class LiveSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=LiveState.choices)
     summary = serializers.CharField(help_text="The state in a few words: `delayed 15 min`.")
     poll_s = serializers.IntegerField(
-        help_text="Seconds after which to ask again: 5, or 30 while no bar can come."
+        help_text="Seconds after which to ask again: 5, more with many clients, 30 while no bar can come."
     )
     delay_s = serializers.IntegerField(help_text="Delay of the feed behind the exchange, seconds.")
     opens_at = serializers.DateTimeField(
