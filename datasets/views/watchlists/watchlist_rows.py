@@ -34,7 +34,7 @@ STATES = {
 
 
 # A tenth of a millisecond each.
-MOST_STATES = 500
+MOST_STATES = 300
 
 
 @dataclass(frozen=True, slots=True)
