@@ -16,7 +16,8 @@ from django.core.cache import cache
 from datasets.catalog import outputs, records
 from datasets.fetching import throttle
 from datasets.models import Dataset
-from datasets.storage import FolderStore
+from datasets.storage import BucketAddress, FolderStore
+from datasets.storage.buckets import Bucket
 from tests.support import buckets, servers
 from tests.support.buckets import BucketServer
 from tests.support.factories import a_key, bars_table, fetched_bars
@@ -101,7 +102,10 @@ def postgresql_url(need: servers.Need) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def bucket_server(need: servers.Need) -> Iterator[BucketServer]:
-    """An S3 server of our own, one for all tests."""
+    """An S3 server of our own, one for all tests; `TESTS_S3_ENDPOINT` names another one (tests/support/ceph.sh)."""
+    if endpoint := os.environ.get("TESTS_S3_ENDPOINT"):
+        yield BucketServer(endpoint)
+        return
     with buckets.seaweedfs(need) as server:
         yield server
 
@@ -112,6 +116,15 @@ def bucket_address(bucket_server: BucketServer, monkeypatch: pytest.MonkeyPatch)
     for name, value in bucket_server.env.items():
         monkeypatch.setenv(name, value)
     return bucket_server.empty_place()
+
+
+@pytest.fixture
+def conditional_writes(bucket_address: str) -> None:
+    """Skip the test on a server without conditional writes, which `TESTS_S3_ENDPOINT` can name."""
+    if "TESTS_S3_ENDPOINT" in os.environ:
+        conditions = Bucket(BucketAddress.parse(bucket_address)).conditions
+        if not all((conditions.creates, conditions.replaces)):
+            pytest.skip(f"This S3 server has no conditional writes: {conditions}")
 
 
 @pytest.fixture

@@ -236,6 +236,7 @@ def test_cached_reads_go_on_while_the_bucket_is_away(
     assert reply.json()["retryable"] is True
 
 
+@pytest.mark.usefixtures("conditional_writes")
 def test_of_racing_writers_one_file_is_left_and_the_others_are_told(
     make: Make, store: BucketStore
 ) -> None:

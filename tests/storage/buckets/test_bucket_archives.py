@@ -189,6 +189,7 @@ def test_two_writers_of_one_series_wait_for_each_other(host: Host) -> None:
     assert two.bars().equals(plain_bars(range(0, 90)))
 
 
+@pytest.mark.usefixtures("conditional_writes")
 def test_a_writer_without_the_lock_is_refused_by_the_version(
     host: Host, bucket_address: str, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_new_object_does_not_replace_another(bucket: Bucket) -> None:
     assert bucket.get("name").content.to_pybytes() == b"first"
 
 
+@pytest.mark.usefixtures("conditional_writes")
 def test_a_stale_version_replaces_nothing(bucket: Bucket) -> None:
     first = bucket.put("name", b"first")
     second = bucket.replace("name", b"second", first)
@@ -73,6 +74,7 @@ def test_writing_the_same_content_again_is_no_conflict(bucket: Bucket) -> None:
     assert bucket.put_new("name", b"bars") == version
 
 
+@pytest.mark.usefixtures("conditional_writes")
 def test_of_eight_racing_writers_one_wins(bucket: Bucket) -> None:
     assert bucket.conditions == (True, True)
     first = bucket.put("name", b"first")
@@ -94,6 +96,7 @@ def test_of_eight_racing_writers_one_wins(bucket: Bucket) -> None:
     assert outcomes.count("won") == (outcomes[winner] == "won")
 
 
+@pytest.mark.usefixtures("conditional_writes")
 def test_a_reply_that_gets_lost_does_not_hide_a_condition_of_the_server(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
