@@ -23,7 +23,7 @@ RUN_NODE := node_modules/.run-$(call sum,package-lock.json)
 DEV_NODE := node_modules/.dev-$(call sum,package-lock.json)
 
 .DEFAULT_GOAL := help
-BENCHMARKS ?= fetching serving live front catalog archive bucket databases archive_stores audit year schedule research resampling calendars sweep scan page
+BENCHMARKS ?= fetching serving live front catalog rebuild archive bucket databases archive_stores audit year schedule research resampling calendars sweep scan page
 .PHONY: help run install test engines bench lint types lock clean
 
 help: ## Show this list
