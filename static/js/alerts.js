@@ -2,6 +2,7 @@
 
 import { changeKept, isAbort, loadKept } from "./api.js";
 import { keep, recall } from "./memory.js";
+import { exactNumber } from "./numbers.js";
 import { nameOf } from "./shown.js";
 import { labelOf } from "./timeframes.js";
 import { utcMinute } from "./times.js";
@@ -108,7 +109,7 @@ export class AlertPanel {
   #tell(alert) {
     const message = document.createElement("p");
     message.className = "alert-message";
-    message.append(`${nameOf(alert)} ${alert.condition} ${alert.price}: ${alert.triggered_price} at ${utcMinute(Date.parse(alert.triggered_at) / 1000)} UTC${alert.note ? `. ${alert.note}` : ""} `);
+    message.append(`${nameOf(alert)} ${alert.condition} ${exactNumber(alert.price)}: ${exactNumber(alert.triggered_price)} at ${utcMinute(Date.parse(alert.triggered_at) / 1000)} UTC${alert.note ? `. ${alert.note}` : ""} `);
     message.append(button("Close", "close", `Close the message about ${nameOf(alert)}`));
     element("alert-messages").append(message);
   }
@@ -156,7 +157,8 @@ export class AlertPanel {
 
 function row(alert) {
   const node = document.createElement("li");
-  const { id, condition, price, state, bars, repeats, note } = alert;
+  const { id, condition, state, bars, repeats, note } = alert;
+  const price = exactNumber(alert.price);
   node.dataset.id = id;
   node.className = `alert-row is-${state}`;
   const about = [bars === "forming" ? "forming bar" : "closed bars", repeats && "every bar", note].filter(Boolean).join(" · ");
@@ -172,7 +174,7 @@ function row(alert) {
 
 /** Return the state of an alert in words. */
 function stateOf({ state, pause_reason: reason, triggered_at: at, triggered_price: price, is_followed: isFollowed }) {
-  const last = at ? `${state === "active" ? "Last triggered" : "Triggered"} at ${utcMinute(Date.parse(at) / 1000)} UTC by ${price}.` : "";
+  const last = at ? `${state === "active" ? "Last triggered" : "Triggered"} at ${utcMinute(Date.parse(at) / 1000)} UTC by ${exactNumber(price)}.` : "";
   if (state === "paused") return ["Paused.", reason, last].filter(Boolean).join(" ");
   if (state === "triggered") return last;
   const waits = isFollowed ? "" : "The service gets no new bars of it by itself: add it to a watchlist.";

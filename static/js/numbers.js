@@ -5,6 +5,7 @@ import { LOCALE } from "./locale.js";
 const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 4 });
 const whole = new Intl.NumberFormat(LOCALE);
 const plain = new Intl.NumberFormat(LOCALE, { useGrouping: false });
+const exact = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 17 });
 const share = new Intl.NumberFormat(LOCALE, { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const prices = new Map(); // the function for each number of decimals
 
@@ -35,6 +36,11 @@ export function wholeNumber(value) {
 /** Return a parameter of a study, without separators. */
 export function plainNumber(value) {
   return plain.format(value);
+}
+
+/** Return a number with all its digits. */
+export function exactNumber(value) {
+  return withMinus(value, exact);
 }
 
 /** Return a change with its sign. */

@@ -30,7 +30,7 @@ def test_an_alert_is_made_beside_the_chart_paused_armed_and_deleted(page: Page, 
     panel.get_by_role("button", name="Add alert").click()
 
     row = panel.get_by_role("listitem")
-    expect(row).to_contain_text("BINANCE:BTCUSDT 1h above 1234567.5")
+    expect(row).to_contain_text("BINANCE:BTCUSDT 1h above 1,234,567.5")
     expect(row).to_contain_text("to the moon")
     expect(row).to_contain_text("Active. The service gets no new bars of it by itself")
     assert serious_findings(page) == []
