@@ -47,7 +47,8 @@ export class WatchPanel {
   mark({ symbol, exchange, timeframe }) {
     const isOther = timeframe !== this.#drawn.timeframe;
     this.#drawn = { symbol, exchange, timeframe };
-    if (!this.#isOpen()) return;
+    // Before the lists are loaded there is nothing to mark; `#open` shows them.
+    if (!this.#isOpen() || !this.#choice.length) return;
     this.#markRow();
     if (isOther || this.#choice.value === RECENT) this.#refresh();
   }
