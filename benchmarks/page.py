@@ -43,7 +43,14 @@ PAINTED = """
 # A pan lasts about two seconds, at more moves than frames.
 N_MOVES, MOVE_S, PAN_PX = 160, 0.011, 800
 N_DRAWINGS = 20
-ARRIVED = "performance.getEntriesByType('resource').find(({name}) => name.includes('/api/tv/ohlc?')).responseEnd"
+# When the bars and the last of the modules that draw them have arrived.
+ARRIVED = """
+() => {
+  const drawn = performance.getEntriesByName("painted")[0].startTime;
+  const needed = ({ name, startTime }) => name.includes("/api/tv/ohlc?") || (/js$/.test(name) && startTime < drawn);
+  return Math.max(...performance.getEntriesByType("resource").filter(needed).map(({ responseEnd }) => responseEnd));
+}
+"""
 COUNT_FRAMES = """
 () => {
   window.frameTimes = [];
@@ -135,7 +142,7 @@ def measure(browser: Browser, stack: Stack, size: int) -> Iterator[Figure]:
 
     opened = [first_candles(browser, address) for _ in range(ROUNDS)]
     yield figure("first candles on a cold page", [first for first, _ in opened], 1000)
-    yield figure("drawn after arrival", [drawn for _, drawn in opened], 700)
+    yield figure("drawn after arrival of bars and modules", [drawn for _, drawn in opened], 700)
     drawings = drawings_of(stack, f"LOAD:PAGE{size}")
     with chart(browser, f"{address}&studies={STUDIES}", drawings) as page:
         for name, key in [("a frame of a pan", "End"), ("the same, all bars visible", "Home")]:
@@ -187,7 +194,7 @@ def drawings_of(stack: Stack, symbol: str) -> str:
 
 
 def first_candles(browser: Browser, address: str) -> tuple[float, float]:
-    """Return the milliseconds until the bars are painted: from the click on the link, and from the bars' arrival."""
+    """Return the milliseconds until the bars are painted: from the click on the link, and from the arrival of bars and modules."""
     with chart(browser, address) as page:
         measure = page.evaluate(PAINTED)
         painted = measure["startTime"] + measure["duration"]

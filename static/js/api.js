@@ -57,10 +57,19 @@ let begun = null; // the request of `beginBars` and its address
 export function beginBars(url, query) {
   const address = barsUrl(url, query, { waitS: FIRST_WAIT_S });
   const controller = new AbortController();
-  const response = fetch(address, { signal: controller.signal, headers: HEADERS });
+  const response = fetch(address, { signal: controller.signal, headers: HEADERS }).then(readAhead);
   // `loadBars` reports a failure.
   response.catch(() => null);
   begun = { address, controller, response };
+}
+
+/** Read the body before somebody needs it: the page then draws the bars without another turn of the browser. */
+function readAhead(response) {
+  const body = response.json();
+  // `loadBars` reports a failure.
+  body.catch(() => null);
+  const { ok, status, headers } = response;
+  return { ok, status, headers, json: () => body };
 }
 
 /** Return the reply of the request that has begun at `address`; null where none has. The request ends with `signal`. */

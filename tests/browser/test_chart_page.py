@@ -455,11 +455,11 @@ def test_progress_is_shown_and_can_be_cancelled(page: Page, site: str) -> None:
 # Records every step that was shown, also for a short time.
 NOTE_STEPS = """
 window.steps = [];
-document.addEventListener("DOMContentLoaded", () => {
-  const step = document.getElementById("busy-step");
-  new MutationObserver(() => window.steps.at(-1) !== step.textContent && window.steps.push(step.textContent))
-    .observe(step, { childList: true });
-});
+// The first step can be shown before the page is loaded.
+new MutationObserver(() => {
+  const step = document.getElementById("busy-step")?.textContent;
+  if (step && window.steps.at(-1) !== step) window.steps.push(step);
+}).observe(document, { childList: true, subtree: true });
 """
 
 
