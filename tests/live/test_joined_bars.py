@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from datasets.live.connection_lease import LEASE, ConnectionLease
+from datasets.live.poll_pace import PollPace
 from datasets.live.watched_series import watched_series
 from datasets.models import ApiToken, LiveConnection, LiveSeries, Series, database
 from tests.support.archives import AAPL, bars_of, plain_bar, without
@@ -213,3 +214,20 @@ def test_the_connection_keeps_its_series_and_takes_no_more_than_the_setting(sett
     LiveSeries.objects.create(series=unwatched, asked_at=now - timedelta(minutes=5))
 
     assert [row.series for row in watched_series("the owner")] == [held, newer]
+
+
+def test_each_request_counts_for_the_pace_that_the_replies_give(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WEB_TRUST_MS = 0
+    now = 0.0
+    monkeypatch.setattr("datasets.live.live_replies.pace", PollPace(lambda: now))
+    series = archived()
+    receive(series, range(this_hour() - 1, this_hour() + 1))
+    paces = []
+    # As many requests as 150 clients send in two paces, then one after them.
+    for number in range(301):
+        now = 10.0 * number / 300
+        paces.append(live(client, series)["poll_s"])
+
+    assert (paces[0], paces[-2], paces[-1]) == (5, 5, 6)
