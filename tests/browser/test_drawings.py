@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -134,20 +135,25 @@ def time_at(page: Page, x: float) -> datetime:
 def test_a_drawing_stays_at_its_times_and_prices_on_every_timeframe_and_scale(
     drawn: Page, site: str
 ) -> None:
+    # The same six days in each chart, so that the drawing is visible in each.
+    now = int(time.time())
+    days = f"from={now - 6 * 86_400}&to={now}"
+    drawn.goto(f"{site}/?{QUERY}&{days}")
+    expect_bars(drawn, SYMBOL)
     box = drawn.locator("#chart").bounding_box()
     assert box is not None
-    # Around the last price, which every timeframe shows.
     last = read_axes(drawn)[0].labels[0].y / box["height"]
     drawn.keyboard.press("4")
     drag(drawn, (0.82, last + 0.03), (0.86, last - 0.03))
     (start, low), (end, high) = points(drawn)
 
-    for timeframe, minutes, scale in [
-        ("4h", 240, "linear"),
-        ("15m", 15, "log"),
-        ("45m", 45, "percent"),
+    for timeframe, minutes, n_bars, scale in [
+        ("4h", 240, 75, "linear"),
+        ("15m", 15, 1200, "log"),
+        ("45m", 45, 400, "percent"),
     ]:
-        drawn.goto(f"{site}/?symbol={SYMBOL}&timeframe={timeframe}&n_bars=300&scale={scale}")
+        query = f"symbol={SYMBOL}&timeframe={timeframe}&n_bars={n_bars}&scale={scale}&{days}"
+        drawn.goto(f"{site}/?{query}")
         expect_bars(drawn, SYMBOL)
 
         found = edges(drawn)
