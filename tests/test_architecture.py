@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -75,6 +76,20 @@ EDGES = {
     "mcp": {"assistant"},
     "obstore": {"storage"},
 }
+# The folders of the pages' scripts. A script imports only from its folder and those before it; the scripts
+# beside the folders are those that templates name.
+SCRIPTS = ROOT / "static" / "js"
+SCRIPT_FOLDERS = [
+    "shared",
+    "bars",
+    "studies",
+    "symbols",
+    "chart",
+    "lists",
+    "page",
+    "grid",
+    "drawings",
+]
 # A folder with more modules than this asks to be split by question.
 MOST_MODULES = 17
 
@@ -195,6 +210,25 @@ def test_a_folder_holds_few_modules(package: str) -> None:
     modules = [path for path in (PACKAGE / package).glob("*.py") if path.name != "__init__.py"]
 
     assert len(modules) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("folder", SCRIPT_FOLDERS)
+def test_a_folder_of_scripts_imports_only_from_the_folders_before_it(folder: str) -> None:
+    scripts = sorted((SCRIPTS / folder).glob("*.js"))
+    allowed = SCRIPT_FOLDERS[: SCRIPT_FOLDERS.index(folder) + 1]
+
+    assert 0 < len(scripts) <= MOST_MODULES
+    for script in scripts:
+        for name in re.findall(r'"(\.\.?/[^"]+\.m?js)"', script.read_text()):
+            imported = (script.parent / name).resolve()
+            if SCRIPTS in imported.parents:
+                assert imported.parent.name in allowed, f"{script.name} imports {name}"
+
+
+def test_each_folder_of_scripts_has_a_place_in_the_order() -> None:
+    assert sorted(path.name for path in SCRIPTS.iterdir() if path.is_dir()) == sorted(
+        SCRIPT_FOLDERS
+    )
 
 
 def test_production_code_has_no_branch_for_the_sample_feed() -> None:

@@ -56,7 +56,7 @@ ADVICE = {
     "forbidden": Advice("Not allowed", "Ask the operator of this service for access."),
     "too_many_requests": Advice("Too many requests", _KEPT),
     "queue_full": Advice("The queue is full", "Try again in a few minutes."),
-    # `api.js` gives these two codes to a request that got no answer.
+    # `shared/api.js` gives these two codes to a request that got no answer.
     "service_unreachable": Advice(
         "No answer", "If you run the service yourself, look at its terminal."
     ),

@@ -17,10 +17,10 @@ from datasets.views import phrases, studies
 from datasets.views.downloads import FORMAT_LINKS
 from datasets.views.page_data import script_data, timeframes
 
-# The names that `ranges.js` can show.
+# The names that `page/ranges.js` can show.
 _RANGES = ["1D", "5D", "1M", "3M", "6M", "YTD", "1Y", "5Y"]
 _IMPORTED = re.compile(r'from "(\.\.?/[\w/-]+\.js)"')
-# Keys and actions, as `main.js` and `moving.js` define them.
+# Keys and actions, as `main.js` and `page/navigation.js` define them.
 _SHORTCUTS: list[tuple[list[str], str]] = [
     (["/"], "Go to the symbol box"),
     (["Enter"], "Fetch the bars that the form names"),
@@ -85,7 +85,7 @@ def chart(request: HttpRequest, *, is_framed: bool = False) -> HttpResponse:
         "shortcuts": _SHORTCUTS,
         "may_watch": is_allowed(request.user, MAY_WATCH),
         "needs_token": not strangers_may(Scope.READ),
-        "first_modules": ["js/firstbars.js", *imported_scripts("firstbars.js")],
+        "first_modules": ["js/first-bars.js", *imported_scripts("first-bars.js")],
         "modules": imported_scripts("main.js"),
         "later_modules": [
             name for name in imported_scripts("later.js") if name not in imported_scripts("main.js")

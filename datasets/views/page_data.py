@@ -63,7 +63,7 @@ def timeframes() -> list[dict[str, Any]]:
 
 @cache
 def script_data() -> SafeString:
-    """Return the data block that `page-data.js` reads."""
+    """Return the data block that `shared/page-data.js` reads."""
     tables = {
         "sources": phrases.SOURCES,
         "adjustments": phrases.ADJUSTMENTS,

@@ -1,4 +1,4 @@
-"""The table of studies (indicators): names, parameters and bounds. `indicators.js` computes their lines."""
+"""The table of studies (indicators): names, parameters and bounds. `studies/indicators.js` computes their lines."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 // The page of one's own account: the button that copies a new secret.
 
-import { watchCopyButtons } from "./copy.js";
+import { watchCopyButtons } from "./shared/copy.js";
 
 watchCopyButtons();

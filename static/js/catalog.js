@@ -1,8 +1,8 @@
 // The pages of the catalog: filters that act at once, buttons that copy, and the choice of several rows.
 
-import { watchCopyButtons } from "./copy.js";
-import { watchFilters } from "./filters.js";
-import { placePopovers } from "./popovers.js";
+import { watchFilters } from "./lists/filters.js";
+import { watchCopyButtons } from "./shared/copy.js";
+import { placePopovers } from "./shared/popovers.js";
 
 const boxes = () => [...document.querySelectorAll("input[name=dataset]")];
 let lastPressed = null;

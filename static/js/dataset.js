@@ -1,9 +1,9 @@
 // The chart on the page of one dataset, and on its page in the admin.
 
-import { loadKept } from "./api.js";
-import { BarChart } from "./chart.js";
-import { shownOf } from "./shown.js";
-import { watchColors } from "./colors.js";
+import { shownOf } from "./bars/chart-state.js";
+import { BarChart } from "./chart/chart.js";
+import { loadKept } from "./shared/api.js";
+import { watchColors } from "./shared/colors.js";
 
 const preview = document.querySelector(".chart-preview");
 

@@ -1,7 +1,7 @@
 // The page of fetches: updates its lists while the page is visible.
 
-import { isBusy, watchFilters } from "./filters.js";
-import { askFor, replaceParts } from "./live.js";
+import { isBusy, watchFilters } from "./lists/filters.js";
+import { askFor, replaceParts } from "./lists/refresh.js";
 
 // Periods of the updates: with active fetches, and without.
 const BUSY_MS = 1000;

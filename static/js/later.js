@@ -1,7 +1,7 @@
 // The parts of the chart page that its first candles do not need. `main.js` loads them when the candles are painted.
 
-export { watchCopyButtons } from "./copy.js";
+export { watchCopyButtons } from "./shared/copy.js";
 export { Drawings } from "./drawings/controller.js";
 export { drawingKeys } from "./drawings/keyboard.js";
 export { watchDrawings } from "./drawings/tools.js";
-export { LayoutMenu } from "./layouts.js";
+export { LayoutMenu } from "./grid/layouts.js";

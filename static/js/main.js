@@ -1,41 +1,42 @@
 // The chart page. The address holds the state; this module keeps the address, the form and the chart
 // in step, and loads the bars. A newer request replaces an older one.
 
-import { formatAddress, lacksExchange, readAddress, splitSymbol, VIEW_DEFAULTS } from "./address.js";
-import { AlertPanel } from "./alerts.js";
-import { isAbort } from "./api.js";
-import { AnchorPicker } from "./anchors.js";
-import { Archive } from "./archive.js";
-import { BarChart } from "./chart.js";
-import { watchColors } from "./colors.js";
-import { Comparison } from "./compare.js";
-import { emptyRange, hasRange } from "./coverage.js";
-import { CoolDown } from "./cooldown.js";
-import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./controls.js";
-import { clearFacts, originOf, showFacts, showRows } from "./facts.js";
-import { SymbolFinder } from "./finder.js";
-import { Freshness } from "./freshness.js";
-import { GridLink } from "./framed.js";
-import { toggleFullScreen, watchFullScreen } from "./fullscreen.js";
-import { barInWords, hideLegend, showLegend } from "./legend.js";
-import { LiveBars } from "./livebars.js";
-import { Loader } from "./loading.js";
-import { closedUntil } from "./market.js";
-import { keep, keepRecent, recall } from "./memory.js";
-import { MissingBars } from "./missing.js";
-import { Mover } from "./moving.js";
-import { overdueFor, watchEnd } from "./newest.js";
-import { showEmpty, showNothing, showProblem } from "./overlay.js";
-import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./panel.js";
-import { linkedSeries } from "./parameters.js";
-import { placePopovers } from "./popovers.js";
-import { SymbolBox } from "./search.js";
-import { watchKeys } from "./shortcuts.js";
-import { nameOf, shownOf } from "./shown.js";
-import { StudyMenu } from "./studymenu.js";
-import { showSuggestions } from "./suggestions.js";
+import { Archive } from "./bars/archive.js";
+import { nameOf, shownOf } from "./bars/chart-state.js";
+import { emptyRange, hasRange } from "./bars/coverage.js";
+import { Freshness } from "./bars/freshness.js";
+import { LiveBars } from "./bars/live-bars.js";
+import { closedUntil } from "./bars/market.js";
+import { overdueFor, watchEnd } from "./bars/newest.js";
+import { BarChart } from "./chart/chart.js";
+import { barInWords, hideLegend, showLegend } from "./chart/legend.js";
+import { formatAddress, readAddress, VIEW_DEFAULTS } from "./page/address.js";
+import { AlertPanel } from "./page/alerts.js";
+import { Comparison } from "./page/compare.js";
+import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./page/controls.js";
+import { CoolDown } from "./page/cooldown.js";
+import { clearFacts, originOf, showFacts, showRows } from "./page/facts.js";
+import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./page/form.js";
+import { GridLink } from "./page/frame.js";
+import { toggleFullScreen, watchFullScreen } from "./page/fullscreen.js";
+import { MissingBars } from "./page/gap-report.js";
+import { Loader } from "./page/loading.js";
+import { Mover } from "./page/navigation.js";
+import { showEmpty, showNothing, showProblem } from "./page/overlay.js";
+import { watchKeys } from "./page/shortcuts.js";
+import { isAbort } from "./shared/api.js";
+import { watchColors } from "./shared/colors.js";
+import { keep, keepRecent, recall } from "./shared/memory.js";
+import { linkedSeries } from "./shared/parameters.js";
+import { placePopovers } from "./shared/popovers.js";
+import { AnchorPicker } from "./studies/anchors.js";
+import { StudyMenu } from "./studies/menu.js";
+import { SymbolFinder } from "./symbols/finder.js";
+import { lacksExchange, splitSymbol } from "./symbols/names.js";
+import { SymbolBox } from "./symbols/search.js";
+import { showSuggestions } from "./symbols/suggestions.js";
+import { WatchPanel } from "./symbols/watchlist.js";
 import { switchTheme } from "./theme.js";
-import { WatchPanel } from "./watching.js";
 
 const element = (name) => document.getElementById(name);
 const form = element("fetch-form");
@@ -320,7 +321,7 @@ function loadOthers() {
 
 /** Save the chart as an image; the module is loaded when it is needed. */
 async function savePicture() {
-  (await import("./picture.js")).savePicture(chart);
+  (await import("./chart/picture.js")).savePicture(chart);
 }
 
 const onChart = (action) => () => chart.shown && action();

@@ -1,6 +1,6 @@
 // Light and dark: the system's theme, or the theme of the switch, which the browser remembers.
 
-import { keep, recall } from "./memory.js";
+import { keep, recall } from "./shared/memory.js";
 
 const root = document.documentElement;
 // A page in a frame has no switch.

@@ -47,13 +47,13 @@ def same(found: list[float | None], expected: pd.Series[float]) -> None:
 def test_the_simple_average_equals_the_one_of_pandas(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
-    same(call("indicators", "m.sma(given, 20)", closes.tolist()), closes.rolling(20).mean())
+    same(call("studies/indicators", "m.sma(given, 20)", closes.tolist()), closes.rolling(20).mean())
 
 
 def test_bollinger_bands_are_two_deviations_wide(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
-    found = call("indicators", "m.bollinger(given, 20, 2)", closes.tolist())
+    found = call("studies/indicators", "m.bollinger(given, 20, 2)", closes.tolist())
 
     window = closes.rolling(20)
     deviation = window.apply(lambda values: float(np.std(values)), raw=True)
@@ -64,7 +64,7 @@ def test_bollinger_bands_are_two_deviations_wide(
 def test_the_exponential_average_begins_with_the_simple_average(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
-    found = call("indicators", "m.ema(given, 21)", closes.tolist())
+    found = call("studies/indicators", "m.ema(given, 21)", closes.tolist())
 
     seeded = closes.copy()
     seeded[:20] = np.nan
@@ -73,7 +73,7 @@ def test_the_exponential_average_begins_with_the_simple_average(
 
 
 def test_the_strength_index_is_wilders(call: Callable[..., Any], closes: pd.Series[float]) -> None:
-    found = call("indicators", "m.rsi(given, 14)", closes.tolist())
+    found = call("studies/indicators", "m.rsi(given, 14)", closes.tolist())
 
     expected = pd.Series(np.nan, index=closes.index)
     change = closes.diff()
@@ -87,7 +87,7 @@ def test_the_strength_index_is_wilders(call: Callable[..., Any], closes: pd.Seri
 
 
 def test_the_strength_index_of_constant_prices_is_50(call: Callable[..., Any]) -> None:
-    assert call("indicators", "m.rsi(given, 2)", [5.0] * 4) == [None, None, 50, 50]
+    assert call("studies/indicators", "m.rsi(given, 2)", [5.0] * 4) == [None, None, 50, 50]
 
 
 def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> None:
@@ -97,7 +97,7 @@ def test_vwap_restarts_each_day_and_needs_volume(call: Callable[..., Any]) -> No
         "volume": [1, 2, None, 5], "length": 4,
     }  # fmt: skip
 
-    found = call("indicators", "m.vwap(given)", bars)
+    found = call("studies/indicators", "m.vwap(given)", bars)
 
     assert found == [3, 5, None, 12]
 
@@ -109,7 +109,7 @@ def test_an_anchored_average_begins_with_its_bar(
     volume[[0, 57, 120]] = np.nan
     units: list[float | None] = [None if np.isnan(value) else value for value in volume]
 
-    found = call("indicators", "m.anchoredVwap(given, 57)", prices | {"volume": units})
+    found = call("studies/indicators", "m.anchoredVwap(given, 57)", prices | {"volume": units})
 
     frame = pd.DataFrame({name: prices[name] for name in ("high", "low", "close")})
     since = pd.Series(volume).fillna(0)[57:]
@@ -142,7 +142,7 @@ def test_an_anchor_is_the_bar_that_contains_it_or_the_next_bar(call: Callable[..
         for timeframe, opened, anchor, _ in cases
     ]  # fmt: skip
 
-    found = call("indicators", "given.map((one) => m.anchorIndex(...one))", given)
+    found = call("studies/indicators", "given.map((one) => m.anchorIndex(...one))", given)
 
     assert found == [index for *_, index in cases]
 
@@ -163,7 +163,7 @@ def prices(closes: pd.Series[float]) -> dict[str, Any]:
 def test_macd_is_the_difference_of_two_exponential_averages(
     call: Callable[..., Any], closes: pd.Series[float]
 ) -> None:
-    found = call("indicators", "m.macd(given, 12, 26, 9)", closes.tolist())
+    found = call("studies/indicators", "m.macd(given, 12, 26, 9)", closes.tolist())
 
     def average(values: pd.Series[float], span: int) -> pd.Series[float]:
         known = values.dropna()
@@ -183,7 +183,7 @@ def test_macd_is_the_difference_of_two_exponential_averages(
 def test_the_average_true_range_is_wilders(
     call: Callable[..., Any], prices: dict[str, Any]
 ) -> None:
-    found = call("indicators", "m.averageTrueRange(given, 14)", prices)
+    found = call("studies/indicators", "m.averageTrueRange(given, 14)", prices)
 
     high, low, close = (pd.Series(prices[name]) for name in ("high", "low", "close"))
     before = close.shift(1)
@@ -199,8 +199,8 @@ def test_the_average_true_range_is_wilders(
 def test_the_stochastic_and_the_channel_follow_the_extremes_of_the_window(
     call: Callable[..., Any], prices: dict[str, Any]
 ) -> None:
-    found = call("indicators", "m.stochastic(given, 14, 3, 5)", prices)
-    channel = call("indicators", "m.donchian(given, 14)", prices)
+    found = call("studies/indicators", "m.stochastic(given, 14, 3, 5)", prices)
+    channel = call("studies/indicators", "m.donchian(given, 14)", prices)
 
     high, low, close = (pd.Series(prices[name]) for name in ("high", "low", "close"))
     upper, lower = high.rolling(14).max(), low.rolling(14).min()
@@ -215,13 +215,18 @@ def test_the_stochastic_and_the_channel_follow_the_extremes_of_the_window(
 def test_the_stochastic_of_constant_prices_is_50(call: Callable[..., Any]) -> None:
     bars = {"high": [5] * 4, "low": [5] * 4, "close": [5] * 4}
 
-    assert call("indicators", "m.stochastic(given, 3, 1, 1).line", bars) == [None, None, 50, 50]
+    assert call("studies/indicators", "m.stochastic(given, 3, 1, 1).line", bars) == [
+        None,
+        None,
+        50,
+        50,
+    ]
 
 
 def test_an_average_volume_needs_the_volume_of_each_bar(call: Callable[..., Any]) -> None:
     bars = {"volume": [2, 4, None, 6, 8], "hasVolume": True}
 
-    (line,) = call("indicators", "m.LINES.volume(given, [2])", bars)
+    (line,) = call("studies/indicators", "m.LINES.volume(given, [2])", bars)
 
     assert line["values"] == [None, 3, None, None, 7]
 
@@ -231,7 +236,7 @@ def test_older_bars_bring_their_trading_days(call: Callable[..., Any]) -> None:
         columns = ["time", "day", "open", "high", "low", "close", "volume"]
         return dict.fromkeys(columns, days) | {"length": len(days), "hasVolume": True}
 
-    found = call("bars", "m.joined(given[0], 2, given[1])", [bars([1, 2, 3]), bars([3, 4])])
+    found = call("bars/bars", "m.joined(given[0], 2, given[1])", [bars([1, 2, 3]), bars([3, 4])])
 
     assert found["day"] == found["time"] == [1, 2, 3, 4]
 
@@ -244,7 +249,7 @@ def test_a_heikin_ashi_bar_continues_the_bar_before(
     bars = {"open": opens, "high": highs, "low": lows, "close": closes}
 
     found = call(
-        "bars",
+        "bars/bars",
         "m.heikinAshi(given)",
         {name: prices.tolist() for name, prices in bars.items()} | {"length": N},
     )
@@ -277,7 +282,7 @@ def test_the_price_format_follows_the_instrument_or_the_bars(
 ) -> None:
     bars = {"close": prices, "high": prices, "low": prices}
 
-    found = call("bars", "m.priceStep(given[0], given[1])", [instrument, bars])
+    found = call("bars/bars", "m.priceStep(given[0], given[1])", [instrument, bars])
 
     assert found["decimals"] == decimals
     assert found["step"] == pytest.approx(step)
@@ -290,7 +295,7 @@ def test_offsets_are_those_of_the_zone_around_every_change_of_the_clocks(
     start = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp())
     hours = list(range(start, start + 2 * 366 * 86400, 3 * 3600))
 
-    found = call("times", "given[1].map(m.zoneOffset(given[0]))", [zone, hours])
+    found = call("shared/times", "given[1].map(m.zoneOffset(given[0]))", [zone, hours])
 
     expected = [
         int(datetime.fromtimestamp(hour, ZoneInfo(zone)).utcoffset().total_seconds())  # type: ignore[union-attr]
@@ -319,7 +324,7 @@ def test_a_daily_bar_carries_its_trading_day(
     bars = {"time": [seconds], "day": days.tolist()}
 
     found = call(
-        "times",
+        "shared/times",
         "new m.Labels({ choice: 'utc', instrument: {}, isIntraday: false, bars: given }).full(given.time[0])",
         bars,
     )
@@ -338,7 +343,7 @@ def test_days_begin_at_the_exchanges_midnight_and_gaps_are_within_days(
         "length": len(hours),
     }
 
-    found = call("breaks", "m.findBreaks(given, { timeframe: '1h' })", bars)
+    found = call("chart/breaks", "m.findBreaks(given, { timeframe: '1h' })", bars)
 
     assert found == {"days": [4], "gaps": [3]}
 
@@ -351,7 +356,9 @@ def test_a_market_that_never_closes_can_have_gaps_between_days(call: Callable[..
         "length": 4,
     }
 
-    found = call("breaks", "m.findBreaks(given, { timeframe: '1h', isAlwaysOpen: true })", bars)
+    found = call(
+        "chart/breaks", "m.findBreaks(given, { timeframe: '1h', isAlwaysOpen: true })", bars
+    )
 
     assert found == {"days": [2], "gaps": [2]}
 
@@ -368,7 +375,7 @@ def test_a_band_reaches_from_the_bar_before_a_gap_to_the_bar_after_it(
     ]
 
     found = call(
-        "gaps",
+        "chart/gaps",
         "m.placeGaps(given.findings, { bars: given.bars, timeframe: '1h' })",
         {"findings": findings, "bars": bars},
     )
@@ -384,7 +391,7 @@ def test_a_gap_within_a_made_bar_is_marked_on_that_bar(call: Callable[..., Any])
     ]
 
     found = call(
-        "gaps",
+        "chart/gaps",
         "m.placeGaps(given.findings, { bars: given.bars, timeframe: '6h', madeFrom: '3h' })",
         {"findings": findings, "bars": bars},
     )
@@ -395,16 +402,18 @@ def test_a_gap_within_a_made_bar_is_marked_on_that_bar(call: Callable[..., Any])
 def test_the_nearest_gap_within_reach_is_found(call: Callable[..., Any]) -> None:
     gaps = [{"left": 1, "right": 2}, {"left": 6, "right": 7}]
 
-    found = call("gaps", "[0, 2, 3, 5].map((at) => m.gapNear(given, at, 1)?.left ?? null)", gaps)
+    found = call(
+        "chart/gaps", "[0, 2, 3, 5].map((at) => m.gapNear(given, at, 1)?.left ?? null)", gaps
+    )
 
     assert found == [1, 1, 1, 6]
-    assert call("gaps", "m.gapNear(given, 0) ?? null", gaps) is None
+    assert call("chart/gaps", "m.gapNear(given, 0) ?? null", gaps) is None
 
 
 def test_the_compared_close_is_the_newest_close_at_each_bar(call: Callable[..., Any]) -> None:
     other = {"time": [5, 10, 20], "close": [1.0, 2.0, 3.0], "length": 3}
 
-    assert call("compare", "m.asOf([0, 5, 9, 10, 30], given)", other) == [None, 1, 1, 2, 3]
+    assert call("page/compare", "m.asOf([0, 5, 9, 10, 30], given)", other) == [None, 1, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -419,7 +428,7 @@ def test_the_compared_close_is_the_newest_close_at_each_bar(call: Callable[..., 
 def test_a_symbol_may_name_its_exchange(
     call: Callable[..., Any], typed: str, exchange: str, split: list[str]
 ) -> None:
-    assert call("address", "m.splitSymbol(given[0], given[1])", [typed, exchange]) == split
+    assert call("symbols/names", "m.splitSymbol(given[0], given[1])", [typed, exchange]) == split
 
 
 @pytest.mark.parametrize(
@@ -434,7 +443,7 @@ def test_a_symbol_may_name_its_exchange(
     ],
 )
 def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> None:
-    assert call("studies", "m.formatStudies(m.parseStudies(given))", text) == text
+    assert call("studies/studies", "m.formatStudies(m.parseStudies(given))", text) == text
 
 
 @pytest.mark.parametrize(
@@ -457,7 +466,7 @@ def test_studies_survive_the_address(call: Callable[..., Any], text: str) -> Non
     ],
 )
 def test_an_invalid_study_is_left_out(call: Callable[..., Any], text: str) -> None:
-    assert call("studies", "m.parseStudies(given)", text) == []
+    assert call("studies/studies", "m.parseStudies(given)", text) == []
 
 
 def test_studies_of_an_old_link_have_the_colours_of_the_menu_and_others_unused_ones(
@@ -467,7 +476,7 @@ def test_studies_of_an_old_link_have_the_colours_of_the_menu_and_others_unused_o
     thirteen = ",".join(f"ema:{period}" for period in range(2, 15))
 
     found = call(
-        "studies",
+        "studies/studies",
         "given.map((text) => m.parseStudies(text).map(({ color }) => color))",
         [text, thirteen],
     )
@@ -483,8 +492,8 @@ STUDIES = {
 # Draws all bars but the last two, the last of them with another value, and then goes on to the end.
 EXTEND = """
 async ({ studies, bars }) => {
-  const { extendLines } = await import("/static/js/tails.js");
-  const { studyLines } = await import("/static/js/studies.js");
+  const { extendLines } = await import("/static/js/studies/tails.js");
+  const { studyLines } = await import("/static/js/studies/studies.js");
   const columns = Object.entries(bars).map(([name, column]) => [name, Array.isArray(column) ? column.slice(0, -2) : column]);
   const before = { ...Object.fromEntries(columns), length: bars.length - 2 };
   return Object.entries(studies).map(([kind, parameters]) => {

@@ -13,9 +13,9 @@ STUDIES = "sma:5,macd:3:6:4,rsi:3,volume:5"
 # Draws all bars but the last four. Then the last drawn bar changes, and the others come one by one, each with other values first.
 DRAW = """
 async ({ bars, type, scales, studies, isForming }) => {
-  const { BarChart } = await import("/static/js/chart.js");
-  const { parseStudies } = await import("/static/js/studies.js");
-  const { priceFormat } = await import("/static/js/numbers.js");
+  const { BarChart } = await import("/static/js/chart/chart.js");
+  const { parseStudies } = await import("/static/js/studies/studies.js");
+  const { priceFormat } = await import("/static/js/shared/numbers.js");
   const names = Object.keys(bars);
   const first = (count) => ({ ...Object.fromEntries(names.map((name) => [name, bars[name].slice(0, count)])), length: count, hasVolume: true });
   const barAt = (i, change) => ({ ...Object.fromEntries(names.map((name) => [name, bars[name][i]])), close: bars.close[i] + change });

@@ -78,7 +78,9 @@ def test_a_language_with_other_digits_and_another_calendar_has_latin_digits_and_
     texts = written + "".join(text for pane in axis_texts(page) for text in pane)
     assert not re.search(r"[\u06f0-\u06f9\u0660-\u0669]", texts)
     # Price and month keep their meaning in every language.
-    script = "async () => (await import('/static/js/numbers.js')).priceFormat(8)(-0.00002134)"
+    script = (
+        "async () => (await import('/static/js/shared/numbers.js')).priceFormat(8)(-0.00002134)"
+    )
     assert re.fullmatch(r"−0\D00002134", page.evaluate(script))
 
 
@@ -88,7 +90,7 @@ def test_a_month_is_a_word_in_a_language_that_writes_it_as_a_number(
     page = open_context(locale="bg-BG").new_page()
     page.goto(f"{site}/")
     script = """async () => {
-      const { Labels } = await import('/static/js/times.js');
+      const { Labels } = await import('/static/js/shared/times.js');
       const bars = { time: [1772496000], day: [20515] };
       return new Labels({ choice: 'utc', instrument: {}, isIntraday: false, bars }).full(1772496000);
     }"""

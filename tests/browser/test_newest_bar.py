@@ -205,7 +205,7 @@ def test_a_pinned_dataset_is_shown_without_a_refusal(page: Page, site: str) -> N
 def overdue(page: Page, site: str) -> Callable[..., int | None]:
     """Return a function that calls the page's module: for how many seconds must newer data exist?"""
     page.goto(f"{site}/")
-    script = "async ([shown, now]) => (await import('/static/js/newest.js')).overdueFor(shown, now * 1000)"
+    script = "async ([shown, now]) => (await import('/static/js/bars/newest.js')).overdueFor(shown, now * 1000)"
 
     def call(
         hours: str, timeframe: str, *, last: str, fetched: str, now: str, **rest: Any

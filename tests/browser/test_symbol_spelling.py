@@ -14,5 +14,5 @@ from datasets.bars import canonical_name
 def test_the_page_spells_a_symbol_as_the_service_does(page: Page, site: str, text: str) -> None:
     page.goto(f"{site}/")
 
-    script = "async (text) => (await import('/static/js/address.js')).canonicalName(text)"
+    script = "async (text) => (await import('/static/js/symbols/names.js')).canonicalName(text)"
     assert page.evaluate(script, text) == canonical_name(text)

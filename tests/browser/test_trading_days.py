@@ -16,7 +16,7 @@ from datasets.models import Dataset
 
 LABEL = """
 async ([bars, seconds]) => {
-  const { Labels } = await import('/static/js/times.js');
+  const { Labels } = await import('/static/js/shared/times.js');
   const labels = new Labels({ choice: 'utc', instrument: {}, isIntraday: false, bars });
   return seconds.map((moment) => labels.full(moment));
 }

@@ -1,6 +1,6 @@
 // Keys for the drawings. The arrows, Enter and Escape act here before the chart and the page get them.
 
-import { takesText } from "../shortcuts.js";
+import { takesText } from "../page/shortcuts.js";
 import { SHAPES } from "./shapes.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

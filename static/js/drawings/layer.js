@@ -1,6 +1,6 @@
 // Draws all drawings over the bars, as one primitive of the chart library.
 
-import { color, fontFamily } from "../colors.js";
+import { color, fontFamily } from "../shared/colors.js";
 import { isInside } from "./geometry.js";
 import { Projection } from "./projection.js";
 import { SHAPES } from "./shapes.js";

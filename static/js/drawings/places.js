@@ -1,7 +1,7 @@
 // Times and places on the time axis. A place is an index of a bar, with a fraction between two bars.
 
-import { secondsOf } from "../timeframes.js";
-import { indexBefore } from "../times.js";
+import { secondsOf } from "../bars/timeframes.js";
+import { indexBefore } from "../shared/times.js";
 
 // The mean step of this number of bars continues the axis where there are no bars.
 const N_STEPS = 100;

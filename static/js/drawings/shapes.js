@@ -1,8 +1,8 @@
 // The kinds of drawings. Each entry has the name, the key, the number of anchor points, the icon, how the
 // kind is drawn and how far a pixel is from it. An item holds a drawing and the pixels `x`, `y` of its points.
 
+import { plainNumber } from "../shared/numbers.js";
 import { clipLine, distanceToEdges, distanceToLine, isInside } from "./geometry.js";
-import { plainNumber } from "../numbers.js";
 import { measureLines } from "./words.js";
 
 const RATIOS = [0, 0.236, 0.382, 0.5, 0.618, 0.786, 1];

@@ -1,6 +1,6 @@
 // The buttons of the drawing tools.
 
-import { keep, recall } from "../memory.js";
+import { keep, recall } from "../shared/memory.js";
 import { watchDrawingKeys } from "./keyboard.js";
 import { watchPointer } from "./pointer.js";
 import { SHAPES } from "./shapes.js";

@@ -1,6 +1,6 @@
 // Drawings and measures in words.
 
-import { percent, signed, wholeNumber } from "../numbers.js";
+import { percent, signed, wholeNumber } from "../shared/numbers.js";
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 

@@ -1,10 +1,10 @@
 // The page with several charts. The address holds the whole layout; each chart is the chart page in a frame.
 
-import { watchCopyButtons } from "../copy.js";
-import { LayoutMenu } from "../layouts.js";
-import { placePopovers } from "../popovers.js";
+import { watchCopyButtons } from "../shared/copy.js";
+import { placePopovers } from "../shared/popovers.js";
 import { formatGrid, readGrid } from "./address.js";
 import { Frames } from "./frames.js";
+import { LayoutMenu } from "./layouts.js";
 
 const same = document.getElementById("same-symbol");
 const { charts, isSameSymbol } = readGrid(location.search);
