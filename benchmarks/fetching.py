@@ -103,7 +103,7 @@ def require_stored(n_datasets: int, n_bars: int) -> None:
 
 def drop_connection() -> None:
     """Close the kept connection, so that each fetch opens a new one, as the others do."""
-    from datasets.fetching.attempt import feed_client
+    from datasets.fetching.feed_clients import feed_client
 
     feed_client().close()
 

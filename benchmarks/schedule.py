@@ -35,7 +35,7 @@ def simulate(feed: Feed) -> None:
     # Imported here: these modules need Django.
     from django.conf import settings
 
-    from datasets.fetching import attempt
+    from datasets.fetching import feed_clients
     from tests.support.simulation.held_clock import held_clock
     from tests.support.simulation.month_plan import N_DAYS, month_plan
     from tests.support.simulation.schedules import ScheduledMonth, held_throttle
@@ -49,7 +49,7 @@ def simulate(feed: Feed) -> None:
         month = ScheduledMonth(plan, feed, clock)
         month.make_lists()
         month.run()
-        attempt.feed_client().close()
+        feed_clients.feed_client().close()
         seconds = time.perf_counter() - started
         text = report(month, sent, seconds)
     publish("Schedule", f"{machine()}\n\n{text}")

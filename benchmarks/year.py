@@ -34,7 +34,7 @@ def main() -> None:
 def simulate(feed: Feed) -> None:
     from django.conf import settings
 
-    from datasets.fetching import attempt
+    from datasets.fetching import feed_clients
     from tests.support.simulation.held_clock import held_clock
     from tests.support.simulation.refresh_plan import instant
     from tests.support.simulation.refreshes import Refreshes
@@ -51,7 +51,7 @@ def simulate(feed: Feed) -> None:
     ):
         refreshes = Refreshes(plan, feed, clock, sent)
         refreshes.run()
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
     publish("Year", f"{machine()}\n\n{report(refreshes, sent, time.perf_counter() - started)}")
 
 

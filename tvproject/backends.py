@@ -1,4 +1,4 @@
-"""Entries of Django's `DATABASES` and `CACHES`, from `DATABASE_URL` and `CACHE_URL`."""
+"""Entries of Django's `DATABASES` and `CACHES`, and Celery's broker, from the URLs in the settings."""
 
 from __future__ import annotations
 
@@ -72,3 +72,18 @@ def cache(url: str, state: Path, name: str) -> dict[str, Any]:
         "LOCATION": str(state / name),
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
+
+
+def broker(url: str, state: Path, source: str) -> tuple[str, dict[str, Any]]:
+    """Return Celery's broker and its transport options for `url`; makes the folder of `filesystem://`."""
+    if url.startswith(("redis://", "rediss://")):
+        # Seconds. Without these limits a worker waits for a hanging server until it is back.
+        return url, {"socket_connect_timeout": 4, "socket_timeout": 10}
+    if not url.startswith("filesystem://"):
+        return url, {}
+    # A folder for each source: services of two sources may share STATE_DIR, and neither must take
+    # the other's messages.
+    folder = state / ("broker" if source == "tradingview" else f"broker-{source}")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Seconds. Kombu's default of 1 would take longer than a small fetch.
+    return "filesystem://", {"data_folder_in": str(folder), "polling_interval": 0.02}

@@ -14,7 +14,7 @@ from tvproject.api_settings import (  # noqa: F401 - Django reads them here
     REST_FRAMEWORK,
     api_documentation,
 )
-from tvproject.backends import cache, database
+from tvproject.backends import broker, cache, database
 from tvproject.env import SettingsError, read_settings
 from tvproject.output_places import places
 from tvproject.privacy import make_private
@@ -181,7 +181,9 @@ CACHES = {
 
 # --- Celery ------------------------------------------------------------------------------
 
-CELERY_BROKER_URL: str = ENV["CELERY_BROKER_URL"]
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(
+    ENV["CELERY_BROKER_URL"], STATE_DIR, TV_SOURCE
+)
 CELERY_TASK_IGNORE_RESULT = True  # the `Fetch` row is the result
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -205,21 +207,7 @@ if ENV["CELERY_QUEUE_TYPE"] == "quorum":
     CELERY_TASK_DEFAULT_QUEUE = "fetches-quorum"
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
-if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
-    # Seconds. Without these limits a worker waits for a hanging server until it is back.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 4, "socket_timeout": 10}
-if CELERY_BROKER_URL.startswith("filesystem://"):
-    # A folder for each source: services of two sources may share STATE_DIR, and neither must take
-    # the other's messages.
-    _broker = STATE_DIR / ("broker" if TV_SOURCE == "tradingview" else f"broker-{TV_SOURCE}")
-    _broker.mkdir(parents=True, exist_ok=True)
-    CELERY_BROKER_URL = "filesystem://"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(_broker),
-        # Seconds. Kombu's default of 1 would take longer than a small fetch.
-        "polling_interval": 0.02,
-    }
+if ENV["CELERY_BROKER_URL"].startswith("filesystem://"):
     # Broadcasts between workers would leave files that no process removes.
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 

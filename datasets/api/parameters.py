@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +23,6 @@ from datasets.bars import (
 )
 from datasets.errors import InvalidRequest
 from datasets.formats import FORMATS
-from datasets.serving.bars_request import BarsRequest, MadeBars
 from datasets.tradingview.symbols import TYPES
 
 MAX_SYMBOLS = 1000
@@ -262,52 +260,3 @@ def _wrong_names(symbol: str, exchange: str) -> dict[str, list[str]]:
     except InvalidRequest as error:
         return error.errors
     return {}
-
-
-def read_ohlc_request(query: str) -> BarsRequest:
-    """Return the request of a query string. Raises `ValidationError` that names each wrong parameter.
-
-    Cached, because clients repeat their queries.
-    """
-    return _read_ohlc_request(query, settings.TV_SOURCE, settings.TV_MAX_BARS)
-
-
-@lru_cache(maxsize=4096)
-def _read_ohlc_request(query: str, source: str, max_bars: int) -> BarsRequest:
-    parameters = OhlcParameters(data=QueryDict(query))
-    parameters.is_valid(raise_exception=True)
-    values = parameters.validated_data
-    length, series = BarLength.parse(values["timeframe"]), parameters.series()
-    made = n_archived = None
-    source, is_imported = values.get("source", source), "source" in values
-    is_above = "n_bars" in parameters.initial_data and values["n_bars"] > max_bars
-    wrong = {}
-    if is_imported and not values["use_cache"]:
-        wrong["use_cache"] = ["Bars of files are not fetched; leave this parameter out, or source."]
-    if is_imported and length.fetched is None:
-        wrong["timeframe"] = ["Of bars of files no others are made; use a timeframe of the files."]
-    elif is_above and length.fetched is None:
-        wrong["n_bars"] = [f"Bars of other timeframes are at most {max_bars} (TV_MAX_BARS)."]
-    if wrong:
-        raise serializers.ValidationError(wrong)
-    if is_above and not is_imported:
-        n_archived, series = values["n_bars"], series | {"n_bars": max_bars}
-    if length.fetched is None:
-        made = MadeBars(length, values["n_bars"])
-        n_base_bars = min(length.n_base_bars(made.n_bars), max_bars)
-        series |= {"timeframe": length.base.value, "n_bars": n_base_bars}
-    return BarsRequest(
-        key=DatasetKey.parse(
-            source=source, symbol=values["symbol"], exchange=values["exchange"], **series
-        ),
-        made=made,
-        use_cache=values["use_cache"],
-        max_age_s=values["max_age"],
-        max_stale_s=values["max_stale"],
-        wait_s=values["wait"],
-        as_of=values["as_of"],
-        has_no_number="n_bars" not in parameters.initial_data,
-        n_archived=n_archived,
-        redirect=values["redirect"],
-        **parameters.part(),
-    )

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache as remember
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, transaction
@@ -30,11 +28,9 @@ from datasets.bars.series_keys import SeriesKey
 from datasets.catalog.outputs import get_store, require_folder
 from datasets.errors import AuthExpired, BadBars, FetchError, RateLimited, StoreError, StoreFailed
 from datasets.fetching import credentials, fetch_queue, leases, throttle
+from datasets.fetching.feed_clients import feed_client
 from datasets.fetching.leases import GaveWay, Lease, LeaseLost
 from datasets.models import Fetch, database
-
-if TYPE_CHECKING:
-    from datasets.tradingview.client import FeedClient
 
 logger = logging.getLogger(__name__)
 
@@ -296,19 +292,3 @@ class Attempt:
             logger.warning("fetch %s: the row's progress was not updated: %s", self.fetch.pk, error)
         finally:
             database.give_connection_back()
-
-
-def feed_client() -> FeedClient:
-    """Return the calling thread's client; it keeps its connection for the thread's next fetch."""
-    return _client_of(
-        settings.TV_WS_URL, settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S, threading.get_ident()
-    )
-
-
-@remember
-def _client_of(url: str, timeout_s: float, deadline_s: float, thread: int) -> FeedClient:
-    # Imported here because tvDatafeed imports pandas: a web process, which never fetches,
-    # starts half a second sooner without them.
-    from datasets.tradingview.client import FeedClient
-
-    return FeedClient(url, timeout_s=timeout_s, deadline_s=deadline_s)

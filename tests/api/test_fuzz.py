@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
-from datasets.api import parameters
+from datasets.api.endpoints import ohlc_endpoint
 from datasets.api.parsers import MAX_BYTES
 from datasets.api.schema import FETCH_CODES
 from datasets.bars import BAR_COLUMNS, Timeframe
@@ -443,8 +443,8 @@ def test_an_odd_header_does_no_harm(path: str, headers: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("service")
 def test_a_long_query_is_not_kept_in_memory() -> None:
-    parameters._read_ohlc_request.cache_clear()
+    ohlc_endpoint._bars_request.cache_clear()
 
     Client().get("/api/tv/ohlc", QUERY_STRING="symbol=X:Y&timeframe=1h" + "+" * MAX_QUERY)
 
-    assert parameters._read_ohlc_request.cache_info().currsize == 0
+    assert ohlc_endpoint._bars_request.cache_info().currsize == 0

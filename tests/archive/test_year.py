@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from datasets.fetching import attempt
+from datasets.fetching import feed_clients
 from tests.support.simulation.held_clock import held_clock
 from tests.support.simulation.proofs import (
     findings,
@@ -62,9 +62,9 @@ PLAN = RefreshPlan(
 @pytest.fixture(autouse=True)
 def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_WS_URL = clean_feed.ws_url
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 def run(plan: RefreshPlan, feed: Feed, settings: Any) -> tuple[Refreshes, SentBars]:

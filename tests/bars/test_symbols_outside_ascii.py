@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from datasets.bars import DatasetKey, canonical_name, split_symbol
 from datasets.errors import InvalidRequest
-from datasets.fetching import attempt
+from datasets.fetching import attempt, feed_clients
 from datasets.models import Dataset, Fetch
 from datasets.research import load
 from datasets.research.loader import catalog as catalog_of_files
@@ -46,9 +46,9 @@ def recording_feed(settings: Any, tmp_path: Path) -> Iterator[Feed]:
     feed = Feed(tmp_path, "--replay", str(RECORDING), "--timeframe", "60")
     settings.TV_WS_URL, settings.TV_SITE_URL = feed.ws_url, feed.site_url
     settings.TV_SEARCH_URL = feed.addresses["search_url"]
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield feed
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
     feed.stop()
 
 

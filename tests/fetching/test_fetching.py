@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from datasets import errors
-from datasets.fetching import attempt, credentials, fetch_queue, tasks, throttle
+from datasets.fetching import attempt, credentials, feed_clients, fetch_queue, tasks, throttle
 from datasets.models import Dataset, Fetch
 from datasets.storage import FolderStore
 from datasets.views import phrases
@@ -28,9 +28,9 @@ def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_WS_URL = clean_feed.ws_url
     settings.TV_SITE_URL = clean_feed.site_url
     settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 2.0, 5.0
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 def queue(**changes: Any) -> Fetch:
@@ -106,7 +106,7 @@ def test_a_failed_attempt_leaves_the_old_dataset_unchanged(
     before = Dataset.objects.get()
     content = (store.folder / before.path).read_bytes()
     # A new connection with a short time limit.
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
     settings.TV_TIMEOUT_S, settings.TV_DEADLINE_S = 0.3, 0.6
     clean_feed.arm(name, **({"bytes": 40_000_000} if name == "huge_message" else {}))
 

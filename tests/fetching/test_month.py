@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datasets.fetching import attempt, throttle
+from datasets.fetching import feed_clients, throttle
 from datasets.models import Schedule
 from tests.support.simulation.held_clock import held_clock
 from tests.support.simulation.month_plan import MonthPlan, month_plan
@@ -31,9 +31,9 @@ CALL_S = 0.5
 def use_feed(settings: Any, clean_feed: Feed, tmp_path: Any) -> Iterator[None]:
     settings.TV_WS_URL, settings.TV_MAX_BARS = clean_feed.ws_url, 5000
     settings.TV_RATE_PER_MINUTE, settings.TV_BURST, settings.STATE_DIR = 20, 3, tmp_path
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 def require_good(plan: MonthPlan, feed: Feed) -> list[SeriesMonth]:

@@ -14,7 +14,7 @@ from datasets.archive.fetch_windows import window_of
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars
 from datasets.bars.series_keys import SeriesKey
-from datasets.fetching import attempt, fetch_queue, tasks
+from datasets.fetching import attempt, feed_clients, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Series
 from datasets.storage import FolderStore, relative_path
 from datasets.storage.archives.archive_queries import read_range
@@ -32,7 +32,7 @@ def requested(
     """Return the numbers of bars that were requested from the feed."""
     settings.TV_WS_URL = clean_feed.ws_url
     settings.TV_SITE_URL = clean_feed.site_url
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     numbers: list[int] = []
     real = FeedClient.fetch_bars
 
@@ -42,7 +42,7 @@ def requested(
 
     monkeypatch.setattr(FeedClient, "fetch_bars", counted)
     yield numbers
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 def fetch(n_bars: int) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import FetchError
-from datasets.fetching import attempt, fetch_queue
+from datasets.fetching import attempt, feed_clients, fetch_queue
 from datasets.models import Dataset, Fetch
 from datasets.tradingview.client import FeedClient
 from tests.support.stacks import Feed
@@ -45,7 +45,7 @@ def requested(
     """Fetch at once instead of by a worker; return the numbers of bars that were requested from the feed."""
     settings.TV_WS_URL = clean_feed.ws_url
     settings.TV_SITE_URL = clean_feed.site_url
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     numbers: list[int] = []
     real = FeedClient.fetch_bars
 
@@ -63,7 +63,7 @@ def requested(
 
     monkeypatch.setattr("datasets.fetching.tasks.enqueue", run_at_once)
     yield numbers
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 def hours_ago(hours: int) -> str:

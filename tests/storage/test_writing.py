@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from datasets.fetching import attempt, fetch_queue
+from datasets.fetching import attempt, feed_clients, fetch_queue
 from datasets.models import Dataset, Fetch
 from datasets.storage import FolderStore
 from tests.support.factories import a_key
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_WS_URL, settings.TV_SITE_URL = clean_feed.ws_url, clean_feed.site_url
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 @pytest.fixture

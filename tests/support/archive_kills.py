@@ -31,7 +31,7 @@ from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import outputs
 from datasets.errors import InvalidRequest
-from datasets.fetching import attempt, fetch_queue, tasks
+from datasets.fetching import attempt, feed_clients, fetch_queue, tasks
 from datasets.models import Dataset, Fetch, Revision, Series
 from datasets.storage import folder_store
 from datasets.storage.archives.archive_files import times_of
@@ -268,7 +268,7 @@ def _restart(key: DatasetKey, now: datetime, received: Path, end: str) -> Outcom
         assert fetch.state == Fetch.State.SUCCEEDED, (fetch.error_code, fetch.error_message)
         counts[end] += 1
     counts.update(check_series(key, received))
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
     connection.close()
     return {"counts": counts}
 

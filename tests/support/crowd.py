@@ -18,7 +18,7 @@ from django.utils import timezone
 from datasets import catalog, serving
 from datasets.bars import DatasetKey, FetchedBars
 from datasets.errors import StoreError
-from datasets.fetching import attempt, fetch_queue
+from datasets.fetching import attempt, feed_clients, fetch_queue
 from datasets.models import Dataset, Fetch
 from datasets.serving import usage
 from datasets.serving.bars_request import BarsRequest
@@ -52,7 +52,7 @@ def main(n_processes: int, seconds: float, *, is_one_series: bool) -> None:
 
 
 def _work(seconds: float) -> Outcome:
-    attempt.feed_client = lambda: _Feed()  # type: ignore[assignment, return-value]
+    feed_clients._client_of = lambda *settings: _Feed()  # type: ignore[assignment]
     random.seed(os.getpid())
     counts: Counter[str] = Counter()
     longest: dict[str, float] = {}

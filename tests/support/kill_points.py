@@ -36,7 +36,7 @@ from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS, DatasetKey, FetchedBars, content_hash
 from datasets.bars.series_keys import SeriesKey
 from datasets.catalog import outputs, records
-from datasets.fetching import attempt, fetch_queue, leases, throttle
+from datasets.fetching import attempt, feed_clients, fetch_queue, leases, throttle
 from datasets.formats import FORMATS
 from datasets.models import Dataset, Fetch, Series
 from datasets.serving import usage
@@ -235,7 +235,7 @@ def _watch(child: Child, task: Outcome) -> Outcome | None:
 def _look_and_be_killed(task: Outcome, hear: int, tell: int) -> None:
     outcome = _look_and_recover(task)
     # The next fetch must open its own connection, as the first fetch of a process does.
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
     send(tell, outcome)
     _be_killed(hear, tell)
 
@@ -450,9 +450,9 @@ def new_bars(n_bars: int) -> pa.Table:
     path = folder().parent / "reference" / f"{n_bars}.arrow"
     if not path.exists():
         key = a_key(n_bars=n_bars)
-        fetched = attempt.feed_client().fetch_bars(key)
+        fetched = feed_clients.feed_client().fetch_bars(key)
         # The killed fetch must open its own connection.
-        attempt.feed_client().close()
+        feed_clients.feed_client().close()
         path.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, fetched.table.schema) as out:
             out.write_table(fetched.table)

@@ -11,7 +11,7 @@ import pytest
 
 from datasets import errors
 from datasets.bars import FetchedBars
-from datasets.fetching import attempt, fetch_queue
+from datasets.fetching import attempt, feed_clients, fetch_queue
 from datasets.models import Dataset
 from datasets.storage import FolderStore
 from datasets.tradingview.client import FeedClient
@@ -170,9 +170,9 @@ def test_a_symbol_outside_ascii_comes_from_a_recording_as_it_is(tmp_path: Path) 
 @pytest.fixture
 def use_feed(settings: Any, clean_feed: Feed) -> Iterator[None]:
     settings.TV_WS_URL, settings.TV_SITE_URL = clean_feed.ws_url, clean_feed.site_url
-    attempt._client_of.cache_clear()
+    feed_clients._client_of.cache_clear()
     yield
-    attempt.feed_client().close()
+    feed_clients.feed_client().close()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from rest_framework import serializers
 
 from datasets import serving
 from datasets.api import schema
@@ -17,13 +18,14 @@ from datasets.api.endpoints.bar_replies import (
     render_bars,
 )
 from datasets.api.endpoints.plain_reads import PlainReadViewSet, accept_of
-from datasets.api.parameters import read_ohlc_request
+from datasets.api.parameters import OhlcParameters
 from datasets.api.replies import CACHE_HIT, accepts_gzip, choose_format, let_proxy_keep
 from datasets.archive.archive_bodies import ArchiveRequest
+from datasets.bars import BarLength, DatasetKey
 from datasets.errors import Refused, StoreError
 from datasets.models import Fetch
 from datasets.serving import answers
-from datasets.serving.bars_request import Answer, BarsRequest
+from datasets.serving.bars_request import Answer, BarsRequest, MadeBars
 from datasets.serving.permissions import Caller
 from datasets.serving.reply_bodies.content_paths import content_path_of
 from datasets.serving.trust import distrust_all
@@ -107,7 +109,52 @@ def _read(
 
     `source` and `max_bars` are settings: they are parameters because the result depends on them.
     """
-    wanted = read_ohlc_request(query)
+    wanted = _bars_request(query, source, max_bars)
     return replace(wanted, format=choose_format(wanted.format, accept)), accepts_gzip(
         accept_encoding
+    )
+
+
+@lru_cache(maxsize=4096)
+def _bars_request(query: str, source: str, max_bars: int) -> BarsRequest:
+    """Return the request of a query string. Raises `ValidationError` that names each wrong parameter.
+
+    Cached, because clients repeat their queries.
+    """
+    parameters = OhlcParameters(data=QueryDict(query))
+    parameters.is_valid(raise_exception=True)
+    values = parameters.validated_data
+    length, series = BarLength.parse(values["timeframe"]), parameters.series()
+    made = n_archived = None
+    source, is_imported = values.get("source", source), "source" in values
+    is_above = "n_bars" in parameters.initial_data and values["n_bars"] > max_bars
+    wrong = {}
+    if is_imported and not values["use_cache"]:
+        wrong["use_cache"] = ["Bars of files are not fetched; leave this parameter out, or source."]
+    if is_imported and length.fetched is None:
+        wrong["timeframe"] = ["Of bars of files no others are made; use a timeframe of the files."]
+    elif is_above and length.fetched is None:
+        wrong["n_bars"] = [f"Bars of other timeframes are at most {max_bars} (TV_MAX_BARS)."]
+    if wrong:
+        raise serializers.ValidationError(wrong)
+    if is_above and not is_imported:
+        n_archived, series = values["n_bars"], series | {"n_bars": max_bars}
+    if length.fetched is None:
+        made = MadeBars(length, values["n_bars"])
+        n_base_bars = min(length.n_base_bars(made.n_bars), max_bars)
+        series |= {"timeframe": length.base.value, "n_bars": n_base_bars}
+    return BarsRequest(
+        key=DatasetKey.parse(
+            source=source, symbol=values["symbol"], exchange=values["exchange"], **series
+        ),
+        made=made,
+        use_cache=values["use_cache"],
+        max_age_s=values["max_age"],
+        max_stale_s=values["max_stale"],
+        wait_s=values["wait"],
+        as_of=values["as_of"],
+        has_no_number="n_bars" not in parameters.initial_data,
+        n_archived=n_archived,
+        redirect=values["redirect"],
+        **parameters.part(),
     )

@@ -14,7 +14,7 @@ from django.db.models import Min
 
 from datasets.archive.series_rows import folder_of
 from datasets.bars import DatasetKey
-from datasets.fetching import attempt, fetch_queue, tasks, throttle
+from datasets.fetching import feed_clients, fetch_queue, tasks, throttle
 from datasets.fetching.schedule import sweep_schedules
 from datasets.models import Fetch, Schedule
 from datasets.storage.archives.archive_files import times_of
@@ -116,7 +116,7 @@ class ScheduledMonth:
             self.n_refused += 1
             self.feed.arm("upgrade_429", times=1)
             # A refusal comes at the upgrade, so the next call needs a new connection.
-            attempt.feed_client().close()
+            feed_clients.feed_client().close()
         while self._waiting and self._waiting[0][0] <= self.clock.now:
             _, key = self._waiting.pop(0)
             row, _ = fetch_queue.open_fetch(key, via="page", by="a person")
