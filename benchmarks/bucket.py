@@ -191,8 +191,8 @@ def main() -> None:
         f"{machine()}; `make bench BENCHMARKS=bucket`; median of {ROUNDS} in turns ({MERGES} of merges); datasets of "
         f"{N_BARS:,} bars; a merge has {N_NEW} new bars and {N_OVERLAP} that are held. Cold: a host that has read nothing "
         "yet; the folder's files are in the memory of the machine. Requests: a warm read sends none, a cold read one, the "
-        "newest bars one for `series.json`, a write two, a merge 9 to 11. All sides and the server share two cores, which "
-        "were busy with other work: take the ratios.\n\n"
+        "newest bars one for `series.json`, a write two, a merge 9 to 11. All sides and the server "
+        "share two cores.\n\n"
         + table(
             ["datasets, bars of the archive", "what", "folder, ms", "bucket, ms", "difference, ms", "ratio"],
             rows,
