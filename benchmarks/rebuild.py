@@ -30,7 +30,7 @@ from tests.support.servers import postgresql
 
 SIZES = [int(size) for size in os.environ.get("BENCH_FILES", "10000 100000").split()]
 N_BARS = 300
-N_THREADS = 4
+N_WORKERS = 4
 HEADINGS = [
     "files",
     "pyarrow alone, s",
@@ -60,14 +60,14 @@ def write_files(root: Path, number: int) -> None:
 
 
 def read_all(root: Path) -> float:
-    """Read all columns of all files with as many threads as `rebuild`; return the seconds."""
+    """Read all columns of all files with as many threads as `rebuild` has processes; return the seconds."""
 
     def read(path: str) -> int:
         return pq.ParquetFile(path, memory_map=True).read(use_threads=False).num_rows
 
     started = time.perf_counter()
     paths = (str(path) for path in root.rglob("*.parquet"))
-    with ThreadPoolExecutor(N_THREADS) as pool:
+    with ThreadPoolExecutor(N_WORKERS) as pool:
         assert sum(pool.map(read, paths, chunksize=100)) > 0
     return time.perf_counter() - started
 
@@ -95,14 +95,14 @@ def measured(number: int, url: str) -> list[str]:
         run("manage.py", "migrate", "-v0", env=env)
         write_files(outputs / "datasets", number)
         bare_s = read_all(outputs / "datasets")
-        threads = f"--workers={N_THREADS}"
-        rebuild_s, memory_mb = command("rebuild", threads, env=env)
+        workers = f"--workers={N_WORKERS}"
+        rebuild_s, memory_mb = command("rebuild", workers, env=env)
         with psycopg.connect(url) as connection:
             rows = connection.execute("SELECT count(*) FROM datasets_dataset").fetchone()
         assert rows == (number,), rows
-        again_s, _ = command("rebuild", threads, env=env)
-        resumed_s, _ = command("rebuild", threads, "--resume", env=env)
-        verify_s, _ = command("verify", threads, env=env)
+        again_s, _ = command("rebuild", workers, env=env)
+        resumed_s, _ = command("rebuild", workers, "--resume", env=env)
+        verify_s, _ = command("verify", workers, env=env)
         return [
             f"{number:,}", f"{bare_s:.1f}", f"{rebuild_s:.1f}", f"{number / rebuild_s:,.0f}", f"{memory_mb:.0f}",
             f"{again_s:.1f}", f"{resumed_s:.1f}", f"{verify_s:.1f}",
@@ -117,7 +117,7 @@ def main() -> None:
             rows.append(measured(number, url))
             print(*rows[-1], sep=" | ", flush=True)
     text = (
-        f"{machine()}; files of {N_BARS} bars, {N_THREADS} threads, the catalog in PostgreSQL; the files are in the memory "
+        f"{machine()}; files of {N_BARS} bars, {N_WORKERS} processes that read, the catalog in PostgreSQL; the files are in the memory "
         "of the machine. *Resumed* reads no file whose row has its version.\n\n"
     )
     publish("Rebuild", text + table(HEADINGS, rows))

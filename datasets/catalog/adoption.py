@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.catalog import outputs, records
-from datasets.catalog.bulk.read_ahead import in_batches, read_ahead
 from datasets.catalog.bulk.row_order import in_pages
 from datasets.catalog.reconciliation import (
     Recorded,
@@ -21,6 +20,7 @@ from datasets.catalog.verification import Finding
 from datasets.errors import FileCorrupt, StoreError, StoreFailed, StoreUnavailable
 from datasets.models import Dataset, Series
 from datasets.storage import Store, StoredFile, relative_path
+from datasets.storage.parallel_reads import FileRead, in_batches, read_each
 
 # Rows written in one transaction.
 _AT_A_TIME = 500
@@ -32,10 +32,6 @@ class _Listed:
 
     path: str
     recorded: str = ""
-
-
-# None for a file that was not read, because its row has its version.
-_Read = StoredFile | StoreError | StoreFailed | None
 
 
 def require_folders(*, accept_empty: bool = False) -> None:
@@ -61,7 +57,7 @@ def adopt_files(n_workers: int = 1, *, is_resumed: bool = False) -> Iterator[Fin
     Parameters
     ----------
     n_workers
-        Number of threads that read files.
+        Number of processes that read files; threads for a bucket.
     is_resumed
         Read only the files whose rows do not have the file's present version. A rebuild that was
         stopped goes on in this way: its rows are written 500 at a time.
@@ -69,17 +65,15 @@ def adopt_files(n_workers: int = 1, *, is_resumed: bool = False) -> Iterator[Fin
     store = outputs.get_store()
     version_of = store.lookup()
 
-    def read(file: _Listed) -> _Read:
+    def path_to_read(file: _Listed) -> str | None:
         try:
-            if file.recorded and version_of(file.path) == file.recorded:
-                return None
-            return store.read(file.path)[1]
-        except (StoreError, StoreFailed) as error:
-            # The other files may still be readable.
-            return error
+            is_right = bool(file.recorded) and version_of(file.path) == file.recorded
+        except (StoreError, StoreFailed):
+            is_right = False
+        return None if is_right else file.path
 
     listed = _recorded(store.all_paths()) if is_resumed else map(_Listed, store.all_paths())
-    for batch in in_batches(read_ahead(listed, read, n_workers), _AT_A_TIME):
+    for batch in in_batches(read_each(store, listed, path_to_read, n_workers), _AT_A_TIME):
         yield from _adopt_batch(store, {file.path: found for file, found in batch})
 
 
@@ -90,8 +84,11 @@ def _recorded(paths: Iterator[str]) -> Iterator[_Listed]:
         yield from (_Listed(path, versions.get(path, "")) for path in some)
 
 
-def _adopt_batch(store: Store, reads: dict[str, _Read]) -> Iterator[Finding]:
-    """Bring the rows of these files in line with what was read of them, and yield the results."""
+def _adopt_batch(store: Store, reads: dict[str, FileRead | None]) -> Iterator[Finding]:
+    """Bring the rows of these files in line with what was read of them, and yield the results.
+
+    A file was not read (None) where its row has its version.
+    """
     rows = {row.path: row for row in Dataset.objects.filter(path__in=reads).defer("instrument")}
     new: list[StoredFile] = []
     for path, found in reads.items():

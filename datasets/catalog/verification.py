@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datasets.catalog.bulk.read_ahead import read_ahead
 from datasets.catalog.outputs import get_store
 from datasets.catalog.reconciliation import Recorded, is_recorded, read_and_reconcile, state_after
 from datasets.errors import StoreError, StoreFailed
 from datasets.models import Dataset
+from datasets.storage import StoredFile
+from datasets.storage.parallel_reads import read_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,11 @@ def verify(dataset: Dataset) -> Finding:
 
 
 def verify_each(datasets: Iterable[Dataset], n_workers: int = 1) -> Iterator[Finding]:
-    """Verify many datasets, and yield the results in order; `n_workers` threads read their files."""
-    store = get_store()
+    """Verify many datasets, and yield the results in order.
 
-    def is_right(dataset: Dataset) -> bool:
-        try:
-            return is_recorded(dataset, store.read(dataset.path)[1])
-        except (StoreError, StoreFailed):
-            return False
-
-    for dataset, is_well in read_ahead(datasets, is_right, n_workers):
+    `n_workers` processes read the files; threads for a bucket.
+    """
+    for dataset, found in read_each(get_store(), datasets, lambda row: row.path, n_workers):
+        is_right = isinstance(found, StoredFile) and is_recorded(dataset, found)
         # A file that is not right is rare: it is read again, and its row is corrected.
-        yield Finding(dataset.path, "ok") if is_well else verify(dataset)
+        yield Finding(dataset.path, "ok") if is_right else verify(dataset)

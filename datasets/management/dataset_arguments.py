@@ -27,7 +27,7 @@ ACTIONS = {
     "delete": "Delete datasets; their files go to trash/, where they stay until `manage.py tidy`.",
     "export": "Copy datasets as parquet, CSV or Arrow files.",
 }
-# Threads wait for the disk or the bucket at the same time; they share the processors.
+# Processes for a folder, threads for a bucket.
 WORKERS, MOST_WORKERS = 4, 64
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -80,7 +80,7 @@ def add_reading(parser: ArgumentParser, action: str) -> None:
         type=number_of_workers,
         default=WORKERS,
         metavar="N",
-        help=f"threads that read files, 1 to {MOST_WORKERS}; {WORKERS} without it",
+        help=f"processes that read files, threads for a bucket: 1 to {MOST_WORKERS}; {WORKERS} without it",
     )
     if action == "rebuild":
         text = "go on after a stopped rebuild: read only files whose rows do not have their present version"
@@ -90,10 +90,10 @@ def add_reading(parser: ArgumentParser, action: str) -> None:
 
 
 def number_of_workers(text: str) -> int:
-    """Return a number of threads from 1 to `MOST_WORKERS`, for argparse."""
+    """Return a number of workers from 1 to `MOST_WORKERS`, for argparse."""
     number = whole_number(text)
     if not 1 <= number <= MOST_WORKERS:
-        raise ArgumentTypeError(f"{number} is not a number of threads; write 1 to {MOST_WORKERS}")
+        raise ArgumentTypeError(f"{number} is not a number of workers; write 1 to {MOST_WORKERS}")
     return number
 
 

@@ -1,14 +1,16 @@
-"""`datasets rebuild` and `verify` of many files: several threads, progress, and going on after a stop."""
+"""`datasets rebuild` and `verify` of many files: several processes, progress, and going on after a stop."""
 
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from django.conf import settings
 from django.core.management import call_command
 
 from datasets import catalog
+from datasets.errors import StoreFailed
 from datasets.management import long_reads
 from datasets.models import CalendarVersion, Dataset
-from datasets.storage import FolderStore
+from datasets.storage import FolderStore, parallel_reads
 from tests.support.factories import a_key, bars_table, fetched_bars
-from tests.support.stacks import ROOT
+from tests.support.stacks import ROOT, wait_until
 
 N_FILES = 600
 MakeDataset = Callable[..., Dataset]
@@ -43,6 +46,13 @@ def columns() -> list[tuple[Any, ...]]:
     return list(Dataset.objects.order_by("path").values_list(*names, "calendar__content_hash"))
 
 
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let other processes read the files, though they are few."""
+    monkeypatch.setattr(parallel_reads, "FEW_FILES", 100)
+
+
+@pytest.mark.usefixtures("in_processes")
 @pytest.mark.parametrize("n_workers", [1, 4])
 def test_rows_of_many_files_are_those_that_one_file_at_a_time_gets(
     files: list[str], store: FolderStore, n_workers: int
@@ -79,6 +89,7 @@ def test_a_resumed_rebuild_reads_only_what_has_no_right_row(
     assert set(seen) == set(files[7:10])
 
 
+@pytest.mark.usefixtures("in_processes")
 def test_one_corrupt_and_one_replaced_file_are_found_among_many(
     files: list[str], store: FolderStore
 ) -> None:
@@ -98,6 +109,19 @@ def test_one_corrupt_and_one_replaced_file_are_found_among_many(
     }
 
 
+@pytest.mark.usefixtures("in_processes")
+def test_a_killed_reader_is_an_error_with_the_way_on(files: list[str], store: FolderStore) -> None:
+    endless = parallel_reads.read_each(store, cycle(files), lambda path: path, 2)
+    next(endless)
+    for process in multiprocessing.active_children():
+        process.kill()
+
+    with pytest.raises(StoreFailed, match=r"--resume and fewer --workers"):
+        for _ in endless:
+            pass
+
+
+@pytest.mark.usefixtures("in_processes")
 def test_a_stopped_verify_goes_on_at_its_place_and_tells_its_progress(
     files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +159,19 @@ def test_wrong_arguments_are_refused_with_a_sentence(
         call_command("datasets", "verify", *arguments)
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that this process has started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process exists and has not ended; an ended one may wait for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.slow
 def test_a_killed_rebuild_is_completed_by_a_resumed_one(tmp_path: Path) -> None:
     env = os.environ | {
@@ -147,7 +184,7 @@ def test_a_killed_rebuild_is_completed_by_a_resumed_one(tmp_path: Path) -> None:
     fetched = fetched_bars(bars_table(3))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "fsync", lambda descriptor: None)
-        for index in range(700):
+        for index in range(1500):
             store.write(a_key(symbol=f"S{index:05}", n_bars=300), fetched)
 
     def manage(*arguments: str) -> subprocess.Popen[str]:
@@ -163,10 +200,16 @@ def test_a_killed_rebuild_is_completed_by_a_resumed_one(tmp_path: Path) -> None:
         # A small pipe: the command cannot print the other rows before it is killed.
         fcntl.fcntl(killed.stdout, fcntl.F_SETPIPE_SZ, 4096)
         assert killed.stdout.readline().startswith("adopted: ")
+        readers = children(killed.pid)
+        assert readers
         killed.send_signal(signal.SIGKILL)
+        wait_until(
+            lambda: not any(is_running(pid) for pid in readers),
+            what="the end of the processes that read",
+        )
     with manage("datasets", "rebuild", "--resume") as resumed:
         printed = resumed.communicate()[0]
 
     adopted = printed.count("adopted: ")
-    assert 0 < adopted <= 200
-    assert f"{adopted} adopted, {700 - adopted} ok" in printed
+    assert 0 < adopted <= 1000
+    assert f"{adopted} adopted, {1500 - adopted} ok" in printed
