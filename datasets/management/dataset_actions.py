@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 from datasets import catalog, serving
 from datasets.archive.conversion import convert_datasets
 from datasets.archive.series_rows import adopt_series
+from datasets.bars import KEY_FIELDS
 from datasets.bars.series_keys import SERIES_FIELDS
 from datasets.calendars import MISSING
 from datasets.catalog.bulk.row_order import in_pages
@@ -90,12 +91,25 @@ def list_gaps(options: Options, printer: DatasetPrinter) -> bool:
     chosen = select_datasets(options)
     if not (options["names"] or options["state"]):
         chosen = chosen.filter(state=Dataset.State.READY)
-    reports: list[tuple[Dataset, dict[str, Any]]] = []
-    datasets = list(chosen)
-    done = do_each(datasets, lambda one: reports.append((one, catalog.gap_report(one))), printer)
-    printer.print_gaps(reports)
-    is_missing = any(kind in report["counts"] for _, report in reports for kind in MISSING)
-    return len(done) == len(datasets) and not is_missing
+    is_right = True
+
+    def reports() -> Iterator[tuple[Dataset, dict[str, Any]]]:
+        nonlocal is_right
+        for dataset in in_pages(chosen, KEY_FIELDS):
+            try:
+                report = catalog.gap_report(dataset)
+            except StoreUnavailable:
+                # Without the folder every dataset would be refused.
+                raise
+            except DatasetsError as error:
+                is_right = False
+                printer.print_refusal(dataset, error)
+                continue
+            is_right = is_right and not any(kind in report["counts"] for kind in MISSING)
+            yield dataset, report
+
+    printer.print_gaps(reports())
+    return is_right
 
 
 def rebuild_catalog(options: Options, printer: DatasetPrinter) -> bool:
@@ -164,7 +178,8 @@ def export_datasets(options: Options, printer: DatasetPrinter) -> bool:
     folder: Path = options["to"]
     chosen = select_datasets(options)
     if options["layout"] in ENGINE_LAYOUTS:
-        return export_to_engine(options, list(chosen), printer)
+        # Without the facts of the instruments, which take more memory than the rest of a row.
+        return export_to_engine(options, list(chosen.only(*ROW_COLUMNS)), printer)
     # Sample bars and real bars have the same file names: they must not share a folder.
     is_mixed = chosen.order_by().values("source").distinct().count() > 1
     n_refused = 0

@@ -98,16 +98,18 @@ class DatasetPrinter:
         self._stdout.write(summary or "There are no datasets.")
         return counts
 
-    def print_gaps(self, reports: list[tuple[Dataset, dict[str, Any]]]) -> None:
-        """Print the gap report of each dataset: the counts, and a line for each finding."""
+    def print_gaps(self, reports: Iterable[tuple[Dataset, dict[str, Any]]]) -> None:
+        """Print the gap report of each dataset when it comes: the counts, and a line for each finding."""
         if self._as_json:
-            self._print_json([as_row(dataset) | {"gaps": report} for dataset, report in reports])
+            self._print_rows(as_row(dataset) | {"gaps": report} for dataset, report in reports)
             return
+        number = 0
         for dataset, report in reports:
+            number += 1
             if report["why_unknown"]:
                 self._stdout.write(f"{dataset}: no report. {report['why_unknown']}")
                 continue
-            counts = ", ".join(f"{number:,} {kind}" for kind, number in report["counts"].items())
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in report["counts"].items())
             share = f"{report['held']:,} of {report['expected']:,} expected bars"
             self._stdout.write(f"{dataset}: {share}{', ' if counts else ''}{counts}")
             for finding in report["findings"]:
@@ -116,7 +118,7 @@ class DatasetPrinter:
                 )
                 line = f"  {finding['kind']}: {start} to {end} UTC, {count_of_bars(finding)}."
                 self._stdout.write(f"{line} {finding['reason']}")
-        self._stdout.write(count_of(len(reports)))
+        self._stdout.write(count_of(number))
 
     def print_lock(self, lock: str, n_locked: int, changes: list[str]) -> None:
         """Print the changes since a lock file was written."""

@@ -56,15 +56,16 @@ def export_for_engine(
             bars = _bars_of(dataset)
             if layout in _SINGLE:
                 _SINGLE[layout](bars, folder)
+            else:
+                frames[dataset.symbol] = bars
         except StoreUnavailable:
             # Without the folder every dataset would be refused.
             raise
         except DatasetsError as error:
             on_refusal(dataset, error)
         else:
-            frames[dataset.symbol] = bars
             done.append(dataset)
-    if layout == "qlib" and frames:
+    if frames:
         write_qlib(frames, folder)
     return done
 
