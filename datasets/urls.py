@@ -35,6 +35,8 @@ router.register("fetches", endpoints.FetchViewSet, basename="api-fetch")
 router.register("symbols", endpoints.SymbolViewSet, basename="api-symbol")
 router.register("status", endpoints.StatusViewSet, basename="api-status")
 
+# The query names the symbol, which may contain slashes; a router's address has no PUT without an id.
+drawings = endpoints.DrawingViewSet.as_view({"get": "retrieve", "put": "update"})
 docs = DocsView.as_view(url_name="api-schema")
 # A page: with API_ACCESS=login it redirects to the sign-in page instead of answering 401.
 docs.login_required = True  # type: ignore[attr-defined]
@@ -51,6 +53,7 @@ udf = [
 urlpatterns = [
     # First, because most requests are for the API and Django tries the patterns in order.
     path("api/tv/", include(router.urls)),
+    path("api/tv/drawings", drawings, name="api-drawings"),
     *udf,
     path("widgets.json", UdfViewSet.as_view({"get": "widgets"}), name="udf-widgets"),
     path("", views.chart, name="chart"),

@@ -37,6 +37,7 @@ PACKAGES = [
     "watchlists",
     "alerts",
     "layouts",
+    "drawings",
     "fetching",
     "incidents",
     "serving",

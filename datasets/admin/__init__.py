@@ -1,4 +1,4 @@
-"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, price alerts, saved layouts, accounts and the audit.
+"""The catalog in Django's admin: datasets, series, revisions, fetches, watchlists, workers, calendars, incidents, price alerts, saved layouts, drawings, accounts and the audit.
 
 Django imports this package at start-up; importing the modules registers their pages.
 """
@@ -8,6 +8,7 @@ from datasets.admin.account_admin import RecordedGroupAdmin, RecordedUserAdmin
 from datasets.admin.audit_admin import AuditEntryAdmin
 from datasets.admin.calendar_admin import CalendarVersionAdmin
 from datasets.admin.dataset_admin import DatasetAdmin
+from datasets.admin.drawing_admin import SymbolDrawingsAdmin
 from datasets.admin.fetch_admin import FetchAdmin
 from datasets.admin.incident_admin import IncidentAdmin, IncidentMessageAdmin, PriceAlertAdmin
 from datasets.admin.layout_admin import SavedLayoutAdmin
@@ -34,6 +35,7 @@ __all__ = [
     "SavedLayoutAdmin",
     "ScheduleAdmin",
     "SeriesAdmin",
+    "SymbolDrawingsAdmin",
     "WatchlistAdmin",
     "WorkerAdmin",
     "site",

@@ -23,6 +23,7 @@ PROBLEM_JSON = "application/problem+json"
 _STATUS: list[tuple[type[errors.DatasetsError], int, str]] = [
     (errors.InvalidRequest, 400, "Invalid request"),
     (errors.NotFound, 404, "Not found"),
+    (errors.ChangedMeanwhile, 412, "Changed meanwhile"),
     (errors.Disabled, 503, "Service turned off"),
     (errors.Forbidden, 403, "Not allowed"),
     (errors.TooManyRequests, 429, "Too many requests"),

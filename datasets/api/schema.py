@@ -109,6 +109,7 @@ _PROBLEM_TITLES = {
     401: "Sign in first.",
     403: "Not allowed.",
     404: "There is no such thing.",
+    412: "It has changed since the caller read it; nothing was replaced.",
     415: "The body must be JSON.",
     416: "The file has no such part.",
     429: "Too many requests from this client.",

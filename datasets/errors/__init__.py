@@ -6,6 +6,7 @@
     + DatasetNotFound            no file holds the bars that a study asked for
       - FolderUnavailable        · retryable; also a StoreUnavailable
       - BarNotFound              the archive of the series has never had this bar
+  x ChangedMeanwhile             what the caller replaces has changed since it was read
   x Disabled                     the operator has turned fetching and the API off
   x Refused                      the caller may not do it, or not now
     + Forbidden
@@ -56,6 +57,7 @@
 from datasets.errors.caller_errors import (
     BarNotFound,
     Busy,
+    ChangedMeanwhile,
     DatasetNotFound,
     Disabled,
     Forbidden,
@@ -117,6 +119,7 @@ __all__ = [
     "BarNotFound",
     "BarsChanged",
     "Busy",
+    "ChangedMeanwhile",
     "CacheUnavailable",
     "DatabaseUnavailable",
     "DatasetNotFound",

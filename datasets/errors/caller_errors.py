@@ -32,6 +32,12 @@ class BarNotFound(DatasetNotFound):
     """No fetch of the series has brought a bar that opens at this instant."""
 
 
+class ChangedMeanwhile(DatasetsError):
+    """What the caller wants to replace has changed since the caller read it."""
+
+    code = "changed_meanwhile"
+
+
 class Disabled(DatasetsError):
     """`TV_ENABLED=0`: fetching and `/api/tv/*` are turned off."""
 

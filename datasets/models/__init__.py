@@ -1,10 +1,11 @@
-"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, alerts, saved layouts, workers, the sign-in and API tokens."""
+"""The tables: series, revisions, datasets, calendars, fetches, watchlists, schedules, live bars, alerts, saved layouts, drawings, workers, the sign-in and API tokens."""
 
 from datasets.models.alerts.price_alert import MOST_NOTE, PriceAlert
 from datasets.models.api_token import NOTED_FOR, ApiToken, hash_secret, in_ninety_days
 from datasets.models.audit_entry import AuditEntry
 from datasets.models.calendar_version import CalendarVersion
 from datasets.models.charts.saved_layout import SavedLayout
+from datasets.models.charts.symbol_drawings import SymbolDrawings
 from datasets.models.daily_fetches import DailyFetches
 from datasets.models.dataset import LAST_USED, Dataset
 from datasets.models.dataset_gaps import DatasetGaps
@@ -43,6 +44,7 @@ __all__ = [
     "Schedule",
     "Series",
     "SignIn",
+    "SymbolDrawings",
     "WatchedSymbol",
     "Watchlist",
     "Worker",

@@ -54,6 +54,7 @@ ADVICE = {
     "disabled": Advice("Turned off"),
     "not_authenticated": Advice("Sign in first", "Sign in, then open this page again."),
     "forbidden": Advice("Not allowed", "Ask the operator of this service for access."),
+    "changed_meanwhile": Advice("Changed meanwhile"),
     "too_many_requests": Advice("Too many requests", _KEPT),
     "queue_full": Advice("The queue is full", "Try again in a few minutes."),
     # `shared/api.js` gives these two codes to a request that got no answer.

@@ -104,6 +104,7 @@ TABLE: dict[str, dict[str, Who]] = {
     "api-alert-detail": {"GET": READ, "PATCH": FETCH, "DELETE": FETCH},
     "api-layout-list": {"GET": OWN_READ, "POST": OWN_CHANGE},
     "api-layout-detail": {"GET": OWN_READ, "PATCH": OWN_CHANGE, "DELETE": OWN_CHANGE},
+    "api-drawings": {"GET": OWN_READ, "PUT": OWN_CHANGE},
     "api-fetch-list": {"GET": READ, "POST": FETCH},
     "api-fetch-detail": {"GET": READ, "DELETE": FETCH},
     "api-symbol-list": {"GET": READ},

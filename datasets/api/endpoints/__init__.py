@@ -3,6 +3,7 @@
 from datasets.api.endpoints.alert_endpoints import AlertViewSet
 from datasets.api.endpoints.content_endpoint import ContentViewSet
 from datasets.api.endpoints.dataset_endpoints import DatasetViewSet
+from datasets.api.endpoints.drawing_endpoint import DrawingViewSet
 from datasets.api.endpoints.fetch_endpoints import FetchViewSet
 from datasets.api.endpoints.layout_endpoints import LayoutViewSet
 from datasets.api.endpoints.live_endpoint import LiveViewSet
@@ -16,6 +17,7 @@ __all__ = [
     "AlertViewSet",
     "ContentViewSet",
     "DatasetViewSet",
+    "DrawingViewSet",
     "FetchViewSet",
     "LayoutViewSet",
     "LiveViewSet",
