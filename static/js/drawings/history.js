@@ -1,5 +1,7 @@
 // Undo and redo for the drawings of one symbol.
 
+import { merge } from "./merge.js";
+
 const MAX_STEPS = 100;
 
 /** Lists of drawings before and after the current one. */
@@ -22,6 +24,12 @@ export class History {
   /** Return the list that was undone last; null if there is none. */
   redo(list) {
     return this.#move(this.#future, this.#past, list);
+  }
+
+  /** Note that somebody else has replaced the list `before` by `after`; undo and redo keep that change. */
+  rebase(before, after) {
+    const withChange = (list) => merge(before, list, after);
+    [this.#past, this.#future] = [this.#past.map(withChange), this.#future.map(withChange)];
   }
 
   get canUndo() {

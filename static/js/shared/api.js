@@ -6,6 +6,8 @@ import { queryOf } from "./parameters.js";
 const FIRST_WAIT_S = 1.5;
 const POLL_MS = 400;
 const SLOW_POLL_MS = 1000;
+// Characters of up to three bytes; the limit of the browsers is 64 KB for all requests together.
+const MOST_KEPT_ALIVE = 16_000;
 const HEADERS = { Accept: "application/json", "X-Requested-By": "page" };
 
 /** An error reply (RFC 9457), or no reply at all. */
@@ -91,6 +93,22 @@ export async function changeKept(url, { method, body, csrfToken }) {
   const headers = { ...HEADERS, "Content-Type": "application/json", "X-CSRFToken": csrfToken };
   const response = await get(url, undefined, { method, headers, body: body && JSON.stringify(body) });
   return response.status === 204 ? null : read(response);
+}
+
+/** Load a reply that has a version; resolves to `{reply, etag}`, with null for the `etag` where nothing is kept. */
+export async function loadVersion(url, signal) {
+  const response = await get(url, signal, { cache: "no-store" });
+  return { reply: await read(response), etag: response.headers.get("ETag") };
+}
+
+/** Replace the version `etag` of what is kept at an address (null: nothing yet); resolves to the new `etag`. */
+export async function replaceVersion(url, { etag, body, csrfToken, signal }) {
+  const known = etag ? { "If-Match": etag } : { "If-None-Match": "*" };
+  const headers = { ...HEADERS, ...known, "Content-Type": "application/json", "X-CSRFToken": csrfToken };
+  const text = JSON.stringify(body);
+  // The browser sends the request although its page is being closed; it does so for short bodies only.
+  const response = await get(url, signal, { method: "PUT", headers, body: text, keepalive: text.length < MOST_KEPT_ALIVE });
+  return response.headers.get("ETag");
 }
 
 /** Return the address of the bars of `query`. */
