@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route, ViewportSize, expec
 
 from datasets.errors import FetchError, all_codes
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
-from tests.support.chart_reader import bars_reply, expect_bars, facts_of, query_of
+from tests.support.chart_reader import bars_reply, expect_bars, facts_of, pane_legend, query_of
 
 logger = logging.getLogger(__name__)
 
@@ -330,7 +330,7 @@ def test_the_menu_works_in_full_screen(page: Page, site: str) -> None:
     page.keyboard.press("i")
     page.get_by_label("RSI", exact=True).check()
 
-    expect(page.locator("#legend-studies")).to_contain_text("RSI 14")
+    expect(pane_legend(page, 2)).to_contain_text("RSI 14")
 
 
 def test_the_visible_range_is_in_the_address_after_the_mouse_is_released_anywhere(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.chart_axes import READ, RECORD
-from tests.support.chart_reader import expect_bars, facts_of, query_of
+from tests.support.chart_reader import expect_bars, facts_of, pane_legend, query_of
 
 SERIES = "symbol=NASDAQ:AAPL&timeframe=1D&n_bars=1500"
 
@@ -47,7 +47,7 @@ def test_a_german_chart_has_german_numbers_and_dates_at_every_axis_and_keeps_the
     assert re.fullmatch(r"(Mo|Di|Mi|Do|Fr)\.?, \d{1,2}\. [A-Z][a-zä]+\.? 20\d\d", when), when
     prices, _, index = axis_texts(page)
     assert close in prices
-    strength = page.locator(".legend-study .number").last.inner_text()
+    strength = pane_legend(page, 2).locator(".number").inner_text()
     assert re.fullmatch(r"\d+,\d\d", strength)
     marks = [float(text.replace(",", ".")) for text in index if re.fullmatch(r"\d+,\d", text)]
     assert any(abs(mark - float(strength.replace(",", "."))) < 0.06 for mark in marks)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.chart_axes import RECORD, Axis, read_axes
-from tests.support.chart_reader import bars_reply, expect_bars
+from tests.support.chart_reader import bars_reply, expect_bars, pane_legend
 
 TYPES = ["candles", "bars", "line", "area", "heikin-ashi"]
 SCALES = ["linear", "log", "percent"]
@@ -112,7 +112,7 @@ def test_a_study_chosen_on_another_scale_has_its_own_scale(
 
     page.get_by_label("RSI", exact=True).check()
 
-    expect(page.locator("#legend-studies")).to_contain_text("RSI 14")
+    expect(pane_legend(page, 2)).to_contain_text("RSI 14")
     check_axes(page, bars, type="candles", scale="percent", has_index=True)
     page.get_by_label("RSI", exact=True).uncheck()
     page.get_by_label("RSI", exact=True).check()
@@ -128,7 +128,8 @@ def test_bars_without_volume_leave_the_index_its_own_scale(page: Page, site: str
     page.get_by_label("Percent", exact=True).check(force=True)
     page.get_by_label("Chart type").select_option("bars")
 
-    legend = page.locator(".legend-study .number").inner_text()
+    # Without volumes, the index has the first pane below the prices.
+    legend = pane_legend(page, 1).locator(".legend-study .number").inner_text()
     (label,) = read_axes(page)[1].labels
     assert float(label.text) == pytest.approx(float(legend), abs=0.06)
 
@@ -207,13 +208,16 @@ def test_studies_below_the_prices_show_their_last_value_on_a_scale_of_their_own(
     (label,) = stochastic.labels
     expected = 100 * (bars["close"][-1] - lowest) / (highest - lowest)
     assert label.value == pytest.approx(expected, abs=0.06)
-    legend = page.locator("#legend-studies")
-    for axis, name in [(macd, "MACD 12 26 9"), (true_range, "ATR 14")]:
+    # Each pane names its own study only, and the legend over the prices has the others.
+    names = ["Volume average 20", "Stochastic 14 1 3", "MACD 12 26 9", "ATR 14"]
+    for pane, name in enumerate(names, start=1):
+        expect(pane_legend(page, pane).locator(".legend-study-name")).to_have_text([name])
+    expect(page.locator("#legend-studies .legend-study-name")).to_have_text(["Donchian 20"])
+    for pane, axis in [(3, macd), (4, true_range)]:
         (label,) = axis.labels
-        number = legend.locator(".legend-study", has_text=name).locator(".number").inner_text()
-        assert label.text == number.split()[0]
+        assert label.text == pane_legend(page, pane).locator(".number").inner_text().split()[0]
         assert all("%" not in mark.text for mark in axis.ticks)
-    channel = legend.locator(".legend-study", has_text="Donchian 20").locator(".number")
+    channel = page.locator("#legend-studies .number")
     upper, lower, _ = (float(number) for number in channel.inner_text().split())
     assert (upper, lower) == pytest.approx(
         (max(bars["high"][-20:]), min(bars["low"][-20:])), abs=0.006

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 # The colour of missing sessions.
 SESSION_MISSING = {"light": [190, 24, 93], "dark": [244, 114, 182]}
@@ -41,6 +41,11 @@ def n_colored_pixels(page: Page) -> int:
             }"""
         )
     )
+
+
+def pane_legend(page: Page, pane: int) -> Locator:
+    """Return the legend in the corner of a pane; the pane of the prices, which has the large legend, is 0."""
+    return page.locator(f".pane-legend[data-pane='{pane}']")
 
 
 def query_of(page: Page) -> dict[str, str]:

@@ -10,6 +10,7 @@ import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
 import { DrawnBars } from "./bar-series.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
+import { PaneLegends } from "./pane-legends.js";
 import { drawVolume } from "./panes.js";
 import { ShiftedTimeScale } from "./scale.js";
 import { lineData, priceFormatOf } from "./series.js";
@@ -30,6 +31,7 @@ export class BarChart {
   #priceScale = "linear"
   #volume = null;
   #studies;
+  #paneLegends;
   #layers = []; // what others draw over the bars
   #behind = []; // what is drawn behind the bars: breaks, and missing bars
   #alerts = []; // `{price, title}` of each line of an alert
@@ -48,6 +50,7 @@ export class BarChart {
       handleScroll: { vertTouchDrag: false },
     });
     this.#studies = new DrawnStudies(this.#chart);
+    this.#paneLegends = new PaneLegends(this.#chart, container);
     this.#applyTheme();
     this.#chart.subscribeCrosshairMove(({ logical, point }) => onCrosshair(point ? this.#indexAt(logical) : null));
   }
@@ -73,7 +76,18 @@ export class BarChart {
   /** Draw nothing. */
   clear() {
     this.#clear();
+    this.#paneLegends.write(new Map());
     this.#shown = null;
+  }
+
+  /** Write into the corners of the panes below the prices; `contents` has the nodes of each pane, by its number. */
+  writeInPanes(contents) {
+    this.#paneLegends.write(contents);
+  }
+
+  /** Return `{top, height}` of each pane in CSS pixels, from the top of the chart. */
+  paneBoxes() {
+    return this.#paneLegends.boxes();
   }
 
   /** Draw another symbol's closes as a line: `values` has one close for each bar. Null removes the line. */
@@ -323,6 +337,7 @@ export class BarChart {
 
   #drawStudies() {
     this.#studies.draw(this.view.studies, this.#shown, { main: this.#main, hasVolume: this.#volume !== null });
+    this.#paneLegends.follow();
   }
 
   #drawOther() {

@@ -1,4 +1,5 @@
-// The legend in the chart's corner: symbol, timeframe, and the values of the bar under the crosshair.
+// The legend in the chart's corner: symbol, timeframe, and the values of the bar under the crosshair; and the
+// legends of the panes: their studies with the values of this bar.
 
 import { unfinished } from "../bars/newest.js";
 import { color } from "../shared/colors.js";
@@ -24,13 +25,35 @@ export function hideLegend() {
   element("legend").hidden = true;
 }
 
-/** Write the values of the bar at `index`, and what is missing at most `reach` bars away; null means the newest bar. */
-export function showBar(shown, index, reach) {
+/** Write the values of the bar at `index` of `chart`, and what is missing near it; null means the newest bar. */
+export function showBar(chart, index) {
+  const { shown, reach } = chart;
   const at = index ?? shown.bars.length - 1;
   element("legend-values").replaceChildren(...valuesOf(shown, at));
-  const lines = shown.studyLines.map((line) => studyAt(line, at, shown));
-  element("legend-studies").replaceChildren(...lines, ...(shown.other ? [otherAt(shown.other, at)] : []));
+  const panes = new Map([[0, []]]);
+  for (const drawn of shown.studyLines) {
+    if (!panes.has(drawn.pane)) panes.set(drawn.pane, []);
+    panes.get(drawn.pane).push(studyNode(studyWords(drawn, at, shown)));
+  }
+  element("legend-studies").replaceChildren(...panes.get(0), ...(shown.other ? [otherAt(shown.other, at)] : []));
+  panes.delete(0);
+  chart.writeInPanes(panes);
   showGap(shown, index, reach);
+}
+
+/** Return the study's name and its values at the bar `at`: `{name, values}`, each value `{text, stroke}`; `name` has the colour `stroke`. */
+export function studyWords({ study, stroke, lines }, at, shown) {
+  const { place, range } = layoutOf(study);
+  const write = range ? index : place === "volumes" ? shortVolume : shown.formatPrice;
+  const values = lines.map((line) => ({ text: valueIn(line.values, at, write), stroke: strokeOf(line, at, stroke) }));
+  const note = { text: whyNotDrawn(study, shown), stroke: color("--text") };
+  return { name: studyName(study, shown.labels), stroke, values: values.length ? values : [note] };
+}
+
+/** Return the colour in which a line of a study is drawn at the bar `at`. */
+function strokeOf({ values, isFaint, isHistogram }, at, stroke) {
+  if (isHistogram) return color(values[at] >= 0 ? "--up" : "--down");
+  return isFaint ? color("--muted") : stroke;
 }
 
 /** Write why bars are missing near the bar at `index`, else how many ranges are. */
@@ -85,27 +108,26 @@ function valuesOf(shown, at) {
   return nodes;
 }
 
-function studyAt({ study, stroke, lines }, at, shown) {
-  const { place, range } = layoutOf(study);
-  const write = range ? index : place === "volumes" ? shortVolume : shown.formatPrice;
-  const values = lines.map(({ values }) => valueIn(values, at, write));
-  return named(studyName(study, shown.labels), stroke, values.length ? values.join("  ") : whyNotDrawn(study, shown));
-}
-
 /** Return the other symbol's close, or a note why there is none. */
 function otherAt({ fullSymbol, values, note, formatPrice }, at) {
-  return named(fullSymbol, color("--compare"), note ?? valueIn(values, at, formatPrice));
+  return studyNode({ name: fullSymbol, stroke: color("--compare"), values: [{ text: note ?? valueIn(values, at, formatPrice), stroke: color("--text") }] });
 }
 
 function valueIn(values, at, write) {
   return values[at] === null ? "–" : write(values[at]);
 }
 
-function named(name, stroke, text) {
+function studyNode({ name, stroke, values }) {
   const node = span("", "legend-study");
-  const label = span(name, "legend-study-name");
-  label.style.color = stroke;
-  node.append(label, " ", span(text, "number"));
+  const numbers = span("", "number");
+  numbers.append(...values.flatMap(({ text, stroke }, n) => [n ? "  " : "", colored(text, stroke)]));
+  node.append(colored(name, stroke, "legend-study-name"), " ", numbers);
+  return node;
+}
+
+function colored(text, stroke, className = "") {
+  const node = span(text, className);
+  node.style.color = stroke;
   return node;
 }
 

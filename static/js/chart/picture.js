@@ -4,12 +4,15 @@ import { unfinished } from "../bars/newest.js";
 import { color, fontFamily } from "../shared/colors.js";
 import { utcMinute } from "../shared/times.js";
 import { studyName } from "../studies/studies.js";
+import { studyWords } from "./legend.js";
 
 const [MARGIN, GAP, TITLE_PX, TEXT_PX] = [12, 6, 15, 12];
+// The corner of a pane, in which its studies are named.
+const CORNER = { x: MARGIN, y: 6 };
 
 /** Save the chart as an image file. */
 export function savePicture(chart) {
-  const canvas = framed(chart.picture(), chart.shown);
+  const canvas = framed(chart.picture(), chart);
   canvas.toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
@@ -20,7 +23,8 @@ export function savePicture(chart) {
   }, "image/png");
 }
 
-function framed(picture, shown) {
+function framed(picture, chart) {
+  const { shown } = chart;
   const ratio = devicePixelRatio || 1;
   const lines = linesOf(shown);
   const head = Math.round((MARGIN * 1.5 + lines.reduce((height, { px }) => height + px + GAP, 0)) * ratio);
@@ -37,12 +41,32 @@ function framed(picture, shown) {
     context.font = `${weight} ${px}px ${fontFamily()}`;
     write(context, words, y);
   }
+  writeInPanes(context, chart, head / ratio);
   return canvas;
+}
+
+/** Name the studies below the prices in the corners of their panes, with the values of the newest bar. */
+function writeInPanes(context, chart, head) {
+  const { shown } = chart;
+  const corners = chart.paneBoxes().map((box) => ({ x: CORNER.x, y: head + box.top + CORNER.y + TEXT_PX }));
+  const right = context.canvas.width / (devicePixelRatio || 1);
+  context.font = `600 ${TEXT_PX}px ${fontFamily()}`;
+  for (const drawn of shown.studyLines.filter(({ pane }) => pane > 0)) {
+    const corner = corners[drawn.pane];
+    const { name, stroke, values } = studyWords(drawn, shown.bars.length - 1, shown);
+    const words = [[name, stroke], ...values.map((value) => [value.text, value.stroke])];
+    const width = words.reduce((sum, [text]) => sum + context.measureText(text).width + MARGIN, 0);
+    if (corner.x > CORNER.x && corner.x + width > right) Object.assign(corner, { x: CORNER.x, y: corner.y + TEXT_PX + GAP });
+    context.fillStyle = color("--panel");
+    context.fillRect(corner.x - GAP / 2, corner.y - TEXT_PX, width - MARGIN + GAP, TEXT_PX + GAP / 2);
+    write(context, words, corner.y, corner.x);
+    corner.x += width;
+  }
 }
 
 /** Return the lines of text above the chart; each word is `[text, colour]`. */
 function linesOf(shown) {
-  const drawn = shown.studyLines.map(({ study, stroke }) => [studyName(study, shown.labels), stroke]);
+  const drawn = shown.studyLines.filter(({ pane }) => pane === 0).map(({ study, stroke }) => [studyName(study, shown.labels), stroke]);
   if (shown.other?.values) drawn.push([shown.other.fullSymbol, color("--compare")]);
   return [
     { px: TITLE_PX, weight: 600, words: [[`${shown.fullSymbol} · ${shown.timeframeLabel}`, color("--text")]] },
@@ -51,8 +75,8 @@ function linesOf(shown) {
   ].filter(({ words }) => words.length);
 }
 
-function write(context, words, y) {
-  let x = MARGIN;
+function write(context, words, y, start = MARGIN) {
+  let x = start;
   for (const [text, fill] of words) {
     context.fillStyle = fill;
     context.fillText(text, x, y);

@@ -21,12 +21,12 @@ export class DrawnStudies {
     this.#chart = chart;
   }
 
-  /** Draw `studies` of the bars `shown`, and keep their values there; `main` is the series of the bars, `hasVolume` says whether volumes are drawn. */
+  /** Draw `studies` of the bars `shown`, and keep there their values and the number of their pane; `main` is the series of the bars, `hasVolume` says whether volumes are drawn. */
   draw(studies, shown, { main, hasVolume }) {
     this.clear();
     this.#main = main;
     shown.studyLines = studies.map((study) => ({
-      study, stroke: color(`--study-${study.color}`), lines: studyLines(study, shown.bars, shown),
+      study, stroke: color(`--study-${study.color}`), lines: studyLines(study, shown.bars, shown), pane: 0,
     }));
     const placed = (place) => shown.studyLines.filter(({ study }) => layoutOf(study).place === place);
     const lines = placed("prices").flatMap(({ stroke, lines }) => lines.map(({ values, isFaint }) => ({ values, stroke, width: isFaint ? 1 : 1.5 })));
@@ -53,8 +53,11 @@ export class DrawnStudies {
     this.#priceLines = null;
   }
 
-  #drawBelow({ study, stroke, lines }, shown, { pane, format }) {
+  #drawBelow(drawn, shown, { pane, format }) {
+    const { study, stroke, lines } = drawn;
     const { range, guides } = layoutOf(study);
-    if (lines.length) this.#below.push(drawInPane(this.#chart, { time: shown.bars.time, lines, stroke, pane, range, guides, format }));
+    if (!lines.length) return;
+    drawn.pane = pane;
+    this.#below.push(drawInPane(this.#chart, { time: shown.bars.time, lines, stroke, pane, range, guides, format }));
   }
 }

@@ -56,7 +56,7 @@ export class Mover {
 
   /** Write the same bar again after a change. */
   refresh() {
-    if (this.#chart.shown) showBar(this.#chart.shown, this.#pointed, this.#chart.reach);
+    if (this.#chart.shown) showBar(this.#chart, this.#pointed);
   }
 
   /** Zoom by `factor`. */
