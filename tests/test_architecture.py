@@ -86,6 +86,7 @@ SCRIPT_FOLDERS = [
     "studies",
     "symbols",
     "chart",
+    "alerts",
     "lists",
     "page",
     "grid",

@@ -1,6 +1,7 @@
 // The chart page. The address holds the state; this module keeps the address, the form and the chart
 // in step, and loads the bars. A newer request replaces an older one.
 
+import { AlertPanel } from "./alerts/panel.js";
 import { Archive } from "./bars/archive.js";
 import { nameOf, shownOf } from "./bars/chart-state.js";
 import { emptyRange, hasRange } from "./bars/coverage.js";
@@ -11,7 +12,6 @@ import { overdueFor, watchEnd } from "./bars/newest.js";
 import { BarChart } from "./chart/chart.js";
 import { barInWords, hideLegend, showLegend } from "./chart/legend.js";
 import { formatAddress, readAddress, VIEW_DEFAULTS } from "./page/address.js";
-import { AlertPanel } from "./page/alerts.js";
 import { Comparison } from "./page/compare.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./page/controls.js";
 import { CoolDown } from "./page/cooldown.js";
