@@ -12,6 +12,7 @@ import { overdueFor, watchEnd } from "./bars/newest.js";
 import { BarChart } from "./chart/chart.js";
 import { barInWords, hideLegend, showLegend } from "./chart/legend.js";
 import { formatAddress, readAddress, VIEW_DEFAULTS } from "./page/address.js";
+import { shareClicks } from "./page/clicks.js";
 import { Comparison } from "./page/compare.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./page/controls.js";
 import { CoolDown } from "./page/cooldown.js";
@@ -293,6 +294,7 @@ function watchPage() {
   element("fetch-again").addEventListener("click", () => open(drawn, { isFresh: true }));
   element("save-png").addEventListener("click", savePicture);
   element("newest").addEventListener("toggle", () => chart.shown && showRows(chart.shown));
+  shareClicks(chart, { anchors, alerts });
   watchFullScreen();
   // The chart has its width at once, although the tools are loaded later.
   element("drawing-tools").hidden = recall("drawing-tools", false) !== true;

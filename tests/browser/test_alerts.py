@@ -44,3 +44,25 @@ def test_an_alert_is_made_beside_the_chart_paused_armed_and_deleted(page: Page, 
     assert serious_findings(page) == []
     row.get_by_role("button", name="Delete").click()
     expect(panel.get_by_text("No alerts yet.")).to_be_visible()
+
+
+def test_a_click_that_chooses_an_anchor_does_not_offer_its_price_for_an_alert(
+    page: Page, site: str
+) -> None:
+    page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&timeframe=1h&n_bars=300")
+    expect_bars(page, "BINANCE:BTCUSDT")
+    page.keyboard.press("a")
+    price = page.get_by_role("complementary", name="Price alerts").get_by_role(
+        "textbox", name="Price"
+    )
+    offered = price.input_value()
+    page.get_by_role("button", name="Indicators").click()
+    page.get_by_role("button", name="Choose the bar on the chart").click()
+
+    page.locator("#chart").click(position={"x": 300, "y": 140})
+
+    expect(page.locator(".legend-study", has_text="VWAP from")).to_be_visible()
+    assert price.input_value() == offered
+    # The choice is over, so the next click offers its price. The library reports it as a double click if it comes soon.
+    page.locator("#chart").click(position={"x": 300, "y": 140})
+    expect(price).not_to_have_value(offered)

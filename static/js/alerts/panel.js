@@ -33,7 +33,6 @@ export class AlertPanel {
     this.#form.addEventListener("submit", (event) => [event.preventDefault(), this.#add()]);
     this.#rows.addEventListener("click", ({ target }) => this.#act(target.closest("button")));
     element("alert-messages").addEventListener("click", ({ target }) => target.closest("button")?.parentElement.remove());
-    chart.watchPrices((price) => this.#isOpen() && this.#offer(price));
     document.addEventListener("visibilitychange", () => this.#isOpen() && !document.hidden && this.#refresh());
     if (recall("alerts-open", false)) this.toggle();
   }
@@ -47,6 +46,11 @@ export class AlertPanel {
     if (!this.#isOpen()) return;
     if (this.#chart.shown) this.#offer(this.#chart.shown.bars.close.at(-1));
     this.#refresh();
+  }
+
+  /** Take a click on the chart at `price`, or outside of the prices (null): the open panel offers this price. */
+  take(price) {
+    if (this.#isOpen()) this.#offer(price);
   }
 
   /** Follow the series that is drawn: its alerts are lines of the chart. */

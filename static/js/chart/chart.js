@@ -103,14 +103,6 @@ export class BarChart {
     if (this.#main) this.#drawAlerts();
   }
 
-  /** Call `onPrice` with the price at each click into the price pane. */
-  watchPrices(onPrice) {
-    this.#chart.subscribeClick(({ point, paneIndex }) => {
-      const price = point && paneIndex === 0 ? this.#main?.coordinateToPrice(point.y) : null;
-      if (typeof price === "number") onPrice(price);
-    });
-  }
-
   /** Draw bands where bars are missing: `found` is `{gaps, note}`. Null removes them. */
   markGaps(found) {
     this.#shown.missing = found;
@@ -181,9 +173,13 @@ export class BarChart {
     this.#bars.extend(start, { isPercent: this.#priceScale === "percent" });
   }
 
-  /** Call `onClick` with the index of each bar that is clicked or tapped; null beside the bars. */
+  /** Call `onClick` with `{index, price}` at each click or tap: the bar, null beside the bars, and the price, null outside of the price pane. */
   watchClicks(onClick) {
-    const onMouse = ({ logical, point }) => this.#shown && onClick(point ? this.#indexAt(logical) : null);
+    const onMouse = ({ logical, point, paneIndex }) => {
+      if (!this.#shown) return;
+      const price = point && paneIndex === 0 ? this.#main.coordinateToPrice(point.y) : null;
+      onClick({ index: point ? this.#indexAt(logical) : null, price });
+    };
     this.#chart.subscribeClick(onMouse);
     // The library reports a click soon after another one at the same place only as a double click.
     this.#chart.subscribeDblClick(onMouse);

@@ -10,8 +10,7 @@ export class AnchorPicker {
 
   constructor(chart, { stage, getPointed }) {
     [this.#chart, this.#stage] = [chart, stage];
-    chart.watchClicks((index) => this.#pick(index));
-    stage.addEventListener("keydown", ({ key }) => key === "Enter" && this.#pick(getPointed()));
+    stage.addEventListener("keydown", ({ key }) => key === "Enter" && this.take(getPointed()));
     document.getElementById("pick-cancel").addEventListener("click", () => this.stop());
   }
 
@@ -30,10 +29,13 @@ export class AnchorPicker {
     return isUnderWay;
   }
 
-  #pick(index) {
+  /** Take a click on the bar at `index`, or beside the bars (null); returns whether a choice is under way. */
+  take(index) {
     const onPick = this.#onPick;
-    if (!onPick || index === null) return;
+    if (!onPick) return false;
+    if (index === null) return true;
     this.stop();
     onPick(this.#chart.shown.bars.time[index]);
+    return true;
   }
 }
