@@ -1,5 +1,6 @@
 // The parts of the chart page that its first candles do not need. `main.js` loads them when the candles are painted.
 
+export { LineDrag } from "./alerts/line-drag.js";
 export { watchCopyButtons } from "./shared/copy.js";
 export { Drawings } from "./drawings/controller.js";
 export { drawingKeys } from "./drawings/keyboard.js";

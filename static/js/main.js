@@ -12,7 +12,7 @@ import { overdueFor, watchEnd } from "./bars/newest.js";
 import { BarChart } from "./chart/chart.js";
 import { barInWords, hideLegend, showLegend } from "./chart/legend.js";
 import { formatAddress, readAddress, VIEW_DEFAULTS } from "./page/address.js";
-import { shareClicks } from "./page/clicks.js";
+import { mayDragLines, shareClicks } from "./page/clicks.js";
 import { Comparison } from "./page/compare.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./page/controls.js";
 import { CoolDown } from "./page/cooldown.js";
@@ -68,7 +68,7 @@ const anchors = new AnchorPicker(chart, { stage: element("chart"), getPointed: (
 const studyMenu = new StudyMenu({ onChange: (studies) => change({ studies }), chart, anchors });
 const watching = new WatchPanel({ onChoose: choose });
 const freshness = new Freshness({ url: seriesUrl, onUpdate: update });
-const alerts = new AlertPanel(chart, { csrfToken, onChoose: choose });
+const alerts = new AlertPanel(chart, { csrfToken, onChoose: choose, say });
 const liveBars = new LiveBars(chart, { url: seriesUrl, onBars: () => mover.refresh(), onReply: (reply) => alerts.notice(reply.alerts_at), onComplete: (isComplete) => freshness.follow(isComplete ? null : chart.shown) });
 
 // --- loading -----------------------------------------------------------------------------
@@ -307,11 +307,13 @@ function watchPage() {
 
 /** Load the other parts of the page once; the first candles do not wait for them. */
 function loadOthers() {
-  loading ??= import("./later.js").then(({ Drawings, LayoutMenu, drawingKeys, watchCopyButtons, watchDrawings }) => {
+  loading ??= import("./later.js").then(({ Drawings, LayoutMenu, LineDrag, drawingKeys, watchCopyButtons, watchDrawings }) => {
     drawings = new Drawings(chart, { element: element("chart"), say });
     watchDrawings(drawings, { stage: element("stage"), chart: element("chart") });
     Object.assign(KEYS, drawingKeys(drawings));
     drawings.follow();
+    const isFree = () => mayDragLines({ anchors, drawings });
+    new LineDrag(chart, { lines: alerts.lines, element: element("chart"), isFree, onDrop: (id, price) => alerts.move(id, price), say }).watch();
     // A chart in a frame has no menu of layouts.
     if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false }) }).watchNumbers();
     watchCopyButtons();

@@ -4,8 +4,9 @@ import { nameOf } from "../bars/chart-state.js";
 import { labelOf } from "../bars/timeframes.js";
 import { changeKept, isAbort, loadKept } from "../shared/api.js";
 import { keep, recall } from "../shared/memory.js";
-import { exactNumber } from "../shared/numbers.js";
+import { exactNumber, inSteps } from "../shared/numbers.js";
 import { utcMinute } from "../shared/times.js";
+import { AlertLines } from "./lines.js";
 
 const REFRESH_MS = 30_000;
 const MOST_ALERTS = 200;
@@ -13,8 +14,10 @@ const SAME = ["symbol", "exchange", "session", "adjustment"];
 const SIGNS = { above: ">", below: "<", crosses: "×" };
 const element = (name) => document.getElementById(name);
 
-/** Shows the panel; `onChoose` gets `{symbol, exchange}` of the alert that the reader chooses. */
+/** Shows the panel; `onChoose` gets `{symbol, exchange}` of the alert that the reader chooses, `say` text for a screen reader. */
 export class AlertPanel {
+  /** The lines of the alerts on the series that is drawn. */
+  lines = new AlertLines();
   #chart;
   #panel = element("alerts");
   #button = element("alerts-open");
@@ -23,12 +26,15 @@ export class AlertPanel {
   #url = this.#panel.dataset.alertsUrl;
   #csrfToken;
   #onChoose;
+  #say;
   #alerts = null; // as of the last request; null before the first one
   #triggeredAt = null; // of the newest trigger that the service has told
+  #isUnread = false; // whether the problem in the panel is that the alerts could not be read
   #timer = null;
 
-  constructor(chart, { csrfToken, onChoose }) {
-    [this.#chart, this.#csrfToken, this.#onChoose] = [chart, csrfToken, onChoose];
+  constructor(chart, { csrfToken, onChoose, say }) {
+    [this.#chart, this.#csrfToken, this.#onChoose, this.#say] = [chart, csrfToken, onChoose, say];
+    chart.addLayer(this.lines);
     this.#button.addEventListener("click", () => this.toggle());
     this.#form.addEventListener("submit", (event) => [event.preventDefault(), this.#add()]);
     this.#rows.addEventListener("click", ({ target }) => this.#act(target.closest("button")));
@@ -62,6 +68,13 @@ export class AlertPanel {
     else this.#refresh();
   }
 
+  /** Set the price of the alert `id`; the panel shows the reason where the service refuses it. */
+  async move(id, price) {
+    const alert = this.#alerts.find((one) => one.id === id);
+    if (await this.#change(`${this.#url}/${id}`, { method: "PATCH", body: { price } })) this.#say(`Alert on ${nameOf(alert)}: ${alert.condition} ${exactNumber(price)}.`);
+    else if (!this.#isOpen()) this.toggle();
+  }
+
   /** Note when any alert of the service triggered last; a change is an occasion to load the reader's own alerts. */
   notice(triggeredAt) {
     if (triggeredAt === this.#triggeredAt) return;
@@ -77,7 +90,7 @@ export class AlertPanel {
     if (price === undefined || price === null) return;
     const { step } = this.#chart.shown;
     // As the API reads a number, in any language of the page.
-    this.#form.elements.price.value = String(Number((Math.round(price / step) * step).toPrecision(12)));
+    this.#form.elements.price.value = String(inSteps(price, step));
   }
 
   async #refresh() {
@@ -86,7 +99,8 @@ export class AlertPanel {
       const { results } = await loadKept(`${this.#url}?page_size=${MOST_ALERTS}`);
       this.#take(results);
     } catch (error) {
-      this.#say(error);
+      this.#isUnread = true;
+      this.#complain(error);
     }
     this.#timer = setTimeout(() => this.#isOpen() && !document.hidden && this.#refresh(), REFRESH_MS);
   }
@@ -101,13 +115,16 @@ export class AlertPanel {
     this.#rows.replaceChildren(...alerts.map(row));
     if (id) this.#rows.querySelector(`[data-id="${id}"] [data-action="${action}"]`)?.focus();
     element("alerts-empty").hidden = alerts.length > 0;
-    element("alerts-problem").hidden = true;
+    // The reason of a refused change stays.
+    if (this.#isUnread) element("alerts-problem").hidden = true;
+    this.#isUnread = false;
   }
 
   #drawLines() {
     const { shown } = this.#chart;
     const isDrawn = (alert) => alert.state === "active" && SAME.every((name) => alert[name] === shown?.[name]);
-    this.#chart.setAlerts((this.#alerts ?? []).filter(isDrawn).map((alert) => ({ price: alert.price, title: `${SIGNS[alert.condition]} ${labelOf(alert.timeframe)}` })));
+    // A reader can change every alert that the service lists to this reader.
+    this.lines.set((this.#alerts ?? []).filter(isDrawn).map((alert) => ({ id: alert.id, price: alert.price, title: `${SIGNS[alert.condition]} ${labelOf(alert.timeframe)}` })));
   }
 
   #tell(alert) {
@@ -121,7 +138,7 @@ export class AlertPanel {
   async #add() {
     const { shown } = this.#chart;
     const { price, condition, bars, repeats, note } = this.#form.elements;
-    if (!shown) return this.#say(new Error("Draw a symbol first; the alert is made on its bars."));
+    if (!shown) return this.#complain(new Error("Draw a symbol first; the alert is made on its bars."));
     const { symbol, exchange, session, adjustment } = shown;
     const body = {
       symbol, exchange, session, adjustment, timeframe: shown.madeFrom || shown.timeframe,
@@ -143,16 +160,20 @@ export class AlertPanel {
   /** Send a change, and show the alerts as they are then; resolves to whether the service has accepted it. */
   async #change(url, request) {
     try {
-      await changeKept(url, { ...request, csrfToken: this.#csrfToken });
-      await this.#refresh();
-      return true;
+      const changed = await changeKept(url, { ...request, csrfToken: this.#csrfToken });
+      // Right also if the alerts cannot be read now.
+      this.#alerts = this.#alerts?.map((alert) => (alert.id === changed?.id ? changed : alert)) ?? null;
+      this.#drawLines();
     } catch (error) {
-      this.#say(error);
+      this.#complain(error);
       return false;
     }
+    element("alerts-problem").hidden = true;
+    await this.#refresh();
+    return true;
   }
 
-  #say(error) {
+  #complain(error) {
     if (isAbort(error)) return;
     element("alerts-problem").hidden = false;
     element("alerts-problem").textContent = error.errors ? Object.values(error.errors).flat().join(" ") : error.message;

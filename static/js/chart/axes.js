@@ -1,7 +1,6 @@
 // The price axes: the scale of each pane, and the label of each series' last value.
 
 import { LineStyle, PriceScaleMode } from "../../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { color } from "../shared/colors.js";
 
 const MODES = { linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage };
 // Room above and below the values, as shares of the pane's height.
@@ -33,9 +32,4 @@ export function labelLast(series, values, { color, hasLine = false, title = "" }
   const price = values.findLast((value) => value !== null);
   if (price === undefined) return null;
   return series.createPriceLine({ price, color, lineVisible: hasLine, lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: true, title });
-}
-
-/** Return the library's options of the line of an alert. */
-export function alertLine({ price, title }) {
-  return { price, title, color: color("--link"), lineStyle: LineStyle.Dotted, lineWidth: 1, axisLabelVisible: true };
 }

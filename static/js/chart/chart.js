@@ -6,7 +6,7 @@ import { isIntraday, secondsOf } from "../bars/timeframes.js";
 import { color } from "../shared/colors.js";
 import { percent } from "../shared/numbers.js";
 import { indexBefore, Labels } from "../shared/times.js";
-import { alertLine, applyScales, labelLast, possibleScale } from "./axes.js";
+import { applyScales, labelLast, possibleScale } from "./axes.js";
 import { DrawnBars } from "./bar-series.js";
 import { breakLines } from "./breaks.js";
 import { GapBands } from "./gaps.js";
@@ -34,8 +34,6 @@ export class BarChart {
   #paneLegends;
   #layers = []; // what others draw over the bars
   #behind = []; // what is drawn behind the bars: breaks, and missing bars
-  #alerts = []; // `{price, title}` of each line of an alert
-  #alertLines = [];
   #other = null;
   #shown = null;
 
@@ -95,12 +93,6 @@ export class BarChart {
     this.#shown.other = other;
     this.#drawOther();
     this.#applyScales();
-  }
-
-  /** Draw a line across the price pane for each of the `alerts`, `{price, title}`. */
-  setAlerts(alerts) {
-    this.#alerts = alerts;
-    if (this.#main) this.#drawAlerts();
   }
 
   /** Draw bands where bars are missing: `found` is `{gaps, note}`. Null removes them. */
@@ -281,7 +273,6 @@ export class BarChart {
     this.#clear();
     this.#applyLabels();
     this.#drawBars();
-    this.#drawAlerts();
     this.#drawVolume();
     this.#drawStudies();
     this.#drawOther();
@@ -297,7 +288,6 @@ export class BarChart {
     if (this.#other) this.#chart.removeSeries(this.#other);
     this.#bars?.remove();
     [this.#bars, this.#volume, this.#other] = [null, null, null];
-    this.#alertLines = [];
   }
 
   #applyLabels() {
@@ -317,11 +307,6 @@ export class BarChart {
     this.#bars = new DrawnBars(this.#chart, this.#shown, { type: this.view.type, isPercent: this.#possibleScale() === "percent" });
     for (const layer of this.#layers) this.#main.attachPrimitive(layer);
     this.#chart.panes()[0].setStretchFactor(STRETCH.price);
-  }
-
-  #drawAlerts() {
-    for (const line of this.#alertLines) this.#main.removePriceLine(line);
-    this.#alertLines = this.#alerts.map((alert) => this.#main.createPriceLine(alertLine(alert)));
   }
 
   #drawVolume() {

@@ -43,6 +43,12 @@ export function exactNumber(value) {
   return withMinus(value, exact);
 }
 
+/** Return the price in whole steps. */
+export function inSteps(price, step) {
+  // Binary fractions are not exact: 3 steps of 0.1 give 0.30000000000000004.
+  return Number((Math.round(price / step) * step).toPrecision(12));
+}
+
 /** Return a change with its sign. */
 export function signed(value, format) {
   return value > 0 ? `+${format(value)}` : format(value);

@@ -21,9 +21,14 @@ export class AnchorPicker {
     this.#stage.focus();
   }
 
+  /** Whether a choice is under way. */
+  get isWaiting() {
+    return this.#onPick !== null;
+  }
+
   /** Wait no longer; returns whether a choice was under way. */
   stop() {
-    const isUnderWay = this.#onPick !== null;
+    const isUnderWay = this.isWaiting;
     this.#onPick = null;
     hint.hidden = true;
     return isUnderWay;
