@@ -17,7 +17,7 @@ import { Comparison } from "./page/compare.js";
 import { enableFor, fillControls, nextType, toggledScale, watchControls } from "./page/controls.js";
 import { CoolDown } from "./page/cooldown.js";
 import { clearFacts, originOf, showFacts, showRows } from "./page/facts.js";
-import { fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./page/form.js";
+import { chooseTimeframe, fillForm, hasSymbol, isTyping, markFields, offerTimeframe, readForm, stepTimeframe, watchForm } from "./page/form.js";
 import { GridLink } from "./page/frame.js";
 import { toggleFullScreen, watchFullScreen } from "./page/fullscreen.js";
 import { MissingBars } from "./page/gap-report.js";
@@ -51,7 +51,7 @@ let retry = null; // repeats the request that failed
 let loading = null; // of the parts in `later.js`
 let drawings = null; // one of these parts
 const chart = new BarChart(element("chart"), { onCrosshair: (index) => mover.readerPointsAt(index) });
-const grid = new GridLink(element("chart"), { onTime: (time) => chart.shown && mover.pointAt(chart.pointAtTime(time)), onSymbol: follow });
+const grid = new GridLink(element("chart"), { onTime: (time) => chart.shown && mover.pointAt(chart.pointAtTime(time)), onFollow: follow });
 const comparison = new Comparison(chart, { url: ohlcUrl, archivesUrl: seriesUrl, onChange: () => mover.refresh() });
 const missing = new MissingBars(chart, { onChange: () => mover.refresh(), say });
 const coolDown = new CoolDown({ url: statusUrl, say });
@@ -267,9 +267,13 @@ function choose({ symbol, exchange = "" }) {
   submit();
 }
 
-/** Show the symbol of another chart of the grid, at the timeframe of this one. */
-function follow({ symbol, exchange }) {
-  if (!series || symbol !== series.symbol || exchange !== series.exchange) choose({ symbol, exchange });
+/** Show what another chart of the grid shows: its symbol, its timeframe, or both. */
+function follow(wanted) {
+  if (series && Object.keys(wanted).every((name) => series[name] === wanted[name])) return;
+  if (wanted.timeframe) chooseTimeframe(wanted.timeframe);
+  if (series) ask({ ...series, ...wanted });
+  // An empty chart stays empty until it gets a symbol.
+  else if (wanted.symbol) choose(wanted);
 }
 
 function chooseOther({ symbol, exchange = "" }) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -85,6 +86,58 @@ def test_the_charts_of_a_grid_have_one_crosshair_and_the_address_holds_them_all(
     page.get_by_role("link", name="1", exact=True).click()
     expect_bars(page, "BINANCE:ETHUSDT")
     assert query_of(page)["timeframe"] == "4h"
+
+
+def query_of_chart(page: Page, number: int) -> dict[str, str]:
+    """Return the query of a chart, as the address of the grid holds it."""
+    (query,) = parse_qs(urlsplit(page.url).query)["abcd"[number - 1]]
+    return {name: values[0] for name, values in parse_qs(query).items()}
+
+
+def test_a_timeframe_chosen_in_one_chart_is_shown_in_all_and_the_address_keeps_the_link(
+    page: Page, site: str
+) -> None:
+    eth = BTC.replace("BTC", "ETH").format("4h")
+    page.goto(f"{site}/grid/?charts=2&a={BTC.format('1h')}&b={eth}")
+    expect_drawn(page, 1, "BINANCE:BTCUSDT 1h")
+    expect_drawn(page, 2, "BINANCE:ETHUSDT 4h")
+
+    # The chart with the focus gives its timeframe to the others; each keeps its symbol.
+    page.get_by_label("Same timeframe in all").check()
+    expect_drawn(page, 2, "BINANCE:ETHUSDT 1h")
+    chart(page, 2).locator(".field-timeframe label", has_text=re.compile("^2h$")).click()
+    expect_drawn(page, 2, "BINANCE:ETHUSDT 2h")
+    expect_drawn(page, 1, "BINANCE:BTCUSDT 2h")
+    assert parse_qs(urlsplit(page.url).query)["same_timeframe"] == ["1"]
+    assert [query_of_chart(page, number)["timeframe"] for number in (1, 2)] == ["2h", "2h"]
+
+    # The address has the link; without it each chart has its own timeframe again.
+    page.reload()
+    expect_drawn(page, 2, "BINANCE:ETHUSDT 2h")
+    expect(page.get_by_label("Same timeframe in all")).to_be_checked()
+    page.get_by_label("Same symbol in all").check()
+    expect_drawn(page, 2, "BINANCE:BTCUSDT 2h")
+    page.get_by_label("Same timeframe in all").uncheck()
+    chart(page, 1).locator(".field-timeframe label", has_text="4h").click()
+    expect_drawn(page, 1, "BINANCE:BTCUSDT 4h")
+    expect_drawn(page, 2, "BINANCE:BTCUSDT 2h")
+    assert "same_timeframe" not in parse_qs(urlsplit(page.url).query)
+
+
+def test_a_link_between_charts_that_differ_shows_the_timeframe_of_the_first_one(
+    page: Page, site: str
+) -> None:
+    page.goto(site + TWO + "&same_timeframe=1")
+
+    expect_drawn(page, 1, "BINANCE:BTCUSDT 1h")
+    expect_drawn(page, 2, "BINANCE:BTCUSDT 1h")
+    # A new chart is empty until it gets a symbol; then it has the timeframe of the others.
+    page.get_by_role("link", name="4", exact=True).click()
+    symbol = chart(page, 3).get_by_label("Symbol", exact=True)
+    symbol.fill("BINANCE:ETHUSDT")
+    symbol.press("Enter")
+    expect(page.locator("iframe").nth(2)).to_have_attribute("title", re.compile("BINANCE:ETHUSDT"))
+    assert query_of_chart(page, 3)["timeframe"] == query_of_chart(page, 1)["timeframe"]
 
 
 def test_a_layout_is_saved_by_name_and_opened_renamed_replaced_and_deleted(

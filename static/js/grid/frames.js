@@ -1,5 +1,11 @@
 // The frames of the grid: each shows the chart page. This module passes messages between the frames.
 
+// The values of a drawn series that each link sets in the other charts.
+const LINKED = {
+  symbol: ({ symbol, exchange }) => ({ symbol, exchange }),
+  timeframe: ({ timeframe }) => ({ timeframe }),
+};
+
 /** Shows charts in frames below `container`; `onChange` gets the number of the frame whose chart has changed. */
 export class Frames {
   #container;
@@ -7,7 +13,8 @@ export class Frames {
   #onChange;
   #frames = [];
   #current = 0;
-  isSameSymbol = false;
+  /** Whether a symbol, and a timeframe, that is chosen in one chart is shown in all. */
+  linked = { symbol: false, timeframe: false };
 
   constructor(container, { onChange }) {
     [this.#container, this.#page, this.#onChange] = [container, container.dataset.chartPage, onChange];
@@ -27,10 +34,10 @@ export class Frames {
     this.#mark(Math.min(this.#current, charts.length - 1));
   }
 
-  /** Show the symbol of the current chart in all charts. */
-  spreadSymbol() {
+  /** Show the `symbol` or the `timeframe` of the current chart in all charts. */
+  spread(name) {
     const { drawn } = this.#frames[this.#current];
-    if (drawn) this.#sendToOthers(this.#current, { kind: "symbol", ...drawn });
+    if (drawn) this.#leadOthers(this.#current, LINKED[name](drawn));
   }
 
   /** Move the focus to the chart `step` frames after the current one. */
@@ -47,6 +54,7 @@ export class Frames {
     const frame = document.createElement("iframe");
     [frame.className, frame.title, frame.allow] = ["grid-frame", `Chart ${this.#frames.length + 1}`, "fullscreen; clipboard-write"];
     frame.src = `${this.#page}${chart ? `?${chart}` : ""}`;
+    frame.isOpening = Boolean(chart);
     this.#container.append(frame);
     this.#frames.push(frame);
   }
@@ -61,12 +69,21 @@ export class Frames {
     else if (data.kind === "go") this.step(data.step);
   }
 
-  #drawn(number, { symbol, exchange, name }) {
+  #drawn(number, { name, ...drawn }) {
     const frame = this.#frames[number];
+    const { drawn: before, wanted, isOpening } = frame;
     frame.title = `Chart ${number + 1}: ${name}`;
-    const isOther = symbol !== frame.drawn?.symbol || exchange !== frame.drawn?.exchange;
-    frame.drawn = { symbol, exchange };
-    if (isOther && this.isSameSymbol) this.#sendToOthers(number, { kind: "symbol", symbol, exchange });
+    Object.assign(frame, { drawn, wanted: null, isOpening: false });
+    // A chart that follows another one leads none: the other may have gone on since. At first, the first chart leads.
+    if ((wanted && isWithin(wanted, drawn)) || (isOpening && number > 0)) return;
+    const chosen = Object.keys(LINKED).filter((link) => this.linked[link] && !isWithin(LINKED[link](drawn), before ?? {}));
+    if (chosen.length) this.#leadOthers(number, Object.assign({}, ...chosen.map((link) => LINKED[link](drawn))));
+  }
+
+  /** Let the other charts show `wanted`: some of `{symbol, exchange, timeframe}`. */
+  #leadOthers(number, wanted) {
+    for (const frame of this.#frames) frame.wanted = isWithin(wanted, frame.drawn ?? {}) ? null : wanted;
+    this.#sendToOthers(number, { kind: "follow", wanted });
   }
 
   #mark(number) {
@@ -81,4 +98,9 @@ export class Frames {
   #send(frame, message) {
     frame.contentWindow.postMessage(message, location.origin);
   }
+}
+
+/** Whether `series` has all of the `values`. */
+function isWithin(values, series) {
+  return Object.entries(values).every(([name, value]) => series[name] === value);
 }

@@ -6,7 +6,7 @@ import { formatGrid } from "./address.js";
 const MOST_LAYOUTS = 100;
 const element = (name) => document.getElementById(name);
 
-/** Works the menu; `layout` returns the present `{charts, isSameSymbol, current}` as in `grid/address.js`. */
+/** Works the menu; `layout` returns the present `{charts, isSameSymbol, isSameTimeframe, current}` as in `grid/address.js`. */
 export class LayoutMenu {
   #menu = element("layouts");
   #rows = element("layout-rows"); // null for a reader who has not signed in
@@ -38,14 +38,15 @@ export class LayoutMenu {
 
   /** Return the present layout with another number of charts; the current chart is kept. */
   #resized(number) {
-    const { charts, isSameSymbol, current = 0 } = this.#layout();
-    if (number === 1) return { charts: [charts[current]], isSameSymbol };
-    return { charts: Array.from({ length: number }, (_, n) => charts[n] ?? ""), isSameSymbol };
+    const { charts, current = 0, ...links } = this.#layout();
+    if (number === 1) return { charts: [charts[current]], ...links };
+    return { charts: Array.from({ length: number }, (_, n) => charts[n] ?? ""), ...links };
   }
 
-  #addressOf({ charts, isSameSymbol }) {
+  #addressOf(layout) {
+    const { charts } = layout;
     const { chartPage, gridPage } = this.#menu.dataset;
-    if (charts.length > 1) return gridPage + formatGrid({ charts, isSameSymbol });
+    if (charts.length > 1) return gridPage + formatGrid(layout);
     return charts[0] ? `${chartPage}?${charts[0]}` : chartPage;
   }
 

@@ -6,15 +6,17 @@ import { formatGrid, readGrid } from "./address.js";
 import { Frames } from "./frames.js";
 import { LayoutMenu } from "./layouts.js";
 
-const same = document.getElementById("same-symbol");
-const { charts, isSameSymbol } = readGrid(location.search);
+// The switch of each link between the charts.
+const links = { symbol: document.getElementById("same-symbol"), timeframe: document.getElementById("same-timeframe") };
+const { charts, isSameSymbol, isSameTimeframe } = readGrid(location.search);
 let number = charts.length;
 
 const frames = new Frames(document.getElementById("grid"), { onChange: (n, query) => [(charts[n] = query), writeAddress()] });
 
 /** Return the present layout. Charts that a smaller layout hides are kept for the next larger one. */
 function layout() {
-  return { charts: Array.from({ length: number }, (_, n) => charts[n] ?? ""), isSameSymbol: same.checked, current: frames.current };
+  const shown = Array.from({ length: number }, (_, n) => charts[n] ?? "");
+  return { charts: shown, isSameSymbol: links.symbol.checked, isSameTimeframe: links.timeframe.checked, current: frames.current };
 }
 
 function show(wanted) {
@@ -33,11 +35,13 @@ function watchPage() {
   const menu = new LayoutMenu({ layout });
   placePopovers();
   watchCopyButtons();
-  same.addEventListener("change", () => {
-    frames.isSameSymbol = same.checked;
-    if (same.checked) frames.spreadSymbol();
-    writeAddress();
-  });
+  for (const [name, link] of Object.entries(links)) {
+    link.addEventListener("change", () => {
+      frames.linked[name] = link.checked;
+      if (link.checked) frames.spread(name);
+      writeAddress();
+    });
+  }
   menu.watchNumbers((wanted) => {
     if (wanted > 1) show(wanted);
     return wanted > 1;
@@ -48,6 +52,7 @@ function watchPage() {
   });
 }
 
-same.checked = frames.isSameSymbol = isSameSymbol;
+links.symbol.checked = frames.linked.symbol = isSameSymbol;
+links.timeframe.checked = frames.linked.timeframe = isSameTimeframe;
 watchPage();
 show(number);

@@ -41,6 +41,13 @@ export function offerTimeframe(value) {
   buttons.at(-1).parentElement.after(added);
 }
 
+/** Choose a timeframe, also one without a button. */
+export function chooseTimeframe(value) {
+  offerTimeframe(value);
+  form.elements.timeframe.value = value;
+  showChosen();
+}
+
 /** Mark the fields that the API has refused, and unmark all others. */
 export function markFields(names) {
   for (const name of Object.keys(SERIES_DEFAULTS)) {

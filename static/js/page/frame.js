@@ -4,19 +4,19 @@
 const isFramed = document.body.classList.contains("is-framed");
 const alone = document.getElementById("open-alone");
 
-/** Exchanges messages with the page around the frame: `onTime` gets the time of another chart's crosshair (UNIX seconds, or null), `onSymbol` a symbol that all charts show. */
+/** Exchanges messages with the page around the frame: `onTime` gets the time of another chart's crosshair (UNIX seconds, or null), `onFollow` what this chart shows with them: some of `{symbol, exchange, timeframe}`. */
 export class GridLink {
   #isLeading = false; // whether the crosshair of this chart is the one that the reader moves
   #time = null;
 
-  constructor(stage, { onTime, onSymbol }) {
+  constructor(stage, { onTime, onFollow }) {
     if (!isFramed) return;
     for (const name of ["pointerenter", "pointerdown", "keydown"]) stage.addEventListener(name, () => (this.#isLeading = true), { capture: true });
     addEventListener("focus", () => this.#tell({ kind: "active" }));
     addEventListener("message", ({ origin, source, data }) => {
       if (origin !== location.origin || source !== parent) return;
       if (data.kind === "time") this.#isLeading = false;
-      const receive = { time: () => onTime(data.time), symbol: () => onSymbol(data), focus: () => stage.focus() }[data.kind];
+      const receive = { time: () => onTime(data.time), follow: () => onFollow(data.wanted), focus: () => stage.focus() }[data.kind];
       receive?.();
     });
   }
@@ -42,8 +42,8 @@ export class GridLink {
   }
 
   /** Tell the series that is drawn. */
-  shareSeries({ symbol, exchange }, name) {
-    this.#tell({ kind: "drawn", symbol, exchange, name });
+  shareSeries({ symbol, exchange, timeframe }, name) {
+    this.#tell({ kind: "drawn", symbol, exchange, timeframe, name });
   }
 
   #tell(message) {
