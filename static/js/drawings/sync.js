@@ -125,7 +125,7 @@ export class Sync {
 function inWords({ message, status }, symbol) {
   const reason = [401, 403].includes(status) ? `${message} Reload the page.` : message;
   if (isInStep(copyOf(symbol))) return `Your drawings of ${symbol} could not be loaded: ${reason} The page shows those that this browser has.`;
-  return `Your newest drawings of ${symbol} are not kept by the service yet: ${reason} The next change sends them again.`;
+  return `Your newest drawings of ${symbol} are not kept by the service yet: ${reason} They are sent again with the next change, or when the connection returns.`;
 }
 
 function isInStep({ drawings, base }) {
