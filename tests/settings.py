@@ -4,8 +4,20 @@ import atexit
 import os
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
+from pathlib import Path
 
 from tvproject.env import SETTINGS
+
+MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= 4 * 2**30:
+    # The service syncs each file, which takes a disk milliseconds, and no test cuts the power. All
+    # processes of a run inherit this folder; as in /tmp, every user may write to it.
+    os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tvtests-", dir=MEMORY)
+    Path(os.environ["TMPDIR"]).chmod(0o1777)
+    # After multiprocessing's own folder in it, whose priority is -100, and in this process only.
+    Finalize(None, shutil.rmtree, [os.environ["TMPDIR"], True], exitpriority=-200)
+    tempfile.tempdir = None
 
 FOLDER = tempfile.mkdtemp(prefix="tvtests-")
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from datasets.bars import BarLength
 from datasets.calendars import Calendar, bar_days
@@ -19,15 +19,25 @@ from datasets.calendars import Calendar, bar_days
 N = 400
 
 
-@pytest.fixture
-def call(page: Page, site: str) -> Callable[..., Any]:
-    """Return a function that calls an exported function of a module of the page."""
-    # The modules read the tables in the page.
+@pytest.fixture(scope="module")
+def modules(browser: Browser, site: str) -> Iterator[Page]:
+    """The chart page, whose modules read the tables in it; one for all tests, which change nothing in it."""
+    page = browser.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
     page.goto(f"{site}/")
+    yield page
+    page.close()
+    assert not thrown
+
+
+@pytest.fixture
+def call(modules: Page) -> Callable[..., Any]:
+    """Return a function that calls an exported function of a module of the page."""
 
     def call_one(module: str, expression: str, argument: Any = None) -> Any:
         script = f"async (given) => {{ const m = await import('/static/js/{module}.js'); return {expression}; }}"
-        return page.evaluate(script, argument)
+        return modules.evaluate(script, argument)
 
     return call_one
 
@@ -509,15 +519,14 @@ async ({ studies, bars }) => {
 
 
 def test_live_bars_give_studies_the_values_of_a_whole_computation(
-    page: Page, site: str, prices: dict[str, Any]
+    modules: Page, prices: dict[str, Any]
 ) -> None:
-    page.goto(f"{site}/")
     bars = prices | {
         "time": list(range(N)), "day": [i // 24 for i in range(N)], "volume": [1 + i % 7 for i in range(N)],
         "open": prices["close"], "hasVolume": True,
     }  # fmt: skip
 
-    results = page.evaluate(EXTEND, {"studies": STUDIES, "bars": bars})
+    results = modules.evaluate(EXTEND, {"studies": STUDIES, "bars": bars})
 
     for result in results:
         assert result["isDrawn"]
