@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -12,7 +11,7 @@ from django.conf import settings
 from datasets import catalog
 from datasets.catalog import outputs
 from datasets.fetching import fetch_queue
-from datasets.models import AuditEntry, Dataset, Incident, IncidentMessage, PriceAlert, database
+from datasets.models import AuditEntry, Incident, IncidentMessage, PriceAlert, database
 
 _MB = 10**6
 # A page counts no more of the datasets that the policy deletes.
@@ -113,18 +112,15 @@ def _apply(*, dry_run: bool, at_most: int | None = None) -> Removal:
     found = Removal()
     if settings.TIDY_AFTER_DAYS:
         found = tidy(now - timedelta(days=settings.TIDY_AFTER_DAYS), dry_run=dry_run)
-    number = size = 0
-    for dataset in islice(_prunable(now), at_most):
-        if dry_run or catalog.remove(dataset, via="service"):
-            number += 1
-            size += dataset.bytes
-    return replace(found, datasets=number, datasets_bytes=size)
-
-
-def _prunable(now: datetime) -> Iterator[Dataset]:
     days, megabytes = settings.PRUNE_UNUSED_AFTER_DAYS, settings.PRUNE_OVER_MB
-    return catalog.choose_prunable(
+    prunable = catalog.choose_prunable(
         unused_since=now - timedelta(days=days) if days else None,
         total_bytes=megabytes * _MB if megabytes else None,
         is_light=True,
     )
+    number = size = 0
+    for dataset in islice(prunable, at_most):
+        if dry_run or catalog.remove(dataset, via="service"):
+            number += 1
+            size += dataset.bytes
+    return replace(found, datasets=number, datasets_bytes=size)

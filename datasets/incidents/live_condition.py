@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +37,12 @@ def missing_connection(now: datetime) -> MissingConnection | None:
     long_ago = now - _PATIENCE
     if found is not None and (found.is_connected(now) or _lost_at(found, now) > long_ago):
         return None
-    if not any(_is_open(live, now) for live in _watched_since(long_ago, now)):
+    watched = LiveSeries.objects.filter(
+        asked_at__gt=now - LiveSeries.WATCHED_FOR,
+        watched_since__lte=long_ago,
+        series__source=settings.TV_SOURCE,
+    )
+    if not any(_is_open(live, now) for live in watched.select_related("series")):
         return None
     if found is None or not found.is_held(now):
         return MissingConnection("", NO_PROCESS)
@@ -52,15 +56,6 @@ def _lost_at(connection: LiveConnection, now: datetime) -> datetime:
         ends.append(connection.lease_until)
     known = [end for end in ends if end is not None and end <= now]
     return max(known, default=now - 2 * _PATIENCE)
-
-
-def _watched_since(instant: datetime, now: datetime) -> Iterator[LiveSeries]:
-    rows = LiveSeries.objects.filter(
-        asked_at__gt=now - LiveSeries.WATCHED_FOR,
-        watched_since__lte=instant,
-        series__source=settings.TV_SOURCE,
-    )
-    yield from rows.select_related("series")
 
 
 def _is_open(live: LiveSeries, now: datetime) -> bool:

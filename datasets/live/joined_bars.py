@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from datasets.archive.series_rows import folder_of
 from datasets.bars import BAR_COLUMNS
@@ -61,7 +60,10 @@ def held_since(series: Series, since: datetime | None) -> HeldBars:
             folder_of(series.series_key), since, n_bars=MOST_BARS if since else _N_NEWEST
         )
         rows = known.rows.select(BAR_COLUMNS).to_pylist()
-        bars = tuple(_bar_of(row) for row in rows)
+        bars = tuple(
+            (to_ms(row["time"]), row["open"], row["high"], row["low"], row["close"], row["volume"])
+            for row in rows
+        )
         found = HeldBars(bars, series.last_bar_final)
         if known.document.sequence == series.sequence:
             # Otherwise a worker has merged bars since the row was read.
@@ -103,8 +105,3 @@ def _is_same_basis(held: HeldBars, overlap: list[Bar]) -> bool:
     closes = {bar[0]: bar[4] for bar in held.bars[: None if held.is_last_final else -1]}
     common = [bar for bar in overlap if bar[0] in closes]
     return not common or any(math.isclose(closes[bar[0]], bar[4], rel_tol=1e-9) for bar in common)
-
-
-def _bar_of(row: dict[str, Any]) -> Bar:
-    values = (row[name] for name in ("open", "high", "low", "close", "volume"))
-    return (to_ms(row["time"]), *values)

@@ -97,7 +97,8 @@ class LiveFollower:
                 wait_s = _LOOK_EVERY_S
             except DatasetsError as error:
                 pause_s = FIRST_PAUSE_S if time.monotonic() > started + _GOOD_S else pause_s
-                wait_s = max(_retry_after(error), pause_s * random.uniform(0.75, 1.25))
+                asked_s = error.retry_after_s if isinstance(error, FetchError) else None
+                wait_s = max(asked_s or 0.0, pause_s * random.uniform(0.75, 1.25))
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 self._note_failure(error, wait_s)
             database.give_connection_back()
@@ -206,8 +207,3 @@ class LiveFollower:
             )
         except Error as problem:
             logger.warning("the failure was not noted: %s", problem)
-
-
-def _retry_after(error: DatasetsError) -> float:
-    seconds = error.retry_after_s if isinstance(error, FetchError) else None
-    return seconds or 0.0

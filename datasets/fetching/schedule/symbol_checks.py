@@ -60,15 +60,13 @@ def check_symbols(entries: Sequence[SymbolEntry]) -> dict[SymbolEntry, str]:
                 reason = f"Not checked: {error} {_LATER}"
             else:
                 if entry.full_symbol not in [match.full_symbol for match in found]:
-                    close = [match.full_symbol for match in found[:3]]
-                    missing.append(_missing(entry, close))
+                    close = ", ".join(match.full_symbol for match in found[:3])
+                    near = f" Similar symbols are {close}." if close else ""
+                    missing.append(
+                        f"{entry.full_symbol} is not in TradingView's symbol search, so nothing was added.{near}"
+                    )
                 continue
         problems[entry] = reason
     if missing:
         raise InvalidRequest({"symbols": missing})
     return problems
-
-
-def _missing(entry: SymbolEntry, close: list[str]) -> str:
-    near = f" Similar symbols are {', '.join(close)}." if close else ""
-    return f"{entry.full_symbol} is not in TradingView's symbol search, so nothing was added.{near}"

@@ -116,20 +116,17 @@ def _watched(now: datetime) -> Facts:
 
 
 def _disk(state: dict[str, Any]) -> Facts:
+    is_sqlite = str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
+    free = state["free_bytes"]
     return [
-        ("Database", "SQLite" if _is_sqlite() else "PostgreSQL"),
+        ("Database", "SQLite" if is_sqlite else "PostgreSQL"),
         ("Datasets", f"{state['datasets']:,}, {filesizeformat(state['datasets_bytes'])}"),
-        ("Free for bars", _size(state["free_bytes"])),
+        (
+            "Free for bars",
+            "no limit: they are in a bucket" if free is None else filesizeformat(free),
+        ),
         ("Version", state["version"]),
     ]
-
-
-def _size(n_bytes: int | None) -> str:
-    return "no limit: they are in a bucket" if n_bytes is None else filesizeformat(n_bytes)
-
-
-def _is_sqlite() -> bool:
-    return str(settings.DATABASES["default"]["ENGINE"]).endswith("sqlite3")
 
 
 def _retention() -> Facts:
