@@ -19,7 +19,7 @@ class SavedLayoutAdmin(RecordedAdmin):
     list_display = ("name", "user", "n_charts", "saved_at")
     search_fields = ("name", "user__username")
     list_select_related = ("user",)
-    fields = (("name", "user"), "page", ("same_symbol", "saved_at"))
+    fields = (("name", "user"), "page", ("same_symbol", "same_timeframe", "saved_at"))
     readonly_fields = ("page",)
 
     @admin.display(description="charts")

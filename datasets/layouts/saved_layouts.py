@@ -17,12 +17,19 @@ from datasets.models import SavedLayout, database
 MOST_LAYOUTS = 100
 # Characters of the address that opens a layout. The service refuses a query above 8192 bytes.
 MOST_CHARACTERS = 8000
+# What a layout can keep equal in all charts: parameters of the grid's address, and columns of the table.
+LINKS = ("same_symbol", "same_timeframe")
 _NUMBERS = (1, 2, 4)
 _MOST_NAME = 100
 
 
 def save_layout(
-    user: User, name: str, charts: Sequence[str], *, same_symbol: bool = False
+    user: User,
+    name: str,
+    charts: Sequence[str],
+    *,
+    same_symbol: bool = False,
+    same_timeframe: bool = False,
 ) -> SavedLayout:
     """Save charts of a user under a new name.
 
@@ -37,13 +44,16 @@ def save_layout(
         `symbol=BTCUSDT&exchange=BINANCE&timeframe=1h`; empty for an empty chart.
     same_symbol
         Whether a symbol chosen in one chart is shown in all.
+    same_timeframe
+        The same of a timeframe.
 
     Raises
     ------
     InvalidRequest
         Names each wrong value; also when the user has `MOST_LAYOUTS` layouts.
     """
-    values = _checked({"name": name, "charts": charts, "same_symbol": same_symbol})
+    values = _checked({"name": name, "charts": charts})
+    links = {"same_symbol": same_symbol, "same_timeframe": same_timeframe}
     with transaction.atomic():
         # The lock makes simultaneous saves of one user come one after the other.
         User.objects.select_for_update().get(pk=user.pk)
@@ -51,7 +61,7 @@ def save_layout(
             raise InvalidRequest(
                 {"name": [f"A user has at most {MOST_LAYOUTS} layouts. Delete one, or replace one."]}
             )  # fmt: skip
-        return _save(SavedLayout(user=user, **values))
+        return _save(SavedLayout(user=user, **values, **links))
 
 
 def change_layout(layout: SavedLayout, **changes: Any) -> None:
@@ -68,16 +78,15 @@ def page_address(layout: SavedLayout) -> str:
     """Return path and query of the page that shows the layout."""
     if len(layout.charts) == 1:
         return f"{reverse('chart')}?{layout.charts[0]}"
-    return f"{reverse('grid')}?{_grid_query(layout.charts, layout.same_symbol)}"
+    links = [name for name in LINKS if getattr(layout, name)]
+    return f"{reverse('grid')}?{_grid_query(layout.charts, links)}"
 
 
-def _grid_query(charts: Sequence[str], same_symbol: bool) -> str:
+def _grid_query(charts: Sequence[str], links: Sequence[str]) -> str:
     """Return the query of the grid's page, as `static/js/grid/address.js` reads it."""
     values = {"charts": str(len(charts))}
     values |= {name: chart for name, chart in zip("abcd", charts, strict=False) if chart}
-    if same_symbol:
-        values["same_symbol"] = "1"
-    return urlencode(values, safe=":,=/")
+    return urlencode(values | dict.fromkeys(links, "1"), safe=":,=/")
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def _problem_of(charts: list[str]) -> str:
         return "No chart of this layout has a symbol yet. Draw one, then save."
     if not all(chart.isprintable() and not set(" #\\") & set(chart) for chart in charts):
         return "A chart is the query of the chart page's address, without spaces and without #."
-    if len(_grid_query(charts, True)) > MOST_CHARACTERS:
+    if len(_grid_query(charts, LINKS)) > MOST_CHARACTERS:
         return f"The address of these charts has more than {MOST_CHARACTERS} characters. Remove studies or charts."
     return ""
 

@@ -319,7 +319,7 @@ function loadOthers() {
     const isFree = () => mayDragLines({ anchors, drawings });
     new LineDrag(chart, { lines: alerts.lines, element: element("chart"), isFree, onDrop: (id, price) => alerts.move(id, price), say }).watch();
     // A chart in a frame has no menu of layouts.
-    if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false }) }).watchNumbers();
+    if (element("layouts")) new LayoutMenu({ layout: () => ({ charts: [address().slice(1)], isSameSymbol: false, isSameTimeframe: false }) }).watchNumbers();
     watchCopyButtons();
     element("drawing-open").disabled = false;
   });

@@ -37,15 +37,17 @@ def send(client: Client) -> Send:
 
 
 def test_a_layout_is_saved_opened_renamed_replaced_and_deleted(send: Send, client: Client) -> None:
-    body = {"name": " Two  coins ", "charts": ["?" + BTC, AAPL], "same_symbol": True}
+    links = {"same_symbol": True, "same_timeframe": True}
+    body = {"name": " Two  coins ", "charts": ["?" + BTC, AAPL]} | links
     made = send("POST", LAYOUTS, body, status=201)
 
-    assert (made["name"], made["charts"], made["same_symbol"]) == ("Two coins", [BTC, AAPL], True)
+    assert (made["name"], made["charts"]) == ("Two coins", [BTC, AAPL])
+    assert {name: made[name] for name in links} == links
     assert send("GET", LAYOUTS)["results"] == [made] == [send("GET", f"{LAYOUTS}/{made['id']}")]
     # The page that the address opens reads the same two queries.
     query = client.get(made["address"]).wsgi_request.GET.dict()
     assert made["address"].startswith("/grid/?")
-    assert query == {"charts": "2", "a": BTC, "b": AAPL, "same_symbol": "1"}
+    assert query == {"charts": "2", "a": BTC, "b": AAPL, "same_symbol": "1", "same_timeframe": "1"}
 
     renamed = send("PATCH", f"{LAYOUTS}/{made['id']}", {"name": "One coin"})
     assert (renamed["name"], renamed["saved_at"]) == ("One coin", made["saved_at"])

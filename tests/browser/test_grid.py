@@ -150,6 +150,7 @@ def test_a_layout_is_saved_by_name_and_opened_renamed_replaced_and_deleted(
     sign_in(page, site, "/account/")
     page.goto(site + TWO)
     expect_drawn(page, 2, "BINANCE:BTCUSDT 4h")
+    page.get_by_label("Same timeframe in all").check()
     page.get_by_role("button", name="Layouts").click()
     expect(page.get_by_text("No saved layout yet.")).to_be_visible()
     page.get_by_label("Save these charts as").fill("Morning")
@@ -161,7 +162,8 @@ def test_a_layout_is_saved_by_name_and_opened_renamed_replaced_and_deleted(
     page.get_by_role("button", name="Rename Morning").click()
     page.get_by_label("New name of “Morning”").fill("Evening")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("link", name="Evening")).to_be_visible()
+    evening = page.get_by_role("link", name="Evening")
+    expect(evening).to_have_attribute("href", re.compile("&same_timeframe=1$"))
 
     # The chart page has the same menu: it replaces the layout by its one chart, and opens it.
     page.goto(f"{site}/?symbol=BINANCE:BTCUSDT&timeframe=1h&n_bars=300")

@@ -36,6 +36,10 @@ class LayoutChanges(StrictSerializer):
     same_symbol = YesOrNo(
         required=False, help_text="Whether a symbol chosen in one chart is shown in all (`false`)."
     )
+    same_timeframe = YesOrNo(
+        required=False,
+        help_text="Whether a timeframe chosen in one chart is shown in all (`false`).",
+    )
 
 
 class NewLayout(LayoutChanges):
@@ -59,7 +63,7 @@ class LayoutSerializer(serializers.ModelSerializer[SavedLayout]):
 
     class Meta:
         model = SavedLayout
-        fields = ["id", "name", "charts", "same_symbol", "address", "saved_at"]
+        fields = ["id", "name", "charts", *layouts.LINKS, "address", "saved_at"]
         read_only_fields = fields
 
     def get_address(self, layout: SavedLayout) -> str:

@@ -24,6 +24,9 @@ class SavedLayout(models.Model):
     same_symbol = models.BooleanField(
         default=False, help_text="Whether a symbol chosen in one chart is shown in all."
     )
+    same_timeframe = models.BooleanField(
+        default=False, help_text="Whether a timeframe chosen in one chart is shown in all."
+    )
     saved_at = models.DateTimeField(default=timezone.now, help_text="UTC.")
 
     class Meta:

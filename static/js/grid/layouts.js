@@ -91,8 +91,8 @@ export class LayoutMenu {
   }
 
   #body() {
-    const { charts, isSameSymbol } = this.#layout();
-    return { charts, same_symbol: isSameSymbol };
+    const { charts, isSameSymbol, isSameTimeframe } = this.#layout();
+    return { charts, same_symbol: isSameSymbol, same_timeframe: isSameTimeframe };
   }
 
   /** Send a change of the layout `id`; resolves to whether it was made. */
