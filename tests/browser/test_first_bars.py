@@ -14,6 +14,8 @@ ADDRESS = "/?symbol=BINANCE:BTCUSDT&n_bars=300"
 
 
 def test_the_bars_are_requested_once_and_before_the_page_can_draw(page: Page, site: str) -> None:
+    # A page that must wait for a fetch asks again until the bars are there.
+    assert page.request.get(f"{site}/api/tv/ohlc{ADDRESS[1:]}&wait=60").ok
     held: list[Route] = []
     page.route("**/static/js/main.js", lambda route: held.append(route))
     asked: list[str] = []
