@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
+from playwright.sync_api import BrowserContext, FrameLocator, Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
 from tests.browser.test_lists import sign_in
@@ -122,6 +122,28 @@ def test_a_timeframe_chosen_in_one_chart_is_shown_in_all_and_the_address_keeps_t
     expect_drawn(page, 1, "BINANCE:BTCUSDT 4h")
     expect_drawn(page, 2, "BINANCE:BTCUSDT 2h")
     assert "same_timeframe" not in parse_qs(urlsplit(page.url).query)
+
+
+def test_a_chart_whose_scripts_come_late_shows_the_timeframe_of_the_first_one(
+    page: Page, site: str
+) -> None:
+    held: list[Route] = []
+
+    def hold_second(route: Route) -> None:
+        if "timeframe=4h" in route.request.frame.url:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/static/js/main.js", hold_second)
+    page.goto(site + TWO + "&same_timeframe=1", wait_until="commit")
+    expect_drawn(page, 1, "BINANCE:BTCUSDT 1h")
+
+    for route in held:
+        route.continue_()
+
+    assert held
+    expect_drawn(page, 2, "BINANCE:BTCUSDT 1h")
 
 
 def test_a_link_between_charts_that_differ_shows_the_timeframe_of_the_first_one(

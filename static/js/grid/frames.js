@@ -75,7 +75,13 @@ export class Frames {
     frame.title = `Chart ${number + 1}: ${name}`;
     Object.assign(frame, { drawn, wanted: null, isOpening: false });
     // A chart that follows another one leads none: the other may have gone on since. At first, the first chart leads.
-    if ((wanted && isWithin(wanted, drawn)) || (isOpening && number > 0)) return;
+    if (wanted && isWithin(wanted, drawn)) return;
+    if (isOpening && number > 0) {
+      frame.wanted = wanted;
+      // A message to a frame whose scripts have not run yet is lost, so it is sent again.
+      if (wanted) this.#send(frame, { kind: "follow", wanted });
+      return;
+    }
     const chosen = Object.keys(LINKED).filter((link) => this.linked[link] && !isWithin(LINKED[link](drawn), before ?? {}));
     if (chosen.length) this.#leadOthers(number, Object.assign({}, ...chosen.map((link) => LINKED[link](drawn))));
   }
