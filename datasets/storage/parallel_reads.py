@@ -21,7 +21,7 @@ from datasets.storage.store import Store
 Item = TypeVar("Item")
 FileRead = StoredFile | StoreError | StoreFailed
 
-# This process reads so few files itself: the start of other processes takes longer.
+# Fewer files are read by this process: the start of other processes would take longer.
 FEW_FILES = 1_000
 # Files of one call of a worker, and calls of each worker that are ahead of the caller.
 _A_CALL, _CALLS_AHEAD = 100, 4

@@ -1,1 +1,1 @@
-"""Work on many rows and files: in the order of an index, in pages, in several processes."""
+"""Work on many rows: in the order of an index, and in pages."""

@@ -53,7 +53,7 @@ export function keepCopy(symbolKey, copy) {
   return problem;
 }
 
-/** Give the user the drawings that were made in this browser without sign-in. The first user who comes gets them. */
+/** Give the user the drawings that were made in this browser without sign-in. The first user who signs in gets them. */
 export function adoptUnsigned(symbolKey) {
   const { drawings } = parsed(UNSIGNED + symbolKey);
   if (!user || !drawings.length) return;

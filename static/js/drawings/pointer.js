@@ -1,7 +1,7 @@
 // Mouse, pen and finger on the drawings. A press that belongs to a drawing does not reach the chart library.
 
 const CLICK_PX = 4;
-// A finger that stays for this time within so few pixels begins a measure.
+// A finger that stays for this time within these few pixels begins a measure.
 const LONG_PRESS = { ms: 500, px: 10 };
 
 /** Listen on `stage`, an ancestor of the chart `element`, before the library does. */
