@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import DESKTOP, PHONE, save_screenshot, serious_findings
 from tests.browser.test_lists import sign_in
 from tests.support.chart_reader import expect_bars
+from tests.support.stacks import wait_until
 
 # Other tests share the site: only these tests use these series of 45 minutes.
 SYMBOLS = "###Crypto\nBINANCE:BTCUSDT\nBINANCE:ETHUSDT\n###Shares\nNASDAQ:AAPL,NASDAQ:MSFT\n"
@@ -45,13 +46,12 @@ def followed(site: str, browser: Browser) -> str:
 
 def expect_after_reloads(page: Page, is_there: Callable[[], bool]) -> None:
     """Reload the page until the condition holds."""
-    for _ in range(120):
-        if is_there():
-            return
-        page.wait_for_load_state()
-        page.request.get(page.url.split("/watchlists/")[0] + "/readyz")
+
+    def is_there_now() -> bool:
         page.reload()
-    pytest.fail("The page did not reach the expected state.")
+        return is_there()
+
+    wait_until(is_there_now, seconds=60, what="the expected state of the page")
 
 
 def test_a_list_is_made_and_its_series_are_fetched_without_javascript(
